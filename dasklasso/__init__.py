@@ -1,0 +1,3 @@
+"""dasklasso: L1-regularised models on data larger than memory."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,82 @@
+"""Block sources: a two-dimensional table that can be read block by block.
+
+A block is one (row chunk, column chunk) of X, or one row chunk of y or of the sample weights.
+This is all that the scan engine knows of storage.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+
+
+class BlockSource(Protocol):
+    """A table in blocks. Instances pickle small (a path, never data) and are read-only.
+
+    Attributes
+    ----------
+    shape : (n_rows, n_columns)
+    dtype : numpy.dtype
+    row_bounds, column_bounds : tuple of int
+        Chunk edges, from 0 to n_rows and from 0 to n_columns.
+    mapped : bool
+        Whether blocks are views of mapped files or of memory already there: reading one again
+        costs no decoding and no memory of the process's own.
+    """
+
+    shape: tuple[int, int]
+    dtype: np.dtype
+    row_bounds: tuple[int, ...]
+    column_bounds: tuple[int, ...]
+    mapped: bool
+
+    def block(self, i: int, j: int) -> np.ndarray:
+        """Block (i, j) as a C-contiguous array (row chunk i, column chunk j), not to be written.
+
+        Raises
+        ------
+        ChunkMissing, ChunkCorrupt
+        """
+        ...
+
+    def will_need(self, i: int, j: int) -> None:
+        """Hint that block (i, j) is read next (read-ahead for mapped files; may do nothing)."""
+        ...
+
+    def stored_bytes(self, i: int, j: int) -> int:
+        """Bytes that reading block (i, j) moves from storage."""
+        ...
+
+
+class MemoryBlocks:
+    """A NumPy array seen as a block source; blocks are views."""
+
+    mapped = True
+
+    def __init__(self, array: np.ndarray, row_bounds: tuple[int, ...]) -> None:
+        self.array = array
+        self.shape = (array.shape[0], array.shape[1])
+        self.dtype = array.dtype
+        self.row_bounds = row_bounds
+        self.column_bounds = (0, array.shape[1])
+
+    def block(self, i: int, j: int) -> np.ndarray:
+        return self.array[self.row_bounds[i] : self.row_bounds[i + 1]]
+
+    def will_need(self, i: int, j: int) -> None:
+        return None
+
+    def stored_bytes(self, i: int, j: int) -> int:
+        return self.block(i, j).nbytes
+
+
+def chunk_bounds(length: int, chunk: int) -> tuple[int, ...]:
+    """Edges of regular chunks: ``chunk_bounds(10, 4) == (0, 4, 8, 10)``."""
+    return (*range(0, length, chunk), length)
+
+
+def chunk_lengths(bounds: tuple[int, ...]) -> tuple[int, ...]:
+    """Lengths between edges: ``chunk_lengths((0, 4, 8, 10)) == (4, 4, 2)``."""
+    return tuple(stop - start for start, stop in pairwise(bounds))

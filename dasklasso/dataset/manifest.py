@@ -1,0 +1,120 @@
+"""The manifest: what a dataset says about itself, kept as attributes of its Zarr group.
+
+It is written last, by one atomic replace of ``zarr.json``: a store without a manifest is not a
+dataset, which is how an interrupted ingest is told from a finished one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from dasklasso.errors import StoreError
+
+MANIFEST_KEY = "dasklasso"
+MANIFEST_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ColumnStatistics:
+    """Per-column statistics of X, unweighted, each of shape (n_features,).
+
+    Attributes
+    ----------
+    mean, std, minimum, maximum : float64
+        ``std`` is the population standard deviation (divisor n).
+    missing : int64
+        Number of missing values met (and filled) during ingest.
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
+    minimum: np.ndarray
+    maximum: np.ndarray
+    missing: np.ndarray
+
+    def to_json(self) -> dict[str, list[Any]]:
+        return {
+            "mean": self.mean.tolist(),
+            "std": self.std.tolist(),
+            "minimum": self.minimum.tolist(),
+            "maximum": self.maximum.tolist(),
+            "missing": self.missing.tolist(),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ColumnStatistics:
+        return cls(
+            **{name: np.asarray(data[name], dtype=np.float64)
+               for name in ("mean", "std", "minimum", "maximum")},
+            missing=np.asarray(data["missing"], dtype=np.int64),
+        )
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything a dataset records about itself beside its arrays.
+
+    Attributes
+    ----------
+    n_rows, n_features : int
+    feature_names : tuple of str, length n_features
+    target_names : tuple of str, length n_targets
+    statistics : ColumnStatistics
+    origin : dict
+        Where the data came from: ``source``, ``format``, ``ingested`` (ISO time), ``versions``.
+    fingerprint : str
+        A digest of the data's chunk checksums: equal data have equal fingerprints.
+    """
+
+    n_rows: int
+    n_features: int
+    feature_names: tuple[str, ...]
+    target_names: tuple[str, ...]
+    statistics: ColumnStatistics
+    origin: dict[str, Any] = field(default_factory=dict)
+    fingerprint: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The manifest as plain JSON types."""
+        return {
+            "version": MANIFEST_VERSION,
+            "n_rows": self.n_rows,
+            "n_features": self.n_features,
+            "feature_names": list(self.feature_names),
+            "target_names": list(self.target_names),
+            "statistics": self.statistics.to_json(),
+            "origin": self.origin,
+            "fingerprint": self.fingerprint,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], *, where: str) -> Manifest:
+        """Read a manifest; ``where`` names the store in errors.
+
+        Raises
+        ------
+        StoreError
+            When the version is not known or an entry is missing.
+        """
+        version = data.get("version")
+        if version != MANIFEST_VERSION:
+            raise StoreError(
+                f"{where}: manifest version {version!r}, expected {MANIFEST_VERSION}. "
+                "Ingest the data again with this version of dasklasso."
+            )
+        try:
+            return cls(
+                n_rows=int(data["n_rows"]),
+                n_features=int(data["n_features"]),
+                feature_names=tuple(data["feature_names"]),
+                target_names=tuple(data["target_names"]),
+                statistics=ColumnStatistics.from_json(data["statistics"]),
+                origin=dict(data.get("origin", {})),
+                fingerprint=str(data["fingerprint"]),
+            )
+        except KeyError as error:
+            raise StoreError(f"{where}: the manifest has no entry {error}.") from None
