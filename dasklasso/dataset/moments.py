@@ -1,0 +1,69 @@
+"""Column statistics gathered in one pass, accurate also where the mean dwarfs the deviation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dasklasso.dataset.manifest import ColumnStatistics
+
+_SLAB_ELEMENTS = 1 << 17  # 1 MiB of float64: one slab stays in the processor's cache
+
+
+class RunningMoments:
+    """Mean, deviation, minimum and maximum of columns that arrive as blocks of rows.
+
+    Each slab of rows is reduced by the corrected two-pass formula and merged pairwise
+    (Chan, Golub and LeVeque, "Algorithms for computing the sample variance", 1983), so nothing
+    cancels when mean ≫ std. All sums are float64. NaN and infinity propagate into ``mean``.
+
+    Parameters
+    ----------
+    n_columns : int
+    """
+
+    def __init__(self, n_columns: int) -> None:
+        self.count = 0
+        self.mean = np.zeros(n_columns)
+        self._squares = np.zeros(n_columns)  # sum of squared deviations from the mean
+        self.minimum = np.full(n_columns, np.inf)
+        self.maximum = np.full(n_columns, -np.inf)
+
+    def update(self, block: np.ndarray) -> None:
+        """Take in rows; ``block`` is (n, n_columns) of any real or boolean dtype."""
+        rows = max(1, _SLAB_ELEMENTS // max(1, block.shape[1]))
+        for start in range(0, len(block), rows):
+            self._merge(block[start : start + rows])
+
+    def _merge(self, slab: np.ndarray) -> None:
+        n = len(slab)
+        np.minimum(self.minimum, slab.min(axis=0), out=self.minimum)
+        np.maximum(self.maximum, slab.max(axis=0), out=self.maximum)
+
+        with np.errstate(invalid="ignore"):  # inf - inf: the mean then says that it is not finite
+            mean = slab.mean(axis=0, dtype=np.float64)
+            deviation = np.subtract(slab, mean, dtype=np.float64)
+            rest = deviation.sum(axis=0)  # zero but for rounding: corrects both moments
+            mean += rest / n
+            squares = np.einsum("ij,ij->j", deviation, deviation) - rest**2 / n
+
+            total = self.count + n
+            delta = mean - self.mean
+            self.mean += delta * (n / total)
+            self._squares += squares + delta**2 * (self.count * n / total)
+        self.count = total
+
+    @property
+    def std(self) -> np.ndarray:
+        """Population standard deviation (divisor n), exactly 0 for a constant column."""
+        variance = np.maximum(self._squares, 0.0) / max(1, self.count)
+        return np.where(self.minimum == self.maximum, 0.0, np.sqrt(variance))
+
+    def statistics(self, missing: np.ndarray) -> ColumnStatistics:
+        """What the manifest records; ``missing`` is (n_columns,) int64."""
+        return ColumnStatistics(
+            mean=self.mean.copy(),
+            std=self.std,
+            minimum=self.minimum.copy(),
+            maximum=self.maximum.copy(),
+            missing=np.asarray(missing, dtype=np.int64),
+        )
