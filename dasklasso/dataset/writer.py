@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from dasklasso.dataset.codecs import CodecChoice, bytes_codecs, choose_codec
+from dasklasso.dataset.compression import CodecChoice, bytes_codecs, choose_codec
 from dasklasso.dataset.fingerprint import Fingerprint
 from dasklasso.dataset.manifest import MANIFEST_KEY, Manifest
 from dasklasso.dataset.moments import RunningMoments

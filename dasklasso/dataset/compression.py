@@ -1,0 +1,124 @@
+"""Which compression a store gets: chosen by measuring the data, not by taste."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dasklasso.errors import OptionError
+
+CODECS = ("none", "lz4", "zstd")
+_SAMPLE_BYTES = 8 << 20
+_DISK_RATE = 1e9  # bytes/s of the disk that a scan is assumed to read from
+_WORTH_RATIO = 1.5  # uncompressed chunks are mapped, not read: give that up only for this much
+_WORTH_TIME = 0.9  # ... and only for at least 10 % less estimated time
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One codec on a sample: size before / size after, and decoded MB (10⁶ bytes) per second."""
+
+    ratio: float
+    decode_mb_per_s: float
+
+    @property
+    def seconds_per_byte(self) -> float:
+        """Estimated time to read and decode one decoded byte."""
+        return 1 / (self.ratio * _DISK_RATE) + 1 / (self.decode_mb_per_s * 1e6)
+
+
+@dataclass(frozen=True)
+class CodecChoice:
+    """A codec's name, and what was measured of every candidate (nothing when it was given)."""
+
+    name: str
+    measured: dict[str, Measured]
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"name", "ratio", "decode_mb_per_s", "candidates"}``; None where not measured."""
+        own = self.measured.get(self.name)
+        return {
+            "name": self.name,
+            "ratio": own.ratio if own else (1.0 if self.name == "none" else None),
+            "decode_mb_per_s": own.decode_mb_per_s if own else None,
+            "candidates": {
+                name: {"ratio": m.ratio, "decode_mb_per_s": m.decode_mb_per_s}
+                for name, m in self.measured.items()
+            },
+        }
+
+
+def choose_codec(name: str, values: np.ndarray) -> CodecChoice:
+    """Settle on a codec for data like ``values``.
+
+    Parameters
+    ----------
+    name : {"auto", "none", "lz4", "zstd"}
+        ``"auto"`` measures all three on up to 8 MiB of ``values``.
+
+    Raises
+    ------
+    OptionError
+        When the name is none of these.
+    """
+    if name in CODECS:
+        return CodecChoice(name, {})
+    if name != "auto":
+        raise OptionError(f"codec: {name!r} is not known, expected auto, none, lz4 or zstd.")
+
+    row_bytes = max(1, values[:1].nbytes)
+    sample = np.ascontiguousarray(values[: max(1, _SAMPLE_BYTES // row_bytes)])
+    measured = {
+        candidate: Measured(1.0, _rate(sample.nbytes, sample.copy))
+        if candidate == "none"
+        else _measure(candidate, sample)
+        for candidate in CODECS
+    }
+    best = min(("lz4", "zstd"), key=lambda c: measured[c].seconds_per_byte)
+    # A mapped chunk is not even copied, so it has only the disk's time to beat.
+    mapped = 1 / _DISK_RATE
+    worth = (
+        measured[best].ratio > _WORTH_RATIO
+        and measured[best].seconds_per_byte < _WORTH_TIME * mapped
+    )
+    return CodecChoice(best if worth else "none", measured)
+
+
+def bytes_codecs(name: str, itemsize: int) -> list[Any]:
+    """The Zarr v3 bytes-to-bytes codecs of a store; crc32c last, to cover the stored bytes."""
+    from zarr.codecs import BloscCodec, Crc32cCodec
+
+    if name == "none":
+        return [Crc32cCodec()]
+    # Single bytes have no bytes to shuffle: genotypes and flags shrink by their bits.
+    shuffle: Any = "bitshuffle" if itemsize == 1 else "shuffle"
+    level = 3 if name == "zstd" else 5
+    cname: Any = name
+    return [
+        BloscCodec(typesize=itemsize, cname=cname, clevel=level, shuffle=shuffle),
+        Crc32cCodec(),
+    ]
+
+
+def _measure(name: str, sample: np.ndarray) -> Measured:
+    from numcodecs import Blosc
+
+    shuffle = Blosc.BITSHUFFLE if sample.itemsize == 1 else Blosc.SHUFFLE
+    blosc = Blosc(cname=name, clevel=3 if name == "zstd" else 5, shuffle=shuffle)
+    stored = blosc.encode(sample)
+    ratio = sample.nbytes / max(1, len(stored))
+    return Measured(ratio, _rate(sample.nbytes, lambda: blosc.decode(stored)))
+
+
+def _rate(n_bytes: int, action: Callable[[], object]) -> float:
+    """Megabytes (10⁶ bytes) per second, the better of two runs."""
+    seconds = []
+    for _ in range(2):
+        start = time.perf_counter()
+        action()
+        seconds.append(time.perf_counter() - start)
+    return n_bytes / max(min(seconds), 1e-9) / 1e6
