@@ -1,3 +1,26 @@
 """dasklasso: L1-regularised models on data larger than memory."""
 
+from importlib import import_module
+from typing import Any
+
 __version__ = "0.1.0"
+
+# name -> the module it lives in; imported at first use, so that `import dasklasso` is quick.
+_LAZY = {
+    "FittedPath": "dasklasso.result",
+    "load_model": "dasklasso.result",
+}
+
+__all__ = ["__version__", *_LAZY]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'dasklasso' has no attribute {name!r}")
+    value = getattr(import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

@@ -1,0 +1,303 @@
+"""A fitted path: coefficients for every alpha, each with its certified gap; save, load, predict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dasklasso.errors import ModelError, OptionError
+from dasklasso.model_store import ARRAYS, DOCUMENT, read_model, write_model
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+_SAME_ALPHA = 1e-7  # relative; an alpha typed from a table of 8 digits means the one on the grid
+_ON_DISK = {"alphas": "alphas", "intercepts": "intercept", "dual_gaps": "dual_gap",
+            "objectives": "objective"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FittedPath:
+    """Solutions along a decreasing grid of alphas, for one or several targets.
+
+    Attributes
+    ----------
+    alphas : (n_alphas,) float64, decreasing
+    coef_rows : (n_alphas * n_targets, n_features) scipy.sparse.csr_array, float64
+        Row ``i_alpha * n_targets + target``, in the units of the data.
+    intercepts : (n_alphas, n_targets) float64
+    dual_gaps : (n_alphas, n_targets) float64
+        Relative: duality gap divided by the null model's loss.
+    objectives : (n_alphas, n_targets) float64
+    y_is_vector : bool
+        Whether y was one vector: ``coef`` and ``intercept`` then have no axis of targets.
+    feature_names : tuple of str, length n_features
+    target_names : tuple of str, length n_targets
+    loss : str
+    l1_ratio : float
+    penalty_options : dict
+        ``fit_intercept``, ``standardize``, ``positive``, ...: JSON types.
+    alpha_selected : float or None
+        The alpha that :meth:`predict` takes when none is given.
+    solver : str
+    tol : float
+        The relative gap asked for.
+    scans : float
+        Reads of X; a partial read counts by its share of the bytes.
+    bytes_read, peak_memory_bytes : int
+    seconds : float
+    fingerprint : str
+        Of the data that were fitted.
+    versions : dict of str
+        Of dasklasso and the libraries it computed with.
+    """
+
+    alphas: np.ndarray
+    coef_rows: csr_array
+    intercepts: np.ndarray
+    dual_gaps: np.ndarray
+    objectives: np.ndarray
+    y_is_vector: bool
+    feature_names: tuple[str, ...]
+    target_names: tuple[str, ...]
+    loss: str
+    l1_ratio: float
+    penalty_options: dict[str, Any]
+    alpha_selected: float | None
+    solver: str
+    tol: float
+    scans: float
+    bytes_read: int
+    seconds: float
+    peak_memory_bytes: int
+    fingerprint: str
+    versions: dict[str, str]
+
+    def __post_init__(self) -> None:
+        shape = (self.n_alphas, self.n_targets)
+        expected = {
+            "coef_rows": (self.n_alphas * self.n_targets, self.n_features),
+            "intercepts": shape,
+            "dual_gaps": shape,
+            "objectives": shape,
+        }
+        for name, want in expected.items():
+            found = getattr(self, name).shape
+            if found != want:
+                raise ModelError(f"{name} has shape {found}, expected {want}.")
+        if self.n_alphas == 0 or np.any(np.diff(self.alphas) >= 0):
+            raise ModelError("alphas must be one or more numbers, strictly decreasing.")
+        if self.y_is_vector and self.n_targets != 1:
+            raise ModelError(f"y is a vector, but there are {self.n_targets} target names.")
+
+    @property
+    def n_alphas(self) -> int:
+        return len(self.alphas)
+
+    @property
+    def n_features(self) -> int:
+        return len(self.feature_names)
+
+    @property
+    def n_targets(self) -> int:
+        return len(self.target_names)
+
+    @property
+    def coef(self) -> np.ndarray:
+        """(n_alphas, n_features[, n_targets]) float64, dense (``coef_rows`` is sparse)."""
+        dense = self.coef_rows.toarray().reshape(self.n_alphas, self.n_targets, self.n_features)
+        return dense[:, 0] if self.y_is_vector else dense.transpose(0, 2, 1)
+
+    @property
+    def intercept(self) -> np.ndarray:
+        """(n_alphas[, n_targets]) float64."""
+        return self.intercepts[:, 0] if self.y_is_vector else self.intercepts
+
+    @property
+    def dual_gap(self) -> np.ndarray:
+        """(n_alphas,) the worst relative gap over the targets."""
+        return self.dual_gaps.max(axis=1)
+
+    @property
+    def objective(self) -> np.ndarray:
+        """(n_alphas,) the objective, summed over the targets."""
+        return self.objectives.sum(axis=1)
+
+    @property
+    def n_nonzero(self) -> np.ndarray:
+        """(n_alphas,) int64, the number of features used by any target."""
+        k = self.n_targets
+        counts = [
+            len(np.unique(part.indices[part.data != 0]))
+            for part in (self.coef_rows[i * k : (i + 1) * k] for i in range(self.n_alphas))
+        ]
+        return np.asarray(counts, dtype=np.int64)
+
+    @property
+    def converged(self) -> bool:
+        """Whether every gap is at most ``tol``."""
+        return bool(np.all(self.dual_gaps <= self.tol))
+
+    def coefficients_at(self, alpha: float | None = None) -> tuple[csr_array, np.ndarray]:
+        """Coefficients and intercepts at one alpha.
+
+        On the grid they are the certified ones. Between two alphas of the grid they are
+        interpolated linearly, as R's ``predict.glmnet(exact = FALSE)`` does (Friedman, Hastie,
+        Tibshirani 2010), and carry no certificate.
+
+        Parameters
+        ----------
+        alpha : float or None
+            None: ``alpha_selected``, or the only alpha.
+
+        Returns
+        -------
+        coef : (n_targets, n_features) csr_array
+        intercept : (n_targets,) float64
+
+        Raises
+        ------
+        OptionError
+            When no alpha is given and none was selected, or it is outside the grid.
+        """
+        alpha = self._chosen(alpha)
+        k = self.n_targets
+        near = np.flatnonzero(np.abs(self.alphas - alpha) <= _SAME_ALPHA * self.alphas)
+        if near.size:
+            i = near[np.argmin(np.abs(self.alphas[near] - alpha))]
+            return self.coef_rows[i * k : (i + 1) * k], self.intercepts[i]
+        if not self.alphas[-1] < alpha < self.alphas[0]:
+            raise OptionError(
+                f"alpha={alpha:.8g} is outside the fitted alphas, "
+                f"{self.alphas[-1]:.8g} to {self.alphas[0]:.8g}."
+            )
+        i = int(np.searchsorted(-self.alphas, -alpha)) - 1  # alphas[i] > alpha > alphas[i + 1]
+        share = (self.alphas[i] - alpha) / (self.alphas[i] - self.alphas[i + 1])
+        above, below = (self.coef_rows[j * k : (j + 1) * k] for j in (i, i + 1))
+        coef = (1 - share) * above + share * below
+        return coef.tocsr(), (1 - share) * self.intercepts[i] + share * self.intercepts[i + 1]
+
+    def _chosen(self, alpha: float | None) -> float:
+        if alpha is not None:
+            return float(alpha)
+        if self.alpha_selected is not None:
+            return self.alpha_selected
+        if self.n_alphas == 1:
+            return float(self.alphas[0])
+        raise OptionError(
+            f"alpha is needed: the model has {self.n_alphas} alphas, "
+            f"{self.alphas[-1]:.8g} to {self.alphas[0]:.8g}, and none was selected."
+        )
+
+    def predict(self, X: Any, alpha: float | None = None) -> np.ndarray:
+        """Predictions for rows in memory.
+
+        Parameters
+        ----------
+        X : (n_rows, n_features) NumPy array or pandas DataFrame
+            A DataFrame must have the model's feature names, in the same order.
+        alpha : float or None
+            As in :meth:`coefficients_at`.
+
+        Returns
+        -------
+        (n_rows,) or (n_rows, n_targets) float64
+
+        Raises
+        ------
+        ModelError
+            When X does not fit the model.
+        OptionError
+            As in :meth:`coefficients_at`.
+        """
+        names = getattr(X, "columns", None)
+        table = np.asarray(X)
+        if table.ndim != 2 or table.shape[1] != self.n_features:
+            raise ModelError(
+                f"X has shape {table.shape}, expected (n_rows, {self.n_features}): "
+                f"the model has {self.n_features} features."
+            )
+        if names is not None:
+            self._check_names(list(names))
+        coef, intercept = self.coefficients_at(alpha)
+        used = np.unique(coef.indices)
+        weights = coef[:, used].toarray().T
+        prediction = table[:, used].astype(np.float64, copy=False) @ weights + intercept
+        return prediction[:, 0] if self.y_is_vector else prediction
+
+    def _check_names(self, names: list[Any]) -> None:
+        for j, (found, expected) in enumerate(zip(names, self.feature_names, strict=True)):
+            if found != expected:
+                raise ModelError(
+                    f"column {j} of X is {found!r}, the model expects {expected!r}. "
+                    "Columns must have the model's names and order."
+                )
+
+    def summary(self) -> dict[str, Any]:
+        """What ``--json`` prints, in plain JSON types (all but the model's folder)."""
+        return {
+            "solver": self.solver,
+            "scans": self.scans,
+            "bytes_read": self.bytes_read,
+            "seconds": self.seconds,
+            "peak_memory_bytes": self.peak_memory_bytes,
+            "alphas": self.alphas.tolist(),
+            "alpha_selected": self.alpha_selected,
+            "n_nonzero": self.n_nonzero.tolist(),
+            "dual_gap": self.dual_gap.tolist(),
+            "objective": self.objective.tolist(),
+        }
+
+    def save(self, folder: str | Path, overwrite: bool = False) -> None:
+        """Save as a folder of JSON and Zarr (see :mod:`dasklasso.model_store`).
+
+        Raises
+        ------
+        OptionError
+            When the folder exists and ``overwrite`` is false, or it is not a model.
+        """
+        in_json = {
+            name: _plain(getattr(self, name))
+            for name in (f.name for f in fields(self))
+            if name not in _ON_DISK and name not in ("coef_rows", "feature_names")
+        }
+        arrays = {on_disk: getattr(self, name) for name, on_disk in _ON_DISK.items()}
+        write_model(
+            folder, in_json, arrays, self.coef_rows, self.feature_names, overwrite=overwrite
+        )
+
+
+def load_model(folder: str | Path) -> FittedPath:
+    """Load a model that :meth:`FittedPath.save` wrote. Needs NumPy, SciPy and Zarr, not Dask.
+
+    Raises
+    ------
+    ModelError
+        Names the file that is missing, foreign, damaged or inconsistent.
+    """
+    document, arrays, coef_rows = read_model(folder, list(_ON_DISK.values()))
+    values: dict[str, Any] = {name: arrays[on_disk] for name, on_disk in _ON_DISK.items()}
+    values["coef_rows"] = coef_rows
+    for field in fields(FittedPath):
+        if field.name in values:
+            continue
+        if field.name not in document:
+            raise ModelError(f"{Path(folder) / DOCUMENT} has no entry {field.name!r}.")
+        value = document[field.name]
+        values[field.name] = tuple(value) if isinstance(value, list) else value
+    try:
+        return FittedPath(**values)
+    except ModelError as error:
+        raise ModelError(f"{Path(folder) / ARRAYS} does not fit {DOCUMENT}: {error}") from None
+
+
+def _plain(value: Any) -> Any:
+    """NumPy scalars and arrays, at any depth, as JSON types."""
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
