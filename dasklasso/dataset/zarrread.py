@@ -1,0 +1,141 @@
+"""Reading through zarr itself: what the short way (``chains``) cannot decode, and remote bytes."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import threading
+import warnings
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.abc.store import ByteRequest, RangeByteRequest, Store, SuffixByteRequest
+from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
+from zarr.core.sync import sync
+from zarr.storage import LocalStore, WrapperStore
+
+from dasklasso.errors import DasklassoError, StoreError
+
+_MAX_OPEN = 64
+_METADATA = ("zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
+
+
+class KeyMissing(Exception):
+    """A chunk's key is not in the store."""
+
+
+class StrictStore(WrapperStore[Store]):
+    """A store whose missing chunks are errors, and whose failures to read are not decode errors."""
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        try:
+            value = await self._store.get(key, prototype, byte_range)
+        except Exception as error:
+            raise _unreadable(key, error) from error
+        if value is None and key.rsplit("/", 1)[-1] not in _METADATA:
+            raise KeyMissing(key)
+        return value
+
+
+def _unreadable(key: str, error: Exception) -> StoreError:
+    return StoreError(f"{key} cannot be read from the store: {type(error).__name__}: {error}")
+
+
+def fetch(store: Store, key: str) -> np.ndarray | None:
+    """A key's bytes as uint8, None where the store has no such key.
+
+    Raises
+    ------
+    StoreError
+        The store cannot be reached or refuses.
+    """
+    return _fetch(store, key, None)
+
+
+def fetch_part(store: Store, key: str, nbytes: int, *, at_end: bool) -> bytes | None:
+    """The first or last ``nbytes`` of a key's bytes; otherwise as :func:`fetch`."""
+    part: ByteRequest = SuffixByteRequest(nbytes) if at_end else RangeByteRequest(0, nbytes)
+    found = _fetch(store, key, part)
+    return None if found is None else found.tobytes()
+
+
+def _fetch(store: Store, key: str, part: ByteRequest | None) -> np.ndarray | None:
+    try:
+        value = sync(store.get(key, default_buffer_prototype(), part))
+    except Exception as error:
+        raise _unreadable(key, error) from error
+    return None if value is None else np.asarray(value.as_numpy_array()).view(np.uint8)
+
+
+class ArrayCache:
+    """This process's open zarr arrays, by the token of the source that reads them."""
+
+    def __init__(self) -> None:
+        self._arrays: OrderedDict[str, Any] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, token: str, store: Store, path: str, *, strict: bool) -> Any:
+        """The array, opened at the first call in this process.
+
+        ``strict``: keys missing in a store that is not local raise :class:`KeyMissing`.
+        """
+        with self._lock:
+            if token in self._arrays:
+                self._arrays.move_to_end(token)
+                return self._arrays[token]
+        array = _open(store, path, strict=strict)
+        with self._lock:
+            self._arrays[token] = array
+            while len(self._arrays) > _MAX_OPEN:
+                self._arrays.popitem(last=False)
+        return array
+
+
+arrays = ArrayCache()
+
+
+def _open(store: Store, path: str, *, strict: bool) -> Any:
+    local = isinstance(store, LocalStore)
+    if strict and not local:  # local files are looked for before they are read
+        store = StrictStore(store)
+    array = zarr.open_array(store, path=path, mode="r")
+    if not (local and _zarrs_can_read(array)):
+        return array
+    # The pipeline is chosen when an array is made; the user's own setting is back afterwards.
+    pipeline = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
+    with zarr.config.set(pipeline), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*unsupported by ZarrsCodecPipeline")
+        return zarr.open_array(store, path=path, mode="r")
+
+
+def _zarrs_can_read(array: Any) -> bool:
+    return (
+        array.metadata.zarr_format == 3
+        and array.dtype.isnative
+        and importlib.util.find_spec("zarrs") is not None
+    )
+
+
+def local_root(store: Store, path: str) -> str | None:
+    """The folder of an array in a local store, None for any other store."""
+    return os.path.join(str(store.root), path) if isinstance(store, LocalStore) else None
+
+
+def read(array: Any, selection: tuple[slice, ...]) -> np.ndarray:
+    """One selection, decoded; KeyMissing and StoreError come through from a strict store.
+
+    Raises
+    ------
+    ValueError
+        The bytes cannot be decoded.
+    """
+    try:
+        return np.asarray(array[selection])
+    except (KeyMissing, DasklassoError, MemoryError):
+        raise
+    except Exception as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
