@@ -1,0 +1,246 @@
+"""Where graphs run: in this process, on an embedded cluster, on processes, on a scheduler's workers.
+
+Every :class:`Runner` runs the same graphs and gives the same bits.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import dask
+import psutil
+from threadpoolctl import ThreadpoolController
+
+from dasklasso.errors import ClusterError, MemoryLimitError, OptionError
+
+PROCESS_BYTES = 350 << 20  # what Python, Dask and the libraries themselves take in each process
+
+
+class Runner(Protocol):
+    """Runs graphs."""
+
+    def shares(self) -> list[tuple[str | None, int]]:
+        """Workers as (address, threads), in a stable order; address None: anywhere."""
+        ...
+
+    def cache_bytes(self, block_bytes: int) -> int:
+        """Bytes of decoded blocks that each worker process may keep between scans."""
+        ...
+
+    def compute(self, *collections: Any) -> tuple[Any, ...]:
+        """Run and bring the results here."""
+        ...
+
+    def persist(self, *collections: Any) -> tuple[Any, ...]:
+        """Run and leave the results where they are."""
+        ...
+
+
+@dataclass
+class InProcess:
+    """Runs graphs on threads of this process, without a cluster. For data already in memory.
+
+    Attributes
+    ----------
+    threads : int
+    memory : int or None
+        Bytes for the whole process.
+    """
+
+    threads: int
+    memory: int | None = None
+
+    def shares(self) -> list[tuple[str | None, int]]:
+        return [(None, self.threads)]
+
+    def cache_bytes(self, block_bytes: int) -> int:
+        return _cache_share(self.memory, 1, self.threads, block_bytes)
+
+    def compute(self, *collections: Any) -> tuple[Any, ...]:
+        return dask.compute(*collections, optimize_graph=False, **self._scheduler())
+
+    def persist(self, *collections: Any) -> tuple[Any, ...]:
+        return dask.persist(*collections, optimize_graph=False, **self._scheduler())
+
+    def _scheduler(self) -> dict[str, Any]:
+        if self.threads == 1:
+            return {"scheduler": "synchronous"}
+        return {"scheduler": "threads", "num_workers": self.threads}
+
+
+class OnCluster:
+    """Runs graphs through a ``distributed.Client``.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    memory : int or None
+        Bytes for all worker processes together.
+    """
+
+    def __init__(self, client: Any, memory: int | None = None) -> None:
+        self.client = client
+        self.memory = memory
+        self._shares: list[tuple[str | None, int]] = []
+
+    def shares(self) -> list[tuple[str | None, int]]:
+        workers = self.client.scheduler_info(n_workers=-1)["workers"]
+        known = {address for address, _ in self._shares}
+        if known != set(workers):
+            # who left is replaced; who stays keeps its bands
+            self._shares = sorted((address, info["nthreads"]) for address, info in workers.items())
+        if not self._shares:
+            raise ClusterError(
+                f"the scheduler at {self.client.scheduler.address} has no workers; "
+                "start some with: dask worker ADDRESS"
+            )
+        return self._shares
+
+    def cache_bytes(self, block_bytes: int) -> int:
+        shares = self.shares()
+        threads = max(n for _, n in shares)
+        return _cache_share(self.memory, len(shares), threads, block_bytes)
+
+    def compute(self, *collections: Any) -> tuple[Any, ...]:
+        futures = self.client.compute(collections, optimize_graph=False)
+        try:
+            return tuple(self.client.gather(list(futures)))
+        except BaseException:
+            with suppress(Exception):
+                self.client.cancel(futures)
+            raise
+
+    def persist(self, *collections: Any) -> tuple[Any, ...]:
+        return tuple(self.client.persist(list(collections), optimize_graph=False))
+
+
+def _cache_share(memory: int | None, processes: int, threads: int, block_bytes: int) -> int:
+    """Bytes that one process may keep decoded, after what it needs to work at all."""
+    if memory is None:
+        memory = psutil.virtual_memory().available // 3
+    working = 3 * threads * block_bytes  # a block being decoded, one computed on, and slack
+    return max(0, memory // processes - PROCESS_BYTES - working)
+
+
+@contextmanager
+def runner_for(
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    device: str = "cpu",
+    memory: int | None = None,
+    dashboard: bool = True,
+    block_bytes: int = 0,
+    in_process: bool = False,
+    announce: Any = None,
+) -> Iterator[Runner]:
+    """Open the runner that the options ask for, and close what was opened.
+
+    An existing ``distributed.Client`` of the caller is used, and left open. Otherwise: a scheduler's
+    address connects to it; ``workers`` starts that many processes; ``in_process`` runs on bare
+    threads; the default is a LocalCluster of threads in this process.
+
+    Raises
+    ------
+    OptionError, ClusterError, MemoryLimitError
+    """
+    if workers is not None and workers < 1:
+        raise OptionError(f"workers: {workers} found, expected at least 1")
+    if workers is not None and scheduler is not None:
+        raise OptionError("workers and scheduler: give one of them, a scheduler has its own workers")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    processes = workers or 1
+    threads = max(1, cores // processes)
+    if memory is not None and scheduler is None:
+        need = processes * (PROCESS_BYTES + threads * block_bytes)
+        if memory < need:
+            raise MemoryLimitError(
+                f"memory: {memory:,} bytes, but {processes} process(es) of {threads} thread(s) on "
+                f"chunks of {block_bytes:,} bytes need at least {need:,}; "
+                "give more memory, fewer workers, or ingest with smaller chunks"
+            )
+    with ExitStack() as stack:
+        client = _existing_client() if scheduler is None and workers is None else None
+        if client is not None:
+            yield OnCluster(client, memory)
+            return
+        # one BLAS thread for each thread that computes: the products of several bands run at once
+        limits = ThreadpoolController().limit(limits=max(1, cores // threads), user_api="blas")
+        stack.enter_context(limits)
+        if in_process:
+            yield InProcess(threads, memory)
+            return
+        stack.enter_context(_quiet())
+        client = stack.enter_context(
+            _client(workers, threads, scheduler, device, dashboard)
+        )
+        if announce is not None and dashboard and client.dashboard_link:
+            announce(f"Dashboard: {client.dashboard_link}")
+        yield OnCluster(client, memory)
+
+
+def _existing_client() -> Any:
+    import sys
+
+    if "distributed" not in sys.modules:
+        return None  # nobody can have made a client
+    from distributed import get_client
+
+    try:
+        return get_client()
+    except ValueError:
+        return None
+
+
+@contextmanager
+def _client(
+    workers: int | None, threads: int, scheduler: str | None, device: str, dashboard: bool
+) -> Iterator[Any]:
+    from distributed import Client, LocalCluster
+
+    if scheduler is not None:
+        try:
+            client = Client(scheduler, timeout=10, set_as_default=False)
+        except (OSError, ValueError, TimeoutError) as error:
+            raise ClusterError(f"scheduler {scheduler}: cannot be reached ({error})") from None
+        with client:
+            yield client
+        return
+    address = "127.0.0.1:0" if dashboard else None
+    options: dict[str, Any] = {"dashboard_address": address, "host": "127.0.0.1"}
+    if device == "cuda":
+        with suppress(ImportError):
+            from dask_cuda import LocalCUDACluster
+
+            cuda = LocalCUDACluster(n_workers=workers, dashboard_address=address)
+            with cuda as cluster, Client(cluster, set_as_default=False) as client:
+                yield client
+            return
+    if workers is None:
+        options |= {"n_workers": 1, "processes": False, "threads_per_worker": threads}
+        del options["host"]
+    else:
+        options |= {"n_workers": workers, "processes": True, "threads_per_worker": threads}
+    # the worker's own memory limit would spill and pause; what is kept is bounded by the engine
+    with (
+        LocalCluster(memory_limit=0, silence_logs=50, **options) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Settings of Dask for batch jobs: a dead worker is survived, closing is silent."""
+    settings = {
+        "distributed.scheduler.allowed-failures": 10,
+        "distributed.comm.timeouts.connect": "30s",
+        "distributed.admin.log-format": "%(name)s: %(message)s",
+    }
+    with dask.config.set(settings):
+        yield
+

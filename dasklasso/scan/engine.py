@@ -1,0 +1,279 @@
+"""The scan engine: queries in, one Dask graph over the bands of X, answers out.
+
+The engine only builds graphs; a :class:`~dasklasso.scan.cluster.Runner` runs them. Answers are
+lazy collections, so a solver can put its own arithmetic (the prox of the answer, the points of the
+next question) into the same graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import dask.array as da
+import numpy as np
+from dask.delayed import Delayed
+
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.scan import tasks
+from dasklasso.scan.bands import BAND_BYTES, Layout, layout_of, split_evenly
+from dasklasso.scan.cluster import Runner
+from dasklasso.scan.graph import GraphBuilder, array_of, delayed_of
+from dasklasso.scan.queries import Gradient, Query
+from dasklasso.scan.reading import Caching, Table
+
+RUN_BYTES = 512 << 20  # a task reads about this much: long beside Dask's few ms, short to watch
+JOIN_FAN_IN = 16
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A query with its input arrays, each (n_features, any), chunked by the layout's parts."""
+
+    query: Query
+    inputs: tuple[da.Array, ...] = ()
+
+
+@dataclass(frozen=True)
+class GradientAnswer:
+    """Lazy answer to :class:`~dasklasso.scan.queries.Gradient`.
+
+    Attributes
+    ----------
+    gradient : da.Array (n_features, K) float64, chunked by the layout's parts
+    sums : da.Array (3, K) float64, one chunk
+    bytes_read : Delayed int
+    """
+
+    gradient: da.Array
+    sums: da.Array
+    bytes_read: Delayed
+
+
+class ScanEngine:
+    """Builds one graph a scan for one data set on one runner.
+
+    Parameters
+    ----------
+    data : Dataset
+    runner : Runner
+    band_bytes : int
+        Decoded bytes of a band. It decides the order of summation: the same data and
+        ``band_bytes`` give the same bits.
+    """
+
+    def __init__(self, data: Dataset, runner: Runner, band_bytes: int = BAND_BYTES) -> None:
+        X = data.X
+        self.layout: Layout = layout_of(X.row_bounds, X.column_bounds, X.dtype.itemsize, band_bytes)
+        self.table = Table(data.fingerprint, X, data.y, data.sample_weight, self.layout)
+        self.runner = runner
+        self.scans = 0
+        self._forward = True
+
+    @property
+    def column_chunks(self) -> tuple[int, ...]:
+        """Chunks along features of every array of coefficients."""
+        return self.layout.part_widths
+
+    @property
+    def is_split(self) -> bool:
+        """Whether X is too wide for a band to hold all columns."""
+        return len(self.layout.parts) > 1
+
+    def by_columns(self, array: np.ndarray) -> da.Array:
+        """A (n_features, k) array in the chunks of the layout's parts."""
+        return da.from_array(
+            array, chunks=(self.column_chunks, (array.shape[1],)), name=False, asarray=False
+        )
+
+    def gradient(self, query: Gradient, points: da.Array, frame: da.Array) -> GradientAnswer:
+        """Ask for gradients at ``points``: one scan, built but not run."""
+        builder = GraphBuilder(points, frame)
+        scan = self._gradient_by_parts if self.is_split else self._gradient_whole
+        finished = scan(builder, Asked(query, (points, frame)))
+        n_points = points.shape[1]
+        for part, key in enumerate(finished):
+            builder.add("gradient", (part, 0), partial(_pick, 0, 0), key)
+        builder.add("sums", (0, 0), partial(_pick, 0, 1), finished[0])
+        count = builder.add("bytes", (0,), tasks.count_bytes, *finished)
+        meta = query.backend.xp.zeros((0, 0)) if query.backend.on_host else None
+        return GradientAnswer(
+            array_of(builder, "gradient", (self.column_chunks, (n_points,)), np.float64, meta),
+            array_of(builder, "sums", ((3,), (n_points,)), np.float64, meta),
+            delayed_of(builder, count),
+        )
+
+    def ask(self, queries: Sequence[Query]) -> tuple[list[list[Any]], int]:
+        """Ask queries that treat columns alone, and run the scan.
+
+        Returns
+        -------
+        answers : for each query, the answer of each part
+        bytes_read : int
+        """
+        asked = [Asked(query) for query in queries]
+        builder = GraphBuilder()
+        finished = [
+            self._map_reduce(builder, part, asked) for part in range(len(self.layout.parts))
+        ]
+        self._turn()
+        results = self.runner.compute(*[delayed_of(builder, key) for key in finished])
+        answers = [[result[0][q] for result in results] for q in range(len(queries))]
+        return answers, sum(result[1] for result in results)
+
+    # -- one part: a band holds all columns ----------------------------------------------------
+
+    def _gradient_whole(self, builder: GraphBuilder, asked: Asked) -> list[Any]:
+        key = self._map_reduce(builder, 0, [asked])
+        self._turn()
+        return [key]
+
+    def _map_reduce(self, builder: GraphBuilder, part: int, asked: Sequence[Asked]) -> Any:
+        queries = [one.query for one in asked]
+        label = "+".join(query.name for query in queries)
+        inputs = [[(array.name, part, 0) for array in one.inputs] for one in asked]
+        keys = []
+        for index, (run, workers) in enumerate(self._runs(part)):
+            function = partial(_scan_run, self.table, queries, run, part)
+            keys.append(
+                builder.add(f"scan-{label}", (part, index), function, *inputs, workers=workers)
+            )
+        n_bands = len(self.layout.bands)
+        level = 0
+        while len(keys) > JOIN_FAN_IN:
+            keys = [
+                builder.add(
+                    f"reduce-{label}",
+                    (part, level, index),
+                    partial(tasks.join_runs, queries, n_bands),
+                    keys[start : start + JOIN_FAN_IN],
+                )
+                for index, start in enumerate(range(0, len(keys), JOIN_FAN_IN))
+            ]
+            level += 1
+        return builder.add(
+            f"reduce-{label}",
+            (part, level, 0),
+            partial(tasks.finish_scan, queries, n_bands),
+            keys,
+            *inputs,
+        )
+
+    def _runs(self, part: int) -> list[tuple[tasks.Run, list[str] | None]]:
+        """Runs of bands in reading order, with the worker that each belongs to."""
+        weights = [self.layout.rows(b).stop - self.layout.rows(b).start
+                   for b in range(len(self.layout.bands))]
+        row_bytes = self.layout.part_widths[part] * self.layout.itemsize
+        shares = self.runner.shares()
+        found: list[tuple[tasks.Run, list[str] | None]] = []
+        for (first, stop), (address, threads) in zip(
+            _by_share(weights, [n for _, n in shares]), shares, strict=True
+        ):
+            nbytes = sum(weights[first:stop]) * row_bytes
+            pieces = threads * max(1, round(nbytes / (threads * RUN_BYTES)))
+            budget = self.runner.cache_bytes(self.layout.block_bytes())
+            pinned = 0
+            for a, b in split_evenly(weights[first:stop], pieces) if stop > first else []:
+                run_bytes = sum(weights[first + a : first + b]) * row_bytes
+                pinned += run_bytes
+                caching = Caching(budget, pin=not self.table.X.mapped and pinned - run_bytes < budget)
+                run = tasks.Run(first + a, first + b, self._forward, caching)
+                found.append((run, None if address is None else [address]))
+        return found if self._forward else found[::-1]
+
+    def _turn(self) -> None:
+        # the next scan starts with what this one read last: that is still in the page cache
+        self._forward = not self._forward
+        self.scans += 1
+
+    # -- several parts: predictions are summed across them -------------------------------------
+
+    def _gradient_by_parts(self, builder: GraphBuilder, asked: Asked) -> list[Any]:
+        query, layout = asked.query, self.layout
+        assert isinstance(query, Gradient)
+        shares = self.runner.shares()
+        budget = self.runner.cache_bytes(layout.block_bytes())
+        bands = range(len(layout.bands))
+        parts = range(len(layout.parts))
+        inputs = [[(array.name, part, 0) for array in asked.inputs] for part in parts]
+        # a part stays with one worker: its coefficients never travel
+        homes = [_home(shares, part, len(layout.parts)) for part in parts]
+        gradients: list[dict[int, Any]] = [{} for _ in parts]
+        for place, band in enumerate(bands if self._forward else reversed(bands)):
+            rank = -place  # finish a band before the next is begun: its blocks are held
+            predictions = [
+                builder.add(
+                    "scan-predict",
+                    (band, part),
+                    partial(tasks.predict_part, self.table, query, band, part,
+                            Caching(budget, hold=True)),
+                    *inputs[part],
+                    workers=homes[part],
+                    priority=rank,
+                )
+                for part in parts
+            ]
+            residual = builder.add(
+                "residual",
+                (band,),
+                partial(tasks.band_residual, self.table, query, band),
+                predictions,
+                priority=rank,
+            )
+            for part in parts:
+                gradients[part][band] = builder.add(
+                    "scan-gradient",
+                    (band, part),
+                    partial(tasks.gradient_part, self.table, query, band, part, Caching(budget)),
+                    residual,
+                    *inputs[part],
+                    workers=homes[part],
+                    priority=rank,
+                )
+        finished = []
+        for part in parts:
+            joined = [
+                builder.add(
+                    "reduce-gradient",
+                    (part, start),
+                    partial(tasks.join_bands, query, len(bands), start),
+                    [gradients[part][band] for band in bands[start : start + JOIN_FAN_IN]],
+                    workers=homes[part],
+                )
+                for start in range(0, len(bands), JOIN_FAN_IN)
+            ]
+            finished.append(
+                builder.add(
+                    "finish-gradient",
+                    (part,),
+                    partial(tasks.finish_scan, [query], len(bands)),
+                    joined,
+                    inputs[part],
+                    workers=homes[part],
+                )
+            )
+        self._turn()
+        return finished
+
+
+def _scan_run(table: Table, queries: Any, run: tasks.Run, part: int, *inputs: Any) -> Any:
+    return tasks.scan_run(table, queries, run, part, *inputs)
+
+
+def _pick(place: int, index: int | None, answer: Any) -> Any:
+    return tasks.pick(place, answer, index)
+
+
+def _by_share(weights: Sequence[int], threads: Sequence[int]) -> list[tuple[int, int]]:
+    """Consecutive bands for each worker, in proportion to its threads (some may get none)."""
+    edges = np.concatenate([[0], np.cumsum(weights)])
+    goals = edges[-1] * np.cumsum(threads)[:-1] / sum(threads)
+    cuts = [0, *np.searchsorted(edges, goals, side="left").tolist(), len(weights)]
+    return list(zip(cuts[:-1], cuts[1:], strict=True))
+
+
+def _home(shares: Sequence[tuple[str | None, int]], part: int, n_parts: int) -> list[str] | None:
+    address = shares[part * len(shares) // n_parts][0]
+    return None if address is None else [address]

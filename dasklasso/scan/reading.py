@@ -1,0 +1,118 @@
+"""Reading bands: blocks from storage or from the worker's cache, with the rows' y and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dasklasso.dataset.blocks import BlockSource
+from dasklasso.dataset.dataset import read_rows
+from dasklasso.scan.bands import Layout
+from dasklasso.scan.cache import CACHE
+from dasklasso.scan.kernels import Rows
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a worker needs to read a band: sources that pickle small, and how they are cut.
+
+    Attributes
+    ----------
+    token : str
+        Names the data in a worker's cache.
+    X : blocks of (n_rows, n_features)
+    y : blocks of (n_rows, n_targets), or None
+    weight : blocks of (n_rows, 1), or None
+    layout : Layout
+    """
+
+    token: str
+    X: BlockSource
+    y: BlockSource | None
+    weight: BlockSource | None
+    layout: Layout
+
+
+@dataclass(frozen=True)
+class Caching:
+    """Which blocks a task keeps in its worker's memory.
+
+    Attributes
+    ----------
+    budget : int
+        Bytes that the worker's cache may hold.
+    pin : bool
+        Keep the blocks read for later scans.
+    hold : bool
+        Keep them until the same scan reads them again.
+    """
+
+    budget: int = 0
+    pin: bool = False
+    hold: bool = False
+
+
+@dataclass
+class Reader:
+    """Reads the rows of bands of one part; counts the bytes it moves from storage."""
+
+    table: Table
+    part: int = 0
+    caching: Caching = Caching()
+    with_targets: bool = True
+    bytes_read: int = 0
+
+    def rows(self, band: int, *, forward: bool = True) -> Iterator[Rows]:
+        """The rows of a band, one row of blocks at a time; the next one is asked for ahead."""
+        first, stop = self.table.layout.bands[band]
+        order = range(first, stop) if forward else range(stop - 1, first - 1, -1)
+        for position, i in enumerate(order):
+            if position + 1 < len(order):
+                self.read_ahead(order[position + 1])
+            yield self._row_of_blocks(i)
+
+    def read_ahead(self, i: int) -> None:
+        """Tell storage that row chunk i is wanted soon."""
+        for j in self._column_chunks():
+            self.table.X.will_need(i, j)
+
+    def _column_chunks(self) -> range:
+        return range(*self.table.layout.parts[self.part])
+
+    def _row_of_blocks(self, i: int) -> Rows:
+        blocks = [self._block(i, j) for j in self._column_chunks()]
+        if self.with_targets:
+            return targets_only(self.table, i, blocks)
+        return Rows(self.table.layout.row_bounds[i], blocks, None, None)
+
+    def _block(self, i: int, j: int) -> np.ndarray:
+        source = self.table.X
+        if source.mapped:
+            self.bytes_read += source.stored_bytes(i, j)
+            return source.block(i, j)
+        key = (self.table.token, i, j)
+        block = CACHE.get(key)
+        if block is None:
+            self.bytes_read += source.stored_bytes(i, j)
+            block = source.block(i, j)
+            if self.caching.pin:
+                CACHE.pin(key, block, self.caching.budget)
+            elif self.caching.hold:
+                CACHE.hold(key, block, self.caching.budget)
+        elif not self.caching.hold:
+            CACHE.release(key)
+        return block
+
+
+def targets_only(table: Table, i: int, blocks: Sequence[np.ndarray] = ()) -> Rows:
+    """The targets and weights of row chunk i, beside ``blocks`` of X."""
+    start, stop = table.layout.row_bounds[i : i + 2]
+    y, weight = table.y, table.weight
+    return Rows(
+        start,
+        blocks,
+        None if y is None else read_rows(y, start, stop),
+        None if weight is None else read_rows(weight, start, stop),
+    )

@@ -1,0 +1,174 @@
+"""Checkpoints: a solver's state as a Zarr group, written beside and renamed into place.
+
+The arrays of the state go to Zarr chunk by chunk, from wherever they are; everything else goes
+into the group's attributes, numbers as JSON, which keeps every bit of a float64. A state read back
+is the state that was written, so a resumed fit takes the same steps.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import zarr
+
+from dasklasso.backend import to_numpy
+from dasklasso.errors import CheckpointError
+from dasklasso.scan.cluster import Runner
+from dasklasso.solvers.fista import Lipschitz, Plan
+from dasklasso.solvers.slots import Slots
+from dasklasso.solvers.solution import Solution
+
+VERSION = 1
+ARRAYS = ("points", "gradient")
+
+
+def write_checkpoint(
+    folder: Path, key: str, numbers: dict[str, Any], arrays: dict[str, da.Array], runner: Runner
+) -> None:
+    """Write a state; what was there before stays until the new one is whole.
+
+    Parameters
+    ----------
+    key : str
+        Names the problem: a state is only resumed under the same key.
+    """
+    fresh, old = folder / "state.new.zarr", folder / "state.old.zarr"
+    current = folder / "state.zarr"
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(fresh, ignore_errors=True)
+    group = zarr.open_group(str(fresh), mode="w", zarr_format=3)
+    writes = [
+        _store(group, name, array) for name, array in arrays.items()
+    ]
+    runner.compute(*writes)
+    group.attrs.put({"version": VERSION, "key": key, "state": json.dumps(numbers)})
+    shutil.rmtree(old, ignore_errors=True)
+    if current.exists():
+        os.replace(current, old)
+    os.replace(fresh, current)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def read_checkpoint(folder: Path, key: str) -> tuple[dict[str, Any], dict[str, da.Array]] | None:
+    """The state last written, or None where there is none.
+
+    Raises
+    ------
+    CheckpointError
+        When it cannot be read, or is of another problem.
+    """
+    for name in ("state.zarr", "state.old.zarr"):  # old: the moment between two renames
+        path = folder / name
+        if not path.exists():
+            continue
+        try:
+            group = zarr.open_group(str(path), mode="r")
+            attributes = dict(group.attrs)
+            numbers = json.loads(attributes["state"])
+            arrays = {name: da.from_zarr(str(path), component=name) for name in group.array_keys()}
+        except (KeyError, ValueError, OSError) as error:
+            raise CheckpointError(f"{path}: cannot be read as a checkpoint ({error})") from None
+        if attributes.get("version") != VERSION:
+            raise CheckpointError(
+                f"{path}: checkpoint version {attributes.get('version')!r}, expected {VERSION}"
+            )
+        if attributes["key"] != key:
+            raise CheckpointError(
+                f"{path}: belongs to another problem (other data, alphas or options); "
+                "give another --checkpoint folder, or leave --resume out"
+            )
+        return numbers, arrays
+    return None
+
+
+def remove_checkpoint(folder: Path) -> None:
+    """Remove the states of a fit that is complete, and the folder if nothing else is in it."""
+    for name in ("state.zarr", "state.old.zarr", "state.new.zarr"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    if folder.exists() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _store(group: zarr.Group, name: str, array: da.Array) -> Any:
+    target = group.create_array(
+        name, shape=array.shape, chunks=array.chunksize, dtype=array.dtype, compressors=None
+    )
+    return array.map_blocks(to_numpy, dtype=array.dtype).store(target, compute=False, lock=False)
+
+
+def slots_to_json(slots: Slots) -> dict[str, Any]:
+    """Slots as plain JSON types."""
+    return {
+        "jobs": slots.jobs.tolist(),
+        "t": slots.t.tolist(),
+        "best_gap": [None if np.isinf(gap) else gap for gap in slots.best_gap.tolist()],
+        "since_best": slots.since_best.tolist(),
+        "waiting": list(slots.waiting),
+        "plan": {
+            field.name: _plain(getattr(slots.plan, field.name)) for field in fields(slots.plan)
+        },
+        "lipschitz": asdict(slots.lipschitz),
+    }
+
+
+def slots_from_json(data: dict[str, Any]) -> Slots:
+    """The slots that :func:`slots_to_json` wrote."""
+    plan = data["plan"]
+    return Slots(
+        jobs=np.asarray(data["jobs"], dtype=int),
+        t=np.asarray(data["t"], dtype=float),
+        best_gap=np.asarray(
+            [np.inf if gap is None else gap for gap in data["best_gap"]], dtype=float
+        ),
+        since_best=np.asarray(data["since_best"], dtype=int),
+        waiting=tuple(data["waiting"]),
+        plan=Plan(
+            base=np.asarray(plan["base"], dtype=int),
+            previous=np.asarray(plan["previous"], dtype=int),
+            momentum=np.asarray(plan["momentum"], dtype=float),
+            alpha=np.asarray(plan["alpha"], dtype=float),
+            lipschitz=plan["lipschitz"],
+            power=plan["power"],
+        ),
+        lipschitz=Lipschitz(**data["lipschitz"]),
+    )
+
+
+def solutions_to_json(solutions: dict[int, Solution]) -> dict[str, Any]:
+    """Solutions as plain JSON types."""
+    return {
+        str(job): {
+            "indices": one.nonzeros[0].tolist(),
+            "values": one.nonzeros[1].tolist(),
+            "objective": one.objective,
+            "gap": one.gap,
+            "residual_mean": one.residual_mean,
+            "certified": one.certified,
+        }
+        for job, one in solutions.items()
+    }
+
+
+def solutions_from_json(data: dict[str, Any]) -> dict[int, Solution]:
+    """The solutions that :func:`solutions_to_json` wrote."""
+    return {
+        int(job): Solution(
+            (np.asarray(one["indices"], dtype=np.int64), np.asarray(one["values"], dtype=float)),
+            one["objective"],
+            one["gap"],
+            one["residual_mean"],
+            one["certified"],
+        )
+        for job, one in data.items()
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray) else value

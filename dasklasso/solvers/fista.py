@@ -1,0 +1,239 @@
+"""FISTA on all problems at once: proximal gradient with momentum and adaptive restart.
+
+Beck and Teboulle (2009), A fast iterative shrinkage-thresholding algorithm, section 4; restart on
+the gradient condition of O'Donoghue and Candès (2015), Adaptive restart for accelerated gradient
+schemes, eq. 13. Each scan brings the gradient both at the iterate u, which certifies it, and at
+the extrapolated point z, from which the next step goes; a step that momentum would spoil is taken
+from u instead, on the same scan. The Lipschitz constant is a power iteration that rides along as
+one more column; the curvature seen between u and z is its safeguard.
+
+The functions here are pure arithmetic on one block of columns, or on small arrays of one number
+for each problem; :mod:`dasklasso.solvers.slots` decides which problem does what.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dasklasso.backend import Array, Backend, backend_for, namespace
+from dasklasso.objective.certificate import COLUMN_SUMS, column_sums
+from dasklasso.scan.kernels import INVERSE_SCALE, L1
+from dasklasso.solvers.problem import penalty_at
+
+# Rows of a summary beyond those of column_sums
+RESTART, CURVATURE, DISTANCE = range(COLUMN_SUMS, COLUMN_SUMS + 3)
+SUMMARY_ROWS = COLUMN_SUMS + 3
+POWER_NUMBERS = 2  # ‖Av‖², vᵀAv
+
+ZERO = -1  # as a base: start at zero
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the next step does. Columns count those of the points last evaluated.
+
+    Attributes
+    ----------
+    base : (K,) int
+        Column that the proximal step starts from; ZERO to start at zero.
+    previous : (K,) int
+        Column of the iterate before, from which momentum extrapolates.
+    momentum : (K,) float64
+    alpha : (K,) float64
+    lipschitz : float
+    power : float or None
+        Norm of the last power iterate, by which the next is divided; None when it has ended.
+    """
+
+    base: np.ndarray
+    previous: np.ndarray
+    momentum: np.ndarray
+    alpha: np.ndarray
+    lipschitz: float
+    power: float | None
+
+    @property
+    def n_points(self) -> int:
+        return 2 * self.base.size + (self.power is not None)
+
+
+def prox_step(
+    points: Array,
+    gradient: Array,
+    frame: Array,
+    plan: Plan,
+    l1_ratio: float,
+    positive: bool,
+    device: str,
+) -> Array:
+    """One step of all problems on one block of columns.
+
+    Parameters
+    ----------
+    points, gradient : (width, n_points) float64
+        Points last evaluated, and the gradient there.
+    frame : (width, 5) float64
+
+    Returns
+    -------
+    (width, plan.n_points) float64
+        New iterates u, K columns; points z, K columns; the direction of the power iteration.
+    """
+    backend = backend_for(device)
+    points, gradient = backend.asarray(points), backend.asarray(gradient)
+    frame = backend.asarray(frame)
+    xp = namespace(points)
+    base = _columns(points, plan.base, backend)
+    slope = _columns(gradient, plan.base, backend)
+    previous = _columns(points, plan.previous, backend)
+    penalty = penalty_at(frame, _row(plan.alpha, backend), l1_ratio, positive)
+    step = 1.0 / plan.lipschitz
+    u = penalty.prox(base - step * slope, step)
+    # columns that cannot matter (no spread) stay out, whatever rounding says
+    u = xp.where(frame[:, INVERSE_SCALE, None] > 0, u, xp.zeros_like(u))
+    z = u + _row(plan.momentum, backend) * (u - previous)
+    if plan.power is None:
+        return xp.concat([u, z], axis=1)
+    direction = gradient[:, -1:] / plan.power
+    return xp.concat([u, z, direction], axis=1)
+
+
+def summarise(
+    points: Array,
+    gradient: Array,
+    frame: Array,
+    projection: Array | None,
+    plan: Plan,
+    l1_ratio: float,
+    positive: bool,
+    device: str,
+) -> Array:
+    """What decisions need of one block of columns, once its gradient is known.
+
+    Parameters
+    ----------
+    projection : (width, K) or None
+        What projecting the dual direction off unpenalised columns takes from ``v``.
+
+    Returns
+    -------
+    (1, 8 · K + 2) float64
+        Flattened (8, K): certificate sums at u; the restart test at z; ⟨∇f(z) − ∇f(u), z − u⟩ and
+        ‖z − u‖². Then ‖Av‖² and vᵀAv of the power iteration.
+    """
+    backend = backend_for(device)
+    points, gradient = backend.asarray(points), backend.asarray(gradient)
+    frame = backend.asarray(frame)
+    xp = namespace(points)
+    k = plan.base.size
+    u, z = points[:, :k], points[:, k : 2 * k]
+    grad_u, grad_z = gradient[:, :k], gradient[:, k : 2 * k]
+    penalty = penalty_at(frame, _row(plan.alpha, backend), l1_ratio, positive)
+    certificate = column_sums(u, -grad_u, penalty, _dual(u, grad_u, frame, projection, positive))
+    step = 1.0 / plan.lipschitz
+    following = penalty.prox(z - step * grad_z, step)
+    between = z - u
+    stepwise = xp.stack(
+        [
+            xp.sum((z - following) * (following - u), axis=0),
+            xp.sum((grad_z - grad_u) * between, axis=0),
+            xp.sum(between**2, axis=0),
+        ]
+    )
+    numbers = xp.zeros((POWER_NUMBERS,), dtype=u.dtype, device=_device(u, backend))
+    if plan.power is not None:
+        product, direction = gradient[:, -1], points[:, -1]
+        numbers = xp.stack([xp.sum(product**2), xp.sum(product * direction)])
+    flat = xp.reshape(xp.concat([certificate, stepwise], axis=0), (SUMMARY_ROWS * k,))
+    return xp.expand_dims(xp.concat([flat, numbers]), axis=0)
+
+
+def _dual(
+    u: Array, grad_u: Array, frame: Array, projection: Array | None, positive: bool
+) -> Array | None:
+    """``XᵀPθ`` of the dual direction θ, when unpenalised columns have been projected off it."""
+    if projection is None:
+        return None
+    xp = namespace(u)
+    free = (frame[:, L1, None] == 0) & (frame[:, INVERSE_SCALE, None] > 0)
+    # by construction zero where projected: rounding must not count as infeasible
+    gone = free & ((u > 0) | (grad_u < 0)) if positive else free & (u == u)
+    return xp.where(gone, xp.zeros_like(u), -grad_u - projection)
+
+
+def next_momentum(t: np.ndarray, restart: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Nesterov's sequence: (momentum of this step, t of the next), t back to 1 on restart."""
+    t = np.where(restart, 1.0, t)
+    following = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * t**2))
+    return (t - 1.0) / following, following
+
+
+@dataclass(frozen=True)
+class Lipschitz:
+    """An estimate of the largest eigenvalue of the standardised Gram matrix.
+
+    Attributes
+    ----------
+    value : float
+        What steps divide by.
+    seen : float
+        The largest curvature seen so far: never above the true constant but for rounding.
+    rounds : int
+        Power iterations so far.
+    settled : bool
+        Whether the power iteration has ended.
+    bound : float
+        The trace, above which the constant cannot lie.
+    """
+
+    value: float
+    seen: float
+    rounds: int
+    settled: bool
+    bound: float
+
+    def after_product(self, norm: float) -> Lipschitz:
+        """After one more product Av with ‖v‖ = 1, ‖Av‖ = ``norm`` (never above the constant)."""
+        grown = norm - self.seen
+        seen = max(self.seen, norm)
+        settled = self.rounds >= 4 and (grown < 1e-3 * seen or self.rounds >= 40)
+        # what is still to come is about what the last rounds brought
+        margin = 1.02 if settled else 1.0 + min(1.0, max(0.05, 4.0 * grown / max(seen, 1e-300)))
+        return Lipschitz(
+            value=min(self.bound, seen * margin),
+            seen=seen,
+            rounds=self.rounds + 1,
+            settled=settled,
+            bound=self.bound,
+        )
+
+    def after_curvature(self, curvature: float) -> Lipschitz:
+        """After a curvature above ``value`` was met on the way: the safeguard of backtracking."""
+        return Lipschitz(
+            value=min(self.bound, max(1.5 * self.value, 1.1 * curvature)),
+            seen=max(self.seen, curvature),
+            rounds=self.rounds,
+            settled=self.settled,
+            bound=self.bound,
+        )
+
+
+def _columns(array: Array, which: np.ndarray, backend: Backend) -> Array:
+    """Columns of ``array`` by number; zeros where the number is ZERO."""
+    xp = namespace(array)
+    index = backend.asarray(np.where(which == ZERO, 0, which).astype(np.int64))
+    taken = xp.take(array, index, axis=1)
+    if not np.any(which == ZERO):
+        return taken
+    started = backend.asarray((which != ZERO)[None, :])
+    return xp.where(started, taken, xp.zeros_like(taken))
+
+
+def _row(values: np.ndarray, backend: Backend) -> Array:
+    return backend.asarray(np.asarray(values, dtype=np.float64)[None, :])
+
+
+def _device(array: Array, backend: Backend) -> object:
+    return None if backend.on_host else array.device

@@ -1,0 +1,154 @@
+"""The problem in standardised coordinates, where gradient steps are well scaled.
+
+Coefficients w of stored columns become ``u = scale · w`` of the columns ``(x − centre) / scale``,
+each of unit spread. With an intercept, centring removes it from the problem exactly; the penalty
+follows: ``α f (ρ|w| + (1−ρ)/2 w²) = α (ρ l1|u| + (1−ρ)/2 l2 u²)``. So a column's unit of
+measurement changes nothing, and X is never copied.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dasklasso.backend import Array
+from dasklasso.errors import OptionError
+from dasklasso.objective.penalties import ElasticNet
+from dasklasso.scan.kernels import CENTRE, FRAME_WIDTH, INVERSE_SCALE, L1, L2, SHIFT
+from dasklasso.scan.moments import Moments
+
+SHIFT_BEYOND = 4.0  # |mean| / std from which columns are shifted before they meet float32 products
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is minimised, in the user's terms.
+
+    Attributes
+    ----------
+    l1_ratio : share of the l1 penalty, 0 … 1
+    fit_intercept, standardize, positive : bool
+    penalty_factor : (n_features,) or None for ones
+    loss : name of the loss
+    """
+
+    l1_ratio: float = 1.0
+    fit_intercept: bool = True
+    standardize: bool = False
+    positive: bool = False
+    penalty_factor: np.ndarray | None = None
+    loss: str = "squared"
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.l1_ratio <= 1.0:
+            raise OptionError(f"l1_ratio: {self.l1_ratio} found, expected a number from 0 to 1")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An objective met with data: everything about rows reduced to numbers.
+
+    Attributes
+    ----------
+    objective : Objective
+    frame : (n_features, 5) float64
+        Shift, centre, 1/scale (0 for columns that cannot matter), l1 and l2 factors.
+    y_mean, null_loss : (n_targets,)
+        Mean of y (0 without intercept), and the loss of the model without features.
+    total_weight : sum of the rows' weights
+    """
+
+    objective: Objective
+    frame: np.ndarray
+    y_mean: np.ndarray
+    null_loss: np.ndarray
+    total_weight: float
+
+    @property
+    def n_features(self) -> int:
+        return self.frame.shape[0]
+
+    @property
+    def n_targets(self) -> int:
+        return self.y_mean.shape[0]
+
+    @property
+    def unpenalised(self) -> np.ndarray:
+        """Columns that can matter and cost nothing: their indices."""
+        free = (self.frame[:, L1] == 0) & (self.frame[:, INVERSE_SCALE] > 0)
+        return np.flatnonzero(free)
+
+    @property
+    def trace(self) -> float:
+        """Trace of the standardised Gram matrix: a bound on its largest eigenvalue."""
+        return float(np.count_nonzero(self.frame[:, INVERSE_SCALE]))
+
+
+def make_problem(
+    objective: Objective, columns: Moments, targets: Moments, *, shift_dtype: str = "float32"
+) -> Problem:
+    """Meet an objective with the moments of X's columns and of the targets.
+
+    Raises
+    ------
+    OptionError
+        When penalty factors do not fit the columns.
+    """
+    mean, n_features = columns.mean, columns.mean.shape[0]
+    std = np.sqrt(columns.squares / columns.weight)
+    varies = columns.minimum < columns.maximum
+    std = np.where(varies, std, 0.0)
+    scale = std if objective.fit_intercept else np.sqrt(std**2 + mean**2)
+    centre = mean if objective.fit_intercept else np.zeros(n_features)
+    # where every row of positive weight has the same value, spread is rounding: leave it out
+    useful = scale > 1e-14 * np.abs(mean) if objective.fit_intercept else scale > 0
+    factor = _penalty_factor(objective.penalty_factor, n_features)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        unit = std if objective.standardize else np.ones(n_features)
+        ratio = np.where(useful, unit / scale, 0.0)
+        inverse = np.where(useful, 1.0 / scale, 0.0)
+    frame = np.zeros((n_features, FRAME_WIDTH))
+    far = np.abs(mean) > SHIFT_BEYOND * std
+    frame[:, SHIFT] = np.where(far & useful, mean.astype(shift_dtype).astype(np.float64), 0.0)
+    frame[:, CENTRE] = centre
+    frame[:, INVERSE_SCALE] = inverse
+    frame[:, L1] = factor * ratio
+    frame[:, L2] = factor * ratio**2
+    if objective.fit_intercept:
+        y_mean, spread = targets.mean, targets.squares / targets.weight
+    else:
+        y_mean = np.zeros_like(targets.mean)
+        spread = targets.squares / targets.weight + targets.mean**2
+    return Problem(objective, frame, y_mean, 0.5 * spread, columns.weight)
+
+
+def _penalty_factor(given: np.ndarray | None, n_features: int) -> np.ndarray:
+    if given is None:
+        return np.ones(n_features)
+    factor = np.asarray(given, dtype=np.float64)
+    if factor.shape != (n_features,):
+        raise OptionError(
+            f"penalty_factor: {factor.size} numbers found, expected one for each of the "
+            f"{n_features} features"
+        )
+    bad = np.flatnonzero(~np.isfinite(factor) | (factor < 0))
+    if bad.size:
+        raise OptionError(
+            f"penalty_factor: {factor[bad[0]]} found for feature {bad[0]}, expected a number >= 0"
+        )
+    return factor
+
+
+def penalty_at(frame: Array, alpha: Array, l1_ratio: float, positive: bool) -> ElasticNet:
+    """The penalty of some columns at several alphas (1, n_problems), from their frame."""
+    return ElasticNet(
+        l1=frame[:, L1, None] * (alpha * l1_ratio),
+        l2=frame[:, L2, None] * (alpha * (1.0 - l1_ratio)),
+        positive=positive,
+    )
+
+
+def stored_coefficients(u: np.ndarray, frame: np.ndarray) -> np.ndarray:
+    """Coefficients of stored columns from those of standardised ones; rows as in ``frame``."""
+    return u * frame[:, INVERSE_SCALE].reshape((-1,) + (1,) * (u.ndim - 1))

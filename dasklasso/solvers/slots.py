@@ -1,0 +1,233 @@
+"""Slots: which of many problems is worked on in which column, and when it is done.
+
+A job is one (alpha, target). As many jobs as there are slots are in flight on every scan; one that
+is done leaves, and the next joins in its column, warm-started from the nearest larger alpha of its
+target. All of it is small arithmetic on the client, from sums that the scan brought home.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from dasklasso.objective.certificate import Certificate
+from dasklasso.solvers.fista import (
+    CURVATURE,
+    DISTANCE,
+    RESTART,
+    SUMMARY_ROWS,
+    ZERO,
+    Lipschitz,
+    Plan,
+    next_momentum,
+)
+
+STALL_SCANS = 300  # without a better gap: float32 has given what it has
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """All (alpha, target) pairs, numbered ``i_alpha * n_targets + target``.
+
+    Attributes
+    ----------
+    alphas : (n_alphas,) float64, decreasing
+    n_targets : int
+    """
+
+    alphas: np.ndarray
+    n_targets: int
+
+    def __len__(self) -> int:
+        return len(self.alphas) * self.n_targets
+
+    def alpha(self, job: np.ndarray) -> np.ndarray:
+        return self.alphas[np.asarray(job, dtype=int) // self.n_targets]
+
+    def target(self, job: np.ndarray) -> np.ndarray:
+        return np.asarray(job, dtype=int) % self.n_targets
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Who is in flight, and how far they are.
+
+    Attributes
+    ----------
+    jobs : (K,) int
+    t : (K,) float64
+        Nesterov's sequence of each.
+    best_gap : (K,) float64
+        Smallest relative gap so far.
+    since_best : (K,) int
+        Scans since then.
+    waiting : tuple of int
+        Jobs that have not begun, in order.
+    plan : Plan
+        The step whose points were, or will be, evaluated next.
+    lipschitz : Lipschitz
+    """
+
+    jobs: np.ndarray
+    t: np.ndarray
+    best_gap: np.ndarray
+    since_best: np.ndarray
+    waiting: tuple[int, ...]
+    plan: Plan
+    lipschitz: Lipschitz
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a scan showed of the jobs in flight: arrays of shape (K,).
+
+    Attributes
+    ----------
+    certificate : Certificate
+    relative_gap : gap over the loss of the null model
+    leaving : bool, whether the job is done
+    """
+
+    certificate: Certificate
+    relative_gap: np.ndarray
+    leaving: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+
+
+def first_slots(
+    jobs: Jobs,
+    wanted: list[int],
+    n_slots: int,
+    lipschitz: Lipschitz,
+    base: np.ndarray,
+    power: float | None,
+) -> Slots:
+    """Fill the slots with the first jobs of ``wanted``.
+
+    Parameters
+    ----------
+    base : (len(jobs),) int
+        For every job the column, of the points last evaluated, that it starts from.
+    power : float or None
+        Norm of the power iterate among those points.
+    """
+    flying = np.asarray(wanted[:n_slots], dtype=int)
+    plan = Plan(
+        base=base[flying],
+        previous=base[flying],
+        momentum=np.zeros(flying.size),
+        alpha=jobs.alpha(flying),
+        lipschitz=lipschitz.value,
+        power=power,
+    )
+    return Slots(
+        jobs=flying,
+        t=np.ones(flying.size),
+        best_gap=np.full(flying.size, np.inf),
+        since_best=np.zeros(flying.size, dtype=int),
+        waiting=tuple(wanted[n_slots:]),
+        plan=plan,
+        lipschitz=lipschitz,
+    )
+
+
+def judge(
+    slots: Slots, certificate: Certificate, null_loss: np.ndarray, goal: float, patience: int
+) -> Outcome:
+    """Which jobs are done: their gap is within ``goal``, or it has stopped falling."""
+    relative = certificate.gap / null_loss
+    stalled = (relative >= slots.best_gap) & (slots.since_best + 1 >= patience)
+    return Outcome(certificate, relative, (relative <= goal) | stalled)
+
+
+def advance(slots: Slots, jobs: Jobs, outcome: Outcome, stepwise: np.ndarray, power: np.ndarray) -> Slots:
+    """The slots for the next scan.
+
+    Parameters
+    ----------
+    stepwise : (8, K)
+        The summary of the last scan.
+    power : (2,)
+        ‖Av‖² and vᵀAv of the power iteration.
+    """
+    k = slots.jobs.size
+    lipschitz, too_small = _lipschitz(slots, stepwise, power)
+    restart = (stepwise[RESTART] > 0) | too_small
+    momentum, t = next_momentum(slots.t, restart)
+    base = np.where(restart, np.arange(k), k + np.arange(k))
+    previous = np.arange(k)
+    better = outcome.relative_gap < slots.best_gap
+    best = np.minimum(slots.best_gap, outcome.relative_gap)
+    since = np.where(better, 0, slots.since_best + 1)
+
+    flying, waiting = slots.jobs.copy(), list(slots.waiting)
+    keep = ~outcome.leaving
+    for slot in np.flatnonzero(outcome.leaving):
+        if not waiting:
+            break
+        job = _next_for(jobs, waiting, slots.jobs[slot])
+        source = _warm_start(jobs, slots.jobs, job)
+        flying[slot], keep[slot] = job, True
+        base[slot] = previous[slot] = source
+        momentum[slot], t[slot], best[slot], since[slot] = 0.0, 1.0, np.inf, 0
+    plan = Plan(
+        base=base[keep],
+        previous=previous[keep],
+        momentum=momentum[keep],
+        alpha=jobs.alpha(flying[keep]),
+        lipschitz=lipschitz.value,
+        power=None
+        if slots.plan.power is None or lipschitz.settled
+        else float(np.sqrt(power[0])) or None,
+    )
+    return replace(
+        slots,
+        jobs=flying[keep],
+        t=t[keep],
+        best_gap=best[keep],
+        since_best=since[keep],
+        waiting=tuple(waiting),
+        plan=plan,
+        lipschitz=lipschitz,
+    )
+
+
+def _lipschitz(
+    slots: Slots, stepwise: np.ndarray, power: np.ndarray
+) -> tuple[Lipschitz, np.ndarray]:
+    """The estimate after a scan, and which problems have met more curvature than it allowed."""
+    estimate = slots.lipschitz
+    if slots.plan.power is not None:
+        estimate = estimate.after_product(float(np.sqrt(power[0])))
+    distance = stepwise[DISTANCE]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        curvature = np.where(distance > 0, stepwise[CURVATURE] / distance, 0.0)
+    # differences of nearly equal gradients are noise: only steps that still move count
+    moving = distance > 1e-10 * np.max(distance, initial=0.0)
+    worst = float(np.max(np.where(moving, curvature, 0.0), initial=0.0))
+    too_small = moving & (curvature > 1.001 * slots.lipschitz.value)
+    if worst > 1.001 * estimate.value and estimate.value < estimate.bound:
+        estimate = estimate.after_curvature(worst)
+    return estimate, too_small & (slots.lipschitz.value < slots.lipschitz.bound)
+
+
+def _next_for(jobs: Jobs, waiting: list[int], leaving: int) -> int:
+    """The next job: of the same target where one waits, for it starts warm from its neighbour."""
+    target = leaving % jobs.n_targets
+    same = next((job for job in waiting if job % jobs.n_targets == target), waiting[0])
+    waiting.remove(same)
+    return same
+
+
+def _warm_start(jobs: Jobs, flying: np.ndarray, job: int) -> int:
+    """The slot whose iterate is the nearest for ``job``: same target, next larger alpha."""
+    same = (flying % jobs.n_targets == job % jobs.n_targets) & (flying < job)
+    if not np.any(same):
+        return ZERO
+    return int(np.flatnonzero(same)[np.argmax(flying[same])])
+
+
+def unpack(summary: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Blocks' summaries → ((n_blocks, 8, K), power numbers (2,) summed over blocks)."""
+    stepwise = summary[:, : SUMMARY_ROWS * k].reshape(-1, SUMMARY_ROWS, k)
+    return stepwise, summary[:, SUMMARY_ROWS * k :].sum(axis=0)
