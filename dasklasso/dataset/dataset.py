@@ -1,0 +1,343 @@
+"""A dataset opened: X, y, weights and folds as block sources, checked, whoever wrote them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+import zarr
+
+from dasklasso.dataset.blocks import BlockSource, MemoryBlocks, chunk_bounds
+from dasklasso.dataset.identity import fingerprint_of
+from dasklasso.dataset.manifest import MANIFEST_KEY, ColumnStatistics, Manifest
+from dasklasso.dataset.opening import StoreLike, array_names, member, open_node
+from dasklasso.dataset.spill import is_dask, spill
+from dasklasso.dataset.targets import (
+    NumberedNames,
+    as_float64,
+    check_folds,
+    check_length,
+    check_targets,
+    check_weights,
+)
+from dasklasso.dataset.zarrblocks import EmptyChunks, ZarrBlocks
+from dasklasso.errors import OptionError, StoreError, ValueFound
+
+_MEMORY_BLOCK_BYTES = 8 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A table to fit on or predict for.
+
+    Attributes
+    ----------
+    X : BlockSource, (n_rows, n_features)
+    y : BlockSource or None, (n_rows, n_targets) float64
+        None where there is nothing to fit, only to predict.
+    sample_weight : BlockSource or None, (n_rows, 1) float64
+    fold : BlockSource or None, (n_rows, 1) integers
+    feature_names, target_names : sequence of str
+        x0, x1, … and y (or y0, y1, …) where the data do not name them.
+    y_is_vector : bool
+        Whether y was given with one dimension; predictions then have one too.
+    statistics : ColumnStatistics or None
+        None for data that we did not ingest: a scan computes them.
+    fingerprint : str
+        Equal for equal data (a manifest's), or at least different for different data.
+    location : str
+        How messages name the data.
+    """
+
+    X: BlockSource
+    y: BlockSource | None
+    sample_weight: BlockSource | None
+    fold: BlockSource | None
+    feature_names: Sequence[str]
+    target_names: Sequence[str]
+    y_is_vector: bool
+    statistics: ColumnStatistics | None
+    fingerprint: str
+    location: str
+    keep: object = field(default=None, repr=False)  # a temporary store, deleted with the dataset
+
+    @property
+    def n_rows(self) -> int:
+        return self.X.shape[0]
+
+    @property
+    def n_features(self) -> int:
+        return self.X.shape[1]
+
+    @property
+    def n_targets(self) -> int:
+        return 0 if self.y is None else self.y.shape[1]
+
+
+def open_dataset(
+    store: StoreLike,
+    *,
+    y: Any = None,
+    sample_weight: Any = None,
+    x: str = "X",
+    target: str = "y",
+    empty_chunks: EmptyChunks = "error",
+    storage_options: dict[str, Any] | None = None,
+    require_target: bool = True,
+) -> Dataset:
+    """Open a Zarr store as a dataset; nothing of X is read.
+
+    Parameters
+    ----------
+    store : path, URL, zarr.Group or zarr.Array
+        A group with arrays X and y (and optionally ``sample_weight`` and ``fold``), or the
+        array X alone; ingested by us or written by somebody else, Zarr v2 or v3.
+    y, sample_weight : path, URL, zarr.Array or NumPy array, optional
+        Instead of the group's own. A plain name is looked for in the group first.
+    x, target : str
+        Names of X and y in the group.
+    empty_chunks : {"error", "zero"}
+        What a chunk of X, y, ... is that the store does not hold; see :class:`ZarrBlocks`.
+    storage_options : dict, optional
+        For URLs: handed to fsspec.
+    require_target : bool
+        Whether a dataset without y is refused, and y and the weights are read and checked.
+
+    Raises
+    ------
+    StoreError
+        There is no such store; it has no X or y; an array is not of numbers or of another length.
+    ValueFound
+        A target is constant or not finite, or a sample weight is negative.
+    OptionError, DependencyMissing
+    """
+    node, location = open_node(store, storage_options)
+    opener = _Opener(node, location, empty_chunks, storage_options)
+    manifest = None
+    if isinstance(node, zarr.Array):
+        X = ZarrBlocks(node, location=location, name="X", empty_chunks=empty_chunks)
+        vector = node.ndim == 1
+    else:
+        X, vector = opener.named(x)
+        if MANIFEST_KEY in node.attrs and x == "X":
+            manifest = Manifest.from_json(node.attrs[MANIFEST_KEY], where=location)
+            _check_manifest(manifest, X, location)
+    if vector:
+        raise StoreError(f"{location}: {X.name} has one dimension, expected rows × columns.")
+
+    targets, y_is_vector = opener.target(y, target, required=require_target)
+    weights, _ = opener.given("sample_weight", sample_weight)
+    if weights is None:
+        weights, _ = opener.optional("sample_weight")
+    folds, _ = opener.optional("fold")
+
+    whole = manifest is not None and y is None and sample_weight is None and target == "y"
+    dataset = Dataset(
+        X=X,
+        y=None if targets is None else as_float64(targets),
+        sample_weight=None if weights is None else as_float64(weights),
+        fold=folds,
+        feature_names=manifest.feature_names if manifest else NumberedNames("x", X.shape[1]),
+        target_names=_target_names(targets, manifest if whole else None),
+        y_is_vector=y_is_vector,
+        statistics=manifest.statistics if manifest else None,
+        fingerprint=manifest.fingerprint if manifest else "",
+        location=location,
+    )
+    _check(dataset, values=require_target)
+    if whole:
+        return dataset
+    return dataclasses.replace(dataset, fingerprint=_fingerprint(dataset, manifest))
+
+
+def from_arrays(
+    X: Any,
+    y: Any,
+    sample_weight: Any = None,
+    *,
+    feature_names: Sequence[str] | None = None,
+) -> Dataset:
+    """Arrays as a dataset.
+
+    Parameters
+    ----------
+    X : (n_rows, n_features) NumPy array, zarr.Array or dask array
+        A dask array is written once to a temporary store, which is deleted with the dataset.
+    y : (n_rows,) or (n_rows, n_targets), or None for prediction
+    sample_weight : (n_rows,), optional
+    feature_names : sequence of str, optional
+
+    Raises
+    ------
+    OptionError
+        An array has a dtype or number of dimensions that cannot be used.
+    StoreError, ValueFound
+        As :func:`open_dataset`.
+    """
+    location = "the data"
+    given = {"X": X, "y": y, "sample_weight": sample_weight}
+    dimensions = {name: np.ndim(array) for name, array in given.items() if array is not None}
+    spilled = {name: array for name, array in given.items() if is_dask(array)}
+    sources: dict[str, BlockSource | None] = dict.fromkeys(given)
+    keep = None
+    if is_dask(X) and dimensions["X"] != 2:
+        raise OptionError(f"X has {dimensions['X']} dimensions, expected 2 (rows × columns).")
+    if spilled:
+        stored, keep = spill(**spilled)
+        sources.update(stored)
+    for name, array in given.items():
+        if array is None or name in spilled:
+            continue
+        if isinstance(array, zarr.Array):
+            sources[name] = ZarrBlocks(array, location=location, name=name)
+        else:
+            sources[name] = _in_memory(name, np.asarray(array))
+    table = sources["X"]
+    if table is None or dimensions["X"] != 2:
+        raise OptionError(f"X has {dimensions.get('X', 0)} dimensions, expected 2.")
+    targets, weights = sources["y"], sources["sample_weight"]
+    names = NumberedNames("x", table.shape[1]) if feature_names is None else tuple(feature_names)
+    if len(names) != table.shape[1]:
+        raise OptionError(f"{len(names)} feature names were given for {table.shape[1]} columns.")
+    dataset = Dataset(
+        X=table,
+        y=None if targets is None else as_float64(targets),
+        sample_weight=None if weights is None else as_float64(weights),
+        fold=None,
+        feature_names=names,
+        target_names=_target_names(targets, None),
+        y_is_vector=dimensions.get("y", 1) == 1,
+        statistics=None,
+        fingerprint="",
+        location=location,
+        keep=keep,
+    )
+    _check(dataset, values=True)
+    return dataclasses.replace(dataset, fingerprint=_fingerprint(dataset, None))
+
+
+class _Opener:
+    """Finds a store's arrays by name, or those given instead of them."""
+
+    def __init__(
+        self,
+        node: Any,
+        location: str,
+        empty_chunks: EmptyChunks,
+        storage_options: dict[str, Any] | None,
+    ) -> None:
+        self.group = None if isinstance(node, zarr.Array) else node
+        self.location = location
+        self.empty_chunks = empty_chunks
+        self.storage_options = storage_options
+
+    def named(self, name: str) -> tuple[ZarrBlocks, bool]:
+        """The group's array, and whether it is a vector; it must be there."""
+        source, vector = self.optional(name)
+        if source is None:
+            names = array_names(self.group) if self.group is not None else ()
+            holds = f"its arrays are {', '.join(names)}" if names else "it holds no arrays"
+            raise StoreError(f"{self.location} has no array {name}: {holds}.")
+        return source, vector
+
+    def optional(self, name: str) -> tuple[ZarrBlocks | None, bool]:
+        found = None if self.group is None else member(self.group, name)
+        return (None, False) if found is None else self._blocks(found, self.location, name)
+
+    def given(self, name: str, array: Any) -> tuple[BlockSource | None, bool]:
+        """An array given beside the store: a name in it, a path, a URL, or the array itself."""
+        if array is None:
+            return None, False
+        if isinstance(array, str):
+            source, vector = self.optional(array)
+            if source is not None:
+                return source, vector
+        if isinstance(array, np.ndarray | list | tuple):
+            return _in_memory(name, np.asarray(array)), np.ndim(array) == 1
+        options = self.storage_options if isinstance(array, str) and "://" in array else None
+        node, location = open_node(array, options)
+        if not isinstance(node, zarr.Array):
+            raise StoreError(f"{location} is a Zarr group, expected an array to use as {name}.")
+        return self._blocks(node, location, name)
+
+    def target(self, array: Any, name: str, *, required: bool) -> tuple[BlockSource | None, bool]:
+        """y, as given or else of that name in the group, and whether it is a vector."""
+        if array is not None:
+            return self.given("y", array)
+        if self.group is None:
+            if required:
+                raise StoreError(f"{self.location} is a single array: give y as well.")
+            return None, True
+        source, vector = self.optional(name)
+        if source is None and required:
+            self.named(name)
+        return source, vector or source is None
+
+    def _blocks(self, array: Any, location: str, name: str) -> tuple[ZarrBlocks, bool]:
+        source = ZarrBlocks(array, location=location, name=name, empty_chunks=self.empty_chunks)
+        return source, array.ndim == 1
+
+
+def _in_memory(name: str, array: np.ndarray) -> BlockSource:
+    if array.dtype.kind not in "biuf":
+        raise OptionError(f"{name} has dtype {array.dtype}, expected real numbers.")
+    if array.ndim not in ((2,) if name == "X" else (1, 2)):
+        expected = "2 (rows × columns)" if name == "X" else "1 or 2"
+        raise OptionError(f"{name} has {array.ndim} dimensions, expected {expected}.")
+    table = array.reshape(len(array), -1) if array.ndim == 1 else array
+    wide = table.dtype.kind == "f" and table.dtype.itemsize > 8
+    dtype = np.dtype(np.float64) if wide or name != "X" else table.dtype.newbyteorder("=")
+    table = np.ascontiguousarray(table, dtype=dtype)
+    rows = max(1, _MEMORY_BLOCK_BYTES // max(1, table.shape[1] * table.dtype.itemsize))
+    return cast(BlockSource, MemoryBlocks(table, chunk_bounds(len(table), rows)))
+
+
+def _target_names(y: BlockSource | None, manifest: Manifest | None) -> Sequence[str]:
+    if manifest is not None:
+        return manifest.target_names
+    if y is None:
+        return ()
+    return ("y",) if y.shape[1] == 1 else NumberedNames("y", y.shape[1])
+
+
+def _check_manifest(manifest: Manifest, X: BlockSource, location: str) -> None:
+    if X.shape != (manifest.n_rows, manifest.n_features):
+        raise StoreError(
+            f"{location}: X has shape {X.shape}, its manifest says "
+            f"{(manifest.n_rows, manifest.n_features)}. Ingest the data again."
+        )
+
+
+def _check(dataset: Dataset, *, values: bool) -> None:
+    n, location = dataset.n_rows, dataset.location
+    if n == 0 or dataset.n_features == 0:
+        raise ValueFound(
+            f"{location}: X has shape {dataset.X.shape}, expected at least one row and one column."
+        )
+    for name in ("y", "sample_weight", "fold"):
+        source = getattr(dataset, name)
+        if source is not None:
+            check_length(name, source, n, location)
+    if dataset.fold is not None:
+        check_folds(dataset.fold, location)
+    if values and dataset.y is not None:
+        check_targets(dataset.y, dataset.target_names, location)
+    if values and dataset.sample_weight is not None:
+        check_weights(dataset.sample_weight, location)
+
+
+def _fingerprint(dataset: Dataset, manifest: Manifest | None) -> str:
+    beside: dict[str, BlockSource | None] = {
+        "y": dataset.y,
+        "sample_weight": dataset.sample_weight,
+        "fold": dataset.fold,
+    }
+    if manifest is None:
+        return fingerprint_of({"X": dataset.X, **beside})
+    # X as ingested, with targets or weights from elsewhere
+    both = f"{manifest.fingerprint} {fingerprint_of(beside)}"
+    return "sha256:" + hashlib.sha256(both.encode()).hexdigest()
