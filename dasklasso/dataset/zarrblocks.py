@@ -12,7 +12,7 @@ import numpy as np
 from dasklasso.dataset import zarrread
 from dasklasso.dataset.blocks import BlockSource, chunk_bounds
 from dasklasso.dataset.chains import Chain, simple_chain
-from dasklasso.dataset.mapped import checked, map_file, maps, populate, read_ahead
+from dasklasso.dataset.mapped import CHECKSUM_BYTES, checked, maps, read_ahead
 from dasklasso.dataset.shards import ShardIndex
 from dasklasso.errors import ChunkCorrupt, ChunkMissing, OptionError, StoreError
 
@@ -166,25 +166,25 @@ class ZarrBlocks:
         assert chain is not None
         name = self.chunk_name(i, j)
 
-        def decode(data: np.ndarray) -> np.ndarray:
+        def verify(data: np.ndarray) -> None:
             payload = checked(data, name) if chain.checksum else data
-            return self._decode(chain, payload, name)
+            if chain.compressor is None:
+                self._decode(chain, payload, name)  # its length is as expected
 
-        if self.mapped:
-            try:
-                data = maps.get(self.chunk_file(i, j), decode)  # verified once
-            except _ABSENT:
-                return self._missing(i, j)
-            return self._decode(chain, data[: -4 if chain.checksum else None], name)
         if self._root is not None:
             try:
-                found, _ = map_file(self.chunk_file(i, j))
+                data = maps.get(self.chunk_file(i, j), verify)  # verified once in this process
             except _ABSENT:
                 return self._missing(i, j)
-            populate(found)
-            return decode(found)
-        remote = zarrread.fetch(self._store, f"{self.path}/{self.chunk_key(i, j)}".lstrip("/"))
-        return self._missing(i, j) if remote is None else decode(remote)
+        else:
+            key = f"{self.path}/{self.chunk_key(i, j)}".lstrip("/")
+            remote = zarrread.fetch(self._store, key)
+            if remote is None:
+                return self._missing(i, j)
+            verify(remote)
+            data = remote
+        payload = data[:-CHECKSUM_BYTES] if chain.checksum else data
+        return self._decode(chain, payload, name)
 
     def _decode(self, chain: Chain, payload: np.ndarray, name: str) -> np.ndarray:
         try:
