@@ -179,5 +179,11 @@ class MapCache:
                 self._maps.popitem(last=False)  # unmapped once no view of it is left
         return data
 
+    def forget(self, path: str) -> None:
+        """Map and verify the file anew at its next read."""
+        with self._lock:
+            self._maps.pop(path, None)
+            self._verified.pop(path, None)
+
 
 maps = MapCache()

@@ -7,6 +7,7 @@ chunk its offset and length as uint64, both 2⁶⁴ − 1 where it is absent.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -53,8 +54,8 @@ class ShardIndex:
             at_end=getattr(location, "value", location) == "end",
         )
 
-    def first_missing(self, index: bytes, extent: tuple[int, ...]) -> tuple[slice, ...] | None:
-        """The first absent inner chunk that holds data, as slices within the shard.
+    def missing(self, index: bytes, extent: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
+        """The absent inner chunks that should hold data, each as slices within the shard.
 
         Parameters
         ----------
@@ -76,8 +77,7 @@ class ShardIndex:
         used = [range(-(-e // c)) for e, c in zip(extent, self.inner, strict=True)]
         for place in product(*used):
             if absent[place]:
-                return tuple(
+                yield tuple(
                     slice(p * c, min((p + 1) * c, e))
                     for p, c, e in zip(place, self.inner, extent, strict=True)
                 )
-        return None

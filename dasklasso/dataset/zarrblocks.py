@@ -122,6 +122,12 @@ class ZarrBlocks:
         except OSError:
             return 0
 
+    def forget(self, i: int, j: int) -> None:
+        """Verify block (i, j) anew at its next read."""
+        if self._root is not None:
+            maps.forget(self.chunk_file(i, j))
+        self._whole_shards.discard((i, j))
+
     # -- names --------------------------------------------------------------------------------
 
     @property
@@ -177,8 +183,7 @@ class ZarrBlocks:
             except _ABSENT:
                 return self._missing(i, j)
         else:
-            key = f"{self.path}/{self.chunk_key(i, j)}".lstrip("/")
-            remote = zarrread.fetch(self._store, key)
+            remote = zarrread.fetch(self._store, self._key(i, j))
             if remote is None:
                 return self._missing(i, j)
             verify(remote)
@@ -210,28 +215,47 @@ class ZarrBlocks:
         except ValueError as error:
             raise ChunkCorrupt(f"{self.chunk_name(i, j)} cannot be decoded: {error}.") from error
 
-    def _check_shard(self, i: int, j: int) -> None:
-        """An inner chunk that a shard lacks is missing too: once per process and shard."""
+    def holes(self, i: int, j: int) -> list[str]:
+        """Inner chunks that the shard (i, j) should hold and does not, as ``rows a-b``.
+
+        Empty for an array that is not sharded.
+
+        Raises
+        ------
+        ChunkMissing, ChunkCorrupt
+            The shard is not there, or has no whole index.
+        """
         index = self._shards
-        if index is None or (i, j) in self._whole_shards:
-            return
-        key = f"{self.path}/{self.chunk_key(i, j)}".lstrip("/")
-        stored = zarrread.fetch_part(self._store, key, index.nbytes, at_end=index.at_end)
+        if index is None:
+            return []
+        stored = zarrread.fetch_part(
+            self._store, self._key(i, j), index.nbytes, at_end=index.at_end
+        )
         if stored is None:
             self._missing(i, j)
-            return
+            return []
         extent = self._extent(i, j)[: len(self.stored_shape)]
         try:
-            hole = index.first_missing(stored, extent)
+            missing = list(index.missing(stored, extent))
         except ValueError as error:
             raise ChunkCorrupt(f"{self.chunk_name(i, j)} cannot be decoded: {error}.") from error
-        if hole is not None:
-            first = self.row_bounds[i]
+        first = self.row_bounds[i]
+        return [f"rows {first + at[0].start:,}-{first + at[0].stop - 1:,}" for at in missing]
+
+    def _check_shard(self, i: int, j: int) -> None:
+        """An inner chunk that a shard lacks is missing too: looked for once per process."""
+        if (i, j) in self._whole_shards:
+            return
+        holes = self.holes(i, j)
+        if holes:
             raise ChunkMissing(
                 f"{self.name}/{self.chunk_key(i, j)} in {self.location} lacks the inner chunk of "
-                f"rows {first + hole[0].start:,}-{first + hole[0].stop - 1:,}. {self._remedy()}"
+                f"{holes[0]}. {self._remedy()}"
             )
         self._whole_shards.add((i, j))
+
+    def _key(self, i: int, j: int) -> str:
+        return f"{self.path}/{self.chunk_key(i, j)}".lstrip("/")
 
     def _missing(self, i: int, j: int) -> np.ndarray:
         if self.empty_chunks == "zero":
