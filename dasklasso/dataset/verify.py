@@ -122,7 +122,7 @@ def verify(
         location=location,
         arrays=tuple(sources),
         n_chunks=len(places),
-        bytes_read=check.bytes_read,
+        bytes_read=sum(check.sizes.values()),
         seconds=time.perf_counter() - began,
         faults=tuple(faults),
     )
@@ -190,7 +190,7 @@ class _ChunkCheck:
         self.sources = sources
         self.faults: dict[Place, list[Fault]] = {}
         self.checksums: dict[Place, int] = {}
-        self.bytes_read = 0
+        self.sizes: dict[Place, int] = {}
 
     def __call__(self, place: Place) -> None:
         found = list(self._problems(place))
@@ -218,7 +218,7 @@ class _ChunkCheck:
         except StoreError as error:
             yield str(error)
             return
-        self.bytes_read += source.stored_bytes(i, j)
+        self.sizes[place] = source.stored_bytes(i, j)  # summed later: += is not atomic
         self.checksums[place] = chunk_checksum(values)
         if _all_finite(values):
             return
