@@ -36,10 +36,10 @@ class RunningMoments:
 
     def _merge(self, slab: np.ndarray) -> None:
         n = len(slab)
-        np.minimum(self.minimum, slab.min(axis=0), out=self.minimum)
-        np.maximum(self.maximum, slab.max(axis=0), out=self.maximum)
-
-        with np.errstate(invalid="ignore"):  # inf - inf: the mean then says that it is not finite
+        # inf - inf, or squares beyond float64: the deviation then says that it is not finite
+        with np.errstate(invalid="ignore", over="ignore"):
+            np.minimum(self.minimum, slab.min(axis=0), out=self.minimum)
+            np.maximum(self.maximum, slab.max(axis=0), out=self.maximum)
             mean = slab.mean(axis=0, dtype=np.float64)
             deviation = np.subtract(slab, mean, dtype=np.float64)
             rest = deviation.sum(axis=0)  # zero but for rounding: corrects both moments

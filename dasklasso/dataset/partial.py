@@ -41,6 +41,12 @@ class PartialFolder:
             self._lock = self._take(self.partial)
             self._open = True
 
+    def __enter__(self) -> PartialFolder:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.discard()  # does nothing after publish()
+
     @contextmanager
     def guarded(self) -> Iterator[None]:
         """Turn what the file system refuses (disk full, no permission) into a StoreError."""
@@ -49,13 +55,12 @@ class PartialFolder:
         except OSError as error:
             raise StoreError(
                 f"{self.path}: cannot be written: {error.strerror or error}. "
-                "No store was left there."
+                "Nothing was left there or changed there."
             ) from error
 
     def publish(self) -> None:
         """Rename the folder into place; an older one is moved away first and deleted last."""
-        for name in ("zarr.json",):
-            _sync(self.partial / name)
+        _sync(self.partial / "zarr.json")
         old = self.path.with_name(self.path.name + ".replaced")
         if self._overwrite and os.path.lexists(self.path):
             _remove(old)
@@ -68,7 +73,7 @@ class PartialFolder:
         else:
             os.rename(self.partial, self.path)
         self._release()
-        _remove(old)
+        shutil.rmtree(old, ignore_errors=True)
 
     def discard(self) -> None:
         """Delete the folder; nothing happens once it is published or discarded."""

@@ -14,15 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from dasklasso.dataset.compression import CodecChoice, bytes_codecs, choose_codec
+from dasklasso.dataset.codecs import CodecChoice, bytes_codecs, choose_codec
 from dasklasso.dataset.fingerprint import Fingerprint
 from dasklasso.dataset.manifest import MANIFEST_KEY, Manifest
 from dasklasso.dataset.moments import RunningMoments
 from dasklasso.dataset.partial import PartialFolder
-from dasklasso.errors import OptionError, ValueFound
+from dasklasso.errors import OptionError, StoreError, ValueFound
 
 CHUNK_BYTES = 64 << 20
 _FEWEST_ROWS = 64
+_ZARR_FILES = ("zarr.json", ".zgroup", ".zarray")
 
 
 def chunk_shape(
@@ -43,6 +44,36 @@ def chunk_shape(
     if n_rows is not None:
         rows = max(1, min(rows, n_rows))
     return rows, columns
+
+
+def reserve(
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    reading: str | os.PathLike[str] | None = None,
+) -> PartialFolder:
+    """Begin a store at ``path``, before anything is known of the data.
+
+    Parameters
+    ----------
+    reading : str or Path, optional
+        The table that the store is made from, which must not be what is overwritten.
+
+    Raises
+    ------
+    StoreError
+        When ``path`` exists (without ``overwrite``, or it is not a Zarr store), cannot be
+        written, or another process is writing it.
+    """
+    store = Path(path)
+    if overwrite and store.exists():
+        is_zarr = any((store / name).is_file() for name in _ZARR_FILES)
+        is_empty = store.is_dir() and not any(store.iterdir())
+        if not is_zarr and not is_empty:
+            raise StoreError(f"{path}: is not a Zarr store, so it will not be overwritten.")
+        if reading is not None and Path(reading).exists() and store.samefile(reading):
+            raise StoreError(f"{path}: is the source, it cannot be overwritten by its own data.")
+    return PartialFolder(store, overwrite=overwrite)
 
 
 class StoreWriter:
@@ -67,6 +98,10 @@ class StoreWriter:
         Replace a store at ``path``: it stays until the new one is complete.
     n_rows : int, optional
         Number of rows to come, where it is known (no more than a hint).
+    folder : PartialFolder, optional
+        What :func:`reserve` gave; ``overwrite`` is then its.
+    label : str, optional
+        How messages about the data call them, instead of ``path``.
 
     Raises
     ------
@@ -90,10 +125,13 @@ class StoreWriter:
         chunk_columns: int | None = None,
         overwrite: bool = False,
         n_rows: int | None = None,
+        folder: PartialFolder | None = None,
+        label: str | None = None,
     ) -> None:
         if not feature_names or not target_names:
             raise OptionError(f"{path}: a dataset has at least one feature and one target.")
         self.path = Path(path)
+        self._label = label or str(path)
         self.feature_names = tuple(feature_names)
         self.target_names = tuple(target_names)
         self.dtype = np.dtype(np.uint8 if np.dtype(dtype) == np.bool_ else dtype)
@@ -118,7 +156,7 @@ class StoreWriter:
         self._buffer: dict[str, np.ndarray] = {}
         self._held = 0  # rows in the buffer
         self._written = 0  # rows on disk
-        self._folder = PartialFolder(self.path, overwrite=overwrite)
+        self._folder = folder or reserve(path, overwrite=overwrite)
 
     def __enter__(self) -> StoreWriter:
         return self
@@ -319,11 +357,18 @@ class StoreWriter:
             (chunk["X"], self._moments, self.feature_names),
             (chunk["y"].reshape(len(chunk["y"]), -1), self._target_moments, self.target_names),
         ):
-            if np.isfinite(moments.mean).all() and np.isfinite(moments.maximum).all():
+            if np.isfinite(moments.mean + moments.std).all():  # NaN and infinity propagate
                 continue
-            row, column = np.argwhere(~np.isfinite(values))[0]
+            found = np.argwhere(~np.isfinite(values))
+            if not len(found):
+                column = int(np.argmax(~np.isfinite(moments.std)))
+                raise ValueFound(
+                    f"{self._label}: column {names[column]}: found values up to "
+                    f"{moments.maximum[column]:g}, whose squares are beyond float64."
+                )
+            row, column = found[0]
             raise ValueFound(
-                f"{self.path}: row {self._written + row}, column {names[column]}: found "
+                f"{self._label}: row {self._written + row}, column {names[column]}: found "
                 f"{values[row, column]}, expected a finite {values.dtype} number."
             )
 
@@ -332,6 +377,6 @@ class StoreWriter:
         for name, least, most in zip(self.target_names, low, high, strict=True):
             if least == most:
                 raise ValueFound(
-                    f"{self.path}: target {name} is {least:g} in all {self.n_rows} rows, "
+                    f"{self._label}: target {name} is {least:g} in all {self.n_rows} rows, "
                     "expected at least two different values."
                 )

@@ -1,0 +1,115 @@
+"""Which column of an input table is what: feature, target, weight, fold, or left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from dasklasso.dataset.sources.base import Column, Source, suggest
+from dasklasso.errors import OptionError, SourceError
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Columns by role; the features are in the table's order."""
+
+    features: tuple[Column, ...]
+    targets: tuple[Column, ...]
+    weight: Column | None
+    fold: Column | None
+
+    @property
+    def used(self) -> tuple[Column, ...]:
+        """All columns that are read."""
+        others = (column for column in (self.weight, self.fold) if column is not None)
+        return (*self.features, *self.targets, *others)
+
+
+def assign_roles(
+    source: Source,
+    *,
+    target: str | Sequence[str] | None,
+    weight: str | None,
+    fold: str | None,
+    drop: Iterable[str],
+) -> Roles:
+    """Look up the columns that were named; the rest are features.
+
+    Raises
+    ------
+    OptionError
+        A name is unknown or used twice, no target was named, or no feature is left.
+    SourceError
+        A column's type cannot be used in its role.
+    """
+    asked = (target,) if isinstance(target, str) else tuple(target or ())
+    targets = _resolve(source, asked, "target") or source.default_target
+    if not targets:
+        known = [column.name for column in source.columns]
+        raise OptionError(
+            f"{source.path}: no target was named (--target). There are: {_few(known)}."
+        )
+    weights = _resolve(source, (weight,) if weight else (), "weight")
+    folds = _resolve(source, (fold,) if fold else (), "fold")
+    dropped = _resolve(source, tuple(drop), "drop")
+    for option, names in (("weight", weights), ("fold", folds)):
+        if len(names) > 1:
+            raise OptionError(f"--{option}: has {len(names)} columns, expected one.")
+
+    taken: dict[str, str] = {}
+    for option, names in (
+        ("target", targets), ("weight", weights), ("fold", folds), ("drop", dropped)
+    ):  # fmt: skip
+        for name in names:
+            if name in taken and (taken[name] != "drop" or option != "drop"):
+                raise OptionError(
+                    f"{source.path}: column {name} was named by --{taken[name]} and --{option}, "
+                    "expected once."
+                )
+            taken[name] = option
+
+    by_name = {column.name: column for column in source.columns}
+    aside = {*taken, *source.beside}
+    roles = Roles(
+        features=tuple(column for column in source.columns if column.name not in aside),
+        targets=tuple(by_name[name] for name in targets),
+        weight=by_name[weights[0]] if weights else None,
+        fold=by_name[folds[0]] if folds else None,
+    )
+    _check_types(source, roles)
+    return roles
+
+
+def _resolve(source: Source, asked: Sequence[str], option: str) -> tuple[str, ...]:
+    found: list[str] = []
+    for name in asked:
+        columns = source.resolve(name)
+        if not columns:
+            known = [column.name for column in source.columns]
+            raise OptionError(
+                f"{source.path}: has no column {name!r} (--{option}). {suggest(name, known)}"
+            )
+        found.extend(columns)
+    return tuple(found)
+
+
+def _check_types(source: Source, roles: Roles) -> None:
+    if not roles.features:
+        raise OptionError(f"{source.path}: no column is left as a feature, expected at least one.")
+    for column in roles.used:
+        if column.kind == "other":
+            is_feature = column in roles.features
+            hint = f"Leave it out: --drop {column.name}" if is_feature else "Name another column"
+            raise SourceError(
+                f"{source.path}: column {column.name} is {column.type_name}, "
+                f"expected numbers or text. {hint}."
+            )
+    if roles.weight is not None and roles.weight.kind != "number":
+        raise SourceError(
+            f"{source.path}: column {roles.weight.name} (--weight) is {roles.weight.type_name}, "
+            "expected numbers."
+        )
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (f", ... ({len(names)} columns)" if len(names) > 8 else "")

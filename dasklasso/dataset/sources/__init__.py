@@ -1,0 +1,119 @@
+"""Input tables, one module per format, all read as batches of rows in bounded memory."""
+
+from __future__ import annotations
+
+import glob
+import os
+from pathlib import Path
+
+from dasklasso.dataset.sources.base import Batch, Column, Source
+from dasklasso.errors import OptionError, SourceError
+
+__all__ = ["Batch", "Column", "Source", "open_source"]
+
+_TABLES = {
+    ".parquet": "parquet", ".pq": "parquet", ".parq": "parquet",
+    ".csv": "csv", ".tsv": "csv", ".txt": "csv",
+    ".npy": "npy", ".npz": "npy",
+    ".h5": "hdf5", ".hdf5": "hdf5", ".hdf": "hdf5",
+    ".svm": "svmlight", ".svmlight": "svmlight", ".libsvm": "svmlight",
+}  # fmt: skip
+_COMPRESSED = {".gz": ("csv", "svmlight"), ".bz2": ("csv", "svmlight"), ".zst": ("csv",)}
+_MANY = ("parquet", "csv")  # formats of which a folder or a glob is one table
+
+
+def open_source(
+    path: str | os.PathLike[str], *, dataset: str | None = None, memory: int = 1 << 30
+) -> Source:
+    """Open an input table; its format is told by the name's ending.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file; for Parquet and CSV also a folder or a glob pattern.
+    dataset : str, optional
+        For HDF5 and NPZ: which array is X.
+    memory : int
+        Bytes that reading may use.
+
+    Raises
+    ------
+    SourceError
+        Nothing is there, the format is unknown, or the file cannot be read.
+    OptionError
+        ``dataset`` was given for a format that has none.
+    DependencyMissing
+        h5py is needed and not installed.
+    """
+    text = os.fspath(path)
+    files = _files(text)
+    kind = _format(files[0])
+    for file in files[1:]:
+        if _format(file) != kind:
+            raise SourceError(f"{file}: is {_format(file)}, expected {kind} as {files[0]} is.")
+    if len(files) > 1 and kind not in _MANY:
+        raise SourceError(f"{text}: {len(files)} {kind} files, expected one.")
+    if dataset is not None and kind != "hdf5" and files[0].suffix.lower() != ".npz":
+        raise OptionError(f"--dataset {dataset}: {text} is {kind}, expected HDF5 or NPZ.")
+
+    if kind == "parquet":
+        from dasklasso.dataset.sources.parquet import ParquetSource
+
+        return ParquetSource(text, files)
+    if kind == "csv":
+        from dasklasso.dataset.sources.csv import CsvSource
+
+        return CsvSource(text, files)
+    if kind == "npy":
+        from dasklasso.dataset.sources.npy import open_npy
+
+        return open_npy(files[0], array=dataset, memory=memory)
+    if kind == "hdf5":
+        from dasklasso.dataset.sources.hdf5 import open_hdf5
+
+        return open_hdf5(files[0], dataset=dataset)
+    from dasklasso.dataset.sources.svmlight import SvmlightSource
+
+    return SvmlightSource(files[0])
+
+
+def _files(text: str) -> list[Path]:
+    """The files that a path, folder or pattern stands for, in order of their names."""
+    path = Path(text)
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        found = sorted(
+            file
+            for file in path.rglob("*")
+            if file.is_file()
+            and not any(p.startswith((".", "_")) for p in file.relative_to(path).parts)
+            and _known(file) in _MANY
+        )
+        if not found:
+            raise SourceError(f"{text}: no Parquet or CSV files are in this folder.")
+        return found
+    matches = sorted(Path(match) for match in glob.glob(text, recursive=True))
+    matches = [match for match in matches if match.is_file()]
+    if not matches:
+        what = "no file matches this pattern" if glob.has_magic(text) else "does not exist"
+        raise SourceError(f"{text}: {what}.")
+    return matches
+
+
+def _known(file: Path) -> str | None:
+    suffix = file.suffix.lower()
+    if suffix in _COMPRESSED:
+        inner = _TABLES.get(Path(file.stem).suffix.lower())
+        return inner if inner in _COMPRESSED[suffix] else None
+    return _TABLES.get(suffix)
+
+
+def _format(file: Path) -> str:
+    kind = _known(file)
+    if kind is None:
+        raise SourceError(
+            f"{file}: the ending {''.join(file.suffixes[-2:]) or '(none)'} is not known, expected "
+            ".parquet, .csv, .tsv (also .gz), .npy, .npz, .h5, .hdf5, .svm, .svmlight or .libsvm."
+        )
+    return kind

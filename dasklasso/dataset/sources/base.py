@@ -1,0 +1,147 @@
+"""What every input format offers: named columns, and their rows in batches of bounded size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from dasklasso.errors import SourceError
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of an input table.
+
+    Attributes
+    ----------
+    name : str
+    kind : {"number", "text", "other"}
+        ``"text"`` can become one-hot columns; ``"other"`` (dates, lists) cannot be used.
+    dtype : numpy.dtype
+        Of a number column: what its values need (bool counts as uint8).
+    type_name : str
+        The format's own name of the type, for messages.
+    """
+
+    name: str
+    kind: Literal["number", "text", "other"]
+    dtype: np.dtype
+    type_name: str
+
+
+class Batch(Protocol):
+    """Consecutive rows of one file.
+
+    Attributes
+    ----------
+    file : str
+    first_row : int
+        Data row of the file (from 0) that comes first in this batch.
+    n_rows : int
+    """
+
+    @property
+    def file(self) -> str: ...
+
+    @property
+    def first_row(self) -> int: ...
+
+    @property
+    def n_rows(self) -> int: ...
+
+    def numbers(self, names: Sequence[str]) -> np.ndarray:
+        """Number columns as (n_rows, len(names)); where a value is missing, float64 with NaN."""
+        ...
+
+    def texts(self, name: str) -> Any:
+        """A text column as a pyarrow string array; null where missing."""
+        ...
+
+
+class Source(Protocol):
+    """An input table.
+
+    Attributes
+    ----------
+    format : str
+    path : str
+    columns : tuple of Column
+    n_rows : int or None
+        None where only reading would tell.
+    default_target : tuple of str
+        Columns that are the target unless another is asked for; may be empty.
+    beside : tuple of str
+        Columns that are no features unless asked for by name: arrays beside X.
+    """
+
+    @property
+    def format(self) -> str: ...
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def columns(self) -> tuple[Column, ...]: ...
+
+    @property
+    def n_rows(self) -> int | None: ...
+
+    @property
+    def default_target(self) -> tuple[str, ...]: ...
+
+    @property
+    def beside(self) -> tuple[str, ...]: ...
+
+    def batches(self, names: Sequence[str], rows: int) -> Iterator[Batch]:
+        """All rows from the first, with these columns, at most ``rows`` at a time.
+
+        Raises
+        ------
+        SourceError, ValueFound
+        """
+        ...
+
+    def resolve(self, name: str) -> tuple[str, ...]:
+        """The columns that ``name`` means; several for a two-dimensional array; may be empty.
+
+        A source of arrays also takes the name of an array or of a file beside it, which then
+        adds columns.
+        """
+        ...
+
+    def integer_bounds(self, name: str) -> tuple[int, int] | None:
+        """Least and greatest value of an integer column, where they are known without reading."""
+        ...
+
+
+def resolve_column(columns: Sequence[Column], name: str) -> tuple[str, ...]:
+    """``(name,)`` when there is such a column, else ``()``."""
+    return (name,) if any(column.name == name for column in columns) else ()
+
+
+def refuse_duplicates(names: Sequence[str], where: str, hint: str = "") -> None:
+    """Raise SourceError when a column name occurs twice."""
+    seen: dict[str, int] = {}
+    for position, name in enumerate(names):
+        if name in seen:
+            raise SourceError(
+                f"{where}: columns {seen[name]} and {position} are both named {name!r}, "
+                f"expected different names.{hint}"
+            )
+        seen[name] = position
+
+
+def suggest(name: str, known: Sequence[str]) -> str:
+    """``Did you mean ...?`` with close matches, or the first names that there are."""
+    close = get_close_matches(name, known, n=3, cutoff=0.5)
+    if not close:
+        folded = {k.casefold(): k for k in known}
+        close = [folded[m] for m in get_close_matches(name.casefold(), list(folded), n=3)]
+    if close:
+        return f"Did you mean {' or '.join(repr(match) for match in close)}?"
+    shown = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
+    return f"There are: {shown}."

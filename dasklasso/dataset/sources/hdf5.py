@@ -1,0 +1,97 @@
+"""HDF5: a two-dimensional dataset, with the target in another dataset of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dasklasso.dataset.sources.base import suggest
+from dasklasso.dataset.sources.matrix import MatrixSource, RowArray
+from dasklasso.errors import DependencyMissing, SourceError
+
+_X_NAMES = ("X", "data")
+_Y_NAMES = ("y", "target")
+
+
+class Hdf5Rows:
+    """A dataset of an HDF5 file, read by rows."""
+
+    def __init__(self, file: Path, path: str, dataset: Any) -> None:
+        self.where = f"{file}:/{path}"
+        self.name = path.rsplit("/", 1)[-1]
+        self.shape = tuple(dataset.shape)
+        self.dtype = np.dtype(dataset.dtype)
+        self._file = file
+        self._path = path
+        if not self.shape or self.shape[0] == 0:
+            raise SourceError(f"{self.where}: has no rows (shape {self.shape}).")
+
+    def slabs(self, rows: int) -> Iterator[np.ndarray]:
+        with _open(self._file) as opened:
+            dataset = opened[self._path]
+            for start in range(0, self.shape[0], rows):
+                try:
+                    yield np.asarray(dataset[start : start + rows])
+                except OSError as error:
+                    raise SourceError(
+                        f"{self.where}: rows from {start} cannot be read: {error}"
+                    ) from error
+
+
+def open_hdf5(file: Path, *, dataset: str | None) -> MatrixSource:
+    """Open the dataset X of an HDF5 file: ``dataset``, else X or data, else the only matrix.
+
+    Raises
+    ------
+    SourceError
+        The file is not HDF5 or has no such dataset.
+    DependencyMissing
+        h5py is not installed.
+    """
+    with _open(file) as opened:
+        import h5py
+
+        found: dict[str, Any] = {}
+
+        def visit(path: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset):
+                found[path] = Hdf5Rows(file, path, item) if item.size else None
+
+        opened.visititems(visit)
+
+    matrices = [path for path, rows in found.items() if rows and len(rows.shape) == 2]
+    wanted = dataset.strip("/") if dataset else next((n for n in _X_NAMES if n in found), None)
+    if wanted is None and len(matrices) == 1:
+        wanted = matrices[0]
+    if wanted is None or wanted not in found:
+        raise SourceError(
+            f"{file}: has no dataset /{wanted or 'X'}. "
+            f"{suggest(wanted or 'X', list(found))} Name one with --dataset."
+        )
+    if found[wanted] is None:
+        raise SourceError(f"{file}:/{wanted}: has no rows.")
+
+    def find(name: str) -> RowArray | None:
+        return found.get(name.strip("/"))
+
+    folder = wanted.rpartition("/")[0]
+    target = next(
+        (p for n in _Y_NAMES if (p := f"{folder}/{n}".strip("/")) in found and p != wanted), None
+    )
+    return MatrixSource("hdf5", found[wanted], find=find, default_target=target)
+
+
+def _open(file: Path) -> Any:
+    try:
+        import h5py
+    except ImportError:
+        raise DependencyMissing(
+            f"{file}: reading HDF5 needs h5py: pip install 'dasklasso[hdf5]'."
+        ) from None
+    try:
+        return h5py.File(file, "r")
+    except OSError as error:
+        raise SourceError(f"{file}: is not a readable HDF5 file: {error}") from error

@@ -1,0 +1,182 @@
+"""NumPy's NPY files (mapped) and NPZ archives (members mapped, or inflated as a stream)."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.lib import format as npy_format
+
+from dasklasso.dataset.sources.base import suggest
+from dasklasso.dataset.sources.matrix import MatrixSource, RowArray
+from dasklasso.errors import MemoryLimitError, SourceError
+
+_X_NAMES = ("X", "data", "x", "arr_0")
+_Y_NAMES = ("y", "target", "labels", "arr_1")
+_LOCAL_HEADER = 30  # bytes of a zip member's local header, before its name and extra field
+
+
+class MappedRows:
+    """An array whose bytes lie in a file as they are."""
+
+    def __init__(
+        self, file: Path, offset: int, header: tuple[tuple[int, ...], bool, np.dtype], name: str,
+        where: str,
+    ) -> None:  # fmt: skip
+        self.where = where
+        self.name = name
+        self.shape, self._fortran, self.dtype = header
+        self._file = file
+        self._offset = offset
+        stored = offset + int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+        if file.stat().st_size < stored:
+            raise SourceError(
+                f"{where}: has {file.stat().st_size} bytes, expected at least {stored}: "
+                "the file is cut off."
+            )
+
+    def slabs(self, rows: int) -> Iterator[np.ndarray]:
+        if 0 in self.shape:
+            return
+        order = "F" if self._fortran else "C"
+        for start in range(0, self.shape[0], rows):
+            # mapped anew each time, so that pages read long ago are let go of
+            mapped = np.memmap(self._file, self.dtype, "r", self._offset, self.shape, order=order)  # type: ignore[call-overload]
+            yield np.array(mapped[start : start + rows])
+            del mapped
+
+
+class InflatedRows:
+    """A compressed member of an NPZ archive, in C order, inflated as it is read."""
+
+    def __init__(
+        self, file: Path, member: str, header: tuple[tuple[int, ...], bool, np.dtype], name: str
+    ) -> None:
+        self.where = f"{file}:{name}"
+        self.name = name
+        self.shape, self._fortran, self.dtype = header
+        self._file = file
+        self._member = member
+
+    def slabs(self, rows: int) -> Iterator[np.ndarray]:
+        with zipfile.ZipFile(self._file) as archive, archive.open(self._member) as stream:
+            _header(stream, self.where)
+            if self._fortran and len(self.shape) > 1:
+                flat = np.frombuffer(stream.read(), self.dtype)
+                whole = flat.reshape(self.shape, order="F")
+                for start in range(0, self.shape[0], rows):
+                    yield whole[start : start + rows]
+                return
+            row_bytes = int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
+            for start in range(0, self.shape[0], rows):
+                count = min(rows, self.shape[0] - start)
+                try:
+                    data = stream.read(count * row_bytes)
+                except (zipfile.BadZipFile, EOFError, OSError) as error:
+                    raise SourceError(f"{self.where}: cannot be inflated: {error}") from error
+                if len(data) != count * row_bytes:
+                    raise SourceError(f"{self.where}: ends after row {start}, it is cut off.")
+                yield np.frombuffer(data, self.dtype).reshape(count, *self.shape[1:])
+
+
+def open_npy(file: Path, *, array: str | None, memory: int) -> MatrixSource:
+    """Open an NPY file, or an NPZ archive with X (``array``, else X or data) inside.
+
+    Raises
+    ------
+    SourceError
+        The file is not NPY or NPZ, or holds no such array, or Python objects.
+    MemoryLimitError
+        A compressed array in Fortran order, which must be inflated whole, exceeds the memory.
+    """
+    if file.suffix.lower() == ".npy":
+        return MatrixSource("npy", _npy(file), find=lambda name: _beside(file, name))
+
+    members = _members(file)
+    name = array or next((n for n in _X_NAMES if n in members), None)
+    if name is None or name not in members:
+        raise SourceError(
+            f"{file}: has no array {name or 'X'!r}. {suggest(name or 'X', list(members))}"
+        )
+    target = next((n for n in _Y_NAMES if n in members and n != name), None)
+
+    def find(wanted: str) -> RowArray | None:
+        inner = wanted.removeprefix("npz:")
+        if inner in members:
+            return _npz(file, members[inner], inner, memory)
+        return _beside(file, wanted)
+
+    X = _npz(file, members[name], name, memory)
+    return MatrixSource("npz", X, find=find, default_target=target)
+
+
+def _beside(file: Path, name: str) -> RowArray | None:
+    """Another NPY file, named as from here or as from the folder of the first."""
+    for candidate in (Path(name), file.parent / name):
+        if candidate.suffix.lower() == ".npy" and candidate.is_file():
+            return _npy(candidate)
+    return None
+
+
+def _npy(file: Path) -> MappedRows:
+    try:
+        with open(file, "rb") as stream:
+            header = _header(stream, str(file))
+            offset = stream.tell()
+    except OSError as error:
+        raise SourceError(f"{file}: cannot be read: {error.strerror}") from error
+    return MappedRows(file, offset, header, file.stem, str(file))
+
+
+def _members(file: Path) -> dict[str, zipfile.ZipInfo]:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            infos = archive.infolist()
+    except (zipfile.BadZipFile, OSError) as error:
+        raise SourceError(f"{file}: is not a readable NPZ archive: {error}") from error
+    return {info.filename.removesuffix(".npy"): info for info in infos}
+
+
+def _npz(file: Path, info: zipfile.ZipInfo, name: str, memory: int) -> RowArray:
+    where = f"{file}:{name}"
+    with zipfile.ZipFile(file) as archive, archive.open(info) as stream:
+        header = _header(stream, where)
+        header_bytes = stream.tell()
+    if info.compress_type == zipfile.ZIP_STORED:
+        with open(file, "rb") as raw:
+            raw.seek(info.header_offset)
+            local = raw.read(_LOCAL_HEADER)
+        lengths = int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
+        offset = info.header_offset + _LOCAL_HEADER + lengths + header_bytes
+        return MappedRows(file, offset, header, name, where)
+    if header[1] and len(header[0]) > 1 and info.file_size > memory // 4:
+        raise MemoryLimitError(
+            f"{where}: a compressed array in Fortran order must be inflated whole: "
+            f"{info.file_size >> 20} MiB of {memory >> 20} MiB memory. "
+            "Save it in C order or uncompressed, or give more memory."
+        )
+    return InflatedRows(file, info.filename, header, name)
+
+
+def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dtype]:
+    try:
+        version = npy_format.read_magic(stream)
+        read = {
+            (1, 0): npy_format.read_array_header_1_0,
+            (2, 0): npy_format.read_array_header_2_0,
+        }.get(version)
+        if read is None:
+            raise ValueError(f"version {version} of the format")
+        shape, fortran, dtype = read(stream)
+    except (ValueError, EOFError) as error:
+        raise SourceError(f"{where}: is not a readable NPY array: {error}") from error
+    if dtype.hasobject or dtype.names:
+        raise SourceError(
+            f"{where}: holds {dtype}, expected numbers (objects are never unpickled)."
+        )
+    if not shape or shape[0] == 0:
+        raise SourceError(f"{where}: has no rows (shape {shape}).")
+    return shape, fortran, dtype

@@ -1,0 +1,169 @@
+"""svmlight / LIBSVM text: sparse rows ``label index:value ...``, read twice, made dense."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from dasklasso.dataset.sources.base import Column, resolve_column
+from dasklasso.dataset.sources.matrix import MatrixBatch
+from dasklasso.errors import DasklassoError, SourceError, ValueFound
+
+_BLOCK = 4 << 20
+TARGET = "y"
+
+
+@dataclass(frozen=True)
+class _Extent:
+    """What the first pass finds out."""
+
+    n_rows: int
+    lowest: int
+    highest: int
+
+
+class SvmlightSource:
+    """Columns x0, x1, ... and the label as ``y``.
+
+    Indices count from 1, as the format has it, unless a 0 occurs; the column of index 1 (or 0)
+    is x0. Parsing is scikit-learn's.
+    """
+
+    format = "svmlight"
+    default_target: tuple[str, ...] = (TARGET,)
+    beside: tuple[str, ...] = (TARGET,)
+
+    def __init__(self, file: Path) -> None:
+        self.path = str(file)
+        self._file = file
+        extent = self._measure()
+        self.n_rows = extent.n_rows
+        self._base = 0 if extent.lowest == 0 else 1
+        self._width = extent.highest + 1 - self._base
+        number = np.dtype(np.float64)
+        self.columns = tuple(
+            Column(name, "number", number, "number")
+            for name in (*(f"x{j}" for j in range(self._width)), TARGET)
+        )
+        self._positions = {f"x{j}": j for j in range(self._width)}
+
+    def resolve(self, name: str) -> tuple[str, ...]:
+        return resolve_column(self.columns, name)
+
+    def integer_bounds(self, name: str) -> tuple[int, int] | None:
+        return None
+
+    def batches(self, names: Sequence[str], rows: int) -> Iterator[MatrixBatch]:
+        first = 0
+        for block in self._blocks():
+            sparse, labels = self._parse(block, first)
+            for start in range(0, sparse.shape[0], rows):
+                part = sparse[start : start + rows]
+                dense = np.zeros((part.shape[0], self._width))
+                row = np.repeat(np.arange(part.shape[0]), np.diff(part.indptr))
+                dense[row, part.indices - self._base] = part.data
+                yield MatrixBatch(
+                    self.path, first + start, len(dense), dense, self._positions,
+                    {TARGET: labels[start : start + rows]},
+                )  # fmt: skip
+            first += sparse.shape[0]
+
+    def _measure(self) -> _Extent:
+        n_rows, lowest, highest = 0, None, -1
+        for block in self._blocks():
+            sparse, _ = self._parse(block, n_rows)
+            n_rows += sparse.shape[0]
+            if sparse.nnz:
+                low = int(sparse.indices.min())
+                lowest = low if lowest is None else min(low, lowest)
+                highest = max(highest, int(sparse.indices.max()))
+        if n_rows == 0:
+            raise SourceError(f"{self.path}: is empty, expected rows 'label index:value ...'.")
+        if lowest is None:
+            raise SourceError(f"{self.path}: has no index:value pair in {n_rows} rows.")
+        return _Extent(n_rows, lowest, highest)
+
+    def _blocks(self) -> Iterator[bytes]:
+        """Whole lines, a few MiB at a time."""
+        rest = b""
+        try:
+            with _open(self._file) as stream:
+                while data := stream.read(_BLOCK):
+                    data = rest + data
+                    cut = data.rfind(b"\n") + 1
+                    rest = data[cut:]
+                    if cut:
+                        yield data[:cut]
+        except (OSError, EOFError) as error:
+            raise SourceError(f"{self.path}: cannot be read: {error}") from error
+        if rest.strip():
+            yield rest
+
+    def _parse(self, block: bytes, first_row: int) -> tuple[Any, np.ndarray]:
+        from sklearn.datasets import load_svmlight_file
+
+        try:
+            # zero_based=True keeps indices as they are written; they are shifted once known
+            sparse, labels = load_svmlight_file(io.BytesIO(block), zero_based=True)
+        except (ValueError, OverflowError) as error:
+            fault = _find_fault(self.path, block, first_row)
+            raise fault or SourceError(f"{self.path}: cannot be read: {error}") from error
+        return sparse, labels
+
+
+def _open(file: Path) -> IO[bytes]:
+    suffix = file.suffix.lower()
+    if suffix == ".gz":
+        return gzip.open(file, "rb")  # type: ignore[return-value]
+    return bz2.open(file, "rb") if suffix == ".bz2" else open(file, "rb")
+
+
+def _find_fault(path: str, block: bytes, row: int) -> DasklassoError | None:
+    """The first field of a block that is not as the format wants it."""
+    for line in block.splitlines():
+        fields = line.split(b"#", 1)[0].split()
+        if not fields:
+            continue
+        if not _is(float, fields[0]):
+            return ValueFound(
+                f"{path}: row {row}, column {TARGET}: found {_text(fields[0])}, expected a number."
+            )
+        previous = -1
+        for field in fields[1:]:
+            index, colon, value = field.partition(b":")
+            if index == b"qid":
+                continue
+            if not colon or not _is(int, index) or int(index) < 0:
+                return ValueFound(f"{path}: row {row}: found {_text(field)}, expected index:value.")
+            if int(index) <= previous:
+                return ValueFound(
+                    f"{path}: row {row}: index {int(index)} follows {previous}, "
+                    "expected rising indices."
+                )
+            if not _is(float, value):
+                return ValueFound(
+                    f"{path}: row {row}, index {int(index)}: found {_text(value)}, "
+                    "expected a number."
+                )
+            previous = int(index)
+        row += 1
+    return None
+
+
+def _is(kind: type, field: bytes) -> bool:
+    try:
+        kind(field)
+    except ValueError:
+        return False
+    return True
+
+
+def _text(field: bytes) -> str:
+    return repr(field[:40].decode("utf-8", "replace"))
