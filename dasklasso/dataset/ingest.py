@@ -128,7 +128,9 @@ def ingest(
     _check_options(dtype, missing, memory)
     drop = tuple(drop)
     with reserve(store, overwrite=overwrite, reading=source) as folder:
-        opened = open_source(source, dataset=dataset_path, memory=memory)
+        opened = open_source(
+            source, dataset=dataset_path, memory=memory, scratch=os.fspath(folder.partial)
+        )
         roles = assign_roles(opened, target=target, weight=weight, fold=fold, drop=drop)
         known = survey(
             opened, roles, fill=missing == "mean", rows=_batch_rows(len(roles.used), memory)

@@ -23,7 +23,11 @@ _MANY = ("parquet", "csv")  # formats of which a folder or a glob is one table
 
 
 def open_source(
-    path: str | os.PathLike[str], *, dataset: str | None = None, memory: int = 1 << 30
+    path: str | os.PathLike[str],
+    *,
+    dataset: str | None = None,
+    memory: int = 1 << 30,
+    scratch: str | None = None,
 ) -> Source:
     """Open an input table; its format is told by the name's ending.
 
@@ -35,6 +39,8 @@ def open_source(
         For HDF5 and NPZ: which array is X.
     memory : int
         Bytes that reading may use.
+    scratch : str, optional
+        Folder for a scratch file, which wide Parquet files need; by default Python's.
 
     Raises
     ------
@@ -59,7 +65,7 @@ def open_source(
     if kind == "parquet":
         from dasklasso.dataset.sources.parquet import ParquetSource
 
-        return ParquetSource(text, files)
+        return ParquetSource(text, files, memory=memory, scratch=scratch)
     if kind == "csv":
         from dasklasso.dataset.sources.csv import CsvSource
 

@@ -10,8 +10,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dasklasso.dataset.sources.base import Column, refuse_duplicates, resolve_column
+from dasklasso.dataset.sources.parquet_wide import (
+    RowFeed,
+    Scratch,
+    WideBatch,
+    column_groups,
+    reader_bytes,
+    spool_dtype,
+)
 from dasklasso.dataset.sources.table import TableBatch, column_of, sliced
 from dasklasso.errors import SourceError
+
+_SHARE = 4  # of the memory, what the Parquet reader may take
 
 
 class ParquetSource:
@@ -21,8 +31,17 @@ class ParquetSource:
     default_target: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
 
-    def __init__(self, path: str, files: Sequence[Path]) -> None:
+    def __init__(
+        self,
+        path: str,
+        files: Sequence[Path],
+        *,
+        memory: int = 1 << 30,
+        scratch: str | None = None,
+    ) -> None:
         self.path = path
+        self._memory = memory
+        self._scratch = scratch
         self._files = [str(file) for file in files]
         self._constants = [_partition(file, path) for file in files]
         self.n_rows = 0
@@ -69,27 +88,67 @@ class ParquetSource:
     def resolve(self, name: str) -> tuple[str, ...]:
         return resolve_column(self.columns, name)
 
-    def batches(self, names: Sequence[str], rows: int) -> Iterator[TableBatch]:
+    def batches(self, names: Sequence[str], rows: int) -> Iterator[TableBatch | WideBatch]:
         for file, constants, n in zip(self._files, self._constants, self._rows, strict=True):
             stored = [name for name in names if name not in constants]
             here = {name: constants[name] for name in names if name in constants}
-            with _open(file) as opened:
-                first = 0
-                if not stored:  # no column to read: partition keys are known for every row
-                    for start in range(0, n, rows):
-                        count = min(rows, n - start)
-                        yield TableBatch(
-                            file, start, count, {k: pa.repeat(v, count) for k, v in here.items()}
-                        )
-                    continue
-                try:
-                    for record_batch in opened.iter_batches(batch_size=rows, columns=stored):
-                        yield from sliced(file, first, record_batch, here, rows)
-                        first += record_batch.num_rows
-                except (pa.ArrowException, OSError) as error:
-                    raise SourceError(
-                        f"{file}: cannot be read after row {first - 1}: {_line(error)}"
-                    ) from error
+            if not stored:  # no column to read: partition keys are known for every row
+                for start in range(0, n, rows):
+                    m = min(rows, n - start)
+                    columns = {name: pa.repeat(value, m) for name, value in here.items()}
+                    yield TableBatch(file, start, m, columns)
+                continue
+            try:
+                with _open(file) as opened:
+                    yield from self._file_batches(file, opened, stored, here, rows)
+            except (pa.ArrowException, OSError) as error:
+                raise SourceError(f"{file}: cannot be read: {_line(error)}") from error
+
+    def _file_batches(
+        self, file: str, opened: Any, stored: list[str], here: dict[str, Any], rows: int
+    ) -> Iterator[TableBatch | WideBatch]:
+        numbers = [c for c in self.columns if c.name in set(stored) and c.kind == "number"]
+        positions = [opened.schema_arrow.get_field_index(column.name) for column in numbers]
+        flat = opened.metadata.num_columns == len(opened.schema_arrow)
+        needed = reader_bytes(opened.metadata, positions) if flat and numbers else 0
+        budget = self._memory // _SHARE
+        if needed <= budget:
+            first = 0
+            # threads cost more than they bring here: a batch has little of each column
+            for part in opened.iter_batches(batch_size=rows, columns=stored, use_threads=False):
+                yield from sliced(file, first, part, here, rows)
+                first += part.num_rows
+            return
+        groups = column_groups(len(numbers), needed, budget)
+        dtype = spool_dtype(opened.metadata, numbers, positions)
+        names = [column.name for column in numbers]
+        with Scratch(self._scratch, names, groups, dtype) as scratch:
+            yield from self._wide_batches(file, opened, stored, here, rows, names, scratch)
+
+    def _wide_batches(
+        self,
+        file: str,
+        opened: Any,
+        stored: list[str],
+        here: dict[str, Any],
+        rows: int,
+        names: list[str],
+        scratch: Scratch,
+    ) -> Iterator[WideBatch]:
+        wide = {name: position for position, name in enumerate(names)}
+        texts = [name for name in stored if name not in wide]
+        first = 0
+        for group in range(opened.metadata.num_row_groups):
+            n = opened.metadata.row_group(group).num_rows
+            scratch.fill(opened, group)
+            pa.default_memory_pool().release_unused()
+            feed = RowFeed(opened, group, texts, rows)
+            for block in scratch.rows(n, rows):
+                columns = feed.take(len(block))
+                columns |= {key: pa.repeat(value, len(block)) for key, value in here.items()}
+                others = TableBatch(file, first, len(block), columns)
+                yield WideBatch(file, first, len(block), block, wide, others)
+                first += len(block)
 
     def integer_bounds(self, name: str) -> tuple[int, int] | None:
         """From the row groups' statistics, which most writers leave in the footer."""
