@@ -15,6 +15,8 @@ from dasklasso.errors import ValueFound
 
 Missing = Literal["error", "mean"]
 
+_SMALL = ("uint8", "int8", "uint16", "int16", "uint32", "int32")  # the first that holds all
+
 
 @dataclass(frozen=True)
 class Encoded:
@@ -194,28 +196,26 @@ def choose_dtype(source: Source, roles: Roles, survey: Survey, asked: str) -> np
         return floating
     if any(survey.missing.values()):
         return floating
-    kinds: set[np.dtype] = set()
+    fitting = set(_SMALL)
     for column in roles.features:
         dtype = np.dtype(np.uint8) if column.kind == "text" else column.dtype
         if dtype.kind not in "iu":
             return floating
-        if dtype.itemsize > 4:
-            bounds = source.integer_bounds(column.name)
-            small = None if bounds is None else _smallest(*bounds)
-            if small is None:
-                return floating
-            dtype = small
-        kinds.add(dtype)
-    common = np.result_type(*kinds)
-    return common if common.kind in "iu" and common.itemsize <= 4 else floating
+        bounds = source.integer_bounds(column.name) if dtype.itemsize > 4 else _bounds(dtype)
+        fitting = {name for name in fitting if bounds is not None and _holds(name, *bounds)}
+        if not fitting:
+            return floating
+    return np.dtype(next(name for name in _SMALL if name in fitting))
 
 
-def _smallest(low: int, high: int) -> np.dtype | None:
-    for name in ("uint8", "int8", "uint16", "int16", "int32"):
-        limits = np.iinfo(name)
-        if limits.min <= low and high <= limits.max:
-            return np.dtype(name)
-    return None
+def _bounds(dtype: np.dtype) -> tuple[int, int]:
+    limits = np.iinfo(dtype)
+    return int(limits.min), int(limits.max)
+
+
+def _holds(name: str, low: int, high: int) -> bool:
+    least, most = _bounds(np.dtype(name))
+    return least <= low and high <= most
 
 
 def _refuse_first(

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pc_csv
 
-from dasklasso.dataset.sources.csv_options import CsvLayout
+from dasklasso.dataset.sources.csv_options import MISSING, CsvLayout, parse_number
 from dasklasso.errors import DasklassoError, SourceError, ValueFound
 
 
@@ -54,45 +56,36 @@ def _first_bad(
     found: tuple[int, str] | None = None
     for name, column in zip(names, batch.columns, strict=True):
         kind = types.get(name)
-        if kind is None or pa.types.is_string(kind):
+        if kind is None or not (pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
             continue
-        for row, text in enumerate(column.to_pylist()):
-            if found is not None and row >= found[0]:
-                break
-            if not _fits(text, kind):
-                found = row, name
-                break
+        row = _first_unfit(column, kind)
+        if row is not None and (found is None or row < found[0]):
+            found = row, name
     if found is None:
         return None
     row, name = found
     text = batch.column(list(names).index(name))[row].as_py()
-    expected = "a number" if pa.types.is_floating(types[name]) else f"a {types[name]} value"
+    expected = "a number" if pa.types.is_floating(types[name]) else "true or false"
     return ValueFound(
         f"{file}: row {first + row}, column {name}: found {_short(text)}, expected {expected}."
     )
 
 
-def _fits(text: str, kind: pa.DataType) -> bool:
-    """Whether pyarrow's own conversion takes the field."""
-    import io
-
-    import pyarrow.csv as pc_csv
-
-    from dasklasso.dataset.sources.csv_options import _MISSING, parse_number
-
-    if text in _MISSING:
-        return True
-    if pa.types.is_floating(kind):
-        return parse_number(text) is not None
-    quoted = '"' + text.replace('"', '""') + '"'
-    try:
-        pc_csv.read_csv(
-            io.BytesIO(f"a\n{quoted}\n".encode()),
-            convert_options=pc_csv.ConvertOptions(column_types={"a": kind}),
-        )
+def _first_unfit(column: Any, kind: pa.DataType) -> int | None:
+    """The first of these strings that does not spell a value of the kind."""
+    if pa.types.is_boolean(kind):
+        spelled = [*pc_csv.ConvertOptions().true_values, *pc_csv.ConvertOptions().false_values]
+        fits = pc.is_in(column, pa.array([*spelled, *MISSING]))
+        row = pc.index(fits, False).as_py()
+        return None if row < 0 else row
+    absent = pc.is_in(column, pa.array(MISSING))
+    try:  # most batches are sound: told at full speed
+        pc.cast(pc.if_else(absent, pa.scalar(None, pa.string()), column), pa.float64())
     except pa.ArrowException:
-        return False
-    return True
+        for row, text in enumerate(column.to_pylist()):
+            if text not in MISSING and parse_number(text) is None:
+                return row
+    return None
 
 
 def _short(text: str) -> str:

@@ -12,7 +12,7 @@ import pyarrow.csv as pc_csv
 from dasklasso.errors import SourceError
 
 _BLOCK = 1 << 20
-_MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "#N/A", "-nan", "-NaN")
+MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "#N/A", "-nan", "-NaN")
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class CsvLayout:
             convert_options=pc_csv.ConvertOptions(
                 column_types=types,
                 include_columns=columns,
-                null_values=list(_MISSING),
+                null_values=list(MISSING),
                 strings_can_be_null=False,  # "NA" may be a category; only "" is missing in text
             ),
         )
@@ -84,7 +84,7 @@ def first_line(file: str) -> str:
 
 def parse_number(text: str) -> float | None:
     """The number that a CSV field spells, None where it is not one (as pyarrow reads it)."""
-    if "_" in text:  # Python would take 1_000
+    if "_" in text or not text.isascii():  # Python would take 1_000 and digits of other scripts
         return None
     try:
         return float(text)

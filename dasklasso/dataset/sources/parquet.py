@@ -184,7 +184,16 @@ def _open(file: str) -> Any:
 def _columns(file: str, schema: pa.Schema, constants: dict[str, Any]) -> tuple[Column, ...]:
     refuse_duplicates([*schema.names, *constants], file)
     partitions = [column_of(name, pa.scalar(value).type) for name, value in constants.items()]
-    return (*(column_of(field.name, field.type) for field in schema), *partitions)
+    # Parquet keeps integer categories of pandas as integers, and pandas' own note about them
+    notes = (schema.pandas_metadata or {}).get("columns", [])
+    categories = {note["name"] for note in notes if note["pandas_type"] == "categorical"}
+    columns = [
+        column_of(field.name, pa.dictionary(pa.int32(), field.type))
+        if field.name in categories and pa.types.is_integer(field.type)
+        else column_of(field.name, field.type)
+        for field in schema
+    ]
+    return (*columns, *partitions)
 
 
 def _partition(file: Path, root: str) -> dict[str, Any]:
