@@ -42,6 +42,7 @@ class ParquetSource:
         self.path = path
         self._memory = memory
         self._scratch = scratch
+        self._bounds: dict[str, tuple[int, int]] | None = None
         self._files = [str(file) for file in files]
         self._constants = [_partition(file, path) for file in files]
         self.n_rows = 0
@@ -152,25 +153,39 @@ class ParquetSource:
 
     def integer_bounds(self, name: str) -> tuple[int, int] | None:
         """From the row groups' statistics, which most writers leave in the footer."""
-        low: list[int] = []
-        high: list[int] = []
+        if self._bounds is None:
+            self._bounds = self._read_bounds()
+        return self._bounds.get(name)
+
+    def _read_bounds(self) -> dict[str, tuple[int, int]]:
+        """Bounds of every integer column that has them in every row group: one look per file."""
+        found: dict[str, tuple[int, int]] = {}
+        unknown: set[str] = set()
         for file, constants in zip(self._files, self._constants, strict=True):
-            if name in constants:
-                low.append(constants[name])
-                high.append(constants[name])
-                continue
+            for name, value in constants.items():
+                if isinstance(value, int):
+                    _widen(found, name, value, value)
             with _open(file) as opened:
-                metadata = opened.metadata
-                position = opened.schema_arrow.get_field_index(name)
-                if metadata.num_columns != len(opened.schema_arrow):
-                    return None  # nested columns: leaves are numbered otherwise
+                metadata, names = opened.metadata, opened.schema_arrow.names
+                if metadata.num_columns != len(names):
+                    return {}  # nested columns: leaves are numbered otherwise
+                integers = {c.name for c in self.columns if c.dtype.kind in "iu"}
                 for group in range(metadata.num_row_groups):
-                    statistics = metadata.row_group(group).column(position).statistics
-                    if statistics is None or not statistics.has_min_max:
-                        return None
-                    low.append(int(statistics.min))
-                    high.append(int(statistics.max))
-        return (min(low), max(high)) if low else None
+                    row_group = metadata.row_group(group)
+                    for position, name in enumerate(names):
+                        if name not in integers or name in unknown:
+                            continue
+                        statistics = row_group.column(position).statistics
+                        if statistics is None or not statistics.has_min_max:
+                            unknown.add(name)
+                        else:
+                            _widen(found, name, int(statistics.min), int(statistics.max))
+        return {name: bounds for name, bounds in found.items() if name not in unknown}
+
+
+def _widen(found: dict[str, tuple[int, int]], name: str, low: int, high: int) -> None:
+    least, most = found.get(name, (low, high))
+    found[name] = (min(least, low), max(most, high))
 
 
 def _open(file: str) -> Any:
