@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dasklasso.dataset.targets import NumberedNames
 from dasklasso.errors import ModelError, OptionError
 
 if TYPE_CHECKING:
@@ -76,10 +77,13 @@ def write_model(
         for name, array in arrays.items():
             _write_array(group, name, np.asarray(array, dtype=np.float64))
         head: dict[str, Any] = {"format": FORMAT, "version": VERSION}
-        if len(feature_names) <= NAMES_IN_JSON:
-            names: dict[str, Any] = {"feature_names": list(feature_names)}
+        names: dict[str, Any] = {}
+        if isinstance(feature_names, NumberedNames):
+            numbered = {"prefix": feature_names.prefix, "count": feature_names.count}
+            names = {"feature_names": numbered}
+        elif len(feature_names) <= NAMES_IN_JSON:
+            names = {"feature_names": list(feature_names)}
         else:
-            names = {}
             _write_names(group, feature_names)
         text = json.dumps({**head, **document, **names}, indent=1, ensure_ascii=False)
         (partial / DOCUMENT).write_text(text + "\n", encoding="utf-8")
@@ -205,8 +209,11 @@ def read_model(
     except Exception as error:
         raise ModelError(f"{path} cannot be opened: {_line(error)}.") from error
     arrays = {name: _read_whole(_array(group, name, path), path / name) for name in names}
-    if "feature_names" not in document:
+    known = document.get("feature_names")
+    if known is None:
         document["feature_names"] = _read_names(group, path)
+    elif isinstance(known, dict):
+        document["feature_names"] = NumberedNames(str(known["prefix"]), int(known["count"]))
     coef = _array(group, "coef", path)
     if coef.ndim != 3:
         raise ModelError(f"{path / 'coef'} has {coef.ndim} dimensions, expected 3.")

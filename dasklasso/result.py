@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,8 +35,8 @@ class FittedPath:
     objectives : (n_alphas, n_targets) float64
     y_is_vector : bool
         Whether y was one vector: ``coef`` and ``intercept`` then have no axis of targets.
-    feature_names : tuple of str, length n_features
-    target_names : tuple of str, length n_targets
+    feature_names : sequence of str, length n_features
+    target_names : sequence of str, length n_targets
     loss : str
     l1_ratio : float
     penalty_options : dict
@@ -61,8 +62,8 @@ class FittedPath:
     dual_gaps: np.ndarray
     objectives: np.ndarray
     y_is_vector: bool
-    feature_names: tuple[str, ...]
-    target_names: tuple[str, ...]
+    feature_names: Sequence[str]
+    target_names: Sequence[str]
     loss: str
     l1_ratio: float
     penalty_options: dict[str, Any]
@@ -163,12 +164,11 @@ class FittedPath:
         OptionError
             When no alpha is given and none was selected, or it is outside the grid.
         """
-        alpha = self._chosen(alpha)
+        alpha = self.resolve_alpha(alpha)
         k = self.n_targets
-        near = np.flatnonzero(np.abs(self.alphas - alpha) <= _SAME_ALPHA * self.alphas)
-        if near.size:
-            i = near[np.argmin(np.abs(self.alphas[near] - alpha))]
-            return self.coef_rows[i * k : (i + 1) * k], self.intercepts[i]
+        at = self.grid_index(alpha)
+        if at is not None:
+            return self.coef_rows[at * k : (at + 1) * k], self.intercepts[at]
         if not self.alphas[-1] < alpha < self.alphas[0]:
             raise OptionError(
                 f"alpha={alpha:.8g} is outside the fitted alphas, "
@@ -180,7 +180,20 @@ class FittedPath:
         coef = (1 - share) * above + share * below
         return coef.tocsr(), (1 - share) * self.intercepts[i] + share * self.intercepts[i + 1]
 
-    def _chosen(self, alpha: float | None) -> float:
+    def grid_index(self, alpha: float) -> int | None:
+        """Which alpha of the grid this is (to 1e-7), None where it lies between two or outside."""
+        nearest = int(np.argmin(np.abs(self.alphas - alpha)))
+        same = abs(self.alphas[nearest] - alpha) <= _SAME_ALPHA * self.alphas[nearest]
+        return nearest if same else None
+
+    def resolve_alpha(self, alpha: float | None) -> float:
+        """The alpha itself; for None the selected or only one.
+
+        Raises
+        ------
+        OptionError
+            When there is none.
+        """
         if alpha is not None:
             return float(alpha)
         if self.alpha_selected is not None:
@@ -298,6 +311,6 @@ def _plain(value: Any) -> Any:
     """NumPy scalars and arrays, at any depth, as JSON types."""
     if isinstance(value, dict):
         return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, Sequence) and not isinstance(value, str):
         return [_plain(entry) for entry in value]
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value

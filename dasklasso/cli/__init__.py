@@ -1,0 +1,32 @@
+"""The command line: ``dasklasso COMMAND``. Commands and what they import are loaded at use."""
+
+from __future__ import annotations
+
+import click
+
+from dasklasso import __version__
+from dasklasso.cli.commands import Commands
+
+# command -> the module of this package that has it, in the order of --help
+COMMANDS = {
+    "ingest": "datasets",
+    "generate": "datasets",
+    "info": "inspection",
+    "verify": "inspection",
+    "fit": "solve",
+    "path": "solve",
+    "predict": "models",
+    "show": "models",
+    "run": "jobs",
+}
+
+
+@click.group(cls=Commands, modules=COMMANDS, context_settings={"max_content_width": 100})
+@click.option("--traceback", is_flag=True, help="Show where an error came from.")
+@click.version_option(__version__, prog_name="dasklasso")
+def main(traceback: bool) -> None:
+    """L1-regularised models on data larger than memory.
+
+    A table becomes a store (ingest), a store gives a model (fit, path), a model predicts.
+    Exit codes: 0 done, 1 the run failed or did not converge, 2 the input cannot be used.
+    """

@@ -1,0 +1,100 @@
+"""A group of commands, imported when used, whose errors are one line and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+import click
+
+from dasklasso.errors import ConvergenceWarning, DasklassoError, DataWarning
+
+
+class Failure(click.ClickException):
+    """One line on standard error, and an exit code."""
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(" ".join(message.split()))
+        self.exit_code = exit_code  # type: ignore[misc]
+
+
+class Commands(click.Group):
+    """Finds ``NAME`` as the attribute ``NAME_command`` of ``dasklasso.cli.MODULE``."""
+
+    def __init__(self, *args: Any, modules: Mapping[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._modules = modules
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self._modules)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self._modules:
+            return None
+        module = import_module(f"dasklasso.cli.{self._modules[cmd_name]}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        if ctx.params.get("traceback"):
+            with _warnings_in_a_line(), _ended_by_sigterm():
+                return super().invoke(ctx)
+        try:
+            with _warnings_in_a_line(), _ended_by_sigterm():
+                return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except DasklassoError as error:
+            raise Failure(str(error), error.exit_code) from error
+        except KeyboardInterrupt as error:
+            raise Failure(str(error) or "interrupted.") from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise
+            raise Failure(str(error)) from error
+        except Exception as error:
+            what = f"{type(error).__name__}: {error}"
+            raise Failure(
+                f"unexpected {what}. dasklasso --traceback {ctx.invoked_subcommand} ... "
+                "shows where it came from."
+            ) from error
+
+
+@contextmanager
+def _warnings_in_a_line() -> Iterator[None]:
+    """Our own warnings as ``Warning: ...`` on standard error, without file and line."""
+    with warnings.catch_warnings():
+        usual: Callable[..., None] = warnings.showwarning
+
+        def show(message: Any, category: type[Warning], *args: Any, **kwargs: Any) -> None:
+            if issubclass(category, (DataWarning, ConvergenceWarning)):
+                click.echo(f"Warning: {' '.join(str(message).split())}", err=True)
+            else:
+                usual(message, category, *args, **kwargs)
+
+        warnings.showwarning = show
+        warnings.simplefilter("always", DataWarning)
+        yield
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends a command as Ctrl-C does: what is open is closed, temporary files removed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt("ended by SIGTERM.")
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

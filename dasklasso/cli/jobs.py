@@ -1,0 +1,43 @@
+"""``dasklasso run``: a batch job from a TOML file."""
+
+from __future__ import annotations
+
+import click
+
+from dasklasso.cli import options
+
+
+@click.command(
+    "run",
+    short_help="Run a batch job from a TOML file.",
+    epilog=options.example("dasklasso run pipelines/quickstart.toml --set path.tol=1e-8"),
+)
+@click.argument("job", metavar="JOB.toml")
+@click.option(
+    "--set", "overrides", multiple=True, metavar="STAGE.KEY=VALUE", help="Override a key."
+)
+def run_command(job: str, overrides: tuple[str, ...]) -> None:
+    """Run the stages of JOB.toml: ingest, then fit or path, then predict.
+
+    Their keys are the options of these commands, with underscores. What is read is relative to
+    the TOML file, what is written is relative to the current folder. Nothing is overwritten
+    unless a stage says overwrite = true.
+    """
+    from dasklasso.cli.datasets import run_ingest
+    from dasklasso.cli.solve import report, require_convergence, run_with_progress
+    from dasklasso.job import load_job
+    from dasklasso.stages import IngestStage, PredictStage
+
+    loaded = load_job(job, overrides)
+    loaded.check()
+    for name, stage in loaded.stages.items():
+        click.echo(f"[{name}]")
+        if isinstance(stage, IngestStage):
+            run_ingest(stage)
+        elif isinstance(stage, PredictStage):
+            click.echo(f"rows      {stage.run():,}")
+            click.echo(f"out       {stage.out}")
+        else:
+            path = run_with_progress(stage)
+            report(path, stage.out)
+            require_convergence(path, stage)

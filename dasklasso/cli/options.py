@@ -1,0 +1,121 @@
+"""Options that several commands share, so that they are written, and read, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, get_args
+
+import click
+
+from dasklasso.sizes import parse_size
+from dasklasso.stages import Device, EmptyChunks, Loss, Solver
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Size(click.ParamType):
+    """A size in bytes such as 1.5GiB, checked here and kept as text."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from dasklasso.errors import OptionError
+
+        try:
+            parse_size(value)
+        except OptionError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+
+def choice(literal: Any) -> click.Choice[str]:
+    """The values of a Literal, so that they are listed once."""
+    return click.Choice(get_args(literal))
+
+
+def stacked(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
+    """One decorator of several; the first is the topmost in ``--help``."""
+
+    def apply(function: F) -> F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return apply
+
+
+def example(text: str) -> str:
+    """An epilog that keeps its lines."""
+    lines = "\n".join(f"  {line}" for line in text.strip().splitlines())
+    return f"\b\nExample:\n{lines}"
+
+
+overwrite = click.option("--overwrite", is_flag=True, help="Replace what is there already.")
+as_json = click.option(
+    "--json", "as_json", is_flag=True, help="End standard output with one JSON object."
+)
+empty_chunks = click.option(
+    "--empty-chunks",
+    type=choice(EmptyChunks),
+    default="error",
+    show_default=True,
+    help="What a chunk that is not in the store means.",
+)
+
+cluster = stacked(
+    click.option("--memory", type=Size(), help="Limit for all processes together, like 1.5GiB."),
+    click.option(
+        "--workers", type=click.IntRange(min=1), help="Worker processes [default: threads here]."
+    ),
+    click.option("--scheduler", metavar="URL", help="A running Dask cluster: tcp://host:8786."),
+    click.option("--device", type=choice(Device), default="cpu", show_default=True),
+    click.option("--no-dashboard", is_flag=True, help="Do not serve the Dask dashboard."),
+    empty_chunks,
+)
+
+model = stacked(
+    click.option("--loss", type=choice(Loss), default="squared", show_default=True),
+    click.option(
+        "--l1-ratio",
+        type=click.FloatRange(0, 1),
+        default=1.0,
+        show_default=True,
+        help="Share of L1 in the penalty: 1 is the lasso.",
+    ),
+    click.option("--solver", type=choice(Solver), default="auto", show_default=True),
+    click.option(
+        "--tol",
+        type=click.FloatRange(min=0, min_open=True),
+        default=1e-6,
+        show_default=True,
+        help="Duality gap to reach, relative to the null model's loss.",
+    ),
+    click.option(
+        "--max-scans",
+        type=click.IntRange(min=1),
+        default=10_000,
+        show_default=True,
+        help="Most reads of the data.",
+    ),
+    click.option("--standardize", is_flag=True, help="Penalise as if columns had unit variance."),
+    click.option("--no-intercept", is_flag=True, help="Fit without an intercept."),
+    click.option("--positive", is_flag=True, help="Allow no negative coefficient."),
+    click.option(
+        "--penalty-factor",
+        type=click.Path(exists=True, dir_okay=False),
+        metavar="FILE",
+        help="CSV with feature,factor, or one number per feature (text, NPY). 0: unpenalised.",
+    ),
+)
+
+checkpoint = stacked(
+    click.option("--checkpoint", metavar="DIR", help="Keep the state here while running."),
+    click.option(
+        "--checkpoint-seconds",
+        type=click.FloatRange(min=0),
+        default=30.0,
+        show_default=True,
+        help="Least time between two checkpoints.",
+    ),
+    click.option("--resume", is_flag=True, help="Go on from --checkpoint."),
+)

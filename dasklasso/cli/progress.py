@@ -1,0 +1,143 @@
+"""Progress of a run on standard error: a live line on a terminal, else a line now and then."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections import deque
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dasklasso.solvers.events import ScanEvent
+
+PLAIN_SECONDS = 5.0  # between two plain lines: a log that can be read
+LIVE_SECONDS = 0.1
+_RATE_WINDOW = 10.0  # seconds over which GB/s is taken
+
+
+class Estimate:
+    """How far a run is, and how long it may take.
+
+    A run is as far as the share of its alphas that are done, plus, for the alphas under way, the
+    share of the digits that their gap has come down by: log(first gap/gap) / log(first gap/tol).
+    """
+
+    def __init__(self, tol: float) -> None:
+        self._tol = tol
+        self._done = -1
+        self._first_gap = math.inf
+
+    def share(self, event: ScanEvent) -> float:
+        """Between 0 and 1."""
+        gap = event.worst_gap
+        if event.n_done != self._done or not math.isfinite(self._first_gap):
+            self._done, self._first_gap = event.n_done, gap
+        part = 0.0
+        if 0 < gap < self._first_gap < math.inf and self._first_gap > self._tol:
+            part = math.log(self._first_gap / gap) / math.log(self._first_gap / self._tol)
+        return min(1.0, (event.n_done + min(1.0, part)) / max(1, event.n_alphas))
+
+    def seconds_left(self, event: ScanEvent) -> float | None:
+        """None while there is too little to judge by."""
+        share = self.share(event)
+        if share < 0.01 or event.scan < 2:
+            return None
+        return event.seconds * (1 - share) / share
+
+
+class ScanProgress:
+    """Shows scan events; a context manager that can be called with an event.
+
+    Parameters
+    ----------
+    tol : float
+        The gap that is aimed at.
+    """
+
+    def __init__(self, *, tol: float) -> None:
+        self._estimate = Estimate(tol)
+        self._recent: deque[tuple[float, int]] = deque()
+        self._live: Any = None
+        self._next_show = 0.0
+        self._unseen: str | None = None
+        self._terminal = sys.stderr.isatty()
+
+    def __enter__(self) -> ScanProgress:
+        if self._terminal:
+            from rich.console import Console
+            from rich.live import Live
+
+            self._live = Live(console=Console(stderr=True), transient=False, auto_refresh=False)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._unseen is not None:
+            self._show(self._unseen)
+        if self._live is not None:
+            self._live.stop()
+
+    def announce(self, text: str) -> None:
+        """Show a line that stays."""
+        if self._live is not None:
+            self._live.console.print(text, soft_wrap=True, markup=False, highlight=False)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def __call__(self, event: ScanEvent) -> None:
+        seconds_left = self._estimate.seconds_left(event)
+        self._recent.append((event.seconds, event.bytes_read))
+        while len(self._recent) > 2 and event.seconds - self._recent[0][0] > _RATE_WINDOW:
+            self._recent.popleft()
+        now = time.monotonic()
+        if now < self._next_show:
+            self._unseen = describe(event, self._rate(), seconds_left)
+            return
+        self._next_show = now + (LIVE_SECONDS if self._terminal else PLAIN_SECONDS)
+        self._show(describe(event, self._rate(), seconds_left))
+
+    def _rate(self) -> float:
+        """Bytes a second over the last seconds."""
+        (first, before), (last, after) = self._recent[0], self._recent[-1]
+        return (
+            after / last
+            if first == last and last > 0
+            else ((after - before) / (last - first) if last > first else 0.0)
+        )
+
+    def _show(self, text: str) -> None:
+        self._unseen = None
+        if self._live is not None:
+            from rich.text import Text
+
+            self._live.update(Text(text), refresh=True)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+
+def describe(event: ScanEvent, bytes_per_second: float, seconds_left: float | None) -> str:
+    """One line: ``scan 12 | 3/20 alphas | gap 1.2e-04 | 17 nonzero | 1.31 GB/s | ETA 0:00:41``."""
+    parts = [
+        f"scan {event.scan}",
+        f"{event.n_done}/{event.n_alphas} alphas",
+        f"gap {event.worst_gap:.1e}",
+        f"{event.n_nonzero:,} nonzero",
+        f"{bytes_per_second / 1e9:.2f} GB/s",
+        f"{clock(event.seconds)} so far",
+    ]
+    if event.n_done < event.n_alphas:
+        parts.append("ETA " + ("?" if seconds_left is None else clock(seconds_left)))
+    return " | ".join(parts)
+
+
+def clock(seconds: float) -> str:
+    """``clock(3725) == "1:02:05"``."""
+    whole = max(0, round(seconds))
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"

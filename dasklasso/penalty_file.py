@@ -1,0 +1,96 @@
+"""Penalty factors from a file: one number per feature, or names with numbers."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dasklasso.errors import OptionError
+
+HEADER = ["feature", "factor"]
+
+
+def read_penalty_factor(path: str | Path, feature_names: Sequence[str]) -> np.ndarray:
+    """Read penalty factors f_j >= 0, where 0 leaves feature j unpenalised.
+
+    Parameters
+    ----------
+    path : path
+        ``.npy`` with d numbers, text with one number a line, or a CSV with the header
+        ``feature,factor``, where a feature that is not named keeps the factor 1.
+    feature_names : sequence of str, length d
+
+    Returns
+    -------
+    (d,) float64
+
+    Raises
+    ------
+    OptionError
+        Names the file and the line or feature, what was found and what was expected.
+    """
+    path = Path(path)
+    try:
+        if path.suffix == ".npy":
+            factors = _from_npy(path)
+        else:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+            named = bool(lines) and [cell.strip() for cell in lines[0].split(",")] == HEADER
+            factors = _from_named(path, lines, feature_names) if named else _numbers(path, lines)
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionError(f"{path}: the penalty factors cannot be read: {error}.") from error
+    if factors.shape != (len(feature_names),):
+        raise OptionError(
+            f"{path} has {factors.size} penalty factors, expected {len(feature_names)}: "
+            "one per feature."
+        )
+    bad = np.flatnonzero(~(np.isfinite(factors) & (factors >= 0)))
+    if bad.size:
+        j = bad[0]
+        raise OptionError(
+            f"{path}: the penalty factor of {feature_names[j]!r} is {factors[j]}, "
+            "expected a finite number, 0 or more."
+        )
+    return factors
+
+
+def _from_npy(path: Path) -> np.ndarray:
+    try:
+        array = np.load(path, allow_pickle=False)
+        return np.asarray(array, dtype=np.float64).ravel()
+    except (ValueError, TypeError) as error:
+        raise OptionError(f"{path} is not an NPY file of numbers: {error}.") from error
+
+
+def _numbers(path: Path, lines: list[str]) -> np.ndarray:
+    kept = [(i, line.strip()) for i, line in enumerate(lines, start=1) if line.strip()]
+    return np.array([_number(path, i, text) for i, text in kept], dtype=np.float64)
+
+
+def _from_named(path: Path, lines: list[str], feature_names: Sequence[str]) -> np.ndarray:
+    column = {name: j for j, name in enumerate(feature_names)}
+    factors = np.ones(len(feature_names))
+    seen: set[str] = set()
+    for i, row in enumerate(csv.reader(lines[1:]), start=2):
+        if not row:
+            continue
+        if len(row) != 2:
+            raise OptionError(f"{path}, line {i}: {len(row)} cells, expected {','.join(HEADER)}.")
+        name = row[0].strip()
+        if name not in column:
+            raise OptionError(f"{path}, line {i}: the data have no feature {name!r}.")
+        if name in seen:
+            raise OptionError(f"{path}, line {i}: {name!r} is named twice.")
+        seen.add(name)
+        factors[column[name]] = _number(path, i, row[1])
+    return factors
+
+
+def _number(path: Path, line: int, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise OptionError(f"{path}, line {line}: {text!r} is not a number.") from None

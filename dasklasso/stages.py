@@ -1,0 +1,274 @@
+"""The steps of a job: ingest, fit, path, predict. Each is a value that holds its options.
+
+The options have the command line's names, with underscores. The command line and TOML jobs both
+make these values, so an option means the same in both.
+"""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from dasklasso.errors import ConvergenceWarning, ModelError, OptionError
+from dasklasso.sizes import parse_size
+
+if TYPE_CHECKING:
+    from dasklasso.dataset.dataset import Dataset
+    from dasklasso.dataset.ingest import IngestReport
+    from dasklasso.fitting import FitOptions, RunOptions
+    from dasklasso.result import FittedPath
+    from dasklasso.solvers.events import ScanEvent
+
+Announce = Callable[[str], None]
+IngestProgress = Callable[[int, "int | None"], None]
+
+# The choices of an option: the command line offers them, a job is checked against them.
+Loss = Literal["squared"]
+Solver = Literal["auto", "fista"]
+Device = Literal["cpu", "cuda"]
+EmptyChunks = Literal["error", "zero"]
+Missing = Literal["error", "mean"]
+Codec = Literal["auto", "none", "lz4", "zstd"]
+Dtype = Literal["auto", "float32", "float64", "uint8", "int8", "uint16", "int16", "int32"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestStage:
+    """``dasklasso ingest``: a table becomes a store."""
+
+    source: str
+    store: str
+    target: tuple[str, ...] = ()
+    weight: str | None = None
+    fold: str | None = None
+    drop: tuple[str, ...] = ()
+    dtype: Dtype = "float32"
+    memory: str = "1GiB"
+    missing: Missing = "error"
+    dataset: str | None = None
+    codec: Codec = "auto"
+    overwrite: bool = False
+
+    def check(self) -> None:
+        """Refuse, before any work, what would be refused after it."""
+        parse_size(self.memory)
+        if Path(self.store).exists() and not self.overwrite:
+            raise OptionError(
+                f"{self.store} exists already. Give another name, or overwrite it knowingly."
+            )
+
+    def run(self, *, progress: IngestProgress | None = None) -> IngestReport:
+        from dasklasso.dataset.ingest import ingest
+
+        return ingest(
+            self.source,
+            self.store,
+            target=self.target or None,
+            weight=self.weight,
+            fold=self.fold,
+            drop=self.drop,
+            dtype=self.dtype,
+            memory=parse_size(self.memory),
+            missing=self.missing,
+            dataset_path=self.dataset,
+            overwrite=self.overwrite,
+            codec=self.codec,
+            progress=progress,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterStage:
+    """Options of every stage that computes with Dask."""
+
+    store: str
+    out: str
+    memory: str | None = None
+    workers: int | None = None
+    scheduler: str | None = None
+    device: Device = "cpu"
+    no_dashboard: bool = False
+    empty_chunks: EmptyChunks = "error"
+    overwrite: bool = False
+
+    def _run_options(self, **more: Any) -> RunOptions:
+        from dasklasso.fitting import RunOptions
+
+        return RunOptions(
+            memory=None if self.memory is None else parse_size(self.memory),
+            workers=self.workers,
+            scheduler=self.scheduler,
+            device=self.device,
+            dashboard=not self.no_dashboard,
+            **more,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolveStage(ClusterStage, ABC):
+    """What ``dasklasso fit`` and ``dasklasso path`` have in common."""
+
+    loss: Loss = "squared"
+    l1_ratio: float = 1.0
+    solver: Solver = "auto"
+    tol: float = 1e-6
+    max_scans: int = 10_000
+    standardize: bool = False
+    no_intercept: bool = False
+    positive: bool = False
+    penalty_factor: str | None = None
+    checkpoint: str | None = None
+    checkpoint_seconds: float = 30.0
+    resume: bool = False
+
+    def check(self) -> None:
+        """Refuse, before any work, what would be refused after it."""
+        from dasklasso.model_store import check_free
+
+        if self.memory is not None:
+            parse_size(self.memory)
+        if self.resume and self.checkpoint is None:
+            raise OptionError("--resume needs --checkpoint DIR: the folder to resume from.")
+        check_free(Path(self.out), overwrite=self.overwrite)
+
+    def run(
+        self,
+        *,
+        progress: Callable[[ScanEvent], None] | None = None,
+        announce: Announce | None = None,
+    ) -> FittedPath:
+        """Fit and save; whether it converged is in the path that is returned."""
+        from dasklasso.dataset.dataset import open_dataset
+        from dasklasso.fitting import fit_path
+
+        self.check()
+        data = open_dataset(self.store, empty_chunks=self.empty_chunks)
+        with warnings.catch_warnings():
+            # the caller is told by path.converged, and says so in its own way
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            path = fit_path(
+                data,
+                self._fit_options(data),
+                self._run_options(
+                    checkpoint=self.checkpoint,
+                    checkpoint_seconds=self.checkpoint_seconds,
+                    resume=self.resume,
+                ),
+                progress=progress,
+                announce=announce,
+            )
+        path.save(self.out, overwrite=self.overwrite)
+        return path
+
+    @abstractmethod
+    def _grid(self) -> dict[str, Any]:
+        """Which alphas, as options of a fit."""
+
+    def _fit_options(self, data: Dataset) -> FitOptions:
+        from dasklasso.fitting import FitOptions
+        from dasklasso.penalty_file import read_penalty_factor
+
+        factor = None
+        if self.penalty_factor is not None:
+            factor = read_penalty_factor(self.penalty_factor, data.feature_names)
+        return FitOptions(
+            loss=self.loss,
+            l1_ratio=self.l1_ratio,
+            fit_intercept=not self.no_intercept,
+            standardize=self.standardize,
+            positive=self.positive,
+            penalty_factor=factor,
+            solver=self.solver,
+            tol=self.tol,
+            max_scans=self.max_scans,
+            **self._grid(),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitStage(SolveStage):
+    """``dasklasso fit``: chosen alphas."""
+
+    alpha: tuple[float, ...]
+
+    def _grid(self) -> dict[str, Any]:
+        return {"alphas": tuple(sorted(set(self.alpha), reverse=True))}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathStage(SolveStage):
+    """``dasklasso path``: a grid of alphas from the data."""
+
+    n_alphas: int = 100
+    eps: float | None = None
+
+    def _grid(self) -> dict[str, Any]:
+        return {"n_alphas": self.n_alphas, "eps": self.eps}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictStage(ClusterStage):
+    """``dasklasso predict``: a model applied to a store, out of core."""
+
+    model: str
+    alpha: float | None = None
+
+    def check(self) -> None:
+        """Refuse, before any work, what would be refused after it."""
+        from dasklasso.prediction_files import check_prediction_file
+
+        if self.memory is not None:
+            parse_size(self.memory)
+        check_prediction_file(self.out, overwrite=self.overwrite)
+
+    def run(self) -> int:
+        """Predict and write; returns the number of rows."""
+        from dasklasso.dataset.dataset import open_dataset
+        from dasklasso.fitting import predict_store
+        from dasklasso.prediction_files import write_predictions
+        from dasklasso.result import load_model
+
+        self.check()
+        path = load_model(self.model)
+        data = open_dataset(self.store, empty_chunks=self.empty_chunks, require_target=False)
+        check_features(path, data.feature_names, self.store)
+        path.coefficients_at(self.alpha)  # an alpha that is not there is said before any work
+        alpha = self.alpha if self.alpha is not None else path.alpha_selected
+        write_predictions(
+            self.out,
+            predict_store(data, path, alpha=self.alpha, run=self._run_options()),
+            n_rows=data.n_rows,
+            target_names=None if path.y_is_vector else path.target_names,
+            attributes={
+                "alpha": float(path.alphas[0]) if alpha is None else alpha,
+                "model_fingerprint": path.fingerprint,
+                "data_fingerprint": data.fingerprint,
+            },
+            overwrite=self.overwrite,
+        )
+        return int(data.n_rows)
+
+
+def check_features(path: FittedPath, feature_names: Sequence[str], store: str) -> None:
+    """Refuse a store whose features are not the model's, name by name.
+
+    Raises
+    ------
+    ModelError
+    """
+    if feature_names == path.feature_names:
+        return
+    if len(feature_names) != path.n_features:
+        raise ModelError(
+            f"{store} has {len(feature_names)} features, the model expects {path.n_features}."
+        )
+    for j, (found, expected) in enumerate(zip(feature_names, path.feature_names, strict=True)):
+        if found != expected:
+            raise ModelError(
+                f"{store}: feature {j} is {found!r}, the model expects {expected!r}. "
+                "Features must have the model's names and order."
+            )
