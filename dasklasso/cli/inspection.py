@@ -48,9 +48,11 @@ def _facts(data: Dataset, store: str) -> Iterator[tuple[str, str]]:
     yield "decoded", format_size(decoded)
     if X.is_local:
         sizes = [X.stored_bytes(i, j) for i in range(rows) for j in range(columns)]
-        yield "stored", f"{format_size(sum(sizes))}, ratio {decoded / max(1, sum(sizes)):.2f}"
         if 0 in sizes:
-            yield "missing", f"{sizes.count(0):,} chunks: dasklasso verify lists them"
+            stored = f"{sizes.count(0):,} chunks are missing: dasklasso verify lists them"
+        else:
+            stored = f"{format_size(sum(sizes))}, ratio {decoded / sum(sizes):.2f}"
+        yield "stored", stored
     if data.y is not None:
         yield (
             "target",
@@ -90,7 +92,10 @@ def codec_name(metadata: Any) -> str:
         compressor = described.get("compressor")
         filters = [f["id"] for f in described.get("filters") or ()]
         return ", ".join([*filters, compressor["id"] if compressor else "none"])
-    names = [codec["name"].removeprefix("numcodecs.") for codec in described["codecs"]]
+    names = [
+        codec.get("configuration", {}).get("cname", codec["name"]).removeprefix("numcodecs.")
+        for codec in described["codecs"]
+    ]
     kept = [name for name in names if name != "bytes"]
     plain = all(name in ("crc32c", "transpose") for name in kept)
     return ", ".join((["none"] if plain else []) + kept)

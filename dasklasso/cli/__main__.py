@@ -1,0 +1,5 @@
+"""``python -m dasklasso.cli``."""
+
+from dasklasso.cli import main
+
+main(prog_name="dasklasso")

@@ -1,0 +1,54 @@
+"""Penalty factors come from a file, or the file and line are named."""
+
+import numpy as np
+import pytest
+
+from dasklasso.errors import OptionError
+from dasklasso.penalty_file import read_penalty_factor
+
+NAMES = ("age", "bmi", "a,b")
+
+
+def test_named_factors_leave_the_others_at_one(tmp_path):
+    (tmp_path / "f.csv").write_text('feature,factor\nbmi,0\n"a,b",2.5\n')
+    assert read_penalty_factor(tmp_path / "f.csv", NAMES).tolist() == [1.0, 0.0, 2.5]
+
+
+def test_one_number_a_line_is_one_per_feature(tmp_path):
+    (tmp_path / "f.txt").write_text("1\n0.5\n\n2\n")
+    assert read_penalty_factor(tmp_path / "f.txt", NAMES).tolist() == [1.0, 0.5, 2.0]
+
+
+def test_an_npy_file_is_one_per_feature(tmp_path):
+    np.save(tmp_path / "f.npy", np.array([3, 0, 1]))
+    assert read_penalty_factor(tmp_path / "f.npy", NAMES).tolist() == [3.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("feature,factor\nweight,1\n", "line 2: the data have no feature 'weight'"),
+        ("feature,factor\nage,1\nage,2\n", "line 3: 'age' is named twice"),
+        ("feature,factor\nage\n", "line 2: 1 cells, expected feature,factor"),
+        ("feature,factor\nage,much\n", "line 2: 'much' is not a number"),
+        ("feature,factor\nage,-1\n", "the penalty factor of 'age' is -1.0"),
+        ("1\nnan\n1\n", "the penalty factor of 'bmi' is nan"),
+        ("1\n2\n", "has 2 penalty factors, expected 3"),
+        ("", "has 0 penalty factors, expected 3"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused_by_name(tmp_path, text, message):
+    (tmp_path / "factors").write_text(text)
+    with pytest.raises(OptionError, match=rf"factors.*{message}"):
+        read_penalty_factor(tmp_path / "factors", NAMES)
+
+
+def test_a_file_that_is_not_there_is_refused_by_name(tmp_path):
+    with pytest.raises(OptionError, match=r"none\.txt: the penalty factors cannot be read"):
+        read_penalty_factor(tmp_path / "none.txt", NAMES)
+
+
+def test_a_pickle_is_not_loaded(tmp_path):
+    np.save(tmp_path / "f.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(OptionError, match="is not an NPY file of numbers"):
+        read_penalty_factor(tmp_path / "f.npy", NAMES)
