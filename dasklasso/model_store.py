@@ -13,14 +13,13 @@ checksum, so a chunk that is not there is damage, never zeros.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dasklasso.beside import written_beside
 from dasklasso.dataset.targets import NumberedNames
 from dasklasso.errors import ModelError, OptionError
 
@@ -66,31 +65,19 @@ def write_model(
     """
     folder = Path(folder)
     check_free(folder, overwrite=overwrite)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
+    with written_beside(folder) as partial:
         partial.mkdir()
         group = _create_group(partial / ARRAYS)
         n_alphas = len(arrays["alphas"])
         _write_coef(group, coef_rows, n_alphas)
         for name, array in arrays.items():
             _write_array(group, name, np.asarray(array, dtype=np.float64))
-        head: dict[str, Any] = {"format": FORMAT, "version": VERSION}
-        names: dict[str, Any] = {}
-        if isinstance(feature_names, NumberedNames):
-            numbered = {"prefix": feature_names.prefix, "count": feature_names.count}
-            names = {"feature_names": numbered}
-        elif len(feature_names) <= NAMES_IN_JSON:
-            names = {"feature_names": list(feature_names)}
-        else:
+        names = {"feature_names": _names_in_json(feature_names)}
+        if names["feature_names"] is None:
             _write_names(group, feature_names)
+        head = {"format": FORMAT, "version": VERSION}
         text = json.dumps({**head, **document, **names}, indent=1, ensure_ascii=False)
         (partial / DOCUMENT).write_text(text + "\n", encoding="utf-8")
-        _move_into_place(partial, folder)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
 
 
 def check_free(folder: Path, *, overwrite: bool) -> None:
@@ -109,21 +96,6 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
         raise OptionError(
             f"{folder} is not a model (no {DOCUMENT} in it), so it is not overwritten."
         )
-
-
-def _move_into_place(partial: Path, folder: Path) -> None:
-    if not folder.exists():
-        os.replace(partial, folder)
-        return
-    # a folder that is not empty cannot be replaced in one step: the old one steps aside first
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-    os.replace(folder, old)
-    try:
-        os.replace(partial, folder)
-    except OSError:
-        os.replace(old, folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _create_group(path: Path) -> zarr.Group:
@@ -164,6 +136,13 @@ def _write_coef(group: zarr.Group, rows: csr_array, n_alphas: int) -> None:
         for start in range(0, n_features, width):
             stop = min(start + width, n_features)
             coef[i, start:stop, :] = here[:, start:stop].toarray().T
+
+
+def _names_in_json(names: Sequence[str]) -> Any:
+    """Names as JSON keeps them; None: too many, they go to Zarr."""
+    if isinstance(names, NumberedNames):
+        return {"prefix": names.prefix, "count": len(names)}
+    return list(names) if len(names) <= NAMES_IN_JSON else None
 
 
 def _write_names(group: zarr.Group, names: Sequence[str]) -> None:

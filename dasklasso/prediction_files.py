@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dasklasso.beside import written_beside
 from dasklasso.errors import OptionError
 
 Blocks = Iterable[tuple[int, int, np.ndarray]]
@@ -67,17 +67,8 @@ def write_predictions(
     """
     out = Path(out)
     check_prediction_file(out, overwrite=overwrite)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.stem}.{os.getpid()}.partial{out.suffix}")
-    _remove(partial)
-    try:
+    with written_beside(out) as partial:
         _WRITERS[out.suffix](partial, blocks, n_rows, target_names, attributes)
-        if out.is_dir():
-            _remove(out)
-        os.replace(partial, out)
-    except BaseException:
-        _remove(partial)
-        raise
 
 
 def _write_zarr(
@@ -161,10 +152,3 @@ _WRITERS: dict[str, _Writer] = {
     ".parquet": _write_parquet,
     ".csv": _write_csv,
 }
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from scipy.sparse import csr_array
 
 import dasklasso
 from dasklasso import model_store
+from dasklasso.dataset.targets import NumberedNames
 from dasklasso.errors import ModelError, OptionError
 from dasklasso.result import FittedPath, load_model
 
@@ -184,8 +185,18 @@ def test_many_feature_names_go_to_zarr_and_come_back(tmp_path, monkeypatch):
     monkeypatch.setattr(model_store, "NAMES_IN_JSON", 3)
     names = ("température", "", "a\nb", "d", "日本", "x5")
     make_path(feature_names=names).save(tmp_path / "m")
-    assert "feature_names" not in json.loads((tmp_path / "m/model.json").read_text())
+    assert json.loads((tmp_path / "m/model.json").read_text())["feature_names"] is None
     assert load_model(tmp_path / "m").feature_names == names
+
+
+def test_ten_million_numbered_names_are_kept_as_a_prefix_and_a_count(tmp_path):
+    names = NumberedNames("x", 10_000_000)
+    rows = csr_array(([1.0], ([0], [9_999_999])), shape=(1, 10_000_000))
+    make_path(1, feature_names=names, coef_rows=rows).save(tmp_path / "m")
+    assert (tmp_path / "m/model.json").stat().st_size < 2000
+    loaded = load_model(tmp_path / "m")
+    assert loaded.feature_names == names
+    assert loaded.coef_rows.indices.tolist() == [9_999_999]
 
 
 def test_nothing_is_pickled(tmp_path):
