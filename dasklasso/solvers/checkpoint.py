@@ -26,7 +26,7 @@ from dasklasso.solvers.slots import Slots
 from dasklasso.solvers.solution import Solution
 
 VERSION = 1
-ARRAYS = ("points", "gradient")
+READABLE = ("state.zarr", "state.old.zarr")  # the second is there between two renames
 
 
 def write_checkpoint(
@@ -56,15 +56,20 @@ def write_checkpoint(
     shutil.rmtree(old, ignore_errors=True)
 
 
-def read_checkpoint(folder: Path, key: str) -> tuple[dict[str, Any], dict[str, da.Array]] | None:
-    """The state last written, or None where there is none.
+def has_checkpoint(folder: Path) -> bool:
+    """Whether there is a state to resume."""
+    return any((folder / name).exists() for name in READABLE)
+
+
+def read_checkpoint(folder: Path, key: str) -> tuple[dict[str, Any], dict[str, da.Array]]:
+    """The state last written.
 
     Raises
     ------
     CheckpointError
-        When it cannot be read, or is of another problem.
+        When there is none, it cannot be read, or it is of another problem.
     """
-    for name in ("state.zarr", "state.old.zarr"):  # old: the moment between two renames
+    for name in READABLE:
         path = folder / name
         if not path.exists():
             continue
@@ -85,7 +90,7 @@ def read_checkpoint(folder: Path, key: str) -> tuple[dict[str, Any], dict[str, d
                 "give another --checkpoint folder, or leave --resume out"
             )
         return numbers, arrays
-    return None
+    raise CheckpointError(f"{folder}: no checkpoint found, expected {READABLE[0]} in it")
 
 
 def remove_checkpoint(folder: Path) -> None:

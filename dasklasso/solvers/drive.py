@@ -1,0 +1,407 @@
+"""Drives FISTA: scans until every problem is certified; checkpoints, progress, precision.
+
+Products run in the precision of the data until gaps look closed; then one scan in float64
+certifies what is returned, and whatever it does not certify goes on in float64.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import dask.array as da
+import numpy as np
+
+from dasklasso.errors import ValueFound
+from dasklasso.objective.certificate import Certificate, combine_column_sums, squared_certificate
+from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.queries import Gradient
+from dasklasso.solvers import checkpoint as checkpoints
+from dasklasso.solvers.bring import bring, stays_out
+from dasklasso.solvers.events import ScanEvent
+from dasklasso.solvers.first_look import FirstLook
+from dasklasso.solvers.fista import ZERO, Lipschitz, Plan, prox_step, summarise
+from dasklasso.solvers.problem import Problem
+from dasklasso.solvers.slots import STALL_SCANS, Jobs, Slots, advance, first_slots, judge, unpack
+from dasklasso.solvers.solution import Solution, dense_columns, sparse_columns
+from dasklasso.solvers.unpenalised import Unpenalised
+
+FLOAT32_FLOOR = 1e-7  # tolerances below this are worked on in float64 from the start
+MARGIN = 0.3  # in float32 a gap must look this much better than tol before it is certified
+LINEAGE_SCANS = 20  # arrays left on workers are anchored in a checkpoint at least this often
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a fit runs.
+
+    Attributes
+    ----------
+    tol : relative dual gap
+    max_scans : int
+    device : as in :func:`dasklasso.backend.backend_for`
+    checkpoint : folder or None
+    checkpoint_seconds : float
+        Least time between two checkpoints; 0 for every scan.
+    key : str
+        Names the problem in its checkpoints.
+    """
+
+    tol: float = 1e-6
+    max_scans: int = 10_000
+    device: str = "cpu"
+    checkpoint: Path | None = None
+    checkpoint_seconds: float = 30.0
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything a fit is in the middle of: what a checkpoint holds.
+
+    Attributes
+    ----------
+    slots : Slots
+    points, gradient : da.Array (n_features, n_points)
+        Points last evaluated and the gradient there.
+    solutions : of the jobs that are done
+    dtype : precision of products
+    scans, bytes_read : so far
+    """
+
+    slots: Slots
+    points: da.Array
+    gradient: da.Array
+    solutions: dict[int, Solution]
+    dtype: str
+    scans: int
+    bytes_read: int
+
+
+class Drive:
+    """One fit: a problem, its jobs, an engine.
+
+    Parameters
+    ----------
+    engine : ScanEngine
+    problem : Problem
+    frame : da.Array (n_features, 5), chunked by the layout's parts
+    jobs : Jobs
+    free : Unpenalised or None
+    settings : Settings
+    progress : called after every scan
+    """
+
+    def __init__(
+        self,
+        engine: ScanEngine,
+        problem: Problem,
+        frame: da.Array,
+        jobs: Jobs,
+        free: Unpenalised | None,
+        settings: Settings,
+        progress: Callable[[ScanEvent], None] | None = None,
+    ) -> None:
+        self.engine, self.problem, self.frame = engine, problem, frame
+        self.jobs, self.free, self.settings = jobs, free, settings
+        self.progress = progress
+        self._began = self._saved = time.monotonic()
+        self._unanchored = 0
+
+    # -- beginning ----------------------------------------------------------------------------
+
+    def begin(self, first: FirstLook, scans: int, bytes_read: int) -> State:
+        """The state after the first look: every job may start at zero."""
+        lipschitz = Lipschitz(1.0, 0.0, 0, False, max(1.0, self.problem.trace))
+        lipschitz = lipschitz.after_product(first.power_norm)
+        slots = first_slots(
+            self.jobs,
+            list(range(len(self.jobs))),
+            self.n_slots,
+            lipschitz,
+            base=self.jobs.target(np.arange(len(self.jobs))),
+            power=first.power_norm or None,
+        )
+        dtype = self.dtype
+        return State(slots, first.points, first.gradient, {}, dtype, scans, bytes_read)
+
+    @property
+    def dtype(self) -> str:
+        """Precision that products begin in."""
+        double = self.engine.table.X.dtype == np.float64
+        return "float64" if double or self.settings.tol < FLOAT32_FLOOR else "float32"
+
+    @property
+    def n_slots(self) -> int:
+        """Problems in flight: more share each read, until their columns outweigh it."""
+        n, d = self.engine.layout.n_rows, self.engine.layout.n_features
+        worthwhile = int(np.clip(2.5e8 / (n * d), 16, 128))
+        fits = max(1, (64 << 20) // (16 * d))
+        return min(worthwhile, fits, len(self.jobs))
+
+    # -- running ------------------------------------------------------------------------------
+
+    def run(self, state: State) -> State:
+        """Scan until every job has a certified solution, or ``max_scans`` have been made.
+
+        What is left open by then is certified as it is: its gap is true, if above ``tol``.
+        """
+        state = self._iterate(state)
+        batch = 4 * self.n_slots
+        while (waiting := self._open(state)) and state.scans < self.settings.max_scans:
+            state = self._iterate(self._certify(state, waiting[:batch]))
+        for start in range(0, len(waiting), batch):
+            state = self._certify(state, waiting[start : start + batch])
+        return state
+
+    @staticmethod
+    def _open(state: State) -> list[int]:
+        return [job for job, one in sorted(state.solutions.items()) if not one.certified]
+
+    def _iterate(self, state: State) -> State:
+        while state.slots.jobs.size:
+            if state.scans >= self.settings.max_scans:
+                return self._give_up(state)
+            state = self._save_if_due(self._step(state))
+        return state
+
+    def _step(self, state: State) -> State:
+        slots = state.slots
+        plan, options = slots.plan, self._options
+        points = da.map_blocks(
+            prox_step, state.points, state.gradient, self.frame, plan=plan, **options,
+            dtype=np.float64, meta=np.empty((0, 0)), name=f"prox-{state.scans}-{id(state)}",
+            chunks=(self.engine.column_chunks, (plan.n_points,)),
+        )
+        points, gradient, sums, summary, c, nbytes = self._evaluate(
+            points, plan, slots.jobs, state.dtype
+        )
+        k = slots.jobs.size
+        stepwise, power = unpack(summary, k)
+        certificate, columns = self._certificate(sums[:, :k], stepwise, c, slots.jobs)
+        double = state.dtype == "float64"
+        goal = self.settings.tol * (1.0 if double else MARGIN)
+        null = self.problem.null_loss[self.jobs.target(slots.jobs)]
+        patience = self.settings.max_scans if double else STALL_SCANS
+        outcome = judge(slots, certificate, null, goal, patience)
+        leaving = np.flatnonzero(outcome.leaving)
+        solutions = dict(state.solutions)
+        if leaving.size:
+            nonzeros = sparse_columns(points, leaving.tolist(), self.engine.runner)
+            for slot, found in zip(leaving, nonzeros, strict=True):
+                solutions[int(slots.jobs[slot])] = Solution(
+                    found,
+                    float(certificate.primal[slot]),
+                    float(outcome.relative_gap[slot]),
+                    float(sums[1, slot]),
+                    certified=double,
+                )
+        following = advance(slots, self.jobs, outcome, columns, power)
+        state = State(
+            following, points, gradient, solutions, state.dtype,
+            state.scans + 1, state.bytes_read + nbytes,
+        )
+        self._tell(state, outcome.relative_gap, certificate.n_nonzero)
+        return state
+
+    def _certify(self, state: State, jobs: list[int]) -> State:
+        """One scan in float64 at solutions; those it does not certify are in flight again."""
+        flying = np.asarray(jobs, dtype=int)
+        points = dense_columns(
+            [state.solutions[job].nonzeros for job in jobs], self.engine.column_chunks
+        )
+        nothing = np.zeros(flying.size)
+        plan = Plan(
+            np.arange(flying.size), np.arange(flying.size), nothing, self.jobs.alpha(flying),
+            state.slots.lipschitz.value, None,
+        )
+        points, gradient, sums, summary, c, nbytes = self._evaluate(
+            points, plan, flying, "float64"
+        )
+        stepwise, _ = unpack(summary, flying.size)
+        certificate, _ = self._certificate(sums, stepwise, c, flying)
+        gaps = certificate.gap / self.problem.null_loss[self.jobs.target(flying)]
+        solutions = dict(state.solutions)
+        for k, job in enumerate(jobs):
+            solutions[job] = replace(
+                solutions[job],
+                objective=float(certificate.primal[k]),
+                gap=float(gaps[k]),
+                residual_mean=float(sums[1, k]),
+                certified=bool(gaps[k] <= self.settings.tol),
+            )
+        again = [k for k in range(flying.size) if gaps[k] > self.settings.tol][: self.n_slots]
+        base = np.full(len(self.jobs), ZERO)
+        base[flying] = np.arange(flying.size)
+        slots = first_slots(
+            self.jobs, flying[again].tolist(), self.n_slots, state.slots.lipschitz, base, None
+        )
+        state = State(
+            slots, points, gradient, solutions, "float64", state.scans + 1,
+            state.bytes_read + nbytes,
+        )
+        self._tell(state, gaps, certificate.n_nonzero)
+        return state
+
+    def _evaluate(
+        self, points: da.Array, plan: Plan, jobs: np.ndarray, dtype: str
+    ) -> tuple[da.Array, da.Array, np.ndarray, np.ndarray, tuple[np.ndarray, ...], int]:
+        """One scan, one graph: the new points, their gradient, and all sums of both."""
+        k = jobs.size
+        targets = self.jobs.target(jobs)
+        repeats = 1 if points.shape[1] == k else 2
+        query = self.query(np.tile(targets, repeats), dtype)
+        answer = self.engine.gradient(query, points, self.frame)
+        extra: list[da.Array] = []
+        projection = None
+        if self.free is not None:
+            positive = self.problem.objective.positive
+            c = self.free.coefficients(points, answer.gradient, k, positive)
+            projection = self.free.projection(c, self.settings.device)
+            extra = [c, self.free.rows(answer.gradient[:, :k])]
+        summary = da.map_blocks(
+            _summarise, points, answer.gradient, self.frame,
+            *([] if projection is None else [projection]),
+            plan=plan, **self._options, dtype=np.float64, meta=np.empty((0, 0)),
+            chunks=((1,) * len(self.engine.column_chunks), (8 * k + 2,)),
+        )
+        arrays, (sums, summary, nbytes, *more) = bring(
+            self.engine, [points, answer.gradient], [answer.sums, summary, answer.bytes_read, *extra]
+        )
+        if not np.all(np.isfinite(sums)):
+            raise ValueFound(
+                "the scan met values that are not finite numbers: X holds NaN or infinities, or "
+                "numbers too large for its precision. dasklasso verify STORE finds them."
+            )
+        return arrays[0], arrays[1], sums, summary, tuple(more), nbytes
+
+    def _certificate(
+        self, sums: np.ndarray, stepwise: np.ndarray, c: tuple[np.ndarray, ...], jobs: np.ndarray
+    ) -> tuple[Certificate, np.ndarray]:
+        columns = combine_column_sums(stepwise)
+        squares = sums[2]
+        if self.problem.objective.fit_intercept:
+            squares = squares - sums[1] ** 2
+        projected: dict[str, np.ndarray] = {}
+        if c and self.free is not None:
+            reduced, product = self.free.corrected(
+                squares, squares + columns[1], -c[1], c[0], self.jobs.target(jobs)
+            )
+            projected = {"projected_squares": reduced, "projected_product": product}
+        quadratic = self.problem.objective.l1_ratio < 1.0
+        return squared_certificate(squares, columns[:5], quadratic=quadratic, **projected), columns
+
+    def query(self, targets: np.ndarray, dtype: str) -> Gradient:
+        """The gradient query of this problem for points of these targets."""
+        return Gradient(
+            targets=tuple(int(t) for t in targets),
+            y_shift=tuple(float(m) for m in self.problem.y_mean),
+            total_weight=self.problem.total_weight,
+            dtype=dtype,
+            device=self.settings.device,
+            loss=self.problem.objective.loss,
+        )
+
+    @property
+    def _options(self) -> dict[str, object]:
+        objective = self.problem.objective
+        return {
+            "l1_ratio": objective.l1_ratio,
+            "positive": objective.positive,
+            "device": self.settings.device,
+        }
+
+    def _give_up(self, state: State) -> State:
+        """Out of scans: what is in flight stays as it was last evaluated, without a certificate."""
+        slots = state.slots
+        solutions = dict(state.solutions)
+        begun = [k for k, column in enumerate(slots.plan.previous) if column != ZERO]
+        columns = [int(slots.plan.previous[k]) for k in begun]
+        found = dict(
+            zip(begun, sparse_columns(state.points, columns, self.engine.runner), strict=True)
+        )
+        empty = (np.zeros(0, dtype=np.int64), np.zeros(0))
+        for k, job in enumerate([*slots.jobs.tolist(), *slots.waiting]):
+            if job not in solutions:
+                solutions[job] = Solution(found.get(k, empty), np.inf, np.inf, 0.0, certified=False)
+        nobody = replace(slots, jobs=slots.jobs[:0], waiting=())
+        return replace(state, slots=nobody, solutions=solutions)
+
+    # -- watching and surviving ---------------------------------------------------------------
+
+    def _tell(self, state: State, gaps: np.ndarray, n_nonzero: np.ndarray) -> None:
+        if self.progress is None:
+            return
+        tol = self.settings.tol
+        done = sum(one.certified or one.gap <= tol for one in state.solutions.values())
+        self.progress(
+            ScanEvent(
+                scan=state.scans,
+                n_done=done,
+                n_alphas=len(self.jobs),
+                worst_gap=float(np.max(gaps, initial=0.0)),
+                n_nonzero=int(n_nonzero[-1]) if n_nonzero.size else 0,
+                bytes_read=state.bytes_read,
+                seconds=time.monotonic() - self._began,
+            )
+        )
+
+    def _save_if_due(self, state: State) -> State:
+        folder = self.settings.checkpoint
+        self._unanchored += 1
+        due = time.monotonic() - self._saved >= self.settings.checkpoint_seconds
+        # arrays out on workers hang on all tasks that ever led to them: reading them back from
+        # the checkpoint cuts that chain, and is where a lost worker's blocks come from
+        out_there = stays_out(self.engine, state.points.shape[1])
+        anchor = out_there and self._unanchored >= LINEAGE_SCANS
+        if folder is None or not (due or anchor):
+            return state
+        self.save(state, folder)
+        return self.resume(folder) if out_there else state
+
+    def resume(self, folder: Path) -> State:
+        """The state of the checkpoint in ``folder``.
+
+        Raises
+        ------
+        CheckpointError
+            When there is none, it cannot be read, or it is of another problem.
+        """
+        numbers, arrays = checkpoints.read_checkpoint(folder, self.settings.key)
+        chunks = (self.engine.column_chunks, -1)
+        if not stays_out(self.engine, arrays["points"].shape[1]):
+            arrays = {name: self.engine.by_columns(array.compute()) for name, array in arrays.items()}
+        return State(
+            slots=checkpoints.slots_from_json(numbers["slots"]),
+            points=arrays["points"].rechunk(chunks),
+            gradient=arrays["gradient"].rechunk(chunks),
+            solutions=checkpoints.solutions_from_json(numbers["solutions"]),
+            dtype=numbers["dtype"],
+            scans=numbers["scans"],
+            bytes_read=numbers["bytes_read"],
+        )
+
+    def save(self, state: State, folder: Path) -> None:
+        """Write a checkpoint of ``state``."""
+        numbers = {
+            "slots": checkpoints.slots_to_json(state.slots),
+            "solutions": checkpoints.solutions_to_json(state.solutions),
+            "alphas": self.jobs.alphas.tolist(),
+            "dtype": state.dtype,
+            "scans": state.scans,
+            "bytes_read": state.bytes_read,
+        }
+        arrays = {"points": state.points, "gradient": state.gradient}
+        checkpoints.write_checkpoint(
+            folder, self.settings.key, numbers, arrays, self.engine.runner
+        )
+        self._saved, self._unanchored = time.monotonic(), 0
+
+
+def _summarise(
+    points: np.ndarray, gradient: np.ndarray, frame: np.ndarray,
+    projection: np.ndarray | None = None, *, plan: Plan, **options: object,
+) -> np.ndarray:
+    return summarise(points, gradient, frame, projection, plan, **options)  # type: ignore[arg-type]

@@ -1,0 +1,203 @@
+"""The first look at a problem: moments if nobody kept them, then one scan at zero.
+
+That scan brings the gradient of the null model of every target (hence alpha_max), the cross
+products of unpenalised columns, and the first round of the power iteration.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import dask
+import dask.array as da
+import numpy as np
+
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.errors import OptionError, ValueFound
+from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.moments import Moments, merge_moments, target_moments
+from dasklasso.scan.kernels import L1
+from dasklasso.scan.queries import ColumnMoments, FirstBadValue, Gradient
+from dasklasso.scan.reading import targets_only
+from dasklasso.scan import tree
+from dasklasso.solvers.bring import bring
+from dasklasso.solvers.problem import Problem
+from dasklasso.solvers.unpenalised import MOST, Unpenalised
+
+
+@dataclass(frozen=True)
+class FirstLook:
+    """What the scan at zero showed.
+
+    Attributes
+    ----------
+    points, gradient : da.Array (n_features, n_targets + n_free + 1)
+        Zero for each target; unit vectors of unpenalised columns; the power iteration's start.
+    free : Unpenalised or None
+    power_norm : ‖Av‖ of the power iteration's first product
+    alpha_max : (n_targets,), the smallest alpha at which only unpenalised columns are in use,
+        for l1_ratio 1
+    bytes_read : int
+    """
+
+    points: da.Array
+    gradient: da.Array
+    free: Unpenalised | None
+    power_norm: float
+    alpha_max: np.ndarray
+    bytes_read: int
+
+
+def column_moments(data: Dataset, engine: ScanEngine, device: str) -> tuple[Moments, int]:
+    """Moments of X: from the manifest where they hold for this fit, else by a scan.
+
+    Raises
+    ------
+    ValueFound
+        When X has a NaN or an infinity: the message names the row and the column.
+    """
+    kept = data.statistics
+    if kept is not None and data.sample_weight is None:
+        n = float(data.n_rows)
+        none = np.zeros(data.n_features)
+        return Moments(n, kept.mean, kept.std**2 * n, kept.minimum, kept.maximum, none), 0
+    [parts], nbytes = engine.ask([ColumnMoments(device)])
+    moments = Moments(
+        parts[0].weight,
+        *(
+            np.concatenate([_host(getattr(part, name)) for part in parts])
+            for name in ("mean", "squares", "minimum", "maximum", "bad")
+        ),
+    )
+    if moments.bad.any():
+        raise _bad_value(data, engine)
+    return moments, nbytes
+
+
+def _host(array: object) -> np.ndarray:
+    from dasklasso.backend import to_numpy
+
+    return to_numpy(array)
+
+
+def _bad_value(data: Dataset, engine: ScanEngine) -> ValueFound:
+    [parts], _ = engine.ask([FirstBadValue()])
+    row, column, value = min(
+        (found[0], engine.layout.columns(part).start + found[1], found[2])
+        for part, found in enumerate(parts)
+        if found is not None
+    )
+    return ValueFound(
+        f"{data.location}: X has {value} at row {row:,}, column {data.feature_names[column]!r}; "
+        "expected a finite number. Fill it, or ingest with --missing mean."
+    )
+
+
+def moments_of_targets(engine: ScanEngine) -> Moments:
+    """Moments of y under the rows' weights. Reads y only."""
+    n = len(engine.layout.row_bounds) - 1
+    partials: tree.Partials[Moments] = {}
+    for i in range(n):
+        rows = targets_only(engine.table, i)
+        assert rows.y is not None
+        tree.add_leaf(partials, i, target_moments(rows.y, rows.weight), n, merge_moments)
+    moments = tree.root(partials, n)
+    if not moments.weight > 0:
+        raise ValueFound("sample_weight: all weights are zero, expected a positive sum")
+    return moments
+
+
+def look(engine: ScanEngine, problem: Problem, frame: da.Array, query: Gradient) -> FirstLook:
+    """Run the scan at zero.
+
+    Parameters
+    ----------
+    query : Gradient
+        With all targets, each once.
+
+    Raises
+    ------
+    OptionError
+        When more columns are unpenalised than the certificate can handle.
+    """
+    index = problem.unpenalised
+    if index.size > MOST:
+        raise OptionError(
+            f"penalty_factor: {index.size} features have factor 0, expected at most {MOST}"
+        )
+    n_targets = problem.n_targets
+    points = _first_points(engine.column_chunks, n_targets, index)
+    answer = engine.gradient(query, points, frame)
+    (points, gradient), (nbytes,) = bring(engine, [points, answer.gradient], [answer.bytes_read])
+    free = None
+    if index.size:
+        cross = gradient[:, n_targets : n_targets + index.size]
+        rows = engine.runner.compute(gradient[index])[0]
+        rows = np.asarray(_host(rows))
+        free = Unpenalised(
+            index, cross, rows[:, n_targets : n_targets + index.size], -rows[:, :n_targets]
+        )
+    sizes = da.map_blocks(
+        _extremes, gradient, frame, *(_projections(free, cross, n_targets) if free else ()),
+        n_targets=n_targets, dtype=float, meta=np.empty((0, 0)),
+        chunks=((1,) * len(engine.column_chunks), (n_targets + 1,)),
+    )
+    found = engine.runner.compute(sizes)[0]
+    return FirstLook(
+        points,
+        gradient,
+        free,
+        power_norm=float(np.sqrt(found[:, -1].sum())),
+        alpha_max=found[:, :n_targets].max(axis=0),
+        bytes_read=nbytes,
+    )
+
+
+def _projections(free: Unpenalised, cross: da.Array, n_targets: int) -> tuple[da.Array, ...]:
+    # the null model has the unpenalised columns fitted: their share leaves the gradient
+    start = np.linalg.lstsq(free.gram, free.start, rcond=None)[0]
+    return (da.map_blocks(_times, cross, start, dtype=float, meta=np.empty((0, 0)),
+                          chunks=(cross.chunks[0], (n_targets,))),)
+
+
+def _times(cross: np.ndarray, start: np.ndarray) -> np.ndarray:
+    return _host(cross) @ start
+
+
+def _extremes(
+    gradient: np.ndarray, frame: np.ndarray, projection: np.ndarray | None = None,
+    *, n_targets: int,
+) -> np.ndarray:
+    dense, frame = _host(gradient), _host(frame)
+    v = -dense[:, :n_targets]
+    if projection is not None:
+        v = v - _host(projection)
+    penalised = frame[:, L1, None] > 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(penalised, np.abs(v) / frame[:, L1, None], 0.0)
+    return np.append(ratio.max(axis=0, initial=0.0), np.sum(dense[:, -1] ** 2))[None, :]
+
+
+def _first_points(chunks: tuple[int, ...], n_targets: int, index: np.ndarray) -> da.Array:
+    n_features = sum(chunks)
+    make = dask.delayed(_first_block, pure=False)
+    blocks, start = [], 0
+    for width in chunks:
+        shape = (width, n_targets + index.size + 1)
+        block = make(start, width, n_features, n_targets, index)
+        blocks.append([da.from_delayed(block, shape, dtype=np.float64)])
+        start += width
+    return da.block(blocks)
+
+
+def _first_block(
+    start: int, width: int, n_features: int, n_targets: int, index: np.ndarray
+) -> np.ndarray:
+    block = np.zeros((width, n_targets + index.size + 1))
+    for k, column in enumerate(index):
+        if start <= column < start + width:
+            block[column - start, n_targets + k] = 1.0
+    # signs at random, of norm 1 over all blocks
+    signs = np.random.default_rng(start).integers(0, 2, width) * 2.0 - 1.0
+    block[:, -1] = signs / np.sqrt(n_features)
+    return block
