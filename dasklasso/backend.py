@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any
 
 import array_api_compat
+import array_api_compat.numpy
 import numpy as np
 
 from dasklasso.errors import DependencyMissing, OptionError

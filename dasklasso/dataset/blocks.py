@@ -6,10 +6,15 @@ This is all that the scan engine knows of storage.
 
 from __future__ import annotations
 
+import uuid
+import weakref
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
+
+from dasklasso.errors import ClusterError
 
 
 class BlockSource(Protocol):
@@ -51,16 +56,24 @@ class BlockSource(Protocol):
 
 
 class MemoryBlocks:
-    """A NumPy array seen as a block source; blocks are views."""
+    """A NumPy array seen as a block source; blocks are views.
 
-    mapped = True
+    It pickles as a token that stands for this very object within this process: graphs of an
+    embedded cluster are pickled, and the data must not be copied with them.
+    """
 
     def __init__(self, array: np.ndarray, row_bounds: tuple[int, ...]) -> None:
         self.array = array
-        self.shape = (array.shape[0], array.shape[1])
-        self.dtype = array.dtype
+        self.shape: tuple[int, int] = (array.shape[0], array.shape[1])
+        self.dtype: np.dtype = array.dtype
         self.row_bounds = row_bounds
-        self.column_bounds = (0, array.shape[1])
+        self.column_bounds: tuple[int, ...] = (0, array.shape[1])
+        self.mapped = True
+        self._token = uuid.uuid4().hex
+        _IN_MEMORY[self._token] = self
+
+    def __reduce__(self) -> tuple[Callable[[str], MemoryBlocks], tuple[str]]:
+        return _in_this_process, (self._token,)
 
     def block(self, i: int, j: int) -> np.ndarray:
         return self.array[self.row_bounds[i] : self.row_bounds[i + 1]]
@@ -70,6 +83,19 @@ class MemoryBlocks:
 
     def stored_bytes(self, i: int, j: int) -> int:
         return self.block(i, j).nbytes
+
+
+_IN_MEMORY: weakref.WeakValueDictionary[str, MemoryBlocks] = weakref.WeakValueDictionary()
+
+
+def _in_this_process(token: str) -> MemoryBlocks:
+    try:
+        return _IN_MEMORY[token]
+    except KeyError:
+        raise ClusterError(
+            "an array in memory can only be read by threads of its own process; for worker "
+            "processes or a remote scheduler put it in a store (dasklasso ingest)"
+        ) from None
 
 
 def chunk_bounds(length: int, chunk: int) -> tuple[int, ...]:

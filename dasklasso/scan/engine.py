@@ -7,21 +7,23 @@ next question) into the same graph.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import dask
 import dask.array as da
 import numpy as np
 from dask.delayed import Delayed
+from scipy.sparse import csr_array
 
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.scan import tasks
 from dasklasso.scan.bands import BAND_BYTES, Layout, layout_of, split_evenly
 from dasklasso.scan.cluster import Runner
 from dasklasso.scan.graph import GraphBuilder, array_of, delayed_of
-from dasklasso.scan.queries import Gradient, Query
+from dasklasso.scan.queries import Gradient, Prediction, Query
 from dasklasso.scan.reading import Caching, Table
 
 RUN_BYTES = 512 << 20  # a task reads about this much: long beside Dask's few ms, short to watch
@@ -95,8 +97,8 @@ class ScanEngine:
         finished = scan(builder, Asked(query, (points, frame)))
         n_points = points.shape[1]
         for part, key in enumerate(finished):
-            builder.add("gradient", (part, 0), partial(_pick, 0, 0), key)
-        builder.add("sums", (0, 0), partial(_pick, 0, 1), finished[0])
+            builder.add("gradient", (part, 0), partial(tasks.pick, 0, 0), key)
+        builder.add("sums", (0, 0), partial(tasks.pick, 0, 1), finished[0])
         count = builder.add("bytes", (0,), tasks.count_bytes, *finished)
         meta = query.backend.xp.zeros((0, 0)) if query.backend.on_host else None
         return GradientAnswer(
@@ -123,6 +125,33 @@ class ScanEngine:
         answers = [[result[0][q] for result in results] for q in range(len(queries))]
         return answers, sum(result[1] for result in results)
 
+    def predictions(
+        self, query: Prediction, coef: csr_array
+    ) -> Iterator[tuple[int, int, np.ndarray]]:
+        """Predict all rows for coef (n_targets, n_features): (first row, stop, prediction).
+
+        As many bands are in flight as there are threads; what is yielded is in row order.
+        """
+        parts = range(len(self.layout.parts))
+        threads = sum(n for _, n in self.runner.shares())
+        predict = dask.delayed(tasks.predict_band, pure=False)
+        # sent once, not with every band
+        weights = [
+            dask.delayed(coef[:, self.layout.columns(part)].toarray().T, pure=False)
+            for part in parts
+        ]
+        bands = range(len(self.layout.bands))
+        for start in bands[::threads]:
+            window = bands[start : start + threads]
+            shares = self.runner.compute(
+                *[predict(self.table, query, b, p, weights[p]) for b in window for p in parts]
+            )
+            for k, band in enumerate(window):
+                rows = self.layout.rows(band)
+                total = sum(shares[k * len(parts) : (k + 1) * len(parts)])
+                yield rows.start, rows.stop, total + np.asarray(query.intercepts)
+        self.scans += 1
+
     # -- one part: a band holds all columns ----------------------------------------------------
 
     def _gradient_whole(self, builder: GraphBuilder, asked: Asked) -> list[Any]:
@@ -136,7 +165,7 @@ class ScanEngine:
         inputs = [[(array.name, part, 0) for array in one.inputs] for one in asked]
         keys = []
         for index, (run, workers) in enumerate(self._runs(part)):
-            function = partial(_scan_run, self.table, queries, run, part)
+            function = partial(tasks.scan_run, self.table, queries, run, part)
             keys.append(
                 builder.add(f"scan-{label}", (part, index), function, *inputs, workers=workers)
             )
@@ -256,14 +285,6 @@ class ScanEngine:
             )
         self._turn()
         return finished
-
-
-def _scan_run(table: Table, queries: Any, run: tasks.Run, part: int, *inputs: Any) -> Any:
-    return tasks.scan_run(table, queries, run, part, *inputs)
-
-
-def _pick(place: int, index: int | None, answer: Any) -> Any:
-    return tasks.pick(place, answer, index)
 
 
 def _by_share(weights: Sequence[int], threads: Sequence[int]) -> list[tuple[int, int]]:

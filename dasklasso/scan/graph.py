@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import dask.array as da
@@ -91,6 +91,6 @@ def array_of(
     )
 
 
-def delayed_of(builder: GraphBuilder, key: Hashable) -> Delayed:
+def delayed_of(builder: GraphBuilder, key: Key) -> Delayed:
     """One task of a finished builder as a Delayed."""
-    return Delayed(key, builder.graph())
+    return Delayed(key, builder.graph(), layer=key[0])

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from dasklasso.backend import Array, Backend, backend_for
+from dasklasso.backend import Array, Backend, backend_for, to_numpy
 from dasklasso.objective.losses import Loss, loss_named
 from dasklasso.scan import kernels, moments
 from dasklasso.scan.kernels import Rows, Weights
@@ -174,3 +174,28 @@ class FirstBadValue(Query):
 
     def combine(self, a: Any, b: Any) -> Any:
         return min((found for found in (a, b) if found is not None), default=None)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predictions of every row: not a sum over rows, so they are streamed, band by band.
+
+    Attributes
+    ----------
+    intercepts : (n_targets,) added to every row
+    device : as in :func:`dasklasso.backend.backend_for`
+    """
+
+    intercepts: tuple[float, ...]
+    device: str = "cpu"
+
+    def of_rows(self, rows: Rows, coef: np.ndarray) -> np.ndarray:
+        """``X w`` of some rows for coef (width, n_targets): (n_rows, n_targets) float64."""
+        backend = backend_for(self.device)
+        edges = np.cumsum([0, *(block.shape[1] for block in rows.blocks)]).tolist()
+        columns = [backend.asarray(coef[a:b]) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        shares = [
+            to_numpy(kernels.predict(blocks, columns))
+            for _, _, blocks in kernels.slabs(rows, None, np.float64, backend)
+        ]
+        return np.concatenate(shares)

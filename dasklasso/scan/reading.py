@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dasklasso.dataset.blocks import BlockSource
-from dasklasso.dataset.dataset import read_rows
+from dasklasso.dataset.zarrblocks import read_rows
 from dasklasso.scan.bands import Layout
 from dasklasso.scan.cache import CACHE
 from dasklasso.scan.kernels import Rows

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from dasklasso.backend import Array
 from dasklasso.scan import tree
 from dasklasso.scan.bands import Layout
 from dasklasso.scan.cache import CACHE
-from dasklasso.scan.queries import Gradient, Query
+from dasklasso.scan.queries import Gradient, Prediction, Query
 from dasklasso.scan.reading import Caching, Reader, Table, targets_only
 
 Forest = dict[tuple[int, int], Any]
@@ -172,13 +174,20 @@ def join_bands(
     return Partial((forest,), sum(value[2] for value in values))
 
 
+def predict_band(
+    table: Table, query: Prediction, band: int, part: int, coef: np.ndarray
+) -> np.ndarray:
+    """One part's share of the prediction of a band: (n_rows, n_targets) float64."""
+    reader = Reader(table, part, with_targets=False)
+    return np.concatenate([query.of_rows(rows, coef) for rows in reader.rows(band)])
+
+
 # Small ones -------------------------------------------------------------------------------------
 
 
-def pick(place: int, answer: tuple[list[Any], int], index: int | None) -> Any:
-    """One query's answer out of :func:`finish_scan`'s, or one item of it."""
-    found = answer[0][place]
-    return found if index is None else found[index]
+def pick(place: int, index: int, answer: tuple[list[Any], int]) -> Any:
+    """One item of one query's answer out of :func:`finish_scan`'s."""
+    return answer[0][place][index]
 
 
 def count_bytes(*answers: tuple[list[Any], int]) -> int:

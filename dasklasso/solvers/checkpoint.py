@@ -93,6 +93,11 @@ def read_checkpoint(folder: Path, key: str) -> tuple[dict[str, Any], dict[str, d
     raise CheckpointError(f"{folder}: no checkpoint found, expected {READABLE[0]} in it")
 
 
+def saved_alphas(folder: Path, key: str) -> np.ndarray:
+    """The alphas of the fit in a checkpoint; errors as in :func:`read_checkpoint`."""
+    return np.asarray(read_checkpoint(folder, key)[0]["alphas"], dtype=float)
+
+
 def remove_checkpoint(folder: Path) -> None:
     """Remove the states of a fit that is complete, and the folder if nothing else is in it."""
     for name in ("state.zarr", "state.old.zarr", "state.new.zarr"):

@@ -17,13 +17,12 @@ import numpy as np
 from dasklasso.errors import ValueFound
 from dasklasso.objective.certificate import Certificate, combine_column_sums, squared_certificate
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.scan.queries import Gradient
 from dasklasso.solvers import checkpoint as checkpoints
 from dasklasso.solvers.bring import bring, stays_out
 from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.first_look import FirstLook
 from dasklasso.solvers.fista import ZERO, Lipschitz, Plan, prox_step, summarise
-from dasklasso.solvers.problem import Problem
+from dasklasso.solvers.problem import Problem, gradient_query
 from dasklasso.solvers.slots import STALL_SCANS, Jobs, Slots, advance, first_slots, judge, unpack
 from dasklasso.solvers.solution import Solution, dense_columns, sparse_columns
 from dasklasso.solvers.unpenalised import Unpenalised
@@ -252,7 +251,9 @@ class Drive:
         k = jobs.size
         targets = self.jobs.target(jobs)
         repeats = 1 if points.shape[1] == k else 2
-        query = self.query(np.tile(targets, repeats), dtype)
+        query = gradient_query(
+            self.problem, np.tile(targets, repeats).tolist(), dtype, self.settings.device
+        )
         answer = self.engine.gradient(query, points, self.frame)
         extra: list[da.Array] = []
         projection = None
@@ -292,17 +293,6 @@ class Drive:
             projected = {"projected_squares": reduced, "projected_product": product}
         quadratic = self.problem.objective.l1_ratio < 1.0
         return squared_certificate(squares, columns[:5], quadratic=quadratic, **projected), columns
-
-    def query(self, targets: np.ndarray, dtype: str) -> Gradient:
-        """The gradient query of this problem for points of these targets."""
-        return Gradient(
-            targets=tuple(int(t) for t in targets),
-            y_shift=tuple(float(m) for m in self.problem.y_mean),
-            total_weight=self.problem.total_weight,
-            dtype=dtype,
-            device=self.settings.device,
-            loss=self.problem.objective.loss,
-        )
 
     @property
     def _options(self) -> dict[str, object]:

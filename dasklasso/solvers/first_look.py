@@ -12,16 +12,17 @@ import dask
 import dask.array as da
 import numpy as np
 
+from dasklasso.backend import to_numpy
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import OptionError, ValueFound
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.moments import Moments, merge_moments, target_moments
 from dasklasso.scan.kernels import L1
-from dasklasso.scan.queries import ColumnMoments, FirstBadValue, Gradient
+from dasklasso.scan.queries import ColumnMoments, FirstBadValue
 from dasklasso.scan.reading import targets_only
 from dasklasso.scan import tree
 from dasklasso.solvers.bring import bring
-from dasklasso.solvers.problem import Problem
+from dasklasso.solvers.problem import Problem, gradient_query
 from dasklasso.solvers.unpenalised import MOST, Unpenalised
 
 
@@ -65,19 +66,13 @@ def column_moments(data: Dataset, engine: ScanEngine, device: str) -> tuple[Mome
     moments = Moments(
         parts[0].weight,
         *(
-            np.concatenate([_host(getattr(part, name)) for part in parts])
+            np.concatenate([to_numpy(getattr(part, name)) for part in parts])
             for name in ("mean", "squares", "minimum", "maximum", "bad")
         ),
     )
     if moments.bad.any():
         raise _bad_value(data, engine)
     return moments, nbytes
-
-
-def _host(array: object) -> np.ndarray:
-    from dasklasso.backend import to_numpy
-
-    return to_numpy(array)
 
 
 def _bad_value(data: Dataset, engine: ScanEngine) -> ValueFound:
@@ -107,13 +102,10 @@ def moments_of_targets(engine: ScanEngine) -> Moments:
     return moments
 
 
-def look(engine: ScanEngine, problem: Problem, frame: da.Array, query: Gradient) -> FirstLook:
+def look(engine: ScanEngine, problem: Problem, frame: da.Array, device: str) -> FirstLook:
     """Run the scan at zero.
 
-    Parameters
-    ----------
-    query : Gradient
-        With all targets, each once.
+    It runs in float64: alpha_max and the cross products are taken for exact.
 
     Raises
     ------
@@ -127,13 +119,14 @@ def look(engine: ScanEngine, problem: Problem, frame: da.Array, query: Gradient)
         )
     n_targets = problem.n_targets
     points = _first_points(engine.column_chunks, n_targets, index)
+    query = gradient_query(problem, range(n_targets), "float64", device)
     answer = engine.gradient(query, points, frame)
     (points, gradient), (nbytes,) = bring(engine, [points, answer.gradient], [answer.bytes_read])
     free = None
     if index.size:
         cross = gradient[:, n_targets : n_targets + index.size]
         rows = engine.runner.compute(gradient[index])[0]
-        rows = np.asarray(_host(rows))
+        rows = np.asarray(to_numpy(rows))
         free = Unpenalised(
             index, cross, rows[:, n_targets : n_targets + index.size], -rows[:, :n_targets]
         )
@@ -161,17 +154,17 @@ def _projections(free: Unpenalised, cross: da.Array, n_targets: int) -> tuple[da
 
 
 def _times(cross: np.ndarray, start: np.ndarray) -> np.ndarray:
-    return _host(cross) @ start
+    return to_numpy(cross) @ start
 
 
 def _extremes(
     gradient: np.ndarray, frame: np.ndarray, projection: np.ndarray | None = None,
     *, n_targets: int,
 ) -> np.ndarray:
-    dense, frame = _host(gradient), _host(frame)
+    dense, frame = to_numpy(gradient), to_numpy(frame)
     v = -dense[:, :n_targets]
     if projection is not None:
-        v = v - _host(projection)
+        v = v - to_numpy(projection)
     penalised = frame[:, L1, None] > 0
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(penalised, np.abs(v) / frame[:, L1, None], 0.0)

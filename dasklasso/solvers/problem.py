@@ -8,6 +8,7 @@ measurement changes nothing, and X is never copied.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from dasklasso.errors import OptionError
 from dasklasso.objective.penalties import ElasticNet
 from dasklasso.scan.kernels import CENTRE, FRAME_WIDTH, INVERSE_SCALE, L1, L2, SHIFT
 from dasklasso.scan.moments import Moments
+from dasklasso.scan.queries import Gradient
 
 SHIFT_BEYOND = 4.0  # |mean| / std from which columns are shifted before they meet float32 products
 
@@ -72,6 +74,11 @@ class Problem:
     @property
     def n_targets(self) -> int:
         return self.y_mean.shape[0]
+
+    @property
+    def centre(self) -> np.ndarray:
+        """What columns are centred at: their means, or zeros without an intercept."""
+        return self.frame[:, CENTRE]
 
     @property
     def unpenalised(self) -> np.ndarray:
@@ -149,6 +156,23 @@ def penalty_at(frame: Array, alpha: Array, l1_ratio: float, positive: bool) -> E
     )
 
 
-def stored_coefficients(u: np.ndarray, frame: np.ndarray) -> np.ndarray:
-    """Coefficients of stored columns from those of standardised ones; rows as in ``frame``."""
-    return u * frame[:, INVERSE_SCALE].reshape((-1,) + (1,) * (u.ndim - 1))
+def gradient_query(
+    problem: Problem, targets: Sequence[int], dtype: str, device: str
+) -> Gradient:
+    """The gradient query of a problem, for points of these targets."""
+    return Gradient(
+        targets=tuple(int(t) for t in targets),
+        y_shift=tuple(float(m) for m in problem.y_mean),
+        total_weight=problem.total_weight,
+        dtype=dtype,
+        device=device,
+        loss=problem.objective.loss,
+    )
+
+
+def stored_values(
+    nonzeros: tuple[np.ndarray, np.ndarray], frame: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Nonzero coefficients of stored columns from those of standardised ones."""
+    rows, u = nonzeros
+    return rows, u * frame[rows, INVERSE_SCALE]
