@@ -168,8 +168,13 @@ def fit_path(
     ):
         remove_checkpoint(Path(run.checkpoint))
     return _as_path(
-        data, problem, jobs, state, options,
-        seconds=time.monotonic() - began, peak=peak.nbytes,
+        data,
+        problem,
+        jobs,
+        state,
+        options,
+        seconds=time.monotonic() - began,
+        peak=peak.nbytes,
     )
 
 
@@ -243,7 +248,7 @@ def _solve(
     targets = moments_of_targets(engine)
     columns, nbytes = column_moments(data, engine, run.device)
     problem = make_problem(objective, columns, targets)
-    frame = engine.by_columns(problem.frame)
+    frame = engine.placed(problem.frame)
     settings = Settings(
         tol=options.tol,
         max_scans=options.max_scans,

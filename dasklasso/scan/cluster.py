@@ -106,16 +106,30 @@ class OnCluster:
         return _cache_share(self.memory, len(shares), threads, block_bytes)
 
     def compute(self, *collections: Any) -> tuple[Any, ...]:
-        futures = self.client.compute(collections, optimize_graph=False)
+        # blocks come home as they are and are put together here: on the cluster that would take
+        # another round of tasks, and every round costs milliseconds
+        from distributed import futures_of
+
+        placed = self.client.persist(list(collections), optimize_graph=False)
+        futures = [{f.key: f for f in futures_of(one)} for one in placed]
         try:
-            return tuple(self.client.gather(list(futures)))
+            blocks = self.client.gather(futures)
         except BaseException:
             with suppress(Exception):
-                self.client.cancel(futures)
+                self.client.cancel([f for group in futures for f in group.values()])
             raise
+        return tuple(_assemble(one, found) for one, found in zip(placed, blocks, strict=True))
 
     def persist(self, *collections: Any) -> tuple[Any, ...]:
         return tuple(self.client.persist(list(collections), optimize_graph=False))
+
+
+def _assemble(collection: Any, blocks: dict[Any, Any]) -> Any:
+    def nested(keys: Any) -> Any:
+        return [nested(key) for key in keys] if isinstance(keys, list) else blocks[keys]
+
+    finish, arguments = collection.__dask_postcompute__()
+    return finish(nested(collection.__dask_keys__()), *arguments)
 
 
 def _cache_share(memory: int | None, processes: int, threads: int, block_bytes: int) -> int:
@@ -151,8 +165,12 @@ def runner_for(
     if workers is not None and workers < 1:
         raise OptionError(f"workers: {workers} found, expected at least 1")
     if workers is not None and scheduler is not None:
-        raise OptionError("workers and scheduler: give one of them, a scheduler has its own workers")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        raise OptionError(
+            "workers and scheduler: give one of them, a scheduler has its own workers"
+        )
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     processes = workers or 1
     threads = max(1, cores // processes)
     if memory is not None and scheduler is None:
@@ -175,9 +193,7 @@ def runner_for(
             yield InProcess(threads, memory)
             return
         stack.enter_context(_quiet())
-        client = stack.enter_context(
-            _client(workers, threads, scheduler, device, dashboard)
-        )
+        client = stack.enter_context(_client(workers, threads, scheduler, device, dashboard))
         if announce is not None and dashboard and client.dashboard_link:
             announce(f"Dashboard: {client.dashboard_link}")
         yield OnCluster(client, memory)
@@ -230,7 +246,24 @@ def _client(
         LocalCluster(memory_limit=0, silence_logs=50, **options) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
+        if workers is None:
+            _send_at_once(cluster, client)
         yield client
+
+
+def _send_at_once(cluster: Any, client: Any) -> None:
+    """Stop an embedded cluster's messages from waiting for company.
+
+    Distributed gathers messages for 2 to 10 ms before it sends them, which serves thousands of
+    small tasks. A scan has few long ones, one after the other: within a process the wait is all
+    that a hop costs (measured: 6 ms a hop with it, 0.7 ms without).
+    """
+    with suppress(AttributeError):  # not part of distributed's public face: slower without, no more
+        scheduler = cluster.scheduler
+        streams = [*scheduler.stream_comms.values(), *scheduler.client_comms.values()]
+        streams += [worker.batched_stream for worker in cluster.workers.values()]
+        for stream in [*streams, client.scheduler_comm]:
+            stream.interval = 0.0
 
 
 @contextmanager
@@ -243,4 +276,3 @@ def _quiet() -> Iterator[None]:
     }
     with dask.config.set(settings):
         yield
-

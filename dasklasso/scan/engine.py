@@ -7,7 +7,7 @@ next question) into the same graph.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -44,14 +44,34 @@ class GradientAnswer:
 
     Attributes
     ----------
-    gradient : da.Array (n_features, K) float64, chunked by the layout's parts
-    sums : da.Array (3, K) float64, one chunk
-    bytes_read : Delayed int
+    parts : for each part a Delayed :class:`~dasklasso.scan.tasks.Answer`, whose only value is
+        (gradient (width, K), sums (3, K)), float64
+    column_chunks : widths of the parts
+    n_points : K
     """
 
-    gradient: da.Array
-    sums: da.Array
-    bytes_read: Delayed
+    parts: tuple[Delayed, ...]
+    column_chunks: tuple[int, ...]
+    n_points: int
+
+    @property
+    def gradient(self) -> da.Array:
+        """(n_features, K), chunked by the layout's parts."""
+        builder = GraphBuilder(*self.parts)
+        for part, answer in enumerate(self.parts):
+            builder.add("gradient", (part, 0), tasks.gradient_of, answer.key)
+        return array_of(builder, "gradient", (self.column_chunks, (self.n_points,)), np.float64)
+
+    def apply(self, label: str, function: Callable[..., Any], *arrays: da.Array) -> list[Delayed]:
+        """``function(answer, *blocks)`` for every part, with that part's blocks of ``arrays``."""
+        builder = GraphBuilder(*self.parts, *arrays)
+        keys = [
+            builder.add(
+                label, (part,), function, answer.key, *[(array.name, part, 0) for array in arrays]
+            )
+            for part, answer in enumerate(self.parts)
+        ]
+        return [delayed_of(builder, key) for key in keys]
 
 
 class ScanEngine:
@@ -90,22 +110,17 @@ class ScanEngine:
             array, chunks=(self.column_chunks, (array.shape[1],)), name=False, asarray=False
         )
 
+    def placed(self, array: np.ndarray) -> da.Array:
+        """The same, sent to the workers once, for an array that every scan needs."""
+        return self.runner.persist(self.by_columns(array))[0]
+
     def gradient(self, query: Gradient, points: da.Array, frame: da.Array) -> GradientAnswer:
         """Ask for gradients at ``points``: one scan, built but not run."""
         builder = GraphBuilder(points, frame)
         scan = self._gradient_by_parts if self.is_split else self._gradient_whole
         finished = scan(builder, Asked(query, (points, frame)))
-        n_points = points.shape[1]
-        for part, key in enumerate(finished):
-            builder.add("gradient", (part, 0), partial(tasks.pick, 0, 0), key)
-        builder.add("sums", (0, 0), partial(tasks.pick, 0, 1), finished[0])
-        count = builder.add("bytes", (0,), tasks.count_bytes, *finished)
-        meta = query.backend.xp.zeros((0, 0)) if query.backend.on_host else None
-        return GradientAnswer(
-            array_of(builder, "gradient", (self.column_chunks, (n_points,)), np.float64, meta),
-            array_of(builder, "sums", ((3,), (n_points,)), np.float64, meta),
-            delayed_of(builder, count),
-        )
+        answers = tuple(delayed_of(builder, key) for key in finished)
+        return GradientAnswer(answers, self.column_chunks, points.shape[1])
 
     def ask(self, queries: Sequence[Query]) -> tuple[list[list[Any]], int]:
         """Ask queries that treat columns alone, and run the scan.
@@ -122,8 +137,8 @@ class ScanEngine:
         ]
         self._turn()
         results = self.runner.compute(*[delayed_of(builder, key) for key in finished])
-        answers = [[result[0][q] for result in results] for q in range(len(queries))]
-        return answers, sum(result[1] for result in results)
+        answers = [[result.values[q] for result in results] for q in range(len(queries))]
+        return answers, sum(result.bytes_read for result in results)
 
     def predictions(
         self, query: Prediction, coef: csr_array
@@ -192,8 +207,10 @@ class ScanEngine:
 
     def _runs(self, part: int) -> list[tuple[tasks.Run, list[str] | None]]:
         """Runs of bands in reading order, with the worker that each belongs to."""
-        weights = [self.layout.rows(b).stop - self.layout.rows(b).start
-                   for b in range(len(self.layout.bands))]
+        weights = [
+            self.layout.rows(b).stop - self.layout.rows(b).start
+            for b in range(len(self.layout.bands))
+        ]
         row_bytes = self.layout.part_widths[part] * self.layout.itemsize
         shares = self.runner.shares()
         found: list[tuple[tasks.Run, list[str] | None]] = []
@@ -207,7 +224,9 @@ class ScanEngine:
             for a, b in split_evenly(weights[first:stop], pieces) if stop > first else []:
                 run_bytes = sum(weights[first + a : first + b]) * row_bytes
                 pinned += run_bytes
-                caching = Caching(budget, pin=not self.table.X.mapped and pinned - run_bytes < budget)
+                caching = Caching(
+                    budget, pin=not self.table.X.mapped and pinned - run_bytes < budget
+                )
                 run = tasks.Run(first + a, first + b, self._forward, caching)
                 found.append((run, None if address is None else [address]))
         return found if self._forward else found[::-1]
@@ -236,8 +255,14 @@ class ScanEngine:
                 builder.add(
                     "scan-predict",
                     (band, part),
-                    partial(tasks.predict_part, self.table, query, band, part,
-                            Caching(budget, hold=True)),
+                    partial(
+                        tasks.predict_part,
+                        self.table,
+                        query,
+                        band,
+                        part,
+                        Caching(budget, hold=True),
+                    ),
                     *inputs[part],
                     workers=homes[part],
                     priority=rank,

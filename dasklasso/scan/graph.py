@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import dask.array as da
+import numpy as np
 from dask.delayed import Delayed
 from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 
@@ -24,9 +25,7 @@ class GraphBuilder:
         self.token = uuid.uuid4().hex
         self._layers: dict[str, Any] = {}
         self._sources = [source.__dask_graph__() for source in sources]
-        self._source_names = {
-            name for source in sources for name in source.__dask_layers__()
-        }
+        self._source_names = {name for source in sources for name in source.__dask_layers__()}
 
     def add(
         self,
@@ -69,7 +68,9 @@ class GraphBuilder:
 
     def _layers_of(self, tasks: dict[Key, Any]) -> set[str]:
         needed = {key[0] for task in tasks.values() for key in _keys_in(task[1:])}
-        return {name for name, (held, _) in self._layers.items() if any(k[0] in needed for k in held)}
+        return {
+            name for name, (held, _) in self._layers.items() if any(k[0] in needed for k in held)
+        }
 
 
 def _keys_in(part: Any) -> list[Key]:
@@ -83,12 +84,11 @@ def _keys_in(part: Any) -> list[Key]:
 
 
 def array_of(
-    builder: GraphBuilder, label: str, chunks: tuple[tuple[int, ...], ...], dtype: Any, meta: Any
+    builder: GraphBuilder, label: str, chunks: tuple[tuple[int, ...], ...], dtype: Any
 ) -> da.Array:
     """The tasks ``(label, i, j)`` of a finished builder as a Dask array."""
-    return da.Array(
-        builder.graph(), f"{label}-{builder.token}", chunks=chunks, dtype=dtype, meta=meta
-    )
+    name = f"{label}-{builder.token}"
+    return da.Array(builder.graph(), name, chunks=chunks, dtype=dtype, meta=np.empty((0, 0)))
 
 
 def delayed_of(builder: GraphBuilder, key: Key) -> Delayed:

@@ -104,17 +104,19 @@ def slabs(
     The arrays are good until the next step: a buffer is used again.
     """
     if not backend.on_host:  # a device has no cache to be kind to: one slab
-        yield 0, rows.n_rows, [
-            _to_device(block, None if shifts is None else shifts[j], dtype, backend)
-            for j, block in enumerate(rows.blocks)
-        ]
+        yield (
+            0,
+            rows.n_rows,
+            [
+                _to_device(block, None if shifts is None else shifts[j], dtype, backend)
+                for j, block in enumerate(rows.blocks)
+            ],
+        )
         return
     height = slab_rows(sum(block.shape[1] for block in rows.blocks), np.dtype(dtype).itemsize)
     plain = shifts is None and all(block.dtype == dtype for block in rows.blocks)
     buffers = (
-        []
-        if plain
-        else [np.empty((min(height, len(b)), b.shape[1]), dtype) for b in rows.blocks]
+        [] if plain else [np.empty((min(height, len(b)), b.shape[1]), dtype) for b in rows.blocks]
     )
     for start in range(0, rows.n_rows, height):
         stop = min(start + height, rows.n_rows)

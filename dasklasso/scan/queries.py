@@ -134,9 +134,7 @@ class Gradient(Query):
                 xp.astype(kernels.back_project(block, residual[start:stop, :]), xp.float64)
                 for block in blocks
             ]
-            totals = (
-                [a + b for a, b in zip(totals, products, strict=True)] if totals else products
-            )
+            totals = [a + b for a, b in zip(totals, products, strict=True)] if totals else products
         return totals[0] if len(totals) == 1 else xp.concat(totals, axis=0)
 
 

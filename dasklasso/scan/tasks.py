@@ -45,6 +45,14 @@ class Partial:
     bytes_read: int
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a scan found: for each query the finished answer, and bytes read."""
+
+    values: list[Any]
+    bytes_read: int
+
+
 def widths(layout: Layout, part: int) -> list[int]:
     """Widths of the blocks of one part."""
     first, stop = layout.parts[part]
@@ -107,14 +115,14 @@ def finish_scan(
     n_bands: int,
     partials: Sequence[Partial],
     *inputs: Sequence[Array],
-) -> tuple[list[Any], int]:
-    """The answers to all queries, and the bytes read."""
+) -> Answer:
+    """The answers to all queries."""
     joined = join_runs(queries, n_bands, partials)
     answers = [
         query.finish(tree.root(forest, n_bands), given)
         for query, forest, given in zip(queries, joined.forests, inputs, strict=True)
     ]
-    return answers, joined.bytes_read
+    return Answer(answers, joined.bytes_read)
 
 
 # Where columns are split into parts -----------------------------------------------------------
@@ -185,17 +193,11 @@ def predict_band(
 # Small ones -------------------------------------------------------------------------------------
 
 
-def pick(place: int, index: int, answer: tuple[list[Any], int]) -> Any:
-    """One item of one query's answer out of :func:`finish_scan`'s."""
-    return answer[0][place][index]
-
-
-def count_bytes(*answers: tuple[list[Any], int]) -> int:
-    """Bytes read by all parts of a scan."""
-    return sum(answer[1] for answer in answers)
+def gradient_of(answer: Answer) -> Array:
+    """The gradient out of the answer to one gradient query."""
+    return answer.values[0][0]
 
 
 def forget(token: str) -> None:
     """Drop a data set's blocks from the worker's cache."""
     CACHE.forget(token)
-

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import dask.array as da
+import numpy as np
 
-from dasklasso.backend import to_numpy
-from dasklasso.scan.engine import ScanEngine
+from dasklasso.backend import Array, to_numpy
+from dasklasso.scan.engine import GradientAnswer, ScanEngine
+from dasklasso.scan.tasks import Answer
+
+Coefficients = da.Array | np.ndarray
 
 SMALL = 32 << 20  # bytes of coefficients up to which they travel with the graph
 
@@ -18,32 +23,71 @@ def stays_out(engine: ScanEngine, n_points: int) -> bool:
     return engine.is_split and sum(engine.column_chunks) * n_points * 8 > SMALL
 
 
+@dataclass(frozen=True)
+class Brought:
+    """What a scan's graph gave.
+
+    Attributes
+    ----------
+    points, gradient : (n_features, K): a Dask array on the workers, or NumPy's here
+    sums : (3, K) float64
+    bytes_read : int
+    extra : values of the other collections
+    """
+
+    points: Coefficients
+    gradient: Coefficients
+    sums: np.ndarray
+    bytes_read: int
+    extra: list[np.ndarray]
+
+
 def bring(
-    engine: ScanEngine, arrays: Sequence[da.Array], numbers: Sequence[Any]
-) -> tuple[list[da.Array], list[Any]]:
-    """Run one graph.
+    engine: ScanEngine, points: da.Array, answer: GradientAnswer, extra: Sequence[Any] = ()
+) -> Brought:
+    """Run the graph of one scan.
 
     Parameters
     ----------
-    arrays : (n_features, any), chunked by the layout's parts
-    numbers : lazy collections that are small whatever n and d
-
-    Returns
-    -------
-    arrays : the same, computed: here, or on the workers where they are large
-    numbers : their values
+    points : (n_features, K), where the gradient was asked for
+    extra : lazy collections beside it, small whatever n and d
     """
     runner = engine.runner
-    if stays_out(engine, arrays[0].shape[1]):
-        kept = runner.persist(*arrays, *numbers)
-        values = runner.compute(*kept[len(arrays) :])
-        return list(kept[: len(arrays)]), [_home(value) for value in values]
-    found = runner.compute(*arrays, *numbers)
-    return (
-        [engine.by_columns(to_numpy(value)) for value in found[: len(arrays)]],
-        [_home(value) for value in found[len(arrays) :]],
+    if stays_out(engine, answer.n_points):
+        gradient = answer.gradient
+        heads = answer.apply("sums", _head)
+        points, gradient, *placed = runner.persist(points, gradient, *heads, *extra)
+        values = runner.compute(*placed)
+        heads, rest = values[: len(heads)], values[len(heads) :]
+        return Brought(
+            points, gradient, to_numpy(heads[0][0]), sum(h[1] for h in heads), _home(rest)
+        )
+    found, *values = runner.compute(points, *answer.parts, *extra)
+    parts, rest = values[: len(answer.parts)], values[len(answer.parts) :]
+    return Brought(
+        to_numpy(found),
+        np.concatenate([to_numpy(part.values[0][0]) for part in parts]),
+        to_numpy(parts[0].values[0][1]),
+        sum(part.bytes_read for part in parts),
+        _home(rest),
     )
 
 
-def _home(value: Any) -> Any:
-    return value if isinstance(value, int | float) else to_numpy(value)
+def _head(answer: Answer) -> tuple[Array, int]:
+    return answer.values[0][1], answer.bytes_read
+
+
+def _home(values: Sequence[Any]) -> list[np.ndarray]:
+    return [to_numpy(value) for value in values]
+
+
+def lazily(engine: ScanEngine, array: Coefficients) -> Any:
+    """A state's array as ``map_blocks`` takes it: chunked by parts, or whole where there is one."""
+    if isinstance(array, np.ndarray) and engine.is_split:
+        return engine.by_columns(array)
+    return array
+
+
+def as_dask(engine: ScanEngine, array: Coefficients) -> da.Array:
+    """A state's array as a Dask array, chunked by parts."""
+    return engine.by_columns(array) if isinstance(array, np.ndarray) else array

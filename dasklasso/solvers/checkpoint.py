@@ -44,9 +44,7 @@ def write_checkpoint(
     folder.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(fresh, ignore_errors=True)
     group = zarr.open_group(str(fresh), mode="w", zarr_format=3)
-    writes = [
-        _store(group, name, array) for name, array in arrays.items()
-    ]
+    writes = [_store(group, name, array) for name, array in arrays.items()]
     runner.compute(*writes)
     group.attrs.put({"version": VERSION, "key": key, "state": json.dumps(numbers)})
     shutil.rmtree(old, ignore_errors=True)

@@ -9,22 +9,33 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import dask.array as da
 import numpy as np
 
+from dasklasso.backend import to_numpy
 from dasklasso.errors import ValueFound
 from dasklasso.objective.certificate import Certificate, combine_column_sums, squared_certificate
 from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.tasks import Answer
 from dasklasso.solvers import checkpoint as checkpoints
-from dasklasso.solvers.bring import bring, stays_out
+from dasklasso.solvers.bring import (
+    Brought,
+    Coefficients,
+    as_dask,
+    bring,
+    lazily,
+    stays_out,
+)
 from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.first_look import FirstLook
 from dasklasso.solvers.fista import ZERO, Lipschitz, Plan, prox_step, summarise
 from dasklasso.solvers.problem import Problem, gradient_query
 from dasklasso.solvers.slots import STALL_SCANS, Jobs, Slots, advance, first_slots, judge, unpack
-from dasklasso.solvers.solution import Solution, dense_columns, sparse_columns
+from dasklasso.solvers.solution import Nonzeros, Solution, dense_columns, sparse_columns
 from dasklasso.solvers.unpenalised import Unpenalised
 
 FLOAT32_FLOOR = 1e-7  # tolerances below this are worked on in float64 from the start
@@ -63,16 +74,16 @@ class State:
     Attributes
     ----------
     slots : Slots
-    points, gradient : da.Array (n_features, n_points)
-        Points last evaluated and the gradient there.
+    points, gradient : (n_features, n_points)
+        Points last evaluated and the gradient there; on the workers where they are large.
     solutions : of the jobs that are done
     dtype : precision of products
     scans, bytes_read : so far
     """
 
     slots: Slots
-    points: da.Array
-    gradient: da.Array
+    points: Coefficients
+    gradient: Coefficients
     solutions: dict[int, Solution]
     dtype: str
     scans: int
@@ -170,16 +181,21 @@ class Drive:
         slots = state.slots
         plan, options = slots.plan, self._options
         points = da.map_blocks(
-            prox_step, state.points, state.gradient, self.frame, plan=plan, **options,
-            dtype=np.float64, meta=np.empty((0, 0)), name=f"prox-{state.scans}-{id(state)}",
+            prox_step,
+            lazily(self.engine, state.points),
+            lazily(self.engine, state.gradient),
+            self.frame,
+            plan=plan,
+            **options,
+            dtype=np.float64,
+            meta=np.empty((0, 0)),
+            name=f"prox-{state.scans}-{id(state)}",
             chunks=(self.engine.column_chunks, (plan.n_points,)),
         )
-        points, gradient, sums, summary, c, nbytes = self._evaluate(
-            points, plan, slots.jobs, state.dtype
-        )
+        found, summary, c = self._evaluate(points, plan, slots.jobs, state.dtype)
         k = slots.jobs.size
         stepwise, power = unpack(summary, k)
-        certificate, columns = self._certificate(sums[:, :k], stepwise, c, slots.jobs)
+        certificate, columns = self._certificate(found.sums[:, :k], stepwise, c, slots.jobs)
         double = state.dtype == "float64"
         goal = self.settings.tol * (1.0 if double else MARGIN)
         null = self.problem.null_loss[self.jobs.target(slots.jobs)]
@@ -188,19 +204,24 @@ class Drive:
         leaving = np.flatnonzero(outcome.leaving)
         solutions = dict(state.solutions)
         if leaving.size:
-            nonzeros = sparse_columns(points, leaving.tolist(), self.engine.runner)
-            for slot, found in zip(leaving, nonzeros, strict=True):
+            nonzeros = self._nonzeros(found.points, leaving.tolist())
+            for slot, column in zip(leaving, nonzeros, strict=True):
                 solutions[int(slots.jobs[slot])] = Solution(
-                    found,
+                    column,
                     float(certificate.primal[slot]),
                     float(outcome.relative_gap[slot]),
-                    float(sums[1, slot]),
+                    float(found.sums[1, slot]),
                     certified=double,
                 )
         following = advance(slots, self.jobs, outcome, columns, power)
         state = State(
-            following, points, gradient, solutions, state.dtype,
-            state.scans + 1, state.bytes_read + nbytes,
+            following,
+            found.points,
+            found.gradient,
+            solutions,
+            state.dtype,
+            state.scans + 1,
+            state.bytes_read + found.bytes_read,
         )
         self._tell(state, outcome.relative_gap, certificate.n_nonzero)
         return state
@@ -213,14 +234,16 @@ class Drive:
         )
         nothing = np.zeros(flying.size)
         plan = Plan(
-            np.arange(flying.size), np.arange(flying.size), nothing, self.jobs.alpha(flying),
-            state.slots.lipschitz.value, None,
+            np.arange(flying.size),
+            np.arange(flying.size),
+            nothing,
+            self.jobs.alpha(flying),
+            state.slots.lipschitz.value,
+            None,
         )
-        points, gradient, sums, summary, c, nbytes = self._evaluate(
-            points, plan, flying, "float64"
-        )
+        found, summary, c = self._evaluate(points, plan, flying, "float64")
         stepwise, _ = unpack(summary, flying.size)
-        certificate, _ = self._certificate(sums, stepwise, c, flying)
+        certificate, _ = self._certificate(found.sums, stepwise, c, flying)
         gaps = certificate.gap / self.problem.null_loss[self.jobs.target(flying)]
         solutions = dict(state.solutions)
         for k, job in enumerate(jobs):
@@ -228,7 +251,7 @@ class Drive:
                 solutions[job],
                 objective=float(certificate.primal[k]),
                 gap=float(gaps[k]),
-                residual_mean=float(sums[1, k]),
+                residual_mean=float(found.sums[1, k]),
                 certified=bool(gaps[k] <= self.settings.tol),
             )
         again = [k for k in range(flying.size) if gaps[k] > self.settings.tol][: self.n_slots]
@@ -238,16 +261,22 @@ class Drive:
             self.jobs, flying[again].tolist(), self.n_slots, state.slots.lipschitz, base, None
         )
         state = State(
-            slots, points, gradient, solutions, "float64", state.scans + 1,
-            state.bytes_read + nbytes,
+            slots,
+            found.points,
+            found.gradient,
+            solutions,
+            "float64",
+            state.scans + 1,
+            state.bytes_read + found.bytes_read,
         )
         self._tell(state, gaps, certificate.n_nonzero)
         return state
 
     def _evaluate(
         self, points: da.Array, plan: Plan, jobs: np.ndarray, dtype: str
-    ) -> tuple[da.Array, da.Array, np.ndarray, np.ndarray, tuple[np.ndarray, ...], int]:
-        """One scan, one graph: the new points, their gradient, and all sums of both."""
+    ) -> tuple[Brought, np.ndarray, list[np.ndarray]]:
+        """One scan, one graph: the gradient at new points, the summary of each part, and what
+        projecting on unpenalised columns needs."""
         k = jobs.size
         targets = self.jobs.target(jobs)
         repeats = 1 if points.shape[1] == k else 2
@@ -255,31 +284,25 @@ class Drive:
             self.problem, np.tile(targets, repeats).tolist(), dtype, self.settings.device
         )
         answer = self.engine.gradient(query, points, self.frame)
-        extra: list[da.Array] = []
-        projection = None
+        extra: list[Any] = []
+        arrays = [points, self.frame]
         if self.free is not None:
-            positive = self.problem.objective.positive
-            c = self.free.coefficients(points, answer.gradient, k, positive)
-            projection = self.free.projection(c, self.settings.device)
-            extra = [c, self.free.rows(answer.gradient[:, :k])]
-        summary = da.map_blocks(
-            _summarise, points, answer.gradient, self.frame,
-            *([] if projection is None else [projection]),
-            plan=plan, **self._options, dtype=np.float64, meta=np.empty((0, 0)),
-            chunks=((1,) * len(self.engine.column_chunks), (8 * k + 2,)),
-        )
-        arrays, (sums, summary, nbytes, *more) = bring(
-            self.engine, [points, answer.gradient], [answer.sums, summary, answer.bytes_read, *extra]
-        )
-        if not np.all(np.isfinite(sums)):
+            gradient = answer.gradient
+            c = self.free.coefficients(points, gradient, k, self.problem.objective.positive)
+            arrays.append(self.free.projection(c, self.settings.device))
+            extra = [c, self.free.rows(gradient[:, :k])]
+        summary = answer.apply("summary", partial(_summarise, plan, self._options), *arrays)
+        found = bring(self.engine, points, answer, [*summary, *extra])
+        if not np.all(np.isfinite(found.sums)):
             raise ValueFound(
                 "the scan met values that are not finite numbers: X holds NaN or infinities, or "
                 "numbers too large for its precision. dasklasso verify STORE finds them."
             )
-        return arrays[0], arrays[1], sums, summary, tuple(more), nbytes
+        n_parts = len(summary)
+        return found, np.concatenate(found.extra[:n_parts]), found.extra[n_parts:]
 
     def _certificate(
-        self, sums: np.ndarray, stepwise: np.ndarray, c: tuple[np.ndarray, ...], jobs: np.ndarray
+        self, sums: np.ndarray, stepwise: np.ndarray, c: list[np.ndarray], jobs: np.ndarray
     ) -> tuple[Certificate, np.ndarray]:
         columns = combine_column_sums(stepwise)
         squares = sums[2]
@@ -294,8 +317,11 @@ class Drive:
         quadratic = self.problem.objective.l1_ratio < 1.0
         return squared_certificate(squares, columns[:5], quadratic=quadratic, **projected), columns
 
+    def _nonzeros(self, points: Coefficients, columns: list[int]) -> list[Nonzeros]:
+        return sparse_columns(as_dask(self.engine, points), columns, self.engine.runner)
+
     @property
-    def _options(self) -> dict[str, object]:
+    def _options(self) -> dict[str, Any]:
         objective = self.problem.objective
         return {
             "l1_ratio": objective.l1_ratio,
@@ -309,9 +335,7 @@ class Drive:
         solutions = dict(state.solutions)
         begun = [k for k, column in enumerate(slots.plan.previous) if column != ZERO]
         columns = [int(slots.plan.previous[k]) for k in begun]
-        found = dict(
-            zip(begun, sparse_columns(state.points, columns, self.engine.runner), strict=True)
-        )
+        found = dict(zip(begun, self._nonzeros(state.points, columns), strict=True))
         empty = (np.zeros(0, dtype=np.int64), np.zeros(0))
         for k, job in enumerate([*slots.jobs.tolist(), *slots.waiting]):
             if job not in solutions:
@@ -360,13 +384,15 @@ class Drive:
             When there is none, it cannot be read, or it is of another problem.
         """
         numbers, arrays = checkpoints.read_checkpoint(folder, self.settings.key)
-        chunks = (self.engine.column_chunks, -1)
-        if not stays_out(self.engine, arrays["points"].shape[1]):
-            arrays = {name: self.engine.by_columns(array.compute()) for name, array in arrays.items()}
+        out_there = stays_out(self.engine, arrays["points"].shape[1])
+        points, gradient = (
+            array.rechunk((self.engine.column_chunks, -1)) if out_there else array.compute()
+            for array in (arrays["points"], arrays["gradient"])
+        )
         return State(
             slots=checkpoints.slots_from_json(numbers["slots"]),
-            points=arrays["points"].rechunk(chunks),
-            gradient=arrays["gradient"].rechunk(chunks),
+            points=points,
+            gradient=gradient,
             solutions=checkpoints.solutions_from_json(numbers["solutions"]),
             dtype=numbers["dtype"],
             scans=numbers["scans"],
@@ -383,15 +409,21 @@ class Drive:
             "scans": state.scans,
             "bytes_read": state.bytes_read,
         }
-        arrays = {"points": state.points, "gradient": state.gradient}
-        checkpoints.write_checkpoint(
-            folder, self.settings.key, numbers, arrays, self.engine.runner
-        )
+        arrays = {
+            "points": as_dask(self.engine, state.points),
+            "gradient": as_dask(self.engine, state.gradient),
+        }
+        checkpoints.write_checkpoint(folder, self.settings.key, numbers, arrays, self.engine.runner)
         self._saved, self._unanchored = time.monotonic(), 0
 
 
 def _summarise(
-    points: np.ndarray, gradient: np.ndarray, frame: np.ndarray,
-    projection: np.ndarray | None = None, *, plan: Plan, **options: object,
+    plan: Plan,
+    options: dict[str, Any],
+    answer: Answer,
+    points: np.ndarray,
+    frame: np.ndarray,
+    projection: np.ndarray | None = None,
 ) -> np.ndarray:
-    return summarise(points, gradient, frame, projection, plan, **options)  # type: ignore[arg-type]
+    gradient = answer.values[0][0]
+    return to_numpy(summarise(points, gradient, frame, projection, plan, **options))

@@ -21,7 +21,7 @@ from dasklasso.scan.kernels import L1
 from dasklasso.scan.queries import ColumnMoments, FirstBadValue
 from dasklasso.scan.reading import targets_only
 from dasklasso.scan import tree
-from dasklasso.solvers.bring import bring
+from dasklasso.solvers.bring import Coefficients, as_dask, bring
 from dasklasso.solvers.problem import Problem, gradient_query
 from dasklasso.solvers.unpenalised import MOST, Unpenalised
 
@@ -32,7 +32,7 @@ class FirstLook:
 
     Attributes
     ----------
-    points, gradient : da.Array (n_features, n_targets + n_free + 1)
+    points, gradient : (n_features, n_targets + n_free + 1)
         Zero for each target; unit vectors of unpenalised columns; the power iteration's start.
     free : Unpenalised or None
     power_norm : ‖Av‖ of the power iteration's first product
@@ -41,8 +41,8 @@ class FirstLook:
     bytes_read : int
     """
 
-    points: da.Array
-    gradient: da.Array
+    points: Coefficients
+    gradient: Coefficients
     free: Unpenalised | None
     power_norm: float
     alpha_max: np.ndarray
@@ -121,36 +121,51 @@ def look(engine: ScanEngine, problem: Problem, frame: da.Array, device: str) -> 
     points = _first_points(engine.column_chunks, n_targets, index)
     query = gradient_query(problem, range(n_targets), "float64", device)
     answer = engine.gradient(query, points, frame)
-    (points, gradient), (nbytes,) = bring(engine, [points, answer.gradient], [answer.bytes_read])
+    found = bring(engine, points, answer)
+    gradient = as_dask(engine, found.gradient)
     free = None
+    projected: tuple[da.Array, ...] = ()
     if index.size:
         cross = gradient[:, n_targets : n_targets + index.size]
-        rows = engine.runner.compute(gradient[index])[0]
-        rows = np.asarray(to_numpy(rows))
+        rows = to_numpy(engine.runner.compute(gradient[index])[0])
         free = Unpenalised(
             index, cross, rows[:, n_targets : n_targets + index.size], -rows[:, :n_targets]
         )
+        projected = _projections(free, n_targets)
     sizes = da.map_blocks(
-        _extremes, gradient, frame, *(_projections(free, cross, n_targets) if free else ()),
-        n_targets=n_targets, dtype=float, meta=np.empty((0, 0)),
+        _extremes,
+        gradient,
+        frame,
+        *projected,
+        n_targets=n_targets,
+        dtype=float,
+        meta=np.empty((0, 0)),
         chunks=((1,) * len(engine.column_chunks), (n_targets + 1,)),
     )
-    found = engine.runner.compute(sizes)[0]
+    extremes = engine.runner.compute(sizes)[0]
     return FirstLook(
-        points,
-        gradient,
+        found.points,
+        found.gradient,
         free,
-        power_norm=float(np.sqrt(found[:, -1].sum())),
-        alpha_max=found[:, :n_targets].max(axis=0),
-        bytes_read=nbytes,
+        power_norm=float(np.sqrt(extremes[:, -1].sum())),
+        alpha_max=extremes[:, :n_targets].max(axis=0),
+        bytes_read=found.bytes_read,
     )
 
 
-def _projections(free: Unpenalised, cross: da.Array, n_targets: int) -> tuple[da.Array, ...]:
+def _projections(free: Unpenalised, n_targets: int) -> tuple[da.Array, ...]:
     # the null model has the unpenalised columns fitted: their share leaves the gradient
     start = np.linalg.lstsq(free.gram, free.start, rcond=None)[0]
-    return (da.map_blocks(_times, cross, start, dtype=float, meta=np.empty((0, 0)),
-                          chunks=(cross.chunks[0], (n_targets,))),)
+    return (
+        da.map_blocks(
+            _times,
+            free.cross,
+            start,
+            dtype=float,
+            meta=np.empty((0, 0)),
+            chunks=(free.cross.chunks[0], (n_targets,)),
+        ),
+    )
 
 
 def _times(cross: np.ndarray, start: np.ndarray) -> np.ndarray:
@@ -158,8 +173,11 @@ def _times(cross: np.ndarray, start: np.ndarray) -> np.ndarray:
 
 
 def _extremes(
-    gradient: np.ndarray, frame: np.ndarray, projection: np.ndarray | None = None,
-    *, n_targets: int,
+    gradient: np.ndarray,
+    frame: np.ndarray,
+    projection: np.ndarray | None = None,
+    *,
+    n_targets: int,
 ) -> np.ndarray:
     dense, frame = to_numpy(gradient), to_numpy(frame)
     v = -dense[:, :n_targets]

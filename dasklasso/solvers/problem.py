@@ -156,9 +156,7 @@ def penalty_at(frame: Array, alpha: Array, l1_ratio: float, positive: bool) -> E
     )
 
 
-def gradient_query(
-    problem: Problem, targets: Sequence[int], dtype: str, device: str
-) -> Gradient:
+def gradient_query(problem: Problem, targets: Sequence[int], dtype: str, device: str) -> Gradient:
     """The gradient query of a problem, for points of these targets."""
     return Gradient(
         targets=tuple(int(t) for t in targets),

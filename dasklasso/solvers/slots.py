@@ -140,7 +140,9 @@ def judge(
     return Outcome(certificate, relative, (relative <= goal) | stalled)
 
 
-def advance(slots: Slots, jobs: Jobs, outcome: Outcome, stepwise: np.ndarray, power: np.ndarray) -> Slots:
+def advance(
+    slots: Slots, jobs: Jobs, outcome: Outcome, stepwise: np.ndarray, power: np.ndarray
+) -> Slots:
     """The slots for the next scan.
 
     Parameters

@@ -65,9 +65,7 @@ def _nonzeros(block: Any, columns: list[int], start: int) -> list[Nonzeros]:
     return found
 
 
-def dense_columns(
-    solutions: Sequence[Nonzeros], chunks: tuple[int, ...]
-) -> da.Array:
+def dense_columns(solutions: Sequence[Nonzeros], chunks: tuple[int, ...]) -> da.Array:
     """A (n_features, k) array from the nonzeros of its columns, one chunk for each part."""
     edges = np.concatenate([[0], np.cumsum(chunks)]).astype(int)
     make = dask.delayed(_dense, pure=False)

@@ -42,7 +42,9 @@ class Unpenalised:
         """The rows F of an array of coefficients, in one chunk."""
         return array[self.index].rechunk((-1, -1))
 
-    def coefficients(self, points: da.Array, gradient: da.Array, k: int, positive: bool) -> da.Array:
+    def coefficients(
+        self, points: da.Array, gradient: da.Array, k: int, positive: bool
+    ) -> da.Array:
         """c of each of the first k points: (n_free, k), lazily."""
         rows = [self.rows(array[:, :k]) for array in (points, gradient)]
         return da.map_blocks(
@@ -52,12 +54,21 @@ class Unpenalised:
     def projection(self, c: da.Array, device: str) -> da.Array:
         """``XᵀPX_F c`` for all columns: (n_features, k), lazily."""
         return da.map_blocks(
-            _product, self.cross, c, device=device, dtype=float, meta=np.empty((0, 0)),
+            _product,
+            self.cross,
+            c,
+            device=device,
+            dtype=float,
+            meta=np.empty((0, 0)),
             chunks=(self.cross.chunks[0], c.chunks[1]),
         )
 
     def corrected(
-        self, squares: np.ndarray, product: np.ndarray, v: np.ndarray, c: np.ndarray,
+        self,
+        squares: np.ndarray,
+        product: np.ndarray,
+        v: np.ndarray,
+        c: np.ndarray,
         targets: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
         """‖θ‖² and yᵀPθ from ‖r‖², yᵀPr, v = X_FᵀPr and c."""
