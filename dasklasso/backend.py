@@ -7,7 +7,6 @@ device means nothing more than a new :class:`Backend`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -20,15 +19,11 @@ from dasklasso.errors import DependencyMissing, OptionError
 Array = Any  # an array of any namespace of the array API standard
 
 
-@lru_cache(maxsize=64)
-def _namespace_of(kind: type) -> Any:
-    return array_api_compat.numpy if kind is np.ndarray else None
-
-
 def namespace(array: Array) -> Any:
     """The array API namespace that ``array`` belongs to."""
-    # NumPy's is looked up once: array_api_compat's own search costs microseconds in every slab
-    return _namespace_of(type(array)) or array_api_compat.array_namespace(array)
+    if isinstance(array, np.ndarray):  # array_api_compat's own search costs microseconds a slab
+        return array_api_compat.numpy
+    return array_api_compat.array_namespace(array)
 
 
 @dataclass(frozen=True)

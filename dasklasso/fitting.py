@@ -25,7 +25,7 @@ from dasklasso.memory import PeakMemory
 from dasklasso.objective.losses import loss_named
 from dasklasso.result import FittedPath
 from dasklasso.scan.bands import BAND_BYTES
-from dasklasso.scan.cluster import Runner, runner_for
+from dasklasso.scan.cluster import runner_for
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.queries import Prediction
 from dasklasso.selection.grid import SMALLEST_L1_RATIO, alpha_grid, given_alphas
@@ -283,7 +283,8 @@ def _solve(
         drive = drive_for(saved_alphas(folder, settings.key))
         state = drive.resume(folder)
     else:
-        assert first is not None and alphas is not None
+        assert first is not None
+        assert alphas is not None
         drive = drive_for(alphas)
         state = drive.begin(first, engine.scans, nbytes + first.bytes_read)
     return problem, drive.jobs, drive.run(state)

@@ -16,31 +16,31 @@ class NumberedNames(Sequence[str]):
 
     def __init__(self, prefix: str, count: int) -> None:
         self.prefix = prefix
-        self.count = count
+        self.length = count
 
     def __len__(self) -> int:
-        return self.count
+        return self.length
 
     @overload
     def __getitem__(self, index: int) -> str: ...
     @overload
     def __getitem__(self, index: slice) -> tuple[str, ...]: ...
     def __getitem__(self, index: int | slice) -> str | tuple[str, ...]:
-        numbers = range(self.count)[index]
+        numbers = range(self.length)[index]
         if isinstance(numbers, range):
             return tuple(f"{self.prefix}{number}" for number in numbers)
         return f"{self.prefix}{numbers}"
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, NumberedNames):
-            return (self.prefix, self.count) == (other.prefix, other.count)
+            return (self.prefix, self.length) == (other.prefix, other.length)
         return isinstance(other, tuple | list) and tuple(self) == tuple(other)
 
     def __hash__(self) -> int:
-        return hash((self.prefix, self.count))
+        return hash((self.prefix, self.length))
 
     def __repr__(self) -> str:
-        return f"NumberedNames({self.prefix!r}, {self.count})"
+        return f"NumberedNames({self.prefix!r}, {self.length})"
 
 
 class Float64Blocks:

@@ -7,6 +7,7 @@ decodes to at most ``band_bytes`` where the chunks allow it. The cut depends on 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -117,4 +118,4 @@ def split_evenly(weights: Sequence[int], pieces: int) -> list[tuple[int, int]]:
     edges = np.concatenate([[0], np.cumsum(weights)]).astype(float)
     cuts = np.searchsorted(edges, edges[-1] * np.arange(1, pieces) / pieces, side="left")
     cuts = np.unique(np.concatenate([[0], cuts, [len(weights)]]))
-    return [(int(a), int(b)) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [(int(a), int(b)) for a, b in itertools.pairwise(cuts)]

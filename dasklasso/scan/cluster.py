@@ -1,4 +1,4 @@
-"""Where graphs run: in this process, on an embedded cluster, on processes, on a scheduler's workers.
+"""Where graphs run: in this process, an embedded cluster, processes, a scheduler's workers.
 
 Every :class:`Runner` runs the same graphs and gives the same bits.
 """
@@ -154,7 +154,7 @@ def runner_for(
 ) -> Iterator[Runner]:
     """Open the runner that the options ask for, and close what was opened.
 
-    An existing ``distributed.Client`` of the caller is used, and left open. Otherwise: a scheduler's
+    An existing ``distributed.Client`` of the caller is used, and left open. Else a scheduler's
     address connects to it; ``workers`` starts that many processes; ``in_process`` runs on bare
     threads; the default is a LocalCluster of threads in this process.
 

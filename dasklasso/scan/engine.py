@@ -7,6 +7,7 @@ next question) into the same graph.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -317,7 +318,7 @@ def _by_share(weights: Sequence[int], threads: Sequence[int]) -> list[tuple[int,
     edges = np.concatenate([[0], np.cumsum(weights)])
     goals = edges[-1] * np.cumsum(threads)[:-1] / sum(threads)
     cuts = [0, *np.searchsorted(edges, goals, side="left").tolist(), len(weights)]
-    return list(zip(cuts[:-1], cuts[1:], strict=True))
+    return list(itertools.pairwise(cuts))
 
 
 def _home(shares: Sequence[tuple[str | None, int]], part: int, n_parts: int) -> list[str] | None:

@@ -60,8 +60,8 @@ class GraphBuilder:
             layers |= source.layers
             dependencies |= source.dependencies
         own = set(self._layers)
-        for name, (tasks, annotations) in self._layers.items():
-            layers[name] = MaterializedLayer(tasks, annotations=annotations)
+        for name, (tasks, notes) in self._layers.items():
+            layers[name] = MaterializedLayer(tasks, annotations=notes)
             # which layers a task leans on is found from its keys when the graph is built
             dependencies[name] = (own - {name}) & self._layers_of(tasks) | self._source_names
         return HighLevelGraph(layers, dependencies)

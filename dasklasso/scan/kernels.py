@@ -7,6 +7,7 @@ over a slab is exact enough to be added up in float64.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -87,7 +88,7 @@ def weights_at(
     scaled = xp.astype(scaled, kind)
     shift = xp.astype(frame[:, SHIFT], kind)
     edges = np.concatenate([[0], np.cumsum(widths)]).tolist()
-    cuts = list(zip(edges[:-1], edges[1:], strict=True))
+    cuts = list(itertools.pairwise(edges))
     shifted = bool(xp.any(shift != 0))
     return Weights(
         columns=[scaled[a:b, :] for a, b in cuts],

@@ -7,6 +7,7 @@ for one band to hold all its columns, a query that couples columns also says how
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -191,7 +192,7 @@ class Prediction:
         """``X w`` of some rows for coef (width, n_targets): (n_rows, n_targets) float64."""
         backend = backend_for(self.device)
         edges = np.cumsum([0, *(block.shape[1] for block in rows.blocks)]).tolist()
-        columns = [backend.asarray(coef[a:b]) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        columns = [backend.asarray(coef[a:b]) for a, b in itertools.pairwise(edges)]
         shares = [
             to_numpy(kernels.predict(blocks, columns))
             for _, _, blocks in kernels.slabs(rows, None, np.float64, backend)

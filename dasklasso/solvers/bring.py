@@ -58,18 +58,22 @@ def bring(
         heads = answer.apply("sums", _head)
         points, gradient, *placed = runner.persist(points, gradient, *heads, *extra)
         values = runner.compute(*placed)
-        heads, rest = values[: len(heads)], values[len(heads) :]
+        sums = values[: len(heads)]
         return Brought(
-            points, gradient, to_numpy(heads[0][0]), sum(h[1] for h in heads), _home(rest)
+            points,
+            gradient,
+            to_numpy(sums[0][0]),
+            sum(one[1] for one in sums),
+            _home(values[len(heads) :]),
         )
-    found, *values = runner.compute(points, *answer.parts, *extra)
-    parts, rest = values[: len(answer.parts)], values[len(answer.parts) :]
+    found, *others = runner.compute(points, *answer.parts, *extra)
+    parts = others[: len(answer.parts)]
     return Brought(
         to_numpy(found),
         np.concatenate([to_numpy(part.values[0][0]) for part in parts]),
         to_numpy(parts[0].values[0][1]),
         sum(part.bytes_read for part in parts),
-        _home(rest),
+        _home(others[len(answer.parts) :]),
     )
 
 

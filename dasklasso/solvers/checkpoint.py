@@ -74,7 +74,7 @@ def read_checkpoint(folder: Path, key: str) -> tuple[dict[str, Any], dict[str, d
         try:
             group = zarr.open_group(str(path), mode="r")
             attributes = dict(group.attrs)
-            numbers = json.loads(attributes["state"])
+            numbers = json.loads(str(attributes["state"]))
             arrays = {name: da.from_zarr(str(path), component=name) for name in group.array_keys()}
         except (KeyError, ValueError, OSError) as error:
             raise CheckpointError(f"{path}: cannot be read as a checkpoint ({error})") from None
@@ -106,9 +106,14 @@ def remove_checkpoint(folder: Path) -> None:
 
 def _store(group: zarr.Group, name: str, array: da.Array) -> Any:
     target = group.create_array(
-        name, shape=array.shape, chunks=array.chunksize, dtype=array.dtype, compressors=None
+        name,
+        shape=array.shape,
+        chunks=tuple(int(c) for c in array.chunksize),
+        dtype=array.dtype,
+        compressors=None,
     )
-    return array.map_blocks(to_numpy, dtype=array.dtype).store(target, compute=False, lock=False)
+    on_host = da.map_blocks(to_numpy, array, dtype=array.dtype)
+    return on_host.store(target, compute=False, lock=False)
 
 
 def slots_to_json(slots: Slots) -> dict[str, Any]:

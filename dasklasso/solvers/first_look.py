@@ -15,12 +15,12 @@ import numpy as np
 from dasklasso.backend import to_numpy
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import OptionError, ValueFound
+from dasklasso.scan import tree
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.scan.moments import Moments, merge_moments, target_moments
 from dasklasso.scan.kernels import L1
+from dasklasso.scan.moments import Moments, merge_moments, target_moments
 from dasklasso.scan.queries import ColumnMoments, FirstBadValue
 from dasklasso.scan.reading import targets_only
-from dasklasso.scan import tree
 from dasklasso.solvers.bring import Coefficients, as_dask, bring
 from dasklasso.solvers.problem import Problem, gradient_query
 from dasklasso.solvers.unpenalised import MOST, Unpenalised

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -70,7 +71,7 @@ def dense_columns(solutions: Sequence[Nonzeros], chunks: tuple[int, ...]) -> da.
     edges = np.concatenate([[0], np.cumsum(chunks)]).astype(int)
     make = dask.delayed(_dense, pure=False)
     blocks = []
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in itertools.pairwise(edges):
         cut = []
         for rows, values in solutions:
             a, b = np.searchsorted(rows, [start, stop])
