@@ -112,12 +112,7 @@ class OnCluster:
 
         placed = self.client.persist(list(collections), optimize_graph=False)
         futures = [{f.key: f for f in futures_of(one)} for one in placed]
-        try:
-            blocks = self.client.gather(futures)
-        except BaseException:
-            with suppress(Exception):
-                self.client.cancel([f for group in futures for f in group.values()])
-            raise
+        blocks = self.client.gather(futures)
         return tuple(_assemble(one, found) for one, found in zip(placed, blocks, strict=True))
 
     def persist(self, *collections: Any) -> tuple[Any, ...]:
@@ -194,8 +189,8 @@ def runner_for(
             return
         stack.enter_context(_quiet())
         client = stack.enter_context(_client(workers, threads, scheduler, device, dashboard))
-        if announce is not None and dashboard and client.dashboard_link:
-            announce(f"Dashboard: {client.dashboard_link}")
+        if announce is not None and dashboard and (link := _dashboard_link(client, scheduler)):
+            announce(f"Dashboard: {link}")
         yield OnCluster(client, memory)
 
 
@@ -204,12 +199,20 @@ def _existing_client() -> Any:
 
     if "distributed" not in sys.modules:
         return None  # nobody can have made a client
-    from distributed import get_client
+    from distributed import default_client
 
     try:
-        return get_client()
+        return default_client()
     except ValueError:
         return None
+
+
+def _dashboard_link(client: Any, scheduler: str | None) -> str | None:
+    if scheduler is not None:
+        return str(client.dashboard_link) if client.dashboard_link else None
+    port = client.scheduler_info().get("services", {}).get("dashboard")
+    # it listens on this address only, whatever the host is called
+    return f"http://127.0.0.1:{port}/status" if port else None
 
 
 @contextmanager
@@ -269,6 +272,8 @@ def _send_at_once(cluster: Any, client: Any) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Settings of Dask for batch jobs: a dead worker is survived, closing is silent."""
+    import distributed  # noqa: F401  its defaults must be there before they are set aside
+
     settings = {
         "distributed.scheduler.allowed-failures": 10,
         "distributed.comm.timeouts.connect": "30s",

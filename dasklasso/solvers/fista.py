@@ -128,8 +128,10 @@ def summarise(
     frame = backend.asarray(frame)
     xp = namespace(points)
     k = plan.base.size
-    u, z = points[:, :k], points[:, k : 2 * k]
-    grad_u, grad_z = gradient[:, :k], gradient[:, k : 2 * k]
+    # a certificate alone is asked for at u only
+    second = slice(k, 2 * k) if points.shape[1] >= 2 * k else slice(0, k)
+    u, z = points[:, :k], points[:, second]
+    grad_u, grad_z = gradient[:, :k], gradient[:, second]
     penalty = penalty_at(frame, _row(plan.alpha, backend), l1_ratio, positive)
     certificate = column_sums(u, -grad_u, penalty, _dual(u, grad_u, frame, projection, positive))
     step = 1.0 / plan.lipschitz
