@@ -17,8 +17,10 @@ import numpy as np
 from dasklasso.backend import Array, Backend, dtype_of, namespace
 from dasklasso.objective.losses import Loss
 
-SLAB_BYTES = 2 << 20
-SLAB_ROWS = (256, 2048)  # fewest: d x C sums are added once a slab; most: float32 sums stay short
+SLAB_BYTES = 2 << 20  # a slab stays in the cache between its prediction and its gradient
+SLAB_PRODUCTS = 1_000_000  # up to so many, BLAS multiplies in place; beyond, it copies X first
+SUMS_AT_ONCE = 1 << 16  # predictions: the sums over them are a few calls, on what fits the cache
+SLAB_ROWS = (256, 2048)  # fewest: a slab costs a few calls; most: float32 sums stay short
 
 # Columns of a frame: what turns stored columns into the standardised ones that solvers see
 SHIFT, CENTRE, INVERSE_SCALE, L1, L2 = range(5)
@@ -98,11 +100,12 @@ def weights_at(
 
 
 def slabs(
-    rows: Rows, shifts: list[Array] | None, dtype: Any, backend: Backend
+    rows: Rows, shifts: list[Array] | None, dtype: Any, backend: Backend, n_points: int = 1
 ) -> Iterator[tuple[int, int, list[Array]]]:
     """Walk a row of blocks: (first row, last row + 1, one array for each block) in ``dtype``.
 
-    The arrays are good until the next step: a buffer is used again.
+    The arrays are good until the next step: a buffer is used again. ``n_points`` is the number of
+    weight columns that a slab is going to meet.
     """
     if not backend.on_host:  # a device has no cache to be kind to: one slab
         yield (
@@ -114,7 +117,8 @@ def slabs(
             ],
         )
         return
-    height = slab_rows(sum(block.shape[1] for block in rows.blocks), np.dtype(dtype).itemsize)
+    width = sum(block.shape[1] for block in rows.blocks)
+    height = slab_rows(width, np.dtype(dtype).itemsize, n_points)
     plain = shifts is None and all(block.dtype == dtype for block in rows.blocks)
     buffers = (
         [] if plain else [np.empty((min(height, len(b)), b.shape[1]), dtype) for b in rows.blocks]
@@ -133,9 +137,12 @@ def slabs(
         yield start, stop, cut
 
 
-def slab_rows(width: int, itemsize: int) -> int:
-    """Rows of a slab whose rows hold ``width`` values."""
-    return int(np.clip(SLAB_BYTES // max(1, width * itemsize), *SLAB_ROWS))
+def slab_rows(width: int, itemsize: int, n_points: int = 1) -> int:
+    """Rows of a slab whose rows hold ``width`` values and meet ``n_points`` weight columns."""
+    fewest, most = SLAB_ROWS
+    rows = max(fewest, min(most, SLAB_BYTES // max(1, width * itemsize)))
+    in_place = SLAB_PRODUCTS // max(1, width * n_points)
+    return min(rows, in_place) if n_points > 1 and in_place >= fewest - 6 else rows
 
 
 def _to_device(block: np.ndarray, shift: Array | None, dtype: Any, backend: Backend) -> Array:
@@ -155,47 +162,59 @@ def predict(blocks: Sequence[Array], columns: Sequence[Array]) -> Array:
     return prediction
 
 
-def row_losses(
-    prediction: Array, y: Array, weight: Array | None, loss: Loss, targets: Sequence[int]
-) -> tuple[Array, Array]:
-    """Loss and its derivative, from predictions of some rows.
+def residuals(
+    prediction: Array, y: Array, weight: Array | None, loss: Loss, n_problems: int
+) -> Array:
+    """Weighted dloss/dprediction of some rows: (n_rows, n_points).
 
     Parameters
     ----------
     prediction : (n_rows, n_points)
-    y : (n_rows, n_targets)
+        Beyond the first ``n_problems`` columns: directions, whose curvature product is asked for
+        instead of a gradient. Their residual is the weighted prediction.
+    y : (n_rows, n_problems) or (n_rows, 1)
     weight : (n_rows, 1) or None
-    targets : the target of each of the first points; the points beyond are directions, whose
-        curvature product is asked for instead of a gradient.
+    """
+    if n_problems == prediction.shape[1]:
+        residual = loss.gradient(prediction, y)
+    else:
+        xp = namespace(prediction)
+        slope = loss.gradient(prediction[:, :n_problems], y)
+        residual = xp.concat([slope, prediction[:, n_problems:]], axis=1)
+    return residual if weight is None else residual * weight
 
-    Returns
-    -------
-    residual : (n_rows, n_points)
-        Weighted dloss/dprediction; for directions the weighted prediction.
-    sums : (3, n_points) float64
-        Σ s·loss, Σ s·(dloss/dprediction), Σ s·(dloss/dprediction)².
+
+def loss_sums(
+    prediction: Array, y: Array, weight: Array | None, loss: Loss, n_problems: int
+) -> Array:
+    """(3, n_points) float64: Σ s·loss, Σ s·(dloss/dprediction), Σ s·(dloss/dprediction)².
+
+    Zero for directions, but for the middle one: Σ s·prediction, which centring needs.
     """
     xp = namespace(prediction)
-    n_problems = len(targets)
-    y = y if y.shape[1] == 1 else xp.take(y, xp.asarray(list(targets), device=_device(y)), axis=1)
+    prediction, y = xp.astype(prediction, xp.float64), xp.astype(y, xp.float64)
     problems = prediction[:, :n_problems]
-    residual = loss.gradient(problems, y)
-    value = loss.value(problems, y)
+    value, slope = loss.value(problems, y), loss.gradient(problems, y)
+    terms = [value, slope, slope**2]
     if n_problems < prediction.shape[1]:
-        residual = xp.concat([residual, prediction[:, n_problems:]], axis=1)
-        value = xp.concat([value, xp.zeros_like(prediction[:, n_problems:])], axis=1)
-    weighted = residual if weight is None else residual * weight
-    if weight is not None:
-        value = value * weight
-    f64 = xp.float64
-    sums = xp.stack(
-        [
-            xp.sum(value, axis=0, dtype=f64),
-            xp.sum(weighted, axis=0, dtype=f64),
-            xp.sum(weighted * residual, axis=0, dtype=f64),
+        rest = prediction[:, n_problems:]
+        nothing = xp.zeros_like(rest)
+        terms = [
+            xp.concat([term, more], axis=1)
+            for term, more in zip(terms, [nothing, rest, nothing], strict=True)
         ]
-    )
-    return weighted, sums
+    if weight is not None:
+        weight = xp.astype(weight, xp.float64)
+        terms = [term * weight for term in terms]
+    return xp.stack([xp.sum(term, axis=0) for term in terms])
+
+
+def targets_of(y: Array, targets: Sequence[int]) -> Array:
+    """The target of each problem, (n_rows, n_problems), or (n_rows, 1) where there is only one."""
+    if y.shape[1] == 1:
+        return y
+    xp = namespace(y)
+    return xp.take(y, xp.asarray(list(targets), device=_device(y)), axis=1)
 
 
 def _device(array: Array) -> Any:
@@ -218,35 +237,38 @@ def gradient_rows(
     gradient : (n_columns, n_points) float64
         ``(X − shift)ᵀ residual`` of the stored columns.
     sums : (3, n_points) float64
-        As in :func:`row_losses`.
+        As in :func:`loss_sums`.
     """
     y, weight = row_arrays(rows, y_shift, dtype, backend)
+    y, n_problems = targets_of(y, targets), len(targets)
     xp = namespace(weights.constant)
     constant = xp.astype(weights.constant, dtype_of(xp, dtype))
-    total: list[Array] = []
-    sums: Array = None
-    for start, stop, blocks in slabs(rows, weights.shifts, dtype, backend):
+    pending: list[Array] = []  # predictions whose sums are still to be taken
+    first, sums = 0, None
+    totals: list[Array] = []
+    for start, stop, blocks in slabs(rows, weights.shifts, dtype, backend, constant.shape[0]):
         prediction = predict(blocks, weights.columns) + constant
-        residual, more = row_losses(
-            prediction,
-            y[start:stop, :],
-            None if weight is None else weight[start:stop, :],
-            loss,
-            targets,
-        )
+        part = None if weight is None else weight[start:stop, :]
+        residual = residuals(prediction, y[start:stop, :], part, loss, n_problems)
         products = [back_project(block, residual) for block in blocks]
-        if sums is None:
-            sums, total = more, [xp.astype(product, xp.float64) for product in products]
+        if not totals:
+            totals = [xp.astype(product, xp.float64) for product in products]
         else:
-            sums = sums + more
-            for accumulated, product in zip(total, products, strict=True):
-                accumulated += product if backend.on_host else xp.astype(product, xp.float64)
-    return (total[0] if len(total) == 1 else xp.concat(total, axis=0)), sums
+            for total, product in zip(totals, products, strict=True):
+                total += product if backend.on_host else xp.astype(product, xp.float64)
+        pending.append(prediction)
+        if (stop - first) * constant.shape[0] >= SUMS_AT_ONCE or stop == rows.n_rows:
+            whole = pending[0] if len(pending) == 1 else xp.concat(pending, axis=0)
+            part = None if weight is None else weight[first:stop, :]
+            more = loss_sums(whole, y[first:stop, :], part, loss, n_problems)
+            sums = more if sums is None else sums + more
+            pending, first = [], stop
+    return (totals[0] if len(totals) == 1 else xp.concat(totals, axis=1)).T, sums
 
 
 def back_project(block: Array, residual: Array) -> Array:
-    """``Xᵀ R`` of one slab: (width, n_points)."""
-    return block.T @ residual
+    """``(Xᵀ R)ᵀ`` of one slab: (n_points, width), the way round that BLAS is fastest."""
+    return residual.T @ block
 
 
 def row_arrays(

@@ -110,7 +110,9 @@ class Gradient(Query):
     def predict_part(self, rows: Rows, prepared: Weights) -> Array:
         """This part's share of the prediction of some rows, (n_rows, K) float64."""
         xp = self.backend.xp
-        slabs = kernels.slabs(rows, prepared.shifts, np.dtype(self.dtype), self.backend)
+        n_points = prepared.constant.shape[0]
+        dtype = np.dtype(self.dtype)
+        slabs = kernels.slabs(rows, prepared.shifts, dtype, self.backend, n_points)
         shares = [
             xp.astype(kernels.predict(blocks, prepared.columns), xp.float64) + prepared.constant
             for _, _, blocks in slabs
@@ -123,20 +125,23 @@ class Gradient(Query):
         for share in shares[1:]:
             prediction = prediction + share
         y, weight = kernels.row_arrays(rows, np.asarray(self.y_shift), np.float64, self.backend)
-        return kernels.row_losses(prediction, y, weight, self.loss_object, self.targets)
+        known = (kernels.targets_of(y, self.targets), weight, self.loss_object, len(self.targets))
+        return kernels.residuals(prediction, *known), kernels.loss_sums(prediction, *known)
 
     def gradient_part(self, rows: Rows, residual: Array, prepared: Weights) -> Array:
         """This part's gradient over some rows, (width, K) float64."""
         xp, dtype = self.backend.xp, np.dtype(self.dtype)
         residual = xp.astype(residual, kernels.dtype_of(xp, dtype))
         totals: list[Array] = []
-        for start, stop, blocks in kernels.slabs(rows, prepared.shifts, dtype, self.backend):
+        n_points = residual.shape[1]
+        slabs = kernels.slabs(rows, prepared.shifts, dtype, self.backend, n_points)
+        for start, stop, blocks in slabs:
             products = [
                 xp.astype(kernels.back_project(block, residual[start:stop, :]), xp.float64)
                 for block in blocks
             ]
             totals = [a + b for a, b in zip(totals, products, strict=True)] if totals else products
-        return totals[0] if len(totals) == 1 else xp.concat(totals, axis=0)
+        return (totals[0] if len(totals) == 1 else xp.concat(totals, axis=1)).T
 
 
 @dataclass(frozen=True)

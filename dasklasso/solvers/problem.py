@@ -20,7 +20,7 @@ from dasklasso.scan.kernels import CENTRE, FRAME_WIDTH, INVERSE_SCALE, L1, L2, S
 from dasklasso.scan.moments import Moments
 from dasklasso.scan.queries import Gradient
 
-SHIFT_BEYOND = 4.0  # |mean| / std from which columns are shifted before they meet float32 products
+SHIFT_BEYOND = 32.0  # |mean| / std from which float32 products would lose too many digits
 
 
 @dataclass(frozen=True)
