@@ -18,6 +18,7 @@ COMMANDS = {
     "predict": "models",
     "show": "models",
     "run": "jobs",
+    "bench": "benchmarks",
 }
 
 

@@ -1,0 +1,1 @@
+"""Benchmarks: what a scan costs, beside the fastest that the machine can do."""
