@@ -11,6 +11,7 @@ import mmap
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -74,10 +75,10 @@ def through_zarr(location: str, X: ZarrBlocks, pipeline: str) -> Blocks:
     return read
 
 
-def readers(location: str, X: ZarrBlocks) -> dict[str, Blocks]:
-    """Every way there is to read these chunks without the engine."""
+def readers(location: str, X: ZarrBlocks) -> dict[str, Callable[[], Blocks]]:
+    """Every way there is to read these chunks without the engine, each ready to be opened."""
     if X.mapped:
-        return {"mapped files": mapped(X)}
+        return {"mapped files": partial(mapped, X)}
     found = {"zarr-python": "zarr.core.codec_pipeline.BatchedCodecPipeline"}
     try:
         import zarrs  # noqa: F401
@@ -85,7 +86,7 @@ def readers(location: str, X: ZarrBlocks) -> dict[str, Blocks]:
         found["zarrs"] = "zarrs.ZarrsCodecPipeline"
     except ImportError:
         pass
-    return {name: through_zarr(location, X, path) for name, path in found.items()}
+    return {name: partial(through_zarr, location, X, path) for name, path in found.items()}
 
 
 def dask_glm_iteration(location: str, path: str, y: np.ndarray, threads: int) -> float:

@@ -17,7 +17,7 @@ import numpy as np
 from dasklasso.backend import Array, Backend, dtype_of, namespace
 from dasklasso.objective.losses import Loss
 
-SLAB_BYTES = 2 << 20  # a slab stays in the cache between its prediction and its gradient
+SLAB_BYTES = 4 << 20  # a slab stays in the cache between its prediction and its gradient
 SLAB_PRODUCTS = 1_000_000  # up to so many, BLAS multiplies in place; beyond, it copies X first
 SUMS_AT_ONCE = 1 << 16  # predictions: the sums over them are a few calls, on what fits the cache
 SLAB_ROWS = (256, 2048)  # fewest: a slab costs a few calls; most: float32 sums stay short
@@ -117,8 +117,7 @@ def slabs(
             ],
         )
         return
-    width = sum(block.shape[1] for block in rows.blocks)
-    height = slab_rows(width, np.dtype(dtype).itemsize, n_points)
+    height = slab_rows([block.shape[1] for block in rows.blocks], np.dtype(dtype), n_points)
     plain = shifts is None and all(block.dtype == dtype for block in rows.blocks)
     buffers = (
         [] if plain else [np.empty((min(height, len(b)), b.shape[1]), dtype) for b in rows.blocks]
@@ -137,11 +136,11 @@ def slabs(
         yield start, stop, cut
 
 
-def slab_rows(width: int, itemsize: int, n_points: int = 1) -> int:
-    """Rows of a slab whose rows hold ``width`` values and meet ``n_points`` weight columns."""
+def slab_rows(widths: Sequence[int], dtype: np.dtype, n_points: int = 1) -> int:
+    """Rows of a slab over blocks of these widths, which meets ``n_points`` weight columns."""
     fewest, most = SLAB_ROWS
-    rows = max(fewest, min(most, SLAB_BYTES // max(1, width * itemsize)))
-    in_place = SLAB_PRODUCTS // max(1, width * n_points)
+    rows = max(fewest, min(most, SLAB_BYTES // (sum(widths) * dtype.itemsize)))
+    in_place = SLAB_PRODUCTS // (max(widths) * n_points)
     return min(rows, in_place) if n_points > 1 and in_place >= fewest - 6 else rows
 
 
