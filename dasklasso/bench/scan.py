@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from dasklasso.bench.rivals import bare_scan, dask_glm_iteration, readers
 from dasklasso.dataset.dataset import Dataset, from_arrays, open_dataset
+from dasklasso.dataset.mapped import maps
 from dasklasso.dataset.zarrblocks import ZarrBlocks, read_rows
 from dasklasso.errors import OptionError
 from dasklasso.scan.cluster import runner_for
@@ -183,9 +184,8 @@ def _evict(X: ZarrBlocks) -> Callable[[], None]:
     def evict() -> None:
         os.sync()
         for i, j in grid:
-            # pages that are mapped stay: unmap first, as a process that just started has
-            X.forget(i, j)
-            handle = os.open(X.chunk_file(i, j), os.O_RDONLY)
+            maps.unmap(path := X.chunk_file(i, j))  # pages that somebody maps cannot be dropped
+            handle = os.open(path, os.O_RDONLY)
             try:
                 os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
             finally:

@@ -45,6 +45,31 @@ def _madvise() -> Callable[[int, int, int], int] | None:
 _advise = _madvise()
 
 
+def _mincore() -> Callable[[int, int, ctypes.Array[ctypes.c_char]], int] | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    function = ctypes.CDLL(None, use_errno=True).mincore
+    function.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p)
+    function.restype = ctypes.c_int
+    return function
+
+
+_resident = _mincore()
+
+
+def in_page_cache(data: np.ndarray) -> bool:
+    """Whether the first, a middle and the last page of a mapping are in memory: a cheap sample."""
+    if _resident is None or not data.nbytes:
+        return False
+    first = data.ctypes.data // mmap.PAGESIZE
+    last = (data.ctypes.data + data.nbytes - 1) // mmap.PAGESIZE
+    answer = ctypes.create_string_buffer(1)
+    for page in (first, (first + last) // 2, last):
+        if _resident(page * mmap.PAGESIZE, 1, answer) or not answer.raw[0] & 1:
+            return False
+    return True
+
+
 def read_ahead(path: str) -> None:
     """Ask the kernel to start reading a file; returns at once, never fails."""
     if not hasattr(os, "posix_fadvise"):
@@ -178,6 +203,17 @@ class MapCache:
             while len(self._maps) > self._capacity:
                 self._maps.popitem(last=False)  # unmapped once no view of it is left
         return data
+
+    def is_ready(self, path: str) -> bool:
+        """Whether a file is mapped and its pages seem to be in memory: nothing to read ahead."""
+        with self._lock:
+            known = self._maps.get(path)
+        return known is not None and in_page_cache(known[1])
+
+    def unmap(self, path: str) -> None:
+        """Give the map up; the file stays verified."""
+        with self._lock:
+            self._maps.pop(path, None)
 
     def forget(self, path: str) -> None:
         """Map and verify the file anew at its next read."""

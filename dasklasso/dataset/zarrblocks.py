@@ -110,8 +110,8 @@ class ZarrBlocks:
 
     def will_need(self, i: int, j: int) -> None:
         """Hint that block (i, j) is read next: local files are read ahead."""
-        if self._root is not None:
-            read_ahead(self.chunk_file(i, j))
+        if self._root is not None and not maps.is_ready(path := self.chunk_file(i, j)):
+            read_ahead(path)
 
     def stored_bytes(self, i: int, j: int) -> int:
         """Size of the chunk's file, 0 where there is none; of a remote chunk, decoded bytes."""

@@ -1,7 +1,8 @@
 """Bands and parts: how X is cut for reading. Pure arithmetic on chunk edges.
 
-A *band* is a run of whole row chunks, a *part* a run of whole column chunks; a band of a part
-decodes to at most ``band_bytes`` where the chunks allow it. The cut depends on the data and on
+A *band* is a run of rows, a *part* a run of columns; a band of a part decodes to at most
+``band_bytes`` where the chunks allow it. A chunk that must be decoded is never cut; one that is
+mapped or in memory may be cut between any two rows. The cut depends on the data and on
 ``band_bytes`` only, never on workers or memory, for sums are added in its order.
 """
 
@@ -10,10 +11,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 BAND_BYTES = 128 << 20
+FEWEST_ROWS = 256  # a piece of a chunk has at least so many, or the band is split by columns
 
 
 @dataclass(frozen=True)
@@ -23,11 +26,15 @@ class Layout:
     Attributes
     ----------
     bands : tuple of (first, stop)
-        Row chunks of each band.
+        Pieces of each band.
     parts : tuple of (first, stop)
         Column chunks of each part.
-    row_bounds, column_bounds : tuple of int
-        Chunk edges of X.
+    row_bounds : tuple of int
+        Edges of the pieces: row chunks of X, or smaller.
+    row_chunks : tuple of int
+        The row chunk of X that each piece lies in.
+    column_bounds : tuple of int
+        Edges of X's column chunks.
     itemsize : int
         Bytes of one stored value.
     """
@@ -35,6 +42,7 @@ class Layout:
     bands: tuple[tuple[int, int], ...]
     parts: tuple[tuple[int, int], ...]
     row_bounds: tuple[int, ...]
+    row_chunks: tuple[int, ...]
     column_bounds: tuple[int, ...]
     itemsize: int
 
@@ -64,7 +72,7 @@ class Layout:
         )
 
     def block_bytes(self) -> int:
-        """Decoded bytes of the largest block."""
+        """Bytes of the largest piece of one column chunk."""
         return int(
             np.diff(self.row_bounds).max() * np.diff(self.column_bounds).max() * self.itemsize
         )
@@ -80,28 +88,41 @@ def layout_of(
     column_bounds: Sequence[int],
     itemsize: int,
     band_bytes: int = BAND_BYTES,
+    *,
+    divisible: bool = False,
 ) -> Layout:
     """Cut X into bands and parts.
 
-    Columns are split only where one row of chunks is wider than ``band_bytes``: a band that holds
+    Columns are split only where few rows are already wider than ``band_bytes``: a band that holds
     all columns needs no second pass for its gradient.
+
+    Parameters
+    ----------
+    divisible : bool
+        Whether a part of a chunk can be read without the rest.
     """
-    rows = np.asarray(row_bounds)
-    tallest = int(np.diff(rows).max())
-    parts = _runs(column_bounds, max(1, band_bytes // max(1, tallest * itemsize)))
+    tallest = int(np.diff(row_bounds).max())
+    fewest = min(tallest, FEWEST_ROWS) if divisible else tallest
+    parts = _runs(column_bounds, max(1, band_bytes // (fewest * itemsize)))
     widest = max(column_bounds[stop] - column_bounds[first] for first, stop in parts)
-    bands = _runs(row_bounds, max(1, band_bytes // max(1, widest * itemsize)))
+    most = max(fewest, band_bytes // (widest * itemsize))
+    edges, chunks = [0], []
+    for chunk, (start, stop) in enumerate(pairwise(int(b) for b in row_bounds)):
+        pieces = -(-(stop - start) // most) if divisible else 1
+        edges += [start + (stop - start) * k // pieces for k in range(1, pieces + 1)]
+        chunks += [chunk] * pieces
     return Layout(
-        bands=bands,
+        bands=_runs(edges, most),
         parts=parts,
-        row_bounds=tuple(int(b) for b in row_bounds),
+        row_bounds=tuple(edges),
+        row_chunks=tuple(chunks),
         column_bounds=tuple(int(b) for b in column_bounds),
         itemsize=itemsize,
     )
 
 
 def _runs(bounds: Sequence[int], longest: int) -> tuple[tuple[int, int], ...]:
-    """Greedy runs of whole chunks, each of at most ``longest`` rows, at least one chunk."""
+    """Greedy runs of whole pieces, each of at most ``longest`` rows or columns, at least one."""
     runs: list[tuple[int, int]] = []
     first = 0
     for chunk in range(1, len(bounds)):

@@ -89,7 +89,9 @@ class ScanEngine:
 
     def __init__(self, data: Dataset, runner: Runner, band_bytes: int = BAND_BYTES) -> None:
         X = data.X
-        self.layout: Layout = layout_of(X.row_bounds, X.column_bounds, X.dtype.itemsize, band_bytes)
+        self.layout: Layout = layout_of(
+            X.row_bounds, X.column_bounds, X.dtype.itemsize, band_bytes, divisible=X.mapped
+        )
         self.table = Table(data.fingerprint, X, data.y, data.sample_weight, self.layout)
         self.runner = runner
         self.scans = 0

@@ -17,10 +17,10 @@ import numpy as np
 from dasklasso.backend import Array, Backend, dtype_of, namespace
 from dasklasso.objective.losses import Loss
 
-SLAB_BYTES = 4 << 20  # a slab stays in the cache between its prediction and its gradient
+SLAB_BYTES = 4 << 20  # of one block: a slab stays in the cache between its prediction and its gradient
 SLAB_PRODUCTS = 1_000_000  # up to so many, BLAS multiplies in place; beyond, it copies X first
 SUMS_AT_ONCE = 1 << 16  # predictions: the sums over them are a few calls, on what fits the cache
-SLAB_ROWS = (256, 2048)  # fewest: a slab costs a few calls; most: float32 sums stay short
+SLAB_ROWS = (256, 4096)  # fewest: a slab costs a few calls; most: float32 sums stay short
 
 # Columns of a frame: what turns stored columns into the standardised ones that solvers see
 SHIFT, CENTRE, INVERSE_SCALE, L1, L2 = range(5)
@@ -139,7 +139,7 @@ def slabs(
 def slab_rows(widths: Sequence[int], dtype: np.dtype, n_points: int = 1) -> int:
     """Rows of a slab over blocks of these widths, which meets ``n_points`` weight columns."""
     fewest, most = SLAB_ROWS
-    rows = max(fewest, min(most, SLAB_BYTES // (sum(widths) * dtype.itemsize)))
+    rows = max(fewest, min(most, SLAB_BYTES // (max(widths) * dtype.itemsize)))
     in_place = SLAB_PRODUCTS // (max(widths) * n_points)
     return min(rows, in_place) if n_points > 1 and in_place >= fewest - 6 else rows
 

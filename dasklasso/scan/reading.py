@@ -68,30 +68,33 @@ class Reader:
         """The rows of a band, one row of blocks at a time; the next one is asked for ahead."""
         first, stop = self.table.layout.bands[band]
         order = range(first, stop) if forward else range(stop - 1, first - 1, -1)
-        for position, i in enumerate(order):
+        for position, piece in enumerate(order):
             if position + 1 < len(order):
                 self.read_ahead(order[position + 1])
-            yield self._row_of_blocks(i)
+            yield self._row_of_blocks(piece)
 
-    def read_ahead(self, i: int) -> None:
-        """Tell storage that row chunk i is wanted soon."""
+    def read_ahead(self, piece: int) -> None:
+        """Tell storage that a piece is wanted soon."""
         for j in self._column_chunks():
-            self.table.X.will_need(i, j)
+            self.table.X.will_need(self.table.layout.row_chunks[piece], j)
 
     def _column_chunks(self) -> range:
         return range(*self.table.layout.parts[self.part])
 
-    def _row_of_blocks(self, i: int) -> Rows:
-        blocks = [self._block(i, j) for j in self._column_chunks()]
+    def _row_of_blocks(self, piece: int) -> Rows:
+        blocks = [self._block(piece, j) for j in self._column_chunks()]
         if self.with_targets:
-            return targets_only(self.table, i, blocks)
-        return Rows(self.table.layout.row_bounds[i], blocks, None, None)
+            return targets_only(self.table, piece, blocks)
+        return Rows(self.table.layout.row_bounds[piece], blocks, None, None)
 
-    def _block(self, i: int, j: int) -> np.ndarray:
-        source = self.table.X
+    def _block(self, piece: int, j: int) -> np.ndarray:
+        layout, source = self.table.layout, self.table.X
+        i = layout.row_chunks[piece]
         if source.mapped:
-            self.bytes_read += source.stored_bytes(i, j)
-            return source.block(i, j)
+            start, stop = layout.row_bounds[piece : piece + 2]
+            above, below = source.row_bounds[i : i + 2]
+            self.bytes_read += source.stored_bytes(i, j) * (stop - start) // (below - above)
+            return source.block(i, j)[start - above : stop - above]
         key = (self.table.token, i, j)
         block = CACHE.get(key)
         if block is None:
@@ -106,9 +109,9 @@ class Reader:
         return block
 
 
-def targets_only(table: Table, i: int, blocks: Sequence[np.ndarray] = ()) -> Rows:
-    """The targets and weights of row chunk i, beside ``blocks`` of X."""
-    start, stop = table.layout.row_bounds[i : i + 2]
+def targets_only(table: Table, piece: int, blocks: Sequence[np.ndarray] = ()) -> Rows:
+    """The targets and weights of a piece, beside ``blocks`` of X."""
+    start, stop = table.layout.row_bounds[piece : piece + 2]
     y, weight = table.y, table.weight
     return Rows(
         start,
