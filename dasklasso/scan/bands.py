@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import numpy as np
 
-BAND_BYTES = 128 << 20
+BAND_BYTES = 64 << 20
 FEWEST_ROWS = 256  # a piece of a chunk has at least so many, or the band is split by columns
 
 

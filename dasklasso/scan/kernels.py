@@ -19,7 +19,7 @@ from dasklasso.objective.losses import Loss
 
 SLAB_BYTES = 4 << 20  # of one block: a slab stays in the cache between its prediction and its gradient
 SLAB_PRODUCTS = 1_000_000  # up to so many, BLAS multiplies in place; beyond, it copies X first
-SUMS_AT_ONCE = 1 << 16  # predictions: the sums over them are a few calls, on what fits the cache
+SUMS_AT_ONCE = 1 << 13  # predictions: few calls, on temporaries too small to be mapped and unmapped
 SLAB_ROWS = (256, 4096)  # fewest: a slab costs a few calls; most: float32 sums stay short
 
 # Columns of a frame: what turns stored columns into the standardised ones that solvers see
@@ -157,7 +157,7 @@ def predict(blocks: Sequence[Array], columns: Sequence[Array]) -> Array:
     """``Σ_j X_j W_j`` over the blocks of a slab: (n_rows, n_points)."""
     prediction = blocks[0] @ columns[0]
     for block, weight in zip(blocks[1:], columns[1:], strict=True):
-        prediction = prediction + block @ weight
+        prediction += block @ weight
     return prediction
 
 
