@@ -88,11 +88,10 @@ class OnCluster:
         self._shares: list[tuple[str | None, int]] = []
 
     def shares(self) -> list[tuple[str | None, int]]:
-        workers = self.client.scheduler_info(n_workers=-1)["workers"]
-        known = {address for address, _ in self._shares}
-        if known != set(workers):
+        workers = self.client.nthreads()
+        if {address for address, _ in self._shares} != set(workers):
             # who left is replaced; who stays keeps its bands
-            self._shares = sorted((address, info["nthreads"]) for address, info in workers.items())
+            self._shares = sorted(workers.items())
         if not self._shares:
             raise ClusterError(
                 f"the scheduler at {self.client.scheduler.address} has no workers; "
@@ -210,7 +209,7 @@ def _existing_client() -> Any:
 def _dashboard_link(client: Any, scheduler: str | None) -> str | None:
     if scheduler is not None:
         return str(client.dashboard_link) if client.dashboard_link else None
-    port = client.scheduler_info().get("services", {}).get("dashboard")
+    port = client.cluster.scheduler.services["dashboard"].port
     # it listens on this address only, whatever the host is called
     return f"http://127.0.0.1:{port}/status" if port else None
 

@@ -113,6 +113,19 @@ class ScanEngine:
             array, chunks=(self.column_chunks, (array.shape[1],)), name=False, asarray=False
         )
 
+    def from_parts(
+        self, label: str, function: Callable[[int, int], np.ndarray], n_columns: int
+    ) -> da.Array:
+        """A (n_features, n_columns) array, each part made where it is needed.
+
+        ``function(start, stop)`` makes the rows of features start to stop − 1.
+        """
+        builder = GraphBuilder()
+        for part in range(len(self.layout.parts)):
+            columns = self.layout.columns(part)
+            builder.add(label, (part, 0), partial(function, columns.start, columns.stop))
+        return array_of(builder, label, (self.column_chunks, (n_columns,)), np.float64)
+
     def placed(self, array: np.ndarray) -> da.Array:
         """The same, sent to the workers once, for an array that every scan needs."""
         return self.runner.persist(self.by_columns(array))[0]

@@ -24,6 +24,7 @@ class GraphBuilder:
     def __init__(self, *sources: Any) -> None:
         self.token = uuid.uuid4().hex
         self._layers: dict[str, Any] = {}
+        self._layer_of: dict[Key, str] = {}
         self._sources = [source.__dask_graph__() for source in sources]
         self._source_names = {name for source in sources for name in source.__dask_layers__()}
 
@@ -50,7 +51,12 @@ class GraphBuilder:
             self._layers[layer_name] = ({}, annotations or None)
         key = (name, *index)
         self._layers[layer_name][0][key] = (function, *keys)
+        self._layer_of[key] = layer_name
         return key
+
+    def layer_of(self, key: Key) -> str:
+        """Name of the layer that holds a task of this builder."""
+        return self._layer_of[key]
 
     def graph(self) -> HighLevelGraph:
         """Everything added, on top of the sources."""
@@ -59,28 +65,13 @@ class GraphBuilder:
         for source in self._sources:
             layers |= source.layers
             dependencies |= source.dependencies
-        own = set(self._layers)
+        before = self._source_names
         for name, (tasks, notes) in self._layers.items():
             layers[name] = MaterializedLayer(tasks, annotations=notes)
-            # which layers a task leans on is found from its keys when the graph is built
-            dependencies[name] = (own - {name}) & self._layers_of(tasks) | self._source_names
+            # a task leans only on tasks added before it: a chain of layers says no less than that
+            dependencies[name] = before
+            before = self._source_names | {name}
         return HighLevelGraph(layers, dependencies)
-
-    def _layers_of(self, tasks: dict[Key, Any]) -> set[str]:
-        needed = {key[0] for task in tasks.values() for key in _keys_in(task[1:])}
-        return {
-            name for name, (held, _) in self._layers.items() if any(k[0] in needed for k in held)
-        }
-
-
-def _keys_in(part: Any) -> list[Key]:
-    if isinstance(part, list):
-        return [key for item in part for key in _keys_in(item)]
-    if isinstance(part, tuple):
-        if part and isinstance(part[0], str):
-            return [part]
-        return [key for item in part for key in _keys_in(item)]
-    return []
 
 
 def array_of(
@@ -93,4 +84,4 @@ def array_of(
 
 def delayed_of(builder: GraphBuilder, key: Key) -> Delayed:
     """One task of a finished builder as a Delayed."""
-    return Delayed(key, builder.graph(), layer=key[0])
+    return Delayed(key, builder.graph(), layer=builder.layer_of(key))

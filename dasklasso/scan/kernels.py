@@ -17,7 +17,9 @@ import numpy as np
 from dasklasso.backend import Array, Backend, dtype_of, namespace
 from dasklasso.objective.losses import Loss
 
-SLAB_BYTES = 4 << 20  # of one block: a slab stays in the cache between its prediction and its gradient
+SLAB_BYTES = (
+    4 << 20
+)  # of one block: a slab stays in the cache between its prediction and its gradient
 SLAB_PRODUCTS = 1_000_000  # up to so many, BLAS multiplies in place; beyond, it copies X first
 SUMS_AT_ONCE = 1 << 13  # predictions: few calls, on temporaries too small to be mapped and unmapped
 SLAB_ROWS = (256, 4096)  # fewest: a slab costs a few calls; most: float32 sums stay short

@@ -66,14 +66,17 @@ def bring(
             sum(one[1] for one in sums),
             _home(values[len(heads) :]),
         )
-    found, *others = runner.compute(points, *answer.parts, *extra)
-    parts = others[: len(answer.parts)]
+    # block by block: blocks may be of a device, which Dask would not know how to join
+    blocks = points.to_delayed(optimize_graph=False).ravel().tolist()
+    found = runner.compute(*blocks, *answer.parts, *extra)
+    n = len(blocks)
+    parts = found[n : 2 * n]
     return Brought(
-        to_numpy(found),
+        np.concatenate(_home(found[:n])),
         np.concatenate([to_numpy(part.values[0][0]) for part in parts]),
         to_numpy(parts[0].values[0][1]),
         sum(part.bytes_read for part in parts),
-        _home(others[len(answer.parts) :]),
+        _home(found[2 * n :]),
     )
 
 

@@ -229,9 +229,7 @@ class Drive:
     def _certify(self, state: State, jobs: list[int]) -> State:
         """One scan in float64 at solutions; those it does not certify are in flight again."""
         flying = np.asarray(jobs, dtype=int)
-        points = dense_columns(
-            [state.solutions[job].nonzeros for job in jobs], self.engine.column_chunks
-        )
+        points = dense_columns([state.solutions[job].nonzeros for job in jobs], self.engine)
         nothing = np.zeros(flying.size)
         plan = Plan(
             np.arange(flying.size),

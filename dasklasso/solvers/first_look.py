@@ -7,8 +7,8 @@ products of unpenalised columns, and the first round of the power iteration.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
-import dask
 import dask.array as da
 import numpy as np
 
@@ -118,7 +118,7 @@ def look(engine: ScanEngine, problem: Problem, frame: da.Array, device: str) -> 
             f"penalty_factor: {index.size} features have factor 0, expected at most {MOST}"
         )
     n_targets = problem.n_targets
-    points = _first_points(engine.column_chunks, n_targets, index)
+    points = _first_points(engine, n_targets, index)
     query = gradient_query(problem, range(n_targets), "float64", device)
     answer = engine.gradient(query, points, frame)
     found = bring(engine, points, answer)
@@ -189,24 +189,19 @@ def _extremes(
     return np.append(ratio.max(axis=0, initial=0.0), np.sum(dense[:, -1] ** 2))[None, :]
 
 
-def _first_points(chunks: tuple[int, ...], n_targets: int, index: np.ndarray) -> da.Array:
-    n_features = sum(chunks)
-    make = dask.delayed(_first_block, pure=False)
-    blocks, start = [], 0
-    for width in chunks:
-        shape = (width, n_targets + index.size + 1)
-        block = make(start, width, n_features, n_targets, index)
-        blocks.append([da.from_delayed(block, shape, dtype=np.float64)])
-        start += width
-    return da.block(blocks)
+def _first_points(engine: ScanEngine, n_targets: int, index: np.ndarray) -> da.Array:
+    n_features = sum(engine.column_chunks)
+    function = partial(_first_block, n_features=n_features, n_targets=n_targets, index=index)
+    return engine.from_parts("first-points", function, n_targets + index.size + 1)
 
 
 def _first_block(
-    start: int, width: int, n_features: int, n_targets: int, index: np.ndarray
+    start: int, stop: int, *, n_features: int, n_targets: int, index: np.ndarray
 ) -> np.ndarray:
+    width = stop - start
     block = np.zeros((width, n_targets + index.size + 1))
     for k, column in enumerate(index):
-        if start <= column < start + width:
+        if start <= column < stop:
             block[column - start, n_targets + k] = 1.0
     # signs at random, of norm 1 over all blocks
     signs = np.random.default_rng(start).integers(0, 2, width) * 2.0 - 1.0

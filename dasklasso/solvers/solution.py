@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 
 from dasklasso.backend import to_numpy
 from dasklasso.scan.cluster import Runner
+from dasklasso.scan.engine import ScanEngine
 
 Nonzeros = tuple[np.ndarray, np.ndarray]  # row numbers (ascending), values
 
@@ -66,23 +66,14 @@ def _nonzeros(block: Any, columns: list[int], start: int) -> list[Nonzeros]:
     return found
 
 
-def dense_columns(solutions: Sequence[Nonzeros], chunks: tuple[int, ...]) -> da.Array:
+def dense_columns(solutions: Sequence[Nonzeros], engine: ScanEngine) -> da.Array:
     """A (n_features, k) array from the nonzeros of its columns, one chunk for each part."""
-    edges = np.concatenate([[0], np.cumsum(chunks)]).astype(int)
-    make = dask.delayed(_dense, pure=False)
-    blocks = []
-    for start, stop in itertools.pairwise(edges):
-        cut = []
-        for rows, values in solutions:
+
+    def block(start: int, stop: int) -> np.ndarray:
+        dense = np.zeros((stop - start, len(solutions)))
+        for k, (rows, values) in enumerate(solutions):
             a, b = np.searchsorted(rows, [start, stop])
-            cut.append((rows[a:b] - start, values[a:b]))
-        shape = (int(stop - start), len(solutions))
-        blocks.append([da.from_delayed(make(shape, cut), shape, dtype=np.float64)])
-    return da.block(blocks)
+            dense[rows[a:b] - start, k] = values[a:b]
+        return dense
 
-
-def _dense(shape: tuple[int, int], columns: list[Nonzeros]) -> np.ndarray:
-    dense = np.zeros(shape)
-    for k, (rows, values) in enumerate(columns):
-        dense[rows, k] = values
-    return dense
+    return engine.from_parts("solutions", block, len(solutions))
