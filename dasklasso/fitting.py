@@ -30,11 +30,12 @@ from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.queries import Prediction
 from dasklasso.selection.grid import SMALLEST_L1_RATIO, alpha_grid, given_alphas
 from dasklasso.solvers.checkpoint import has_checkpoint, remove_checkpoint, saved_alphas
-from dasklasso.solvers.drive import Drive, Settings, State
+from dasklasso.solvers.drive import Drive
 from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.first_look import column_moments, look, moments_of_targets
 from dasklasso.solvers.problem import Objective, Problem, make_problem, stored_values
 from dasklasso.solvers.slots import Jobs
+from dasklasso.solvers.state import Settings, State
 
 SOLVERS = ("auto", "fista")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from dasklasso.errors import ValueFound
 from dasklasso.objective.certificate import Certificate, combine_column_sums, squared_certificate
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.tasks import Answer
-from dasklasso.solvers import checkpoint as checkpoints
 from dasklasso.solvers.bring import (
     Brought,
     Coefficients,
@@ -34,60 +33,14 @@ from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.first_look import FirstLook
 from dasklasso.solvers.fista import ZERO, Lipschitz, Plan, prox_step, summarise
 from dasklasso.solvers.problem import Problem, gradient_query
-from dasklasso.solvers.slots import STALL_SCANS, Jobs, Slots, advance, first_slots, judge, unpack
+from dasklasso.solvers.slots import STALL_SCANS, Jobs, advance, first_slots, judge, unpack
 from dasklasso.solvers.solution import Nonzeros, Solution, dense_columns, sparse_columns
+from dasklasso.solvers.state import Settings, State, load_state, save_state
 from dasklasso.solvers.unpenalised import Unpenalised
 
 FLOAT32_FLOOR = 1e-7  # tolerances below this are worked on in float64 from the start
 MARGIN = 0.3  # in float32 a gap must look this much better than tol before it is certified
 LINEAGE_SCANS = 20  # arrays left on workers are anchored in a checkpoint at least this often
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a fit runs.
-
-    Attributes
-    ----------
-    tol : relative dual gap
-    max_scans : int
-    device : as in :func:`dasklasso.backend.backend_for`
-    checkpoint : folder or None
-    checkpoint_seconds : float
-        Least time between two checkpoints; 0 for every scan.
-    key : str
-        Names the problem in its checkpoints.
-    """
-
-    tol: float = 1e-6
-    max_scans: int = 10_000
-    device: str = "cpu"
-    checkpoint: Path | None = None
-    checkpoint_seconds: float = 30.0
-    key: str = ""
-
-
-@dataclass(frozen=True)
-class State:
-    """Everything a fit is in the middle of: what a checkpoint holds.
-
-    Attributes
-    ----------
-    slots : Slots
-    points, gradient : (n_features, n_points)
-        Points last evaluated and the gradient there; on the workers where they are large.
-    solutions : of the jobs that are done
-    dtype : precision of products
-    scans, bytes_read : so far
-    """
-
-    slots: Slots
-    points: Coefficients
-    gradient: Coefficients
-    solutions: dict[int, Solution]
-    dtype: str
-    scans: int
-    bytes_read: int
 
 
 class Drive:
@@ -374,44 +327,12 @@ class Drive:
         return self.resume(folder) if out_there else state
 
     def resume(self, folder: Path) -> State:
-        """The state of the checkpoint in ``folder``.
-
-        Raises
-        ------
-        CheckpointError
-            When there is none, it cannot be read, or it is of another problem.
-        """
-        numbers, arrays = checkpoints.read_checkpoint(folder, self.settings.key)
-        out_there = stays_out(self.engine, arrays["points"].shape[1])
-        points, gradient = (
-            array.rechunk((self.engine.column_chunks, -1)) if out_there else array.compute()
-            for array in (arrays["points"], arrays["gradient"])
-        )
-        return State(
-            slots=checkpoints.slots_from_json(numbers["slots"]),
-            points=points,
-            gradient=gradient,
-            solutions=checkpoints.solutions_from_json(numbers["solutions"]),
-            dtype=numbers["dtype"],
-            scans=numbers["scans"],
-            bytes_read=numbers["bytes_read"],
-        )
+        """The state of the checkpoint in ``folder``; errors as in :func:`load_state`."""
+        return load_state(folder, self.settings.key, self.engine)
 
     def save(self, state: State, folder: Path) -> None:
         """Write a checkpoint of ``state``."""
-        numbers = {
-            "slots": checkpoints.slots_to_json(state.slots),
-            "solutions": checkpoints.solutions_to_json(state.solutions),
-            "alphas": self.jobs.alphas.tolist(),
-            "dtype": state.dtype,
-            "scans": state.scans,
-            "bytes_read": state.bytes_read,
-        }
-        arrays = {
-            "points": as_dask(self.engine, state.points),
-            "gradient": as_dask(self.engine, state.gradient),
-        }
-        checkpoints.write_checkpoint(folder, self.settings.key, numbers, arrays, self.engine.runner)
+        save_state(folder, self.settings.key, state, self.jobs.alphas, self.engine)
         self._saved, self._unanchored = time.monotonic(), 0
 
 
