@@ -276,7 +276,8 @@ def _quiet() -> Iterator[None]:
     settings = {
         "distributed.scheduler.allowed-failures": 10,
         "distributed.comm.timeouts.connect": "30s",
-        "distributed.admin.log-format": "%(name)s: %(message)s",
+        # arrays as long as w are part of a graph: that is meant
+        "distributed.admin.large-graph-warning-threshold": "4GB",
     }
     with dask.config.set(settings):
         yield
