@@ -7,7 +7,11 @@ __version__ = "0.1.0"
 
 # name -> the module it lives in; imported at first use, so that `import dasklasso` is quick.
 _LAZY = {
+    "ElasticNet": "dasklasso.estimators",
     "FittedPath": "dasklasso.result",
+    "Lasso": "dasklasso.estimators",
+    "enet_path": "dasklasso.estimators",
+    "lasso_path": "dasklasso.estimators",
     "load_model": "dasklasso.result",
 }
 

@@ -1,0 +1,181 @@
+"""What users hand to ``fit`` and ``predict``, told apart and made into datasets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import dask
+import numpy as np
+import zarr
+from sklearn.utils.validation import _check_sample_weight, validate_data
+from zarr.abc.store import Store
+
+from dasklasso.dataset.blocks import MemoryBlocks, chunk_lengths
+from dasklasso.dataset.dataset import Dataset, from_arrays, open_dataset
+from dasklasso.dataset.spill import is_dask, spill
+from dasklasso.dataset.targets import NumberedNames
+from dasklasso.dataset.zarrblocks import ZarrBlocks
+from dasklasso.errors import ModelError, OptionError
+from dasklasso.result import FittedPath
+
+_NAMED = (str, os.PathLike, zarr.Group, zarr.Array, Store)
+
+
+def is_stored(X: Any) -> bool:
+    """Whether X is a place to read from (a path, a URL, a zarr object, an open dataset)."""
+    return isinstance(X, (*_NAMED, Dataset))
+
+
+def stored_dataset(
+    X: Any, y: Any = None, sample_weight: Any = None, *, require_target: bool = True
+) -> Dataset:
+    """Open a store; y and the weights are its own unless given.
+
+    Parameters
+    ----------
+    X : anything that :func:`is_stored`
+    y, sample_weight : array of any kind, a path, or a name in the store, optional
+
+    Raises
+    ------
+    OptionError
+        When y or weights are given beside a dataset that is open already.
+    StoreError, ValueFound
+        As :func:`dasklasso.dataset.dataset.open_dataset`.
+    """
+    if isinstance(X, Dataset):
+        if y is not None or sample_weight is not None:
+            raise OptionError("y and sample_weight: open the dataset with them, not beside it")
+        return X
+    given = {"y": y, "sample_weight": sample_weight}
+    lazy = {name: array for name, array in given.items() if is_dask(array)}
+    keep = None
+    if lazy:
+        sources, keep = spill(**lazy)
+        for name, source in sources.items():
+            assert isinstance(source, ZarrBlocks)
+            given[name] = zarr.open_array(source.store, path=source.path, mode="r")
+    beside: dict[str, Any] = {
+        name: array if array is None or isinstance(array, _NAMED) else np.asarray(array)
+        for name, array in given.items()
+    }
+    data = open_dataset(X, **beside, require_target=require_target)
+    return data if keep is None else replace(data, keep=keep)
+
+
+def dask_dataset(X: Any, y: Any, sample_weight: Any) -> Dataset:
+    """Dask arrays, computed once into a temporary store; y and weights may be of any kind."""
+    beside = [
+        array
+        if array is None or is_dask(array) or isinstance(array, zarr.Array)
+        else np.asarray(array)
+        for array in (y, sample_weight)
+    ]
+    if y is None:
+        raise OptionError("y: X is a dask array and requires y to be passed, found None")
+    return from_arrays(X, *beside)
+
+
+def checked_dataset(model: Any, X: Any, y: Any, sample_weight: Any) -> Dataset:
+    """Data in memory, checked as scikit-learn checks them; sets ``n_features_in_`` on the model.
+
+    Raises
+    ------
+    ValueError, TypeError
+        scikit-learn's own, for a wrong shape, type, NaN or infinity.
+    ValueFound
+        A target is constant, or the weights cannot be used.
+    """
+    y = np.asarray(y) if is_dask(y) or isinstance(y, zarr.Array) else y
+    table, y = validate_data(
+        model,
+        X,
+        y,
+        dtype="numeric",
+        y_numeric=True,
+        multi_output=True,
+        ensure_min_samples=2,  # of one row nothing is left beside the mean
+    )
+    if sample_weight is not None:
+        sample_weight = _check_sample_weight(
+            np.asarray(sample_weight), table, dtype=np.float64, ensure_non_negative=True
+        )
+    names = getattr(model, "feature_names_in_", None)
+    return from_arrays(_compact(table), y, sample_weight, feature_names=names)
+
+
+def checked_table(model: Any, X: Any) -> np.ndarray:
+    """Rows in memory to predict for, checked against what the model was fitted on."""
+    return validate_data(model, X, reset=False, dtype="numeric")
+
+
+def _compact(table: np.ndarray) -> np.ndarray:
+    # integers beyond 32 bits do not survive float32, and float64 takes no more room
+    wide = table.dtype.kind in "iu" and table.dtype.itemsize == 8
+    return table.astype(np.float64) if wide else table
+
+
+def predict_dask(path: FittedPath, X: Any) -> np.ndarray:
+    """Predict a dask array's rows, a row chunk at a time.
+
+    Raises
+    ------
+    ModelError
+        When X does not have the model's features.
+    """
+    if X.ndim != 2 or X.shape[1] != path.n_features:
+        raise ModelError(
+            f"X has shape {X.shape}, expected (n_rows, {path.n_features}): the model has "
+            f"{path.n_features} features."
+        )
+    whole = X.rechunk({1: -1})
+    meta = np.empty((0,) * (1 if path.y_is_vector else 2))
+    if path.y_is_vector:
+        lazy = whole.map_blocks(path.predict, drop_axis=1, dtype=np.float64, meta=meta)
+    else:
+        chunks = (whole.chunks[0], (path.n_targets,))
+        lazy = whole.map_blocks(path.predict, chunks=chunks, dtype=np.float64, meta=meta)
+    return lazy.compute()
+
+
+def names_given(found: Sequence[str]) -> Sequence[str] | None:
+    """Feature names that somebody chose; None where columns are only numbered."""
+    if isinstance(found, NumberedNames):
+        return None
+    numbered = NumberedNames("x", len(found))
+    if all(name == number for name, number in zip(found, numbered, strict=True)):
+        return None
+    return found
+
+
+def reachable_by_workers(data: Dataset) -> Dataset:
+    """The same dataset with what is in this process's memory written to a temporary store.
+
+    The store is in Python's temporary folder (``TMPDIR``), which workers on other machines must
+    see under the same path. It is gone with the dataset.
+    """
+    held = {
+        name: source
+        for name in ("X", "y", "sample_weight")
+        if isinstance(source := getattr(data, name), MemoryBlocks)
+    }
+    if not held:
+        return data
+    import dask.array as da
+
+    arrays = {
+        name: da.from_array(
+            source.array,
+            chunks=(chunk_lengths(source.row_bounds), (source.shape[1],)),
+            name=False,
+        )
+        for name, source in held.items()
+    }
+    with dask.config.set(scheduler="synchronous"):  # from memory to disk: not by way of a cluster
+        found, keep = spill(**arrays)
+    sources: dict[str, Any] = dict(found)
+    # the values are the same, and so is the fingerprint that checkpoints go by
+    return replace(data, **sources, keep=(data.keep, keep))

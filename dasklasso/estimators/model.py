@@ -1,0 +1,218 @@
+"""What the linear models share: fit, predict, score, on data of every kind."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils.validation import check_is_fitted
+
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.dataset.spill import is_dask
+from dasklasso.dataset.zarrblocks import read_rows
+from dasklasso.errors import ModelError
+from dasklasso.estimators.checking import factor_of, integer, number
+from dasklasso.estimators.inputs import (
+    checked_dataset,
+    checked_table,
+    dask_dataset,
+    is_stored,
+    names_given,
+    predict_dask,
+    stored_dataset,
+)
+from dasklasso.estimators.solving import null_loss, solve
+from dasklasso.fitting import FitOptions, RunOptions, predict_store
+from dasklasso.result import FittedPath
+from dasklasso.sizes import parse_size
+from dasklasso.stages import check_features
+
+
+class LinearModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """Base of Lasso and ElasticNet, whose ``__init__`` sets the parameters below."""
+
+    alpha: float
+    l1_ratio: float
+    fit_intercept: bool
+    tol: float
+    max_iter: int
+    positive: bool
+    standardize: bool
+    penalty_factor: Any
+    solver: str
+    memory: str | int | None
+    workers: int | None
+    scheduler: str | None
+    device: str
+    checkpoint: str | os.PathLike[str] | None
+    resume: bool
+    verbose: bool
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> LinearModel:
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : (n_rows, n_features)
+            A NumPy array, pandas DataFrame or list of rows; a dask array; a Zarr store with
+            ``X`` and ``y`` (path, URL or ``zarr.Group``); a ``zarr.Array``; or an open
+            :class:`~dasklasso.dataset.dataset.Dataset`. Data in memory are solved on threads of
+            this process. Everything else, and everything when ``workers`` or ``scheduler`` is
+            given or a ``distributed.Client`` is active, runs on a cluster; data in memory and
+            dask arrays are then written once to a temporary store (in ``TMPDIR``, which the
+            workers must see) and read from there.
+        y : (n_rows,) or (n_rows, n_targets)
+            Any kind of array, or the name of one in the store. May be left out for a store.
+        sample_weight : (n_rows,) or float, optional
+            Weights of the rows, only their ratios matter. By default the store's own, or ones.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        OptionError
+            A parameter has a value that cannot be used; alpha must be positive.
+        ValueFound
+            X, y or the weights hold a value that cannot be used; a target is constant.
+        StoreError
+            The store cannot be opened or read.
+
+        Warns
+        -----
+        sklearn.exceptions.ConvergenceWarning
+            The relative dual gap is above ``tol`` after ``max_iter`` scans. It is a
+            :class:`dasklasso.errors.ConvergenceWarning` as well.
+        """
+        grid = {"alphas": (number("alpha", self.alpha),)}
+        path, data = self._solve(X, y, sample_weight, grid, stacklevel=3)
+        coef, gaps = path.coef_rows.toarray(), path.dual_gaps[0]
+        absolute = gaps * null_loss(data, fit_intercept=bool(self.fit_intercept))
+        vector = path.y_is_vector
+        self.path_ = path
+        self.coef_ = coef[0] if vector else coef
+        intercepts = path.intercepts[0]
+        self.intercept_ = float(intercepts[0]) if vector else intercepts
+        self.dual_gap_ = float(absolute[0]) if vector else absolute
+        self.relative_gap_ = float(gaps[0]) if vector else gaps
+        self.n_iter_ = int(np.ceil(path.scans))
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict rows.
+
+        Parameters
+        ----------
+        X : (n_rows, n_features)
+            Of any kind that :meth:`fit` takes. Stores and dask arrays are read in bounded memory
+            (for a lazy answer, map ``path_.predict`` over a dask array's row chunks).
+
+        Returns
+        -------
+        (n_rows,) or (n_rows, n_targets) float64
+
+        Raises
+        ------
+        ModelError, ValueError
+            X has other features than the model.
+        """
+        check_is_fitted(self)
+        if is_stored(X):
+            return self._predict_stored(stored_dataset(X, require_target=False))
+        if is_dask(X):
+            return predict_dask(self.path_, X)
+        return self.path_.predict(checked_table(self, X))
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """The coefficient of determination R², averaged over targets.
+
+        Parameters
+        ----------
+        X, y, sample_weight :
+            As for :meth:`fit`.
+        """
+        if is_stored(X):
+            check_is_fitted(self)
+            data = stored_dataset(X, y, sample_weight)
+            assert data.y is not None
+            y = read_rows(data.y, 0, data.n_rows)
+            if data.sample_weight is not None:
+                sample_weight = read_rows(data.sample_weight, 0, data.n_rows)[:, 0]
+            return float(r2_score(y, self._predict_stored(data), sample_weight=sample_weight))
+        sample_weight = None if sample_weight is None else np.asarray(sample_weight)
+        return float(r2_score(np.asarray(y), self.predict(X), sample_weight=sample_weight))
+
+    @property
+    def sparse_coef_(self) -> Any:
+        """(n_targets, n_features) scipy.sparse.csr_array of ``coef_``."""
+        check_is_fitted(self)
+        return self.path_.coef_rows
+
+    def _predict_stored(self, data: Dataset) -> np.ndarray:
+        ours, theirs = names_given(self.path_.feature_names), names_given(data.feature_names)
+        if ours is not None and theirs is not None:
+            check_features(self.path_, theirs, data.location)
+        elif data.n_features != self.n_features_in_:
+            raise ModelError(
+                f"{data.location}: X has {data.n_features} features, but "
+                f"{type(self).__name__} is expecting {self.n_features_in_} features as input"
+            )
+        found = np.empty((data.n_rows, self.path_.n_targets))
+        run = replace(self._run_options(), checkpoint=None, resume=False)
+        for start, stop, rows in predict_store(data, self.path_, run=run):
+            found[start:stop] = rows
+        return found[:, 0] if self.path_.y_is_vector else found
+
+    def _solve(
+        self, X: Any, y: Any, sample_weight: Any, grid: dict[str, Any], *, stacklevel: int
+    ) -> tuple[FittedPath, Dataset]:
+        """The path over a grid of alphas, and the data it was fitted on."""
+        options, run = self._fit_options(grid), self._run_options()
+        options.objective()  # a parameter that cannot be used is said before any work
+        data = self._dataset(X, y, sample_weight)
+        path = solve(data, options, run, verbose=bool(self.verbose), stacklevel=stacklevel)
+        return path, data
+
+    def _dataset(self, X: Any, y: Any, sample_weight: Any) -> Dataset:
+        if not (is_stored(X) or is_dask(X)):
+            return checked_dataset(self, X, y, sample_weight)
+        if is_stored(X):
+            data = stored_dataset(X, y, sample_weight)
+        else:
+            data = dask_dataset(X, y, sample_weight)
+        self.n_features_in_ = data.n_features
+        names = names_given(data.feature_names)
+        if names is not None:
+            self.feature_names_in_ = np.asarray(names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_  # of an earlier fit
+        return data
+
+    def _fit_options(self, grid: dict[str, Any]) -> FitOptions:
+        return FitOptions(
+            l1_ratio=number("l1_ratio", self.l1_ratio),
+            fit_intercept=bool(self.fit_intercept),
+            standardize=bool(self.standardize),
+            positive=bool(self.positive),
+            penalty_factor=factor_of(self.penalty_factor),
+            solver=self.solver,
+            tol=number("tol", self.tol),
+            max_scans=integer("max_iter", self.max_iter),
+            **grid,
+        )
+
+    def _run_options(self) -> RunOptions:
+        return RunOptions(
+            memory=None if self.memory is None else parse_size(self.memory),
+            workers=None if self.workers is None else integer("workers", self.workers),
+            scheduler=self.scheduler,
+            device=self.device,
+            dashboard=bool(self.verbose),  # a link that nobody is told of serves nobody
+            checkpoint=None if self.checkpoint is None else os.fspath(self.checkpoint),
+            resume=bool(self.resume),
+        )
