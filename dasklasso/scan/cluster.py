@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import dask
@@ -229,7 +230,12 @@ def _client(
             yield client
         return
     address = "127.0.0.1:0" if dashboard else None
-    options: dict[str, Any] = {"dashboard_address": address, "host": "127.0.0.1"}
+    options: dict[str, Any] = {
+        "dashboard_address": address,
+        # without a dashboard there is still a server, which would be open to the network
+        "scheduler_kwargs": {"dashboard_address": "127.0.0.1:0", "dashboard": dashboard},
+        "host": "127.0.0.1",
+    }
     if device == "cuda":
         with suppress(ImportError):
             from dask_cuda import LocalCUDACluster
@@ -240,6 +246,7 @@ def _client(
             return
     if workers is None:
         options |= {"n_workers": 1, "processes": False, "threads_per_worker": threads}
+        options["worker_class"] = partial(_worker_of_this_machine, dashboard)
         del options["host"]
     else:
         options |= {"n_workers": workers, "processes": True, "threads_per_worker": threads}
@@ -251,6 +258,14 @@ def _client(
         if workers is None:
             _send_at_once(cluster, client)
         yield client
+
+
+def _worker_of_this_machine(dashboard: bool, /, *args: Any, **options: Any) -> Any:
+    """A worker within this process. LocalCluster has no way to say where its pages are served."""
+    from distributed import Worker
+
+    served = {"dashboard": dashboard, "dashboard_address": "127.0.0.1:0"}
+    return Worker(*args, **options | served)
 
 
 def _send_at_once(cluster: Any, client: Any) -> None:
