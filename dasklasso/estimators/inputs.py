@@ -89,7 +89,7 @@ def checked_dataset(model: Any, X: Any, y: Any, sample_weight: Any) -> Dataset:
     ValueFound
         A target is constant, or the weights cannot be used.
     """
-    y = np.asarray(y) if is_dask(y) or isinstance(y, zarr.Array) else y
+    y, sample_weight = _in_memory(y), _in_memory(sample_weight)
     table, y = validate_data(
         model,
         X,
@@ -101,7 +101,7 @@ def checked_dataset(model: Any, X: Any, y: Any, sample_weight: Any) -> Dataset:
     )
     if sample_weight is not None:
         sample_weight = _check_sample_weight(
-            np.asarray(sample_weight), table, dtype=np.float64, ensure_non_negative=True
+            sample_weight, table, dtype=np.float64, ensure_non_negative=True
         )
     names = getattr(model, "feature_names_in_", None)
     return from_arrays(_compact(table), y, sample_weight, feature_names=names)
@@ -110,6 +110,10 @@ def checked_dataset(model: Any, X: Any, y: Any, sample_weight: Any) -> Dataset:
 def checked_table(model: Any, X: Any) -> np.ndarray:
     """Rows in memory to predict for, checked against what the model was fitted on."""
     return validate_data(model, X, reset=False, dtype="numeric")
+
+
+def _in_memory(array: Any) -> Any:
+    return np.asarray(array) if is_dask(array) or isinstance(array, zarr.Array) else array
 
 
 def _compact(table: np.ndarray) -> np.ndarray:
