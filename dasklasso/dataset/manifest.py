@@ -48,8 +48,10 @@ class ColumnStatistics:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ColumnStatistics:
         return cls(
-            **{name: np.asarray(data[name], dtype=np.float64)
-               for name in ("mean", "std", "minimum", "maximum")},
+            **{
+                name: np.asarray(data[name], dtype=np.float64)
+                for name in ("mean", "std", "minimum", "maximum")
+            },
             missing=np.asarray(data["missing"], dtype=np.int64),
         )
 
