@@ -17,6 +17,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import zarr
+from zarr.codecs import Crc32cCodec
 
 from dasklasso.backend import to_numpy
 from dasklasso.errors import CheckpointError
@@ -26,6 +27,7 @@ from dasklasso.solvers.slots import Slots
 from dasklasso.solvers.solution import Solution
 
 VERSION = 1
+ARRAYS = ("points", "gradient")
 READABLE = ("state.zarr", "state.old.zarr")  # the second is there between two renames
 
 
@@ -75,7 +77,7 @@ def read_checkpoint(folder: Path, key: str) -> tuple[dict[str, Any], dict[str, d
             group = zarr.open_group(str(path), mode="r")
             attributes = dict(group.attrs)
             numbers = json.loads(str(attributes["state"]))
-            arrays = {name: da.from_zarr(str(path), component=name) for name in group.array_keys()}
+            arrays = {name: _lazy(path, group[name]) for name in ARRAYS}
         except (KeyError, ValueError, OSError) as error:
             raise CheckpointError(f"{path}: cannot be read as a checkpoint ({error})") from None
         if attributes.get("version") != VERSION:
@@ -110,10 +112,17 @@ def _store(group: zarr.Group, name: str, array: da.Array) -> Any:
         shape=array.shape,
         chunks=tuple(int(c) for c in array.chunksize),
         dtype=array.dtype,
-        compressors=None,
+        compressors=Crc32cCodec(),
+        config={"write_empty_chunks": True},  # so that a chunk that is not there is a fault
     )
     on_host = da.map_blocks(to_numpy, array, dtype=array.dtype)
     return on_host.store(target, compute=False, lock=False)
+
+
+def _lazy(path: Path, array: zarr.Array) -> da.Array:
+    if array.nchunks_initialized != array.nchunks:
+        raise ValueError(f"chunks of {array.name} are missing")
+    return da.from_zarr(str(path), component=array.path)
 
 
 def slots_to_json(slots: Slots) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dasklasso.errors import CheckpointError
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.solvers import checkpoint as checkpoints
 from dasklasso.solvers.bring import Coefficients, as_dask, stays_out
@@ -90,10 +91,13 @@ def load_state(folder: Path, key: str, engine: ScanEngine) -> State:
     """
     numbers, arrays = checkpoints.read_checkpoint(folder, key)
     out_there = stays_out(engine, arrays["points"].shape[1])
-    points, gradient = (
-        array.rechunk((engine.column_chunks, -1)) if out_there else array.compute()
-        for array in (arrays["points"], arrays["gradient"])
-    )
+    try:
+        points, gradient = (
+            array.rechunk((engine.column_chunks, -1)) if out_there else array.compute()
+            for array in (arrays["points"], arrays["gradient"])
+        )
+    except (ValueError, OSError) as error:
+        raise CheckpointError(f"{folder}: arrays of the state cannot be read ({error})") from None
     return State(
         slots=checkpoints.slots_from_json(numbers["slots"]),
         points=points,
