@@ -39,8 +39,10 @@ class Unpenalised:
     start: np.ndarray
 
     def rows(self, array: da.Array) -> da.Array:
-        """The rows F of an array of coefficients, in one chunk."""
-        return array[self.index].rechunk((-1, -1))
+        """The rows F of an array of coefficients, on the host, in one chunk."""
+        # Dask cannot take rows by number from blocks that are not NumPy's
+        here = da.map_blocks(to_numpy, array, dtype=array.dtype, meta=np.empty((0, 0)))
+        return here[self.index].rechunk((-1, -1))
 
     def coefficients(
         self, points: da.Array, gradient: da.Array, k: int, positive: bool
