@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dasklasso.errors import OptionError
+from dasklasso.errors import OptionError, ValueFound
 
 SMALLEST_L1_RATIO = 1e-3  # a pure ridge has no alpha_max: glmnet takes that of this ratio
 
@@ -35,6 +35,8 @@ def alpha_grid(
     ------
     OptionError
         When ``n_alphas`` or ``eps`` cannot be used.
+    ValueFound
+        When ``alpha_max`` is zero.
     """
     if n_alphas < 1:
         raise OptionError(f"n_alphas: {n_alphas} found, expected at least 1")
@@ -42,6 +44,11 @@ def alpha_grid(
         eps = 1e-3 if n_rows > n_features else 1e-2
     if not 0.0 < eps < 1.0:
         raise OptionError(f"eps: {eps} found, expected a number between 0 and 1")
+    if not alpha_max > 0:
+        raise ValueFound(
+            "X: no penalised column varies with the target, so every coefficient is zero at any "
+            "alpha and there is no largest one to begin a grid at"
+        )
     if n_alphas == 1:
         return np.array([alpha_max])
     return alpha_max * np.geomspace(1.0, eps, n_alphas)

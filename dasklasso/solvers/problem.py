@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dasklasso.backend import Array
-from dasklasso.errors import OptionError
+from dasklasso.errors import OptionError, ValueFound
 from dasklasso.objective.penalties import ElasticNet
 from dasklasso.scan.kernels import CENTRE, FRAME_WIDTH, INVERSE_SCALE, L1, L2, SHIFT
 from dasklasso.scan.moments import Moments
@@ -101,6 +101,8 @@ def make_problem(
     ------
     OptionError
         When penalty factors do not fit the columns.
+    ValueFound
+        When a target is constant where rows have weight: there is nothing to fit.
     """
     mean, n_features = columns.mean, columns.mean.shape[0]
     std = np.sqrt(columns.squares / columns.weight)
@@ -127,6 +129,12 @@ def make_problem(
     else:
         y_mean = np.zeros_like(targets.mean)
         spread = targets.squares / targets.weight + targets.mean**2
+    constant = np.flatnonzero(spread <= (1e-14 * targets.mean) ** 2)
+    if constant.size:
+        raise ValueFound(
+            f"target {constant[0]} is {targets.mean[constant[0]]:g} in every row of positive "
+            "sample_weight, expected at least two different values"
+        )
     return Problem(objective, frame, y_mean, 0.5 * spread, columns.weight)
 
 
