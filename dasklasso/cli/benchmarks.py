@@ -9,7 +9,11 @@ import click
 from dasklasso.cli import options
 
 
-@click.group("bench", short_help="Measure scans on this machine.")
+@click.group(
+    "bench",
+    short_help="Measure scans on this machine.",
+    epilog=options.example("dasklasso bench scan tall.zarr"),
+)
 def bench_command() -> None:
     """Measure scans side by side with the fastest bare loop over the same chunks.
 
