@@ -161,6 +161,7 @@ def fit_path(
     with ExitStack() as stack:
         runner = stack.enter_context(_runner(data, run, announce))
         peak = stack.enter_context(PeakMemory())
+        stack.callback(runner.forget, data.fingerprint)
         engine = ScanEngine(data, runner, run.band_bytes)
         folder = _anchor(engine, run, stack)
         problem, jobs, state = _solve(data, engine, objective, options, run, folder, progress)

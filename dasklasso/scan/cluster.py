@@ -17,6 +17,7 @@ import psutil
 from threadpoolctl import ThreadpoolController
 
 from dasklasso.errors import ClusterError, MemoryLimitError, OptionError
+from dasklasso.scan import tasks
 
 PROCESS_BYTES = 350 << 20  # what Python, Dask and the libraries themselves take in each process
 
@@ -38,6 +39,10 @@ class Runner(Protocol):
 
     def persist(self, *collections: Any) -> tuple[Any, ...]:
         """Run and leave the results where they are."""
+        ...
+
+    def forget(self, token: str) -> None:
+        """Drop the blocks of a data set that workers keep decoded."""
         ...
 
 
@@ -66,6 +71,9 @@ class InProcess:
 
     def persist(self, *collections: Any) -> tuple[Any, ...]:
         return dask.persist(*collections, optimize_graph=False, **self._scheduler())
+
+    def forget(self, token: str) -> None:
+        tasks.forget(token)
 
     def _scheduler(self) -> dict[str, Any]:
         if self.threads == 1:
@@ -117,6 +125,9 @@ class OnCluster:
 
     def persist(self, *collections: Any) -> tuple[Any, ...]:
         return tuple(self.client.persist(list(collections), optimize_graph=False))
+
+    def forget(self, token: str) -> None:
+        self.client.run(tasks.forget, token, on_error="ignore")  # who is gone has forgotten
 
 
 def _assemble(collection: Any, blocks: dict[Any, Any]) -> Any:
