@@ -50,7 +50,7 @@ def test_the_embedded_cluster_gives_the_same_bits(stored, expected):
 def test_a_client_that_is_there_already_gives_the_same_bits_and_stays_open(stored, expected):
     from distributed import Client, LocalCluster
 
-    options = {"processes": False, "dashboard_address": None, "n_workers": 3}
+    options = {"processes": False, "dashboard_address": "127.0.0.1:0", "n_workers": 3}
     with (
         LocalCluster(threads_per_worker=1, **options) as cluster,
         Client(cluster) as client,

@@ -1,0 +1,269 @@
+"""Checkpoints: what is refused, what is kept, and that a resumed fit takes the same steps."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dasklasso.errors import CheckpointError, OptionError
+from dasklasso.fitting import FitOptions, RunOptions, fit_path
+from dasklasso.solvers import checkpoint
+from dasklasso.solvers.fista import Lipschitz, Plan
+from dasklasso.solvers.slots import Slots
+from dasklasso.solvers.solution import Solution
+
+OPTIONS = FitOptions(n_alphas=4, eps=0.02, tol=1e-7)
+SPLITS = {"one part": (None, 64 << 20), "split": (4, 8 * 4 * 50)}
+
+
+class Stopped(Exception):
+    pass
+
+
+def correlated(seed=0):
+    """Columns so alike that a path takes more than a hundred scans."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((100, 1)) + 0.5 * rng.standard_normal((100, 9))
+    return X, 3 * X[:, 0] - 2 * X[:, 4] + rng.standard_normal(100)
+
+
+@pytest.fixture(params=SPLITS)
+def data_and_run(request, make_store, tmp_path):
+    columns, band_bytes = SPLITS[request.param]
+    X, y = correlated()
+    run = RunOptions(
+        in_process=True,
+        band_bytes=band_bytes,
+        checkpoint=str(tmp_path / "state"),
+        checkpoint_seconds=0.0,
+    )
+    return make_store(X, y, chunk_rows=50, chunk_columns=columns), run
+
+
+def going_on(run):
+    return replace(run, resume=True, checkpoint_seconds=1e9)
+
+
+def stop_at(scan):
+    def progress(event):
+        if event.scan == scan:
+            raise Stopped
+
+    return progress
+
+
+def interrupted(data, run, options=OPTIONS, scan=25):
+    with pytest.raises(Stopped):
+        fit_path(data, options, run, progress=stop_at(scan))
+
+
+@pytest.mark.parametrize("scan", [3, 30])
+@pytest.mark.parametrize("kind", ["lasso", "unpenalised"])
+def test_a_resumed_fit_gives_the_bits_of_an_uninterrupted_one(scan, kind, data_and_run):
+    data, run = data_and_run
+    factor = None if kind == "lasso" else np.array([1.0, 0, 1, 1, 1, 0, 1, 1, 1])
+    options = replace(OPTIONS, penalty_factor=factor)
+    whole = fit_path(data, options, replace(run, checkpoint=None))
+    assert whole.scans > scan
+    interrupted(data, run, options, scan)
+    seen = []
+    resumed = fit_path(data, options, going_on(run), progress=lambda e: seen.append(e.scan))
+    assert seen[0] == scan  # the scan whose checkpoint was cut off is made again
+    assert resumed.scans == whole.scans
+    assert np.array_equal(resumed.coef, whole.coef)
+    assert np.array_equal(resumed.intercepts, whole.intercepts)
+    assert np.array_equal(resumed.dual_gaps, whole.dual_gaps)
+
+
+def test_a_complete_fit_leaves_no_checkpoint(data_and_run, tmp_path):
+    data, run = data_and_run
+    fit_path(data, OPTIONS, replace(run, checkpoint_seconds=0.1))
+    assert not (tmp_path / "state").exists()
+
+
+def test_resume_without_a_checkpoint_begins_at_the_beginning(data_and_run):
+    data, run = data_and_run
+    expected = fit_path(data, OPTIONS, replace(run, checkpoint=None))
+    found = fit_path(data, OPTIONS, going_on(run))
+    assert np.array_equal(found.coef, expected.coef)
+
+
+def test_resume_needs_a_folder(data_and_run):
+    data, run = data_and_run
+    with pytest.raises(OptionError, match="resume: needs a checkpoint folder"):
+        fit_path(data, OPTIONS, replace(run, checkpoint=None, resume=True))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"tol": 1e-9},
+        {"l1_ratio": 0.5},
+        {"positive": True},
+        {"standardize": True},
+        {"fit_intercept": False},
+        {"n_alphas": 5},
+        {"alphas": (0.1,)},
+        {"penalty_factor": np.full(9, 2.0)},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_a_checkpoint_of_other_options_is_refused(other, data_and_run):
+    data, run = data_and_run
+    interrupted(data, run, scan=3)
+    with pytest.raises(CheckpointError, match="belongs to another problem"):
+        fit_path(data, replace(OPTIONS, **other), going_on(run))
+
+
+def test_a_checkpoint_of_other_data_is_refused(data_and_run, make_store):
+    data, run = data_and_run
+    interrupted(data, run, scan=3)
+    X, y = correlated(seed=1)
+    with pytest.raises(CheckpointError, match="belongs to another problem"):
+        fit_path(make_store(X, y), OPTIONS, going_on(run))
+
+
+def test_a_resumed_fit_may_be_given_more_scans(data_and_run):
+    data, run = data_and_run
+    interrupted(data, run, scan=3)
+    resumed = fit_path(data, replace(OPTIONS, max_scans=9_000), going_on(run))
+    assert resumed.dual_gaps.max() <= OPTIONS.tol
+
+
+def damage_json(folder):
+    (folder / "zarr.json").write_text("{not json")
+
+
+def damage_state(folder):
+    path = folder / "zarr.json"
+    document = json.loads(path.read_text())
+    document["attributes"]["state"] = document["attributes"]["state"][:-40]
+    path.write_text(json.dumps(document))
+
+
+def damage_version(folder):
+    path = folder / "zarr.json"
+    document = json.loads(path.read_text())
+    document["attributes"]["version"] = 99
+    path.write_text(json.dumps(document))
+
+
+def remove_json(folder):
+    (folder / "zarr.json").unlink()
+
+
+def remove_array(folder):
+    shutil.rmtree(folder / "points")
+
+
+def remove_chunk(folder):
+    shutil.rmtree(folder / "gradient" / "c")
+
+
+def cut_chunk(folder):
+    path = next(p for p in (folder / "points" / "c").rglob("*") if p.is_file())
+    path.write_bytes(path.read_bytes()[:-8])
+
+
+def flip_bit(folder):
+    path = next(p for p in (folder / "points" / "c").rglob("*") if p.is_file())
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        damage_json,
+        damage_state,
+        damage_version,
+        remove_json,
+        remove_array,
+        remove_chunk,
+        cut_chunk,
+        flip_bit,
+    ],
+    ids=lambda f: f.__name__,
+)
+def test_a_damaged_checkpoint_is_refused(damage, data_and_run, tmp_path):
+    data, run = data_and_run
+    interrupted(data, run, scan=3)
+    damage(tmp_path / "state" / "state.zarr")
+    with pytest.raises(CheckpointError, match=r"state"):
+        fit_path(data, OPTIONS, going_on(run))
+
+
+def test_between_two_renames_the_old_state_is_resumed(data_and_run, tmp_path):
+    data, run = data_and_run
+    interrupted(data, run)
+    folder = tmp_path / "state"
+    (folder / "state.zarr").rename(folder / "state.old.zarr")
+    (folder / "state.new.zarr").mkdir()  # half of a new one
+    resumed = fit_path(data, OPTIONS, going_on(run))
+    expected = fit_path(data, OPTIONS, replace(run, checkpoint=None))
+    assert np.array_equal(resumed.coef, expected.coef)
+
+
+def test_out_of_scans_the_checkpoint_stays(data_and_run, tmp_path):
+    data, run = data_and_run
+    path = fit_path(data, replace(OPTIONS, max_scans=20), run)
+    assert path.dual_gaps.max() > OPTIONS.tol
+    assert checkpoint.has_checkpoint(tmp_path / "state")
+    resumed = fit_path(data, OPTIONS, going_on(run))
+    expected = fit_path(data, OPTIONS, replace(run, checkpoint=None))
+    assert np.array_equal(resumed.coef, expected.coef)
+
+
+@pytest.mark.parametrize("max_scans", [1, 2, 7, 30])
+def test_out_of_scans_every_solution_has_an_honest_gap(max_scans, data_and_run, judge):
+    data, run = data_and_run
+    X, y = correlated()
+    options = replace(OPTIONS, max_scans=max_scans, tol=1e-12)
+    path = fit_path(data, options, replace(run, checkpoint=None))
+    assert np.all(np.isfinite(path.dual_gaps))
+    for i, alpha in enumerate(path.alphas):
+        found = judge(X, y, path.coef[i], path.intercept[i], alpha, options)
+        assert path.dual_gaps[i, 0] == pytest.approx(found.relative_gap, rel=1e-6, abs=1e-14)
+
+
+FLOAT = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(numbers=st.lists(FLOAT, min_size=3, max_size=3), best=st.floats(0, allow_nan=False))
+def test_slots_come_back_from_json_with_every_bit(numbers, best):
+    array = np.array(numbers)
+    plan = Plan(np.array([1, -1, 0]), np.array([0, 1, 2]), array, array, numbers[0], None)
+    slots = Slots(
+        np.array([4, 5, 6]),
+        array,
+        np.array([best, np.inf, 0.5]),
+        np.array([0, 1, 2]),
+        (7, 8),
+        plan,
+        Lipschitz(numbers[1], 0.1, 3, False, 9.0),
+    )
+    back = checkpoint.slots_from_json(json.loads(json.dumps(checkpoint.slots_to_json(slots))))
+    for one, other in ((slots, back), (slots.plan, back.plan)):
+        for name, value in vars(one).items():
+            if isinstance(value, np.ndarray):
+                assert np.array_equal(value, getattr(other, name))
+                assert value.dtype == getattr(other, name).dtype
+    assert (back.waiting, back.lipschitz) == (slots.waiting, slots.lipschitz)
+    assert (back.plan.lipschitz, back.plan.power) == (plan.lipschitz, plan.power)
+
+
+@given(values=st.lists(FLOAT, min_size=2, max_size=2), gap=FLOAT)
+def test_solutions_come_back_from_json_with_every_bit(values, gap):
+    one = Solution((np.array([3, 9]), np.array(values)), 0.5, gap, -0.0, True)
+    text = json.dumps(checkpoint.solutions_to_json({11: one}))
+    back = checkpoint.solutions_from_json(json.loads(text))[11]
+    assert np.array_equal(back.nonzeros[0], one.nonzeros[0])
+    assert np.array_equal(back.nonzeros[1], one.nonzeros[1])
+    assert (back.objective, back.gap, back.certified) == (0.5, gap, True)
