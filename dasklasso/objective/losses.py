@@ -25,6 +25,10 @@ class Loss(ABC):
     def gradient(self, prediction: Array, y: Array) -> Array:
         """df/dp."""
 
+    def value_and_gradient(self, prediction: Array, y: Array) -> tuple[Array, Array]:
+        """Both at once, where one serves the other."""
+        return self.value(prediction, y), self.gradient(prediction, y)
+
     @abstractmethod
     def conjugate(self, dual: Array, y: Array) -> Array:
         """The convex conjugate in p: ``f*(u, y) = sup_p (u p - f(p, y))``."""
@@ -41,6 +45,10 @@ class Squared(Loss):
 
     def gradient(self, prediction: Array, y: Array) -> Array:
         return prediction - y
+
+    def value_and_gradient(self, prediction: Array, y: Array) -> tuple[Array, Array]:
+        residual = prediction - y
+        return 0.5 * (residual * residual), residual
 
     def conjugate(self, dual: Array, y: Array) -> Array:
         return 0.5 * dual**2 + dual * y

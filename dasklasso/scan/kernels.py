@@ -195,8 +195,8 @@ def loss_sums(
     xp = namespace(prediction)
     prediction, y = xp.astype(prediction, xp.float64), xp.astype(y, xp.float64)
     problems = prediction[:, :n_problems]
-    value, slope = loss.value(problems, y), loss.gradient(problems, y)
-    terms = [value, slope, slope**2]
+    value, slope = loss.value_and_gradient(problems, y)
+    terms = [value, slope, slope * slope]
     if n_problems < prediction.shape[1]:
         rest = prediction[:, n_problems:]
         nothing = xp.zeros_like(rest)
