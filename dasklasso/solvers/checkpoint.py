@@ -119,7 +119,9 @@ def _store(group: zarr.Group, name: str, array: da.Array) -> Any:
     return on_host.store(target, compute=False, lock=False)
 
 
-def _lazy(path: Path, array: zarr.Array) -> da.Array:
+def _lazy(path: Path, array: zarr.Array | zarr.Group) -> da.Array:
+    if not isinstance(array, zarr.Array):
+        raise ValueError(f"{array.name} is not an array")
     if array.nchunks_initialized != array.nchunks:
         raise ValueError(f"chunks of {array.name} are missing")
     return da.from_zarr(str(path), component=array.path)

@@ -242,7 +242,8 @@ def test_a_compressed_file_that_is_cut_off(tmp_path: Path) -> None:
     rows = "".join(f"{i},{i * 7 % 13}\n" for i in range(500_000))
     whole = gzip.compress(("a,y\n" + rows).encode())
     (tmp_path / "t.csv.gz").write_bytes(whole[: len(whole) // 2])
-    assert refusal(tmp_path / "t.csv.gz", SourceError).startswith("t.csv.gz: cannot be read: ")
+    # found while reading or, where read-ahead got there first, while parsing
+    assert refusal(tmp_path / "t.csv.gz", SourceError).startswith("t.csv.gz: cannot be read")
 
 
 # -- Parquet ----------------------------------------------------------------------------------
