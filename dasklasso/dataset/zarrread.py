@@ -19,6 +19,7 @@ from zarr.storage import LocalStore, WrapperStore
 from dasklasso.errors import DasklassoError, StoreError
 
 _MAX_OPEN = 64
+_CHOOSING = threading.Lock()  # warnings.catch_warnings is not for two threads at once
 _METADATA = ("zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
 
 
@@ -103,13 +104,24 @@ def _open(store: Store, path: str, *, strict: bool) -> Any:
     if strict and not local:  # local files are looked for before they are read
         store = StrictStore(store)
     array = zarr.open_array(store, path=path, mode="r")
-    if not (local and _zarrs_can_read(array)):
-        return array
-    # The pipeline is chosen when an array is made; the user's own setting is back afterwards.
-    pipeline = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}
-    with zarr.config.set(pipeline), warnings.catch_warnings():
+    if local and _zarrs_can_read(array):
+        _decode_with_zarrs(array)
+    return array
+
+
+def _decode_with_zarrs(array: Any) -> None:
+    """Give one array the fast codec pipeline.
+
+    The setting by which zarr chooses it holds for the whole process: set and reset by two threads
+    at once, it would stay with arrays that are none of ours.
+    """
+    from zarrs import ZarrsCodecPipeline
+
+    with _CHOOSING, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*unsupported by ZarrsCodecPipeline")
-        return zarr.open_array(store, path=path, mode="r")
+        pipeline = ZarrsCodecPipeline.from_array_metadata_and_store(array.metadata, array.store)
+    if pipeline.impl is not None:
+        object.__setattr__(array.async_array, "codec_pipeline", pipeline)
 
 
 def _zarrs_can_read(array: Any) -> bool:

@@ -16,7 +16,7 @@ from dasklasso.dataset.dataset import Dataset
 from dasklasso.estimators.inputs import reachable_by_workers
 from dasklasso.fitting import FitOptions, RunOptions, fit_path
 from dasklasso.result import FittedPath
-from dasklasso.scan.cluster import InProcess, _existing_client
+from dasklasso.scan.cluster import InProcess, existing_client
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.first_look import moments_of_targets
@@ -73,7 +73,7 @@ def solve(
     ConvergenceWarning
         When a gap is above ``options.tol``.
     """
-    if run.workers is not None or run.scheduler is not None or _existing_client() is not None:
+    if run.workers is not None or run.scheduler is not None or existing_client() is not None:
         data = reachable_by_workers(data)
     else:
         run = replace(run, in_process=isinstance(data.X, MemoryBlocks))

@@ -188,7 +188,7 @@ def runner_for(
                 "give more memory, fewer workers, or ingest with smaller chunks"
             )
     with ExitStack() as stack:
-        client = _existing_client() if scheduler is None and workers is None else None
+        client = existing_client() if scheduler is None and workers is None else None
         if client is not None:
             yield OnCluster(client, memory)
             return
@@ -205,7 +205,8 @@ def runner_for(
         yield OnCluster(client, memory)
 
 
-def _existing_client() -> Any:
+def existing_client() -> Any:
+    """The ``distributed.Client`` that the caller's process has made its default, or None."""
     import sys
 
     if "distributed" not in sys.modules:

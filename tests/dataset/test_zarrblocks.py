@@ -19,6 +19,7 @@ from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, Transpos
 
 from dasklasso.dataset.mapped import MapCache, checked, crc32c
 from dasklasso.dataset.zarrblocks import ZarrBlocks, read_rows
+from dasklasso.dataset.zarrread import ArrayCache
 from dasklasso.errors import ChunkCorrupt, ChunkMissing, OptionError, StoreError
 
 V3_COMPRESSORS: dict[str, Any] = {
@@ -413,8 +414,28 @@ def test_a_read_only_folder_is_read(tmp_path: Path, table: np.ndarray) -> None:
 
 def test_the_users_zarr_settings_are_left_alone(tmp_path: Path, table: np.ndarray) -> None:
     before = zarr.config.get("codec_pipeline.path")
-    together(blocks(make(str(tmp_path), table, (2, 2), codec="zstd", shards=(4, 4))))
-    assert zarr.config.get("codec_pipeline.path") == before
+    seen = set()
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            seen.add(zarr.config.get("codec_pipeline.path"))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for i in range(5):
+        array = make(str(tmp_path / str(i)), table, (2, 2), codec="zstd", shards=(4, 4))
+        together(blocks(array))
+    done.set()
+    watcher.join()
+    assert seen == {before}
+
+
+def test_shards_are_decoded_by_the_fast_pipeline(tmp_path: Path, table: np.ndarray) -> None:
+    made = make(str(tmp_path), table, (2, 2), codec="zstd", shards=(4, 4))
+    opened = ArrayCache().get("X", made.store, made.path, strict=True)
+    assert type(opened.async_array.codec_pipeline).__name__ == "ZarrsCodecPipeline"
+    np.testing.assert_array_equal(opened[...], table)
 
 
 # -- what is no table -------------------------------------------------------------------------

@@ -1,0 +1,143 @@
+"""Kernels: gradients, predictions and sums from one read, whatever the blocks, slabs and device."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dasklasso.backend import backend_for, to_numpy
+from dasklasso.scan import kernels
+from dasklasso.scan.kernels import Rows
+from dasklasso.scan.queries import Gradient, Prediction
+
+FRAME_COLUMNS = kernels.FRAME_WIDTH
+
+
+def problem(seed, n, widths, k, *, mean=0.0, dtype=np.float64, weighted=True):
+    rng = np.random.default_rng(seed)
+    d = sum(widths)
+    X = (mean + rng.standard_normal((n, d))).astype(dtype)
+    edges = np.cumsum([0, *widths])
+    blocks = [np.ascontiguousarray(X[:, a:b]) for a, b in itertools.pairwise(edges)]
+    y = 50 + rng.standard_normal((n, 2))
+    weight = rng.uniform(0.5, 2, (n, 1)) if weighted else None
+    frame = np.zeros((d, FRAME_COLUMNS))
+    frame[:, kernels.SHIFT] = np.float32(mean)
+    frame[:, kernels.CENTRE] = X.astype(float).mean(axis=0)
+    frame[:, kernels.INVERSE_SCALE] = rng.uniform(0.5, 2, d)
+    return X.astype(float), Rows(0, blocks, y, weight), frame, rng.standard_normal((d, k))
+
+
+def by_definition(X, rows, frame, points, targets, y_shift, total):
+    standard = (X - frame[:, kernels.CENTRE]) * frame[:, kernels.INVERSE_SCALE]
+    weight = np.ones((len(X), 1)) if rows.weight is None else rows.weight
+    product = standard @ points
+    k = len(targets)
+    residual = product.copy()
+    residual[:, :k] -= rows.y[:, targets] - np.asarray(y_shift)[list(targets)]
+    sums = np.zeros((3, points.shape[1]))
+    sums[0, :k] = np.sum(weight * residual[:, :k] ** 2, axis=0) / 2
+    sums[1] = np.sum(weight * residual, axis=0)
+    sums[2, :k] = np.sum(weight * residual[:, :k] ** 2, axis=0)
+    return standard.T @ (weight * residual) / total, sums / total
+
+
+def ask(query, rows, frame, points, move=np.asarray):
+    inputs = (move(points), move(frame))
+    prepared = query.prepare(inputs, [block.shape[1] for block in rows.blocks])
+    gradient, sums = query.finish(query.on_rows(rows, prepared), inputs)
+    return to_numpy(gradient), to_numpy(sums)
+
+
+@settings(deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(1, 60),
+    widths=st.lists(st.integers(1, 6), min_size=1, max_size=4),
+    problems=st.integers(1, 3),
+    directions=st.integers(0, 2),
+    mean=st.sampled_from([0.0, 1e6]),
+    weighted=st.booleans(),
+    device=st.sampled_from(["cpu", "strict"]),
+)
+def test_the_gradient_is_what_its_definition_says(
+    seed, n, widths, problems, directions, mean, weighted, device
+):
+    X, rows, frame, points = problem(
+        seed, n, widths, problems + directions, mean=mean, weighted=weighted
+    )
+    targets = tuple(i % 2 for i in range(problems))
+    query = Gradient(targets, (50.0, 49.0), float(n), device=device)
+    found = ask(query, rows, frame, points, backend_for(device).asarray)
+    expected = by_definition(X, rows, frame, points, targets, (50.0, 49.0), float(n))
+    for one, other in zip(found, expected, strict=True):
+        scale = 1 + np.abs(other).max()
+        assert np.allclose(one, other, rtol=1e-9, atol=1e-9 * scale)
+
+
+@pytest.mark.parametrize("device", ["cpu", "strict"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_small_types_are_multiplied_in_float32_and_added_in_float64(device, dtype):
+    X, rows, frame, points = problem(3, 5000, [4, 3], 2, mean=100.0, dtype=dtype)
+    query = Gradient((0, 1), (50.0, 50.0), 5000.0, "float32", device)
+    found = ask(query, rows, frame, points, backend_for(device).asarray)
+    expected = by_definition(X, rows, frame, points, (0, 1), (50.0, 50.0), 5000.0)
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == np.float64
+        assert np.allclose(one, other, rtol=1e-4, atol=1e-4 * np.abs(other).max())
+
+
+@pytest.mark.parametrize("device", ["cpu", "strict"])
+def test_parts_together_give_what_one_part_gives(device):
+    _, rows, frame, points = problem(5, 300, [4, 3, 5], 3)
+    query = Gradient((0, 1), (50.0, 50.0), 300.0, device=device)
+    move = backend_for(device).asarray
+    expected = ask(query, rows, frame, points, move)
+    cuts = [(0, 4, rows.blocks[:1]), (4, 12, rows.blocks[1:])]
+    parts = []
+    for start, stop, blocks in cuts:
+        inputs = (move(points[start:stop]), move(frame[start:stop]))
+        prepared = query.prepare(inputs, [block.shape[1] for block in blocks])
+        parts.append((replace(rows, blocks=blocks), prepared, inputs))
+    shares = [query.predict_part(some, prepared) for some, prepared, _ in parts]
+    residual, sums = query.residual(replace(rows, blocks=()), shares)
+    found = [
+        query.finish((query.gradient_part(some, residual, prepared), sums), inputs)
+        for some, prepared, inputs in parts
+    ]
+    gradient = np.concatenate([to_numpy(one[0]) for one in found])
+    assert np.allclose(gradient, expected[0], rtol=1e-12, atol=1e-12)
+    assert np.allclose(to_numpy(found[0][1]), expected[1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("device", ["cpu", "strict"])
+def test_predictions_add_up_the_blocks(device):
+    X, rows, _, points = problem(7, 700, [2, 6], 3, dtype=np.float32)
+    found = Prediction((0.0, 0.0, 0.0), device).of_rows(rows, points)
+    assert found.dtype == np.float64
+    assert np.allclose(found, X @ points, rtol=1e-12)
+
+
+@given(
+    n=st.integers(1, 6000),
+    width=st.integers(1, 3000),
+    points=st.integers(1, 200),
+    shifted=st.booleans(),
+)
+@settings(deadline=None, max_examples=30)
+def test_slabs_show_every_row_once_in_the_dtype_asked_for(n, width, points, shifted):
+    block = np.broadcast_to(np.arange(n, dtype=np.float32)[:, None], (n, width))
+    shifts = [np.ones(width)] if shifted else None
+    at = 0
+    rows = Rows(0, [block], None, None)
+    for start, stop, [slab] in kernels.slabs(rows, shifts, np.float64, backend_for("cpu"), points):
+        assert start == at
+        assert slab.dtype == np.float64
+        assert np.array_equal(slab[:, 0], np.arange(start, stop) - (1.0 if shifted else 0.0))
+        at = stop
+    assert at == n
