@@ -20,7 +20,7 @@ from scipy.sparse import csr_array
 from dasklasso.backend import backend_for
 from dasklasso.dataset.blocks import MemoryBlocks
 from dasklasso.dataset.dataset import Dataset
-from dasklasso.errors import ClusterError, ModelError, OptionError
+from dasklasso.errors import ModelError, OptionError
 from dasklasso.memory import PeakMemory
 from dasklasso.objective.losses import loss_named
 from dasklasso.result import FittedPath
@@ -210,11 +210,6 @@ def predict_store(
 
 def _runner(data: Dataset, run: RunOptions, announce: Any) -> Any:
     in_memory = isinstance(data.X, MemoryBlocks)
-    if in_memory and (run.workers is not None or run.scheduler is not None):
-        raise ClusterError(
-            f"{data.location}: an array in memory can only be read by threads of its own process; "
-            "for worker processes or a scheduler put it in a store (dasklasso ingest)"
-        )
     row_chunk = int(np.diff(data.X.row_bounds).max())
     column_chunk = int(np.diff(data.X.column_bounds).max())
     return runner_for(
@@ -225,6 +220,7 @@ def _runner(data: Dataset, run: RunOptions, announce: Any) -> Any:
         dashboard=run.dashboard,
         block_bytes=0 if in_memory else row_chunk * column_chunk * data.X.dtype.itemsize,
         in_process=run.in_process,
+        held_here=in_memory,
         announce=announce,
     )
 

@@ -23,7 +23,10 @@ class RunningMoments:
 
     def __init__(self, n_columns: int) -> None:
         self.count = 0
-        self.mean = np.zeros(n_columns)
+        # the mean is kept as origin + offset: of a mean that dwarfs the deviation, float64 has too
+        # few digits left for the steps between the means of slabs
+        self._origin = np.zeros(n_columns)
+        self._offset = np.zeros(n_columns)
         self._squares = np.zeros(n_columns)  # sum of squared deviations from the mean
         self.minimum = np.full(n_columns, np.inf)
         self.maximum = np.full(n_columns, -np.inf)
@@ -43,14 +46,21 @@ class RunningMoments:
             mean = slab.mean(axis=0, dtype=np.float64)
             deviation = np.subtract(slab, mean, dtype=np.float64)
             rest = deviation.sum(axis=0)  # zero but for rounding: corrects both moments
-            mean += rest / n
+            if self.count == 0:
+                self._origin = mean
+            offset = (mean - self._origin) + rest / n
             squares = np.einsum("ij,ij->j", deviation, deviation) - rest**2 / n
 
             total = self.count + n
-            delta = mean - self.mean
-            self.mean += delta * (n / total)
+            delta = offset - self._offset
+            self._offset += delta * (n / total)
             self._squares += squares + delta**2 * (self.count * n / total)
         self.count = total
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Mean of the rows so far, zero before the first."""
+        return self._origin + self._offset
 
     @property
     def std(self) -> np.ndarray:
@@ -61,7 +71,7 @@ class RunningMoments:
     def statistics(self, missing: np.ndarray) -> ColumnStatistics:
         """What the manifest records; ``missing`` is (n_columns,) int64."""
         return ColumnStatistics(
-            mean=self.mean.copy(),
+            mean=self.mean,
             std=self.std,
             minimum=self.minimum.copy(),
             maximum=self.maximum.copy(),

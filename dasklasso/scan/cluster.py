@@ -156,13 +156,15 @@ def runner_for(
     dashboard: bool = True,
     block_bytes: int = 0,
     in_process: bool = False,
+    held_here: bool = False,
     announce: Any = None,
 ) -> Iterator[Runner]:
     """Open the runner that the options ask for, and close what was opened.
 
     An existing ``distributed.Client`` of the caller is used, and left open. Else a scheduler's
     address connects to it; ``workers`` starts that many processes; ``in_process`` runs on bare
-    threads; the default is a LocalCluster of threads in this process.
+    threads; the default is a LocalCluster of threads in this process. ``held_here`` says that the
+    data are in this process's memory, where no other process can read them.
 
     Raises
     ------
@@ -173,6 +175,11 @@ def runner_for(
     if workers is not None and scheduler is not None:
         raise OptionError(
             "workers and scheduler: give one of them, a scheduler has its own workers"
+        )
+    if held_here and (workers is not None or scheduler is not None):
+        raise ClusterError(
+            "an array in memory can only be read by threads of its own process; for worker "
+            "processes or a scheduler put it in a store (dasklasso ingest)"
         )
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
