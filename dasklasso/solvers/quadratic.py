@@ -1,0 +1,165 @@
+"""Paths of penalised least squares in memory, from the Gram matrix alone.
+
+    minimise over u   ½ uᵀGu − cᵀu + ½ yy  +  alpha (ρ Σ l1_j |u_j| + (1−ρ)/2 Σ l2_j u_j²)
+
+The kernels of :mod:`dasklasso.solvers.descent` find u. What is reported of it is computed here,
+apart from them: the gradient afresh, and the duality gap from that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dasklasso.objective.certificate import Certificate, column_sums, squared_certificate
+from dasklasso.objective.penalties import ElasticNet
+from dasklasso.solvers.descent import descend
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """The loss ``½ uᵀGu − cᵀu + ½ yy``, that is ``½‖r‖²`` where rows have weights summing to one.
+
+    Attributes
+    ----------
+    gram : (n_features, n_features) float64, symmetric, C-contiguous
+        G = XᵀPX. A column without variance has zeros; its coefficient stays zero.
+    linear : (n_features,) float64
+        c = XᵀPy.
+    yy : float
+        yᵀPy.
+    """
+
+    gram: np.ndarray
+    linear: np.ndarray
+    yy: float
+
+
+@dataclass(frozen=True)
+class QuadraticPath:
+    """A path of solutions, each with its certificate.
+
+    Attributes
+    ----------
+    coef : (n_alphas, n_features)
+    gap : (n_alphas,) float64
+        Absolute duality gap, in units of the objective.
+    objective : (n_alphas,) float64
+    sweeps : int
+        Passes over the coordinates, in all.
+    """
+
+    coef: np.ndarray
+    gap: np.ndarray
+    objective: np.ndarray
+    sweeps: int
+
+
+def solve_path(
+    quadratic: Quadratic,
+    l1: np.ndarray,
+    l2: np.ndarray,
+    alphas: np.ndarray,
+    *,
+    l1_ratio: float = 1.0,
+    positive: bool = False,
+    tol: float,
+    start: np.ndarray | None = None,
+    max_sweeps: int = 100_000,
+) -> QuadraticPath:
+    """Minimise at every alpha, each started from the one before.
+
+    Parameters
+    ----------
+    l1, l2 : (n_features,)
+        Penalty factors; where both are zero a column is not penalised.
+    alphas : (n_alphas,), decreasing
+    l1_ratio : share of the l1 penalty, 0 … 1
+    positive : whether coefficients are held non-negative
+    tol : absolute duality gap to reach; where rounding forbids it, the gap reached is reported
+    start : (n_features,), where the first alpha begins; zeros by default
+    max_sweeps : for each alpha
+    """
+    d = quadratic.linear.size
+    alphas = np.asarray(alphas, dtype=np.float64)
+    coef = np.zeros((alphas.size, d))
+    varies = np.diagonal(quadratic.gram) > 0
+    u = np.zeros(d) if start is None else np.where(varies, start, 0.0)
+    if positive:
+        u = np.maximum(u, 0.0)
+    sweeps = 0
+    for k, alpha in enumerate(alphas):
+        a, b = alpha * l1_ratio * l1, alpha * (1.0 - l1_ratio) * l2
+        goal = tol
+        while True:
+            sweeps += descend(
+                quadratic.gram, quadratic.linear, quadratic.yy, a, b, positive, goal, max_sweeps, u
+            )
+            gap = certify(quadratic, u[None], a[None], b[None], positive=positive).gap[0]
+            goal *= 1e-2
+            if gap <= tol or goal < 1e-32 * quadratic.yy:
+                break
+        coef[k] = u
+    a = np.multiply.outer(alphas * l1_ratio, l1)
+    b = np.multiply.outer(alphas * (1.0 - l1_ratio), l2)
+    found = certify(quadratic, coef, a, b, positive=positive)
+    return QuadraticPath(coef, found.gap, found.primal, sweeps)
+
+
+def certify(
+    quadratic: Quadratic, coef: np.ndarray, a: np.ndarray, b: np.ndarray, *, positive: bool
+) -> Certificate:
+    """Objective and duality gap of points, from the matrix itself.
+
+    Parameters
+    ----------
+    coef, a, b : (n_points, n_features)
+        Points, and their penalties ``a|u| + ½ b u²``.
+    """
+    gram, linear, yy = quadratic.gram, quadratic.linear, quadratic.yy
+    varies = np.diagonal(gram) > 0
+    q = linear - coef @ gram
+    product = coef @ linear  # uᵀXᵀPy
+    # ‖r‖² = yy − 2cᵀu + uᵀGu with Gu = c − q; rounding may leave it below zero
+    squares = np.maximum(yy - product - np.sum(coef * q, axis=1), 0.0)
+    dual_v = np.where(varies, q, 0.0)
+    dual_squares, dual_product = squares.copy(), yy - product
+    free = (a == 0) & (b == 0) & varies
+    for k in np.flatnonzero(free.any(axis=1)):
+        index, c = project_out(gram, coef[k], q[k], free[k], positive)
+        dual_v[k] -= c @ gram[index]
+        dual_v[k, index] = 0.0
+        dual_squares[k] += c @ (gram[np.ix_(index, index)] @ c) - 2.0 * (c @ q[k, index])
+        dual_product[k] -= c @ linear[index]
+    columns = column_sums(
+        coef.T, q.T, ElasticNet(a.T, b.T, positive), dual_v.T if free.any() else None
+    )
+    projected = {}
+    if free.any():
+        projected = {
+            "projected_squares": np.maximum(dual_squares, 0.0),
+            "projected_product": dual_product,
+        }
+    return squared_certificate(squares, columns, quadratic=bool(np.any(b > 0)), **projected)
+
+
+def project_out(
+    gram: np.ndarray, u: np.ndarray, q: np.ndarray, free: np.ndarray, positive: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Columns F the dual direction must be orthogonal to, and c with ``G_FF c = q_F``.
+
+    A dual point is orthogonal to every unpenalised column, which a residual is only at the very
+    optimum; r less X_F c is. With a sign constraint a product below zero will do.
+    """
+    index = np.flatnonzero(free)
+    if not positive:
+        return index, np.linalg.lstsq(gram[np.ix_(index, index)], q[index], rcond=None)[0]
+    bound = free & ((u > 0) | (q > 0))
+    while True:
+        index = np.flatnonzero(bound)
+        c = np.linalg.lstsq(gram[np.ix_(index, index)], q[index], rcond=None)[0]
+        more = free & ~bound & (q - c @ gram[index] > 0)
+        if not more.any():
+            return index, c
+        bound |= more
