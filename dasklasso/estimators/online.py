@@ -1,0 +1,363 @@
+"""Models that follow their data: rows come in, rows are taken out, the past fades."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from dasklasso.errors import OptionError, ValueFound
+from dasklasso.estimators.checking import factor_of, number
+from dasklasso.estimators.solving import ConvergenceWarning
+from dasklasso.scan.cross_moments import CrossMoments, cross_moments
+from dasklasso.solvers.from_moments import solve_moments
+from dasklasso.solvers.problem import Objective
+
+_ROUNDING = 1e-13  # of a column's squares: when rows are taken out, less than this is not data
+_IMPOSSIBLE = 1e-9  # of a column's squares: below zero by more than this, other rows were in
+
+
+class OnlineElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """Least squares with l1 and l2 penalties on rows that come and go.
+
+    It minimises, over the rows that are in, with their weights s as they are now,
+    ``1/(2 Σs) Σ_i s_i (y_i - x_iᵀw - b)² + alpha Σ_j f_j (l1_ratio |w_j| + (1 - l1_ratio)/2
+    w_j²)``.
+
+    The rows themselves are not kept: second moments in float64, ``(n_features + n_targets)²``
+    numbers, hold all that the objective needs of them (Chan, Golub and LeVeque, 1983). New rows
+    merge into them exactly, and rows are taken out exactly, to rounding. Each time the model is
+    solved again from where it was.
+
+    Parameters
+    ----------
+    alpha : float, default=1.0
+        Strength of the penalty, positive.
+    l1_ratio : float, default=1.0
+        Share of the l1 penalty, from 0 (ridge) to 1 (Lasso).
+    fit_intercept : bool, default=True
+    standardize : bool, default=False
+        Whether the penalty is on coefficients of columns scaled to unit spread, as it is now.
+    positive : bool, default=False
+        Whether coefficients are held at zero or above.
+    penalty_factor : (n_features,) array-like, default=None
+        f: multiplies alpha for each feature; 0 leaves a feature unpenalised.
+    decay : float, default=None
+        Every :meth:`partial_fit` first multiplies the weights of all rows that are in by this
+        number, above 0 and at most 1. A row that came k calls ago weighs ``decay**k``.
+    tol : float, default=1e-8
+        The relative dual gap to reach: the gap divided by the loss of the model without
+        features.
+
+    Attributes
+    ----------
+    coef_ : (n_features,) or (n_targets, n_features) float64
+    intercept_ : float or (n_targets,) float64
+    dual_gap_ : float or (n_targets,) float64
+        Duality gap in the units of the objective: how far the objective is from its minimum, at
+        most. It is that of the quadratic which the moments define, in float64; the moments are
+        the data here, and there is nothing else to certify against.
+    relative_gap_ : float or (n_targets,) float64
+        The same divided by the loss of the model without features.
+    moments_ : CrossMoments
+        Of the rows that are in.
+    n_samples_seen_ : int
+        Rows that are in.
+    n_features_in_ : int
+    feature_names_in_ : (n_features,) array of str
+        Where the data name their features.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = OnlineElasticNet(alpha=0.5).fit(X[:400], y[:400])
+    >>> model = model.partial_fit(X[400:], y[400:]).forget(X[:100], y[:100])
+    >>> int((model.coef_ != 0).sum()), model.n_samples_seen_
+    (4, 342)
+    """
+
+    def __init__(
+        self,
+        alpha: float = 1.0,
+        *,
+        l1_ratio: float = 1.0,
+        fit_intercept: bool = True,
+        standardize: bool = False,
+        positive: bool = False,
+        penalty_factor: Any = None,
+        decay: float | None = None,
+        tol: float = 1e-8,
+    ) -> None:
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.standardize = standardize
+        self.positive = positive
+        self.penalty_factor = penalty_factor
+        self.decay = decay
+        self.tol = tol
+
+    # -- beginnings ---------------------------------------------------------------------------
+
+    @classmethod
+    def from_moments(
+        cls,
+        moments: CrossMoments,
+        *,
+        feature_names: Sequence[str] | None = None,
+        y_is_vector: bool | None = None,
+        **params: Any,
+    ) -> OnlineElasticNet:
+        """A model whose rows so far are known by their moments.
+
+        Parameters
+        ----------
+        moments : CrossMoments
+        feature_names : (n_features,) sequence of str, optional
+        y_is_vector : bool, optional
+            Whether y has one dimension; by default where there is one target.
+        **params :
+            Of the model, such as ``alpha``.
+        """
+        model = cls(**params)
+        objective = model._objective()
+        model.n_features_in_ = moments.n_features
+        if feature_names is not None:
+            model.feature_names_in_ = np.asarray(feature_names, dtype=object)
+        model._y_is_vector = moments.n_targets == 1 if y_is_vector is None else y_is_vector
+        return model._solve(moments, objective, None)
+
+    # -- rows come and go ---------------------------------------------------------------------
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> OnlineElasticNet:
+        """Begin anew with these rows.
+
+        Parameters
+        ----------
+        X : (n_rows, n_features)
+            A NumPy array, pandas DataFrame or list of rows.
+        y : (n_rows,) or (n_rows, n_targets)
+        sample_weight : (n_rows,) or float, optional
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        OptionError
+            A parameter has a value that cannot be used; alpha must be positive.
+        ValueError
+            X, y or the weights hold a value that cannot be used.
+        """
+        objective = self._objective()
+        new = self._moments(X, y, sample_weight, first=True)
+        if new.weight == 0:
+            raise ValueFound("sample_weight is 0 in every row, expected a positive sum")
+        return self._solve(new, objective, None)
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> OnlineElasticNet:
+        """Take more rows in; where ``decay`` is set, all earlier ones lose weight first.
+
+        Parameters
+        ----------
+        X, y, sample_weight :
+            As for :meth:`fit`.
+
+        Returns
+        -------
+        self
+        """
+        if not self._begun():
+            return self.fit(X, y, sample_weight)
+        objective = self._objective()
+        new = self._moments(X, y, sample_weight, first=False)
+        past = self.moments_
+        if self.decay is not None:
+            past = past.scaled(number("decay", self.decay))
+        return self._solve(past.merged(new), objective, self.coef_)
+
+    def forget(self, X: Any, y: Any, sample_weight: Any = None) -> OnlineElasticNet:
+        """Take rows out that are in.
+
+        Parameters
+        ----------
+        X, y :
+            The rows as they came in.
+        sample_weight : (n_rows,) or float, optional
+            Their weights as they are now: where ``decay`` is set, ``decay**k`` times what they
+            were k calls of :meth:`partial_fit` ago.
+
+        Returns
+        -------
+        self
+            With coefficients of zero when no row is left.
+
+        Raises
+        ------
+        ValueFound
+            These rows cannot have been in; the model is as it was.
+        """
+        check_is_fitted(self)
+        objective = self._objective()
+        old = self._moments(X, y, sample_weight, first=False)
+        try:
+            rest = self.moments_.without(old)
+        except ValueError as error:
+            raise ValueFound(f"these rows were not all in: {error}") from error
+        return self._solve(_cleared(self.moments_, rest), objective, self.coef_)
+
+    def refit(self) -> OnlineElasticNet:
+        """Solve for parameters that were changed (``set_params``), without any rows."""
+        check_is_fitted(self)
+        return self._solve(self.moments_, self._objective(), self.coef_)
+
+    # -- answers ------------------------------------------------------------------------------
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict rows.
+
+        Parameters
+        ----------
+        X : (n_rows, n_features)
+
+        Returns
+        -------
+        (n_rows,) or (n_rows, n_targets) float64
+        """
+        check_is_fitted(self)
+        table = validate_data(self, X, reset=False, dtype=np.float64)
+        found: np.ndarray = table @ self.coef_.T + self.intercept_
+        return found
+
+    @property
+    def n_samples_seen_(self) -> int:
+        check_is_fitted(self)
+        return self.moments_.count
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return self._begun()
+
+    def _begun(self) -> bool:
+        return hasattr(self, "moments_")
+
+    def _objective(self) -> Objective:
+        """The objective, once every parameter is one that can be used."""
+        alpha, tol = number("alpha", self.alpha), number("tol", self.tol)
+        if not 0 < alpha < np.inf:
+            raise OptionError(f"alpha: {alpha} found, expected a positive number")
+        if not 0 < tol < np.inf:
+            raise OptionError(f"tol: {tol} found, expected a positive number")
+        if self.decay is not None and not 0 < number("decay", self.decay) <= 1:
+            raise OptionError(f"decay: {self.decay} found, expected a number above 0, at most 1")
+        return Objective(
+            l1_ratio=number("l1_ratio", self.l1_ratio),
+            fit_intercept=bool(self.fit_intercept),
+            standardize=bool(self.standardize),
+            positive=bool(self.positive),
+            penalty_factor=factor_of(self.penalty_factor),
+        )
+
+    def _moments(self, X: Any, y: Any, sample_weight: Any, *, first: bool) -> CrossMoments:
+        table, targets = validate_data(
+            self, X, y, reset=first, dtype=np.float64, y_numeric=True, multi_output=True
+        )
+        weight = None
+        if sample_weight is not None:
+            weight = _check_sample_weight(
+                sample_weight, table, dtype=np.float64, ensure_non_negative=True
+            )
+        n_targets = 1 if targets.ndim == 1 else targets.shape[1]
+        if first:
+            self._y_is_vector = targets.ndim == 1
+        elif n_targets != self.moments_.n_targets:
+            raise OptionError(
+                f"y has {n_targets} targets, but {type(self).__name__} is expecting "
+                f"{self.moments_.n_targets} targets as in its first rows"
+            )
+        return cross_moments(table, targets, weight)
+
+    def _solve(
+        self, moments: CrossMoments, objective: Objective, start: np.ndarray | None
+    ) -> OnlineElasticNet:
+        n_targets = moments.n_targets
+        coef = np.zeros((n_targets, moments.n_features))
+        intercept, gap, null = np.zeros(n_targets), np.zeros(n_targets), np.zeros(n_targets)
+        if moments.weight > 0:
+            if objective.fit_intercept:
+                intercept[:] = moments.y_mean
+            null = _null_loss(moments, objective)
+            starts = None if start is None else start.reshape(n_targets, -1)
+            # a target that is constant so far needs no features, and has no scale for a gap
+            for k in np.flatnonzero(null > 0).tolist():
+                found = solve_moments(
+                    _one_target(moments, k),
+                    objective,
+                    np.array([float(self.alpha)]),
+                    tol=float(self.tol),
+                    start=None if starts is None else starts[k],
+                )
+                coef[k], intercept[k], gap[k] = found.coef[0], found.intercept[0], found.gap[0]
+        self.moments_ = moments
+        vector = self._y_is_vector
+        self.coef_ = coef[0] if vector else coef
+        self.intercept_ = float(intercept[0]) if vector else intercept
+        self.relative_gap_ = float(gap[0]) if vector else gap
+        self.dual_gap_ = float(gap[0] * null[0]) if vector else gap * null
+        if gap.max() > self.tol:
+            warnings.warn(
+                f"the relative dual gap is {gap.max():.1e}, above tol={self.tol:g}",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return self
+
+
+def _null_loss(moments: CrossMoments, objective: Objective) -> np.ndarray:
+    """(n_targets,) loss without features; 0 for a target that is constant but for rounding."""
+    spread = np.maximum(moments.yy, 0.0) / moments.weight
+    if not objective.fit_intercept:
+        spread = spread + moments.y_mean**2
+    return np.where(spread > (1e-14 * moments.y_mean) ** 2, 0.5 * spread, 0.0)
+
+
+def _one_target(moments: CrossMoments, k: int) -> CrossMoments:
+    """The moments of all features and one target."""
+    if moments.n_targets == 1:
+        return moments
+    keep = np.append(np.arange(moments.n_features), moments.n_features + k)
+    products = moments.products[np.ix_(keep, keep)]
+    return CrossMoments(moments.weight, moments.count, moments.mean[keep], products, 1)
+
+
+def _cleared(before: CrossMoments, after: CrossMoments) -> CrossMoments:
+    """What is left when rows were taken out, without columns of which only rounding is left.
+
+    Raises
+    ------
+    ValueFound
+        A column's squares became negative: other rows were taken out than were in.
+    """
+    squares, left = np.diagonal(before.products), np.diagonal(after.products)
+    wrong = left < -_IMPOSSIBLE * squares
+    if wrong.any():
+        j = int(wrong.argmax())
+        column = f"feature {j}" if j < before.n_features else f"target {j - before.n_features}"
+        raise ValueFound(
+            f"these rows were not all in: without them the squares of {column} would sum to "
+            f"{left[j]:g}"
+        )
+    gone = left <= _ROUNDING * squares
+    if not gone.any():
+        return after
+    products = after.products.copy()
+    products[gone] = 0.0
+    products[:, gone] = 0.0
+    return CrossMoments(after.weight, after.count, after.mean, products, after.n_targets)
