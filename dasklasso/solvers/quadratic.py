@@ -2,8 +2,8 @@
 
     minimise over u   ½ uᵀGu − cᵀu + ½ yy  +  alpha (ρ Σ l1_j |u_j| + (1−ρ)/2 Σ l2_j u_j²)
 
-The kernels of :mod:`dasklasso.solvers.descent` find u. What is reported of it is computed here,
-apart from them: the gradient afresh, and the duality gap from that.
+:mod:`dasklasso.solvers.follow` finds u. What is reported of u is computed here, apart from that:
+the gradient afresh, and the duality gap from it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from dasklasso.objective.certificate import Certificate, column_sums, squared_certificate
 from dasklasso.objective.penalties import ElasticNet
-from dasklasso.solvers.descent import descend
+from dasklasso.solvers.follow import follow
 
 
 @dataclass(frozen=True)
@@ -83,26 +83,26 @@ def solve_path(
     """
     d = quadratic.linear.size
     alphas = np.asarray(alphas, dtype=np.float64)
-    coef = np.zeros((alphas.size, d))
     varies = np.diagonal(quadratic.gram) > 0
     u = np.zeros(d) if start is None else np.where(varies, start, 0.0)
     if positive:
         u = np.maximum(u, 0.0)
-    sweeps = 0
-    for k, alpha in enumerate(alphas):
-        a, b = alpha * l1_ratio * l1, alpha * (1.0 - l1_ratio) * l2
-        goal = tol
-        while True:
-            sweeps += descend(
-                quadratic.gram, quadratic.linear, quadratic.yy, a, b, positive, goal, max_sweeps, u
-            )
-            gap = certify(quadratic, u[None], a[None], b[None], positive=positive).gap[0]
-            goal *= 1e-2
-            if gap <= tol or goal < 1e-32 * quadratic.yy:
-                break
-        coef[k] = u
-    a = np.multiply.outer(alphas * l1_ratio, l1)
-    b = np.multiply.outer(alphas * (1.0 - l1_ratio), l2)
+    coef = np.zeros((alphas.size, d))
+    l1, l2 = l1_ratio * l1, (1.0 - l1_ratio) * l2
+    sweeps = follow(
+        quadratic.gram,
+        quadratic.linear,
+        quadratic.yy,
+        alphas,
+        l1,
+        l2,
+        positive,
+        tol,
+        max_sweeps,
+        u,
+        coef,
+    )
+    a, b = np.multiply.outer(alphas, l1), np.multiply.outer(alphas, l2)
     found = certify(quadratic, coef, a, b, positive=positive)
     return QuadraticPath(coef, found.gap, found.primal, sweeps)
 
