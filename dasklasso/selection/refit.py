@@ -233,8 +233,9 @@ def adaptive_factors(
     Raises
     ------
     OptionError
-        When ``initial`` or ``power`` cannot be used.
+        When ``initial``, ``power`` or the objective's own factors cannot be used.
     """
+    problem_of(moments, objective)  # refuses factors that do not fit the features
     d = moments.n_features
     size = np.abs(np.asarray(initial, dtype=np.float64))
     if size.shape != (d,) or not np.isfinite(size).all():

@@ -200,6 +200,12 @@ def test_a_first_estimate_that_does_not_fit_is_an_option_error(moments, initial)
         adaptive_path(moments, Objective(), ALPHAS, initial)
 
 
+def test_penalty_factors_that_do_not_fit_are_an_option_error(moments):
+    objective = Objective(penalty_factor=np.ones(3))
+    with pytest.raises(OptionError, match="penalty_factor: 3 numbers found"):
+        adaptive_path(moments, objective, ALPHAS, np.ones(10))
+
+
 @pytest.mark.parametrize("method", ["ridge", "lasso"])
 def test_a_first_ridge_or_lasso_needs_an_alpha(moments, method):
     with pytest.raises(
