@@ -180,7 +180,9 @@ def test_a_warm_start_does_not_change_the_answer(problem):
             quadratic, factor, factor, np.array([alpha]), l1_ratio=ratio, positive=positive,
             tol=1e-11 * quadratic.yy / 2,
         )  # fmt: skip
-        assert alone.objective[0] == pytest.approx(path.objective[k], abs=2e-11 * quadratic.yy)
+        # each lies within its own gap of the one optimum, also where rounding stopped it early
+        apart = alone.gap[0] + path.gap[k] + 1e-12 * quadratic.yy
+        assert alone.objective[0] == pytest.approx(path.objective[k], abs=apart)
 
 
 @settings(max_examples=50, deadline=None)
