@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import ElasticNetCV, LassoCV
 
+from dasklasso.dataset.synthetic import Model
 from dasklasso.errors import OptionError, ValueFound
 from dasklasso.scan.cross_moments import CrossMoments, cross_moments
 from dasklasso.selection.cross_validation import (
@@ -79,6 +80,20 @@ def test_errors_are_scikit_learns(data, weighted, fit_intercept):
     )
     np.testing.assert_allclose(ours.mse_path, theirs.mse_path_, rtol=1e-6)
     assert ours.alpha_min == pytest.approx(theirs.alpha_, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("n", "d"), [(2000, 60), pytest.param(10_000, 500, marks=pytest.mark.slow)]
+)
+def test_errors_of_a_whole_path_on_synthetic_data_are_scikit_learns(n, d):
+    seed = np.random.SeedSequence(1)
+    X, y = Model.draw("tall", d, 1, 0).rows(n, np.dtype("float32"), seed)
+    X, y = X.astype(np.float64), y[:, 0]
+    fold, alphas = labels(n), grid(X, y, 100)
+    theirs = LassoCV(alphas=alphas, cv=splits(fold), tol=1e-12, max_iter=10**6).fit(X, y)
+    ours = cross_validate(moments_of_folds(X, y, fold), Objective(), alphas)
+    np.testing.assert_allclose(ours.mse_path, theirs.mse_path_, rtol=1e-6)
+    assert ours.alpha_min == theirs.alpha_
 
 
 def test_every_column_of_another_scale_is_found_where_it_is_standardised():
