@@ -17,8 +17,8 @@ from dasklasso.solvers.from_moments import solve_moments
 from dasklasso.solvers.problem import Objective
 
 DATA = Path(__file__).parents[2] / "data" / "diabetes.csv"
-# What the authors' R package lars prints: $lambda, the RSS of summary(), and the last coefficients.
-# This file's columns give the same numbers to about four digits.
+# Believed to be what R's lars prints ($lambda, RSS, last coefficients), but written down without
+# the source at hand: not yet verified against it. This file's data agree to about four digits.
 KNOTS = [949.43526, 889.315991, 452.900969, 316.074053, 130.130851, 88.782430]
 KNOTS += [68.965221, 19.981255, 5.477473, 5.089179, 2.182250, 1.310435]
 RSS = [2621009, 2510465, 1700369, 1527165, 1365734, 1324118, 1308932, 1275355, 1270233]
