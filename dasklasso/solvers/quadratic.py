@@ -2,7 +2,7 @@
 
     minimise over u   ½ uᵀGu − cᵀu + ½ yy  +  alpha (ρ Σ l1_j |u_j| + (1−ρ)/2 Σ l2_j u_j²)
 
-:mod:`dasklasso.solvers.follow` finds u. What is reported of u is computed here, apart from that:
+:mod:`dasklasso.solvers.descent` finds u. What is reported of u is computed here, apart from that:
 the gradient afresh, and the duality gap from it.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from dasklasso.objective.certificate import Certificate, column_sums, squared_certificate
 from dasklasso.objective.penalties import ElasticNet
-from dasklasso.solvers.follow import follow
+from dasklasso.solvers.descent import follow
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def solve_path(
     u = np.zeros(d) if start is None else np.where(varies, start, 0.0)
     if positive:
         u = np.maximum(u, 0.0)
-    coef = np.zeros((alphas.size, d))
+    coef, slope = np.zeros((alphas.size, d)), np.zeros((alphas.size, d))
     l1, l2 = l1_ratio * l1, (1.0 - l1_ratio) * l2
     sweeps = follow(
         quadratic.gram,
@@ -101,14 +101,21 @@ def solve_path(
         max_sweeps,
         u,
         coef,
+        slope,
     )
     a, b = np.multiply.outer(alphas, l1), np.multiply.outer(alphas, l2)
-    found = certify(quadratic, coef, a, b, positive=positive)
+    found = certify(quadratic, coef, a, b, positive=positive, slope=slope)
     return QuadraticPath(coef, found.gap, found.primal, sweeps)
 
 
 def certify(
-    quadratic: Quadratic, coef: np.ndarray, a: np.ndarray, b: np.ndarray, *, positive: bool
+    quadratic: Quadratic,
+    coef: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
+    *,
+    positive: bool,
+    slope: np.ndarray | None = None,
 ) -> Certificate:
     """Objective and duality gap of points, from the matrix itself.
 
@@ -116,10 +123,12 @@ def certify(
     ----------
     coef, a, b : (n_points, n_features)
         Points, and their penalties ``a|u| + ½ b u²``.
+    slope : (n_points, n_features), optional
+        ``c − G u`` where it is known already.
     """
     gram, linear, yy = quadratic.gram, quadratic.linear, quadratic.yy
     varies = np.diagonal(gram) > 0
-    q = linear - coef @ gram
+    q = linear - coef @ gram if slope is None else slope
     product = coef @ linear  # uᵀXᵀPy
     # ‖r‖² = yy − 2cᵀu + uᵀGu with Gu = c − q; rounding may leave it below zero
     squares = np.maximum(yy - product - np.sum(coef * q, axis=1), 0.0)
