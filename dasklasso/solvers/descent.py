@@ -476,12 +476,12 @@ def follow(
                 )  # fmt: skip
                 u_work, q_work = u[work], q[work]
                 passes += descend(part, factor, aim, max_sweeps - passes, u_work, q_work)
-                for i in range(n):
-                    u[order[i]] = u_work[i]
+                for r in range(n):
+                    u[order[r]] = u_work[r]
             else:
                 if gathered > 0:
                     renumber(factor, order)
-                    block, gathered = np.empty((0, 0)), 0
+                    block, gathered = np.empty((0, 0)), 0  # it is needed no more
                 part = Part(gram, linear, diagonal, a, b, work, yy, positive)
                 passes += descend(part, factor, aim, max_sweeps - passes, u, q)
             put(linear, q)  # afresh: what was taken from q one step at a time has drifted

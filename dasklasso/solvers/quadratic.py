@@ -87,7 +87,8 @@ def solve_path(
     u = np.zeros(d) if start is None else np.where(varies, start, 0.0)
     if positive:
         u = np.maximum(u, 0.0)
-    coef, slope = np.zeros((alphas.size, d)), np.zeros((alphas.size, d))
+    # NaN where nothing finite is found: such a gap is not to be trusted
+    coef, slope = np.zeros((alphas.size, d)), np.full((alphas.size, d), np.nan)
     l1, l2 = l1_ratio * l1, (1.0 - l1_ratio) * l2
     sweeps = follow(
         quadratic.gram,
