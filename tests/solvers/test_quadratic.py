@@ -271,3 +271,23 @@ def test_threads_find_what_one_finds():
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(solve_one, quadratics))
     assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+def test_correlated_columns_take_few_sweeps_in_a_block_and_beyond():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((5_000, 60))
+    for j in range(1, 60):
+        X[:, j] = 0.95 * X[:, j - 1] + np.sqrt(1 - 0.95**2) * X[:, j]
+    y = X[:, ::9].sum(axis=1) + 3.0 * rng.standard_normal(5_000)
+    quadratic, ones = quadratic_of(X, y), np.ones(60)
+    found = solve_path(quadratic, ones, ones, grid(quadratic, 100), tol=1e-8 * quadratic.yy)
+    assert np.count_nonzero(found.coef[-1]) > 30
+    assert found.sweeps < 3 * 100
+
+
+def test_where_no_column_varies_all_coefficients_are_zero():
+    quadratic, ones = Quadratic(np.zeros((3, 3)), np.zeros(3), 2.0), np.ones(3)
+    found = solve_path(quadratic, ones, ones, np.array([1.0, 0.1]), tol=1e-9)
+    assert not found.coef.any()
+    assert found.objective.tolist() == [1.0, 1.0]
+    assert found.gap.tolist() == [0.0, 0.0]
