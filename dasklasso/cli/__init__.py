@@ -10,6 +10,7 @@ from dasklasso.cli.commands import Commands
 # command -> the module of this package that has it, in the order of --help
 COMMANDS = {
     "ingest": "datasets",
+    "update": "updating",
     "generate": "datasets",
     "info": "inspection",
     "verify": "inspection",
