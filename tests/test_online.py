@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_diabetes
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from dasklasso.errors import OptionError, ValueFound
+from dasklasso.errors import OptionError, StoreError, ValueFound
 from dasklasso.estimators.online import OnlineElasticNet
 from dasklasso.scan.cross_moments import cross_moments
 
@@ -169,6 +169,22 @@ def test_a_model_begins_from_moments_kept_elsewhere(diabetes):
     assert_same_model(model, theirs(X[:300], y[:300]))
     model.partial_fit(pd.DataFrame(X[300:], columns=names), y[300:])
     assert_same_model(model, theirs(X, y))
+
+
+def test_a_model_begins_from_the_statistics_kept_of_a_store(diabetes, make_store, tmp_path):
+    X, y = diabetes
+    from dasklasso.scan.cells import Cells, Labelling
+    from dasklasso.scan.kept import Key, save_cells, statistics_folder
+
+    data = make_store(X[:300], y[:300], path=tmp_path / "s")
+    with pytest.raises(StoreError, match=r"no statistics are kept of these data in .*s\.stats"):
+        OnlineElasticNet.from_store(tmp_path / "s", alpha=0.5)
+    parts = tuple(cross_moments(X[rows], y[rows]) for rows in (slice(0, 100), slice(100, 300)))
+    cells = Cells(Labelling("column", 2), np.array([0, 1]), np.array([0, 0]), parts)
+    save_cells(statistics_folder(data.location), cells, Key(data.fingerprint, cells.labelling))
+    model = OnlineElasticNet.from_store(tmp_path / "s", alpha=0.5, tol=TIGHT)
+    assert_same_model(model, theirs(X[:300], y[:300]))
+    assert (model.n_features_in_, model.n_samples_seen_) == (10, 300)
 
 
 def test_refit_solves_for_changed_parameters_without_rows(diabetes):

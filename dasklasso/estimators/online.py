@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -10,8 +11,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from dasklasso.errors import OptionError, ValueFound
+from dasklasso.dataset.dataset import open_dataset
+from dasklasso.errors import OptionError, StoreError, ValueFound
 from dasklasso.estimators.checking import factor_of, number
+from dasklasso.estimators.inputs import names_given
 from dasklasso.estimators.solving import ConvergenceWarning
 from dasklasso.scan.cross_moments import CrossMoments, cross_moments
 from dasklasso.solvers.from_moments import solve_moments
@@ -132,6 +135,43 @@ class OnlineElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
         model._y_is_vector = moments.n_targets == 1 if y_is_vector is None else y_is_vector
         return model._solve(moments, objective, None)
 
+    @classmethod
+    def from_store(
+        cls, store: Any, *, stats: str | os.PathLike[str] | None = None, **params: Any
+    ) -> OnlineElasticNet:
+        """A model of a store's rows, from the statistics that are kept of them; X is not read.
+
+        Parameters
+        ----------
+        store : path, URL or zarr.Group
+        stats : path, optional
+            Where the statistics are, if not beside the store.
+        **params :
+            Of the model, such as ``alpha``.
+
+        Raises
+        ------
+        StoreError
+            No statistics are kept of these data.
+        """
+        from dasklasso.scan.cells import Labelling
+        from dasklasso.scan.kept import find_cells, statistics_folder
+
+        data = open_dataset(store)
+        folder = statistics_folder(data.location, stats)
+        cells = None if folder is None else find_cells(folder, data.fingerprint, Labelling())
+        if cells is None:
+            raise StoreError(
+                f"{data.location}: no statistics are kept of these data"
+                f"{'' if folder is None else f' in {folder}'}. A fit with solver gram keeps them."
+            )
+        return cls.from_moments(
+            cells.total(),
+            feature_names=names_given(data.feature_names),
+            y_is_vector=data.y_is_vector,
+            **params,
+        )
+
     # -- rows come and go ---------------------------------------------------------------------
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> OnlineElasticNet:
@@ -151,9 +191,9 @@ class OnlineElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Raises
         ------
         OptionError
-            A parameter has a value that cannot be used; alpha must be positive.
+            A parameter cannot be used; alpha must be positive.
         ValueError
-            X, y or the weights hold a value that cannot be used.
+            X, y or the weights cannot be used.
         """
         objective = self._objective()
         new = self._moments(X, y, sample_weight, first=True)
@@ -173,7 +213,7 @@ class OnlineElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
         -------
         self
         """
-        if not self._begun():
+        if not hasattr(self, "moments_"):
             return self.fit(X, y, sample_weight)
         objective = self._objective()
         new = self._moments(X, y, sample_weight, first=False)
@@ -240,12 +280,7 @@ class OnlineElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         return self.moments_.count
 
-    # -- inside -------------------------------------------------------------------------------
-
     def __sklearn_is_fitted__(self) -> bool:
-        return self._begun()
-
-    def _begun(self) -> bool:
         return hasattr(self, "moments_")
 
     def _objective(self) -> Objective:
