@@ -27,6 +27,8 @@ import numpy as np
 TOGETHER = 4  # rows taken from q in one pass over it
 NO_GAIN = 1e-30  # of yy, per coordinate: what a sweep gains where rounding is all that is left
 SINGULAR = 1e-11  # share of a column's square, not explained by the others, that is rounding
+FLAT = 1e-14  # share of a direction's squares that is no curvature
+NOISE = 1e-20  # squared cosine to the steepest direction at which a flat one gains nothing
 MOST_ROWS = 4096  # of the factor
 AT_LEAST = 64  # columns that may join the working set at once; beyond, as many as are in it
 LOOSE = 1e-2  # of the gap: how far a working set that is known to be incomplete is solved
@@ -265,15 +267,15 @@ def over_face(
 ) -> int:
     """Preconditioned conjugate gradients over the nonzero coordinates, signs held.
 
-    Ends where a coordinate reaches zero, the gap is within tol, or nothing is gained. Returns the
-    number of iterations.
+    A coordinate that reaches zero leaves the face; conjugate gradients begin again without it.
+    Ends where the gap is within tol or nothing is gained. Returns the number of iterations.
     """
     matrix, diagonal, a, b = part.matrix, part.diagonal, part.a, part.b
     face, sign = part.order[u[part.order] != 0.0], np.sign(u)
     m = grow(part, face, u, factor)
     members = factor.members[:m]
     p, z, slope = np.zeros(u.size), np.empty(u.size), np.empty(u.size)
-    change, x = np.empty(u.size), np.empty(m)
+    change, x = np.empty(u.size), np.empty(factor.members.size)
     before = 0.0
     for iteration in range(most):
         for j in face:
@@ -297,24 +299,35 @@ def over_face(
         change[:] = 0.0
         take_product(matrix, face, p, change)
         factor.tally[CREDIT] += face.size * u.size
-        curvature, ahead, hit, nearest = 0.0, 0.0, -1, np.inf
+        curvature, size, ahead, steepest, hit, nearest = 0.0, 0.0, 0.0, 0.0, -1, np.inf
         for j in face:
             curvature += p[j] * (b[j] * p[j] - change[j])
+            size += p[j] * p[j] * (diagonal[j] + b[j])
             ahead += p[j] * slope[j]
+            steepest += slope[j] * slope[j] / (diagonal[j] + b[j])
             bound = a[j] > 0.0 or part.positive
             if bound and p[j] * sign[j] < 0.0 and -u[j] / p[j] < nearest:
                 hit, nearest = j, -u[j] / p[j]
-        step = ahead / curvature if curvature > 0.0 else np.inf
-        if ahead <= 0.0 or min(step, nearest) == np.inf:
+        # along duplicates there is no curvature: rounding must not make a huge step of it
+        flat = curvature <= FLAT * size
+        step = np.inf if flat else ahead / curvature
+        noise = flat and ahead * ahead <= NOISE * size * steepest
+        if ahead <= 0.0 or noise or min(step, nearest) == np.inf:
             return iteration + 1
         step, hit = (step, -1) if step < nearest else (nearest, hit)
         for j in face:
             u[j] += step * p[j]
-        if hit >= 0:
-            u[hit] = 0.0
         for i in range(q.size):
             q[i] += step * change[i]
-        if hit >= 0 or gap_of(part, u, q) <= tol:
+        if hit >= 0:
+            for j in face:  # duplicates reach zero together, but for rounding
+                if j == hit or (u[j] * sign[j] <= 0.0 and (a[j] > 0.0 or part.positive)):
+                    u[j], sign[j] = 0.0, 0.0
+            before = 0.0
+            face = face[sign[face] != 0.0]
+            m = grow(part, face, u, factor)
+            members = factor.members[:m]
+        if gap_of(part, u, q) <= tol:
             return iteration + 1
     return most
 
@@ -416,6 +429,7 @@ def follow(
     positive: bool,
     tol: float,
     max_sweeps: int,
+    usable: np.ndarray,
     u: np.ndarray,
     coef: np.ndarray,
     slope: np.ndarray,
@@ -427,13 +441,13 @@ def follow(
     l1, l2 : (n_features,), times alpha the penalty ``a|u| + ½ b u²``
     tol : duality gap to stop at
     max_sweeps : for each alpha
-    u : (n_features,), where to start; zero for columns without variance
+    usable : (n_features,) bool, columns with variance that are worked on
+    u : (n_features,), where to start; zero for the other columns
     coef : (n_alphas, n_features), filled
     slope : (n_alphas, n_features), filled with c − G u, computed from u alone
     """
     d = linear.size
     diagonal = np.array([gram[j, j] for j in range(d)])
-    usable = diagonal > 0.0
     everything = np.flatnonzero(usable)
     listed, order, n = ~usable, np.empty(d, np.int64), 0
     block, gathered = np.empty((0, 0)), 0

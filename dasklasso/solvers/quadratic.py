@@ -9,12 +9,14 @@ the gradient afresh, and the duality gap from it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
+from scipy.linalg.lapack import dpstrf
 
 from dasklasso.objective.certificate import Certificate, column_sums, squared_certificate
 from dasklasso.objective.penalties import ElasticNet
-from dasklasso.solvers.descent import follow
+from dasklasso.solvers.descent import SINGULAR, follow
 
 REFINEMENTS = 5  # solutions again, each to a tenth of the tolerance, where a gap was mistaken
 
@@ -87,28 +89,60 @@ def solve_path(
     alphas = np.asarray(alphas, dtype=np.float64)
     l1, l2 = l1_ratio * np.asarray(l1), (1.0 - l1_ratio) * np.asarray(l2)
     d = quadratic.linear.size
-    first = np.zeros(d) if start is None else np.where(np.diagonal(quadratic.gram) > 0, start, 0.0)
+    u = np.zeros(d) if start is None else np.asarray(start, dtype=np.float64)
     if positive:
-        first = np.maximum(first, 0.0)
+        u = np.maximum(u, 0.0)
+    solve = partial(_solve, quadratic, l1, l2, positive=positive, tol=tol, max_sweeps=max_sweeps)
+    paths = []
+    # without any penalty other columns are free, and some of them redundant
+    for group in (alphas[alphas > 0], alphas[alphas == 0]):
+        if group.size:
+            paths.append(solve(group, u))
+            u = paths[-1].coef[-1]
+    return QuadraticPath(
+        np.concatenate([np.empty((0, d)), *(path.coef for path in paths)]),
+        np.concatenate([np.empty(0), *(path.gap for path in paths)]),
+        np.concatenate([np.empty(0), *(path.objective for path in paths)]),
+        sum(path.sweeps for path in paths),
+    )
 
-    def solved(alphas: np.ndarray, goal: float, u: np.ndarray) -> QuadraticPath:
+
+def _solve(
+    quadratic: Quadratic,
+    l1: np.ndarray,
+    l2: np.ndarray,
+    alphas: np.ndarray,
+    u: np.ndarray,
+    *,
+    positive: bool,
+    tol: float,
+    max_sweeps: int,
+) -> QuadraticPath:
+    """Solve from u at alphas that are all zero or none; l1 and l2 with the l1 ratio in them."""
+    usable = np.diagonal(quadratic.gram) > 0
+    free = usable & (((l1 == 0) & (l2 == 0)) | (alphas[0] == 0))
+    if not positive:
+        usable[redundant(quadratic.gram, np.flatnonzero(free))] = False
+
+    def certified(alphas: np.ndarray, goal: float, u: np.ndarray) -> QuadraticPath:
         # NaN where nothing finite is found: such a gap is not to be trusted
-        coef, slope = np.zeros((alphas.size, d)), np.full((alphas.size, d), np.nan)
+        coef, slope = np.zeros((alphas.size, u.size)), np.full((alphas.size, u.size), np.nan)
         sweeps = follow(
             quadratic.gram, quadratic.linear, quadratic.yy, alphas, l1, l2, positive,
-            goal, max_sweeps, u.copy(), coef, slope,
+            goal, max_sweeps, usable, np.where(usable, u, 0.0), coef, slope,
         )  # fmt: skip
         a, b = np.multiply.outer(alphas, l1), np.multiply.outer(alphas, l2)
         found = certify(quadratic, coef, a, b, positive=positive, slope=slope)
         return QuadraticPath(coef, found.gap, found.primal, sweeps)
 
-    path = solved(alphas, tol, first)
-    sweeps = path.sweeps
+    path = certified(alphas, tol, u)
+    if not free.any():
+        return path
     # where columns have no penalty the kernels know an estimate of the gap only
-    free = np.any((l1 == 0) & (l2 == 0)) | (alphas == 0)
-    for k in np.flatnonzero(free & (path.gap > tol)):
+    sweeps = path.sweeps
+    for k in np.flatnonzero(path.gap > tol):
         for digits in range(1, REFINEMENTS + 1):
-            better = solved(alphas[k : k + 1], tol * 0.1**digits, path.coef[k])
+            better = certified(alphas[k : k + 1], tol * 0.1**digits, path.coef[k])
             sweeps += better.sweeps
             if not better.gap[0] < path.gap[k]:
                 break
@@ -117,6 +151,20 @@ def solve_path(
             if path.gap[k] <= tol:
                 break
     return replace(path, sweeps=sweeps)
+
+
+def redundant(gram: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """Of the columns ``free``, those that the others explain up to rounding.
+
+    Nothing holds the coefficients of such columns where there is no penalty; at zero they are as
+    good as anywhere.
+    """
+    if free.size < 2:
+        return free[:0]
+    scale = np.sqrt(gram[free, free])
+    correlation = gram[np.ix_(free, free)] / np.outer(scale, scale)
+    _, order, rank, _ = dpstrf(correlation, tol=SINGULAR, overwrite_a=True)
+    return free[order[rank:] - 1]
 
 
 def certify(
