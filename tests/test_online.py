@@ -95,7 +95,7 @@ def test_a_sliding_window_does_not_drift(diabetes):
     assert model.n_samples_seen_ == 200
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     sizes=st.lists(st.integers(1, 30), min_size=2, max_size=6),
@@ -250,6 +250,18 @@ def test_rows_that_never_were_in_are_noticed_where_squares_become_negative(diabe
     with pytest.raises(ValueFound, match="squares of feature 0 would sum to -"):
         model.forget(X[:90] + 100 * np.arange(90)[:, None], y[:90])
     assert model.n_samples_seen_ == 100
+
+
+def test_rows_that_were_in_can_be_taken_out_where_only_rounding_of_wider_ones_is_left():
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        X = 1e4 + rng.standard_normal((3, 4)) * [[1.0], [1e-3], [1e-3]]
+        y = rng.standard_normal(3)
+        model = OnlineElasticNet(alpha=1.0)
+        for k in range(3):
+            model.partial_fit(X[[k]], y[[k]])
+        model.forget(X[[0]], y[[0]]).forget(X[[1]], y[[1]])
+        np.testing.assert_array_equal(model.moments_.products, 0)
 
 
 @pytest.mark.parametrize("method", ["partial_fit", "forget", "predict"])

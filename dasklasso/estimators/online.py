@@ -14,14 +14,12 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from dasklasso.dataset.dataset import open_dataset
 from dasklasso.errors import OptionError, StoreError, ValueFound
 from dasklasso.estimators.checking import factor_of, number
+from dasklasso.estimators.forgetting import take_out
 from dasklasso.estimators.inputs import names_given
 from dasklasso.estimators.solving import ConvergenceWarning
 from dasklasso.scan.cross_moments import CrossMoments, cross_moments
 from dasklasso.solvers.from_moments import solve_moments
 from dasklasso.solvers.problem import Objective
-
-_ROUNDING = 1e-13  # of a column's squares: when rows are taken out, less than this is not data
-_IMPOSSIBLE = 1e-9  # of a column's squares: below zero by more than this, other rows were in
 
 
 class OnlineElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -217,10 +215,11 @@ class OnlineElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
             return self.fit(X, y, sample_weight)
         objective = self._objective()
         new = self._moments(X, y, sample_weight, first=False)
-        past = self.moments_
+        past, peak = self.moments_, self._peak
         if self.decay is not None:
-            past = past.scaled(number("decay", self.decay))
-        return self._solve(past.merged(new), objective, self.coef_)
+            decay = number("decay", self.decay)
+            past, peak = past.scaled(decay), peak * decay
+        return self._solve(past.merged(new), objective, self.coef_, peak=peak)
 
     def forget(self, X: Any, y: Any, sample_weight: Any = None) -> OnlineElasticNet:
         """Take rows out that are in.
@@ -246,16 +245,13 @@ class OnlineElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         objective = self._objective()
         old = self._moments(X, y, sample_weight, first=False)
-        try:
-            rest = self.moments_.without(old)
-        except ValueError as error:
-            raise ValueFound(f"these rows were not all in: {error}") from error
-        return self._solve(_cleared(self.moments_, rest), objective, self.coef_)
+        rest = take_out(self.moments_, old, self._peak)
+        return self._solve(rest, objective, self.coef_, peak=self._peak)
 
     def refit(self) -> OnlineElasticNet:
         """Solve for parameters that were changed (``set_params``), without any rows."""
         check_is_fitted(self)
-        return self._solve(self.moments_, self._objective(), self.coef_)
+        return self._solve(self.moments_, self._objective(), self.coef_, peak=self._peak)
 
     # -- answers ------------------------------------------------------------------------------
 
@@ -320,7 +316,12 @@ class OnlineElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return cross_moments(table, targets, weight)
 
     def _solve(
-        self, moments: CrossMoments, objective: Objective, start: np.ndarray | None
+        self,
+        moments: CrossMoments,
+        objective: Objective,
+        start: np.ndarray | None,
+        *,
+        peak: np.ndarray | None = None,
     ) -> OnlineElasticNet:
         n_targets = moments.n_targets
         coef = np.zeros((n_targets, moments.n_features))
@@ -341,6 +342,8 @@ class OnlineElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 )
                 coef[k], intercept[k], gap[k] = found.coef[0], found.intercept[0], found.gap[0]
         self.moments_ = moments
+        squares = np.diagonal(moments.products)
+        self._peak = squares.copy() if peak is None else np.maximum(peak, squares)
         vector = self._y_is_vector
         self.coef_ = coef[0] if vector else coef
         self.intercept_ = float(intercept[0]) if vector else intercept
@@ -370,29 +373,3 @@ def _one_target(moments: CrossMoments, k: int) -> CrossMoments:
     keep = np.append(np.arange(moments.n_features), moments.n_features + k)
     products = moments.products[np.ix_(keep, keep)]
     return CrossMoments(moments.weight, moments.count, moments.mean[keep], products, 1)
-
-
-def _cleared(before: CrossMoments, after: CrossMoments) -> CrossMoments:
-    """What is left when rows were taken out, without columns of which only rounding is left.
-
-    Raises
-    ------
-    ValueFound
-        A column's squares became negative: other rows were taken out than were in.
-    """
-    squares, left = np.diagonal(before.products), np.diagonal(after.products)
-    wrong = left < -_IMPOSSIBLE * squares
-    if wrong.any():
-        j = int(wrong.argmax())
-        column = f"feature {j}" if j < before.n_features else f"target {j - before.n_features}"
-        raise ValueFound(
-            f"these rows were not all in: without them the squares of {column} would sum to "
-            f"{left[j]:g}"
-        )
-    gone = left <= _ROUNDING * squares
-    if not gone.any():
-        return after
-    products = after.products.copy()
-    products[gone] = 0.0
-    products[:, gone] = 0.0
-    return CrossMoments(after.weight, after.count, after.mean, products, after.n_targets)
