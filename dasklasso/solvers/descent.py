@@ -29,6 +29,7 @@ NO_GAIN = 1e-30  # of yy, per coordinate: what a sweep gains where rounding is a
 SINGULAR = 1e-11  # share of a column's square, not explained by the others, that is rounding
 FLAT = 1e-14  # share of a direction's squares that is no curvature
 NOISE = 1e-20  # squared cosine to the steepest direction at which a flat one gains nothing
+WORSE = 1e-13  # of yy: a rise of the objective that is more than rounding
 MOST_ROWS = 4096  # of the factor
 AT_LEAST = 64  # columns that may join the working set at once; beyond, as many as are in it
 LOOSE = 1e-2  # of the gap: how far a working set that is known to be incomplete is solved
@@ -186,6 +187,16 @@ def gap_of(part: Part, u: np.ndarray, q: np.ndarray) -> float:
 
 
 @compiled
+def value_of(part: Part, u: np.ndarray, q: np.ndarray) -> float:
+    """Objective less ½yy: ``uᵀGu = uᵀ(c − q)``."""
+    total = 0.0
+    for j in part.order:
+        smooth = part.b[j] * u[j] - part.linear[j] - q[j]
+        total += part.a[j] * abs(u[j]) + 0.5 * u[j] * smooth
+    return total
+
+
+@compiled
 def solve_lower(packed: np.ndarray, m: int, x: np.ndarray) -> None:
     """``x ← L⁻¹ x`` for the leading m rows."""
     start = 0
@@ -333,6 +344,18 @@ def over_face(
 
 
 @compiled
+def least_gain(part: Part, tol: float, u: np.ndarray) -> float:
+    """What a sweep may seem to gain by rounding: q has the rounding of the sums Σ G_jk u_k.
+
+    Never more than a millionth of tol, unless that is less than the rounding of yy.
+    """
+    squares, n = 0.0, part.order.size
+    for j in part.order:
+        squares += part.diagonal[j] * u[j] * u[j]
+    return max(NO_GAIN * n * part.yy, min(NO_GAIN * n * n * squares, 1e-6 * tol))
+
+
+@compiled
 def descend(
     part: Part, factor: Factor, tol: float, max_sweeps: int, u: np.ndarray, q: np.ndarray
 ) -> int:
@@ -342,11 +365,16 @@ def descend(
         gain, same = sweep(part, u, q)
         passes += 1
         factor.tally[CREDIT] += part.order.size * u.size
-        if gap_of(part, u, q) <= tol or gain <= NO_GAIN * part.yy * part.order.size:
+        if gap_of(part, u, q) <= tol or gain <= least_gain(part, tol, u):
             break
         if same:
+            value, u_safe, q_safe = value_of(part, u, q), u.copy(), q.copy()
             most = min(max_sweeps - passes, 10 + part.order.size)
             passes += over_face(part, factor, tol, most, u, q)
+            change, slack = value_of(part, u, q) - value, WORSE * part.yy
+            if not -value - 0.5 * part.yy - slack <= change <= slack:  # the loss is not negative
+                put(u_safe, u)  # columns so nearly dependent that rounding led astray
+                put(q_safe, q)
             if gap_of(part, u, q) <= tol:
                 break
     return passes
@@ -383,16 +411,6 @@ def gather(gram: np.ndarray, order: np.ndarray, old: int, n: int, block: np.ndar
         for s in range(old if r < old else 0, n):
             block[r, s] = gram[order[r], order[s]]
     return block
-
-
-@compiled
-def value_of(part: Part, u: np.ndarray, q: np.ndarray) -> float:
-    """Objective less ½yy: ``uᵀGu = uᵀ(c − q)``."""
-    total = 0.0
-    for j in part.order:
-        smooth = part.b[j] * u[j] - part.linear[j] - q[j]
-        total += part.a[j] * abs(u[j]) + 0.5 * u[j] * smooth
-    return total
 
 
 @compiled

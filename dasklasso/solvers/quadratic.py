@@ -16,9 +16,11 @@ from scipy.linalg.lapack import dpstrf
 
 from dasklasso.objective.certificate import Certificate, column_sums, squared_certificate
 from dasklasso.objective.penalties import ElasticNet
-from dasklasso.solvers.descent import SINGULAR, follow
+from dasklasso.solvers.descent import follow
 
-REFINEMENTS = 5  # solutions again, each to a tenth of the tolerance, where a gap was mistaken
+REDUNDANT = 1e-13  # share of a column's square, not explained by the others, that is rounding
+REFINEMENTS = 3  # solutions again, each to a tenth of the tolerance, where a gap was mistaken
+REFINING_SWEEPS = 1_000  # for each: unpenalised coefficients are near their optimum by then
 
 
 @dataclass(frozen=True)
@@ -124,12 +126,14 @@ def _solve(
     if not positive:
         usable[redundant(quadratic.gram, np.flatnonzero(free))] = False
 
-    def certified(alphas: np.ndarray, goal: float, u: np.ndarray) -> QuadraticPath:
+    def certified(
+        alphas: np.ndarray, goal: float, u: np.ndarray, most: int = max_sweeps
+    ) -> QuadraticPath:
         # NaN where nothing finite is found: such a gap is not to be trusted
         coef, slope = np.zeros((alphas.size, u.size)), np.full((alphas.size, u.size), np.nan)
         sweeps = follow(
             quadratic.gram, quadratic.linear, quadratic.yy, alphas, l1, l2, positive,
-            goal, max_sweeps, usable, np.where(usable, u, 0.0), coef, slope,
+            goal, most, usable, np.where(usable, u, 0.0), coef, slope,
         )  # fmt: skip
         a, b = np.multiply.outer(alphas, l1), np.multiply.outer(alphas, l2)
         found = certify(quadratic, coef, a, b, positive=positive, slope=slope)
@@ -139,10 +143,11 @@ def _solve(
     if not free.any():
         return path
     # where columns have no penalty the kernels know an estimate of the gap only
-    sweeps = path.sweeps
+    sweeps, most = path.sweeps, min(max_sweeps, REFINING_SWEEPS)
     for k in np.flatnonzero(path.gap > tol):
         for digits in range(1, REFINEMENTS + 1):
-            better = certified(alphas[k : k + 1], tol * 0.1**digits, path.coef[k])
+            moved = regressed(quadratic, path.coef[k], free, positive)
+            better = certified(alphas[k : k + 1], tol * 0.1**digits, moved, most)
             sweeps += better.sweeps
             if not better.gap[0] < path.gap[k]:
                 break
@@ -151,6 +156,15 @@ def _solve(
             if path.gap[k] <= tol:
                 break
     return replace(path, sweeps=sweeps)
+
+
+def regressed(quadratic: Quadratic, u: np.ndarray, free: np.ndarray, positive: bool) -> np.ndarray:
+    """u with its unpenalised coefficients at their optimum, the others as they are."""
+    q = quadratic.linear - quadratic.gram @ u
+    index, c = project_out(quadratic.gram, u, q, free, positive)
+    u = u.copy()
+    u[index] += c
+    return np.maximum(u, 0.0) if positive else u
 
 
 def redundant(gram: np.ndarray, free: np.ndarray) -> np.ndarray:
@@ -163,7 +177,7 @@ def redundant(gram: np.ndarray, free: np.ndarray) -> np.ndarray:
         return free[:0]
     scale = np.sqrt(gram[free, free])
     correlation = gram[np.ix_(free, free)] / np.outer(scale, scale)
-    _, order, rank, _ = dpstrf(correlation, tol=SINGULAR, overwrite_a=True)
+    _, order, rank, _ = dpstrf(correlation, tol=REDUNDANT, overwrite_a=True)
     return free[order[rank:] - 1]
 
 
@@ -197,7 +211,7 @@ def certify(
     for k in np.flatnonzero(free.any(axis=1)):
         index, c = project_out(gram, coef[k], q[k], free[k], positive)
         dual_v[k] -= c @ gram[index]
-        dual_v[k, index] = 0.0
+        dual_v[k, index if positive else free[k]] = 0.0
         dual_squares[k] += c @ (gram[np.ix_(index, index)] @ c) - 2.0 * (c @ q[k, index])
         dual_product[k] -= c @ linear[index]
     columns = column_sums(
@@ -220,8 +234,9 @@ def project_out(
     A dual point is orthogonal to every unpenalised column, which a residual is only at the very
     optimum; r less X_F c is. With a sign constraint a product below zero will do.
     """
-    index = np.flatnonzero(free)
     if not positive:
+        index = np.flatnonzero(free)
+        index = np.setdiff1d(index, redundant(gram, index))
         return index, np.linalg.lstsq(gram[np.ix_(index, index)], q[index], rcond=None)[0]
     bound = free & ((u > 0) | (q > 0))
     while True:
