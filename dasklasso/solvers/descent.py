@@ -29,7 +29,8 @@ NO_GAIN = 1e-30  # of yy, per coordinate: what a sweep gains where rounding is a
 SINGULAR = 1e-11  # share of a column's square, not explained by the others, that is rounding
 FLAT = 1e-14  # share of a direction's squares that is no curvature
 NOISE = 1e-20  # squared cosine to the steepest direction at which a flat one gains nothing
-WORSE = 1e-13  # of yy: a rise of the objective that is more than rounding
+WORSE = 1e-13  # of yy and the squares of u: a rise of the objective that is more than rounding
+NEGATIVE = 1e-6  # of yy: a loss below zero that is more than rounding
 MOST_ROWS = 4096  # of the factor
 AT_LEAST = 64  # columns that may join the working set at once; beyond, as many as are in it
 LOOSE = 1e-2  # of the gap: how far a working set that is known to be incomplete is solved
@@ -371,8 +372,9 @@ def descend(
             value, u_safe, q_safe = value_of(part, u, q), u.copy(), q.copy()
             most = min(max_sweeps - passes, 10 + part.order.size)
             passes += over_face(part, factor, tol, most, u, q)
-            change, slack = value_of(part, u, q) - value, WORSE * part.yy
-            if not -value - 0.5 * part.yy - slack <= change <= slack:  # the loss is not negative
+            reached = value_of(part, u, q)
+            slack = WORSE * (part.yy + np.sum(part.diagonal * u_safe**2))
+            if not -(0.5 + NEGATIVE) * part.yy <= reached <= value + slack:
                 put(u_safe, u)  # columns so nearly dependent that rounding led astray
                 put(q_safe, q)
             if gap_of(part, u, q) <= tol:

@@ -291,3 +291,21 @@ def test_where_no_column_varies_all_coefficients_are_zero():
     assert not found.coef.any()
     assert found.objective.tolist() == [1.0, 1.0]
     assert found.gap.tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("twin", [1.0, -1.0])
+@pytest.mark.parametrize("positive", [False, True])
+def test_unpenalised_twins_keep_their_coefficients_small(twin, positive):
+    rng = np.random.default_rng(0)
+    X = 0.95 * rng.standard_normal((15, 1)) + 0.3 * rng.standard_normal((15, 29))
+    X[:, 22] = twin * X[:, 1]
+    X -= X.mean(axis=0)
+    y = X @ rng.standard_normal(29)
+    quadratic, factor = quadratic_of(X, y - y.mean()), np.ones(29)
+    factor[[1, 22]] = 0.0
+    found = solve_path(
+        quadratic, factor, factor, grid(quadratic, 6), positive=positive,
+        tol=1e-10 * quadratic.yy / 2,
+    )  # fmt: skip
+    assert np.max(found.gap) <= 1e-10 * quadratic.yy / 2
+    assert np.max(np.abs(found.coef)) < 100.0
