@@ -133,7 +133,7 @@ def ingest(
         )
         roles = assign_roles(opened, target=target, weight=weight, fold=fold, drop=drop)
         known = survey(
-            opened, roles, fill=missing == "mean", rows=_batch_rows(len(roles.used), memory)
+            opened, roles, fill=missing == "mean", rows=batch_rows(len(roles.used), memory)
         )
         kind = choose_dtype(opened, roles, known, dtype)
         encoder = Encoder(opened, roles, known, dtype=kind, missing=missing)
@@ -175,7 +175,7 @@ def _copy(
 ) -> None:
     """Read, encode and write every row."""
     names = [column.name for column in roles.used]
-    rows = _batch_rows(max(len(names), len(encoder.feature_names)), memory)
+    rows = batch_rows(max(len(names), len(encoder.feature_names)), memory)
     total_weight = 0.0
     for batch in source.batches(names, rows):
         encoded = encoder.encode(batch)
@@ -204,7 +204,8 @@ def _check_options(dtype: str, missing: str, memory: int) -> None:
         raise OptionError(f"memory is {memory} bytes, expected at least {_LEAST_MEMORY >> 20} MiB.")
 
 
-def _batch_rows(n_columns: int, memory: int) -> int:
+def batch_rows(n_columns: int, memory: int) -> int:
+    """Rows of a batch of so many columns."""
     budget = min(_BATCH_BYTES, memory // 32)
     return max(1, min(1 << 16, budget // (8 * max(1, n_columns))))
 

@@ -15,6 +15,7 @@ import numpy as np
 import zarr
 
 from dasklasso.dataset.encode import Encoder, Missing
+from dasklasso.dataset.ingest import batch_rows
 from dasklasso.dataset.joining import join, refuse_unseen
 from dasklasso.dataset.manifest import MANIFEST_KEY, ColumnStatistics, Manifest
 from dasklasso.dataset.moments import RunningMoments
@@ -26,7 +27,6 @@ from dasklasso.errors import OptionError, SourceError, StoreError, ValueFound
 
 Progress = Callable[[int, int | None], None]
 
-_BATCH_BYTES = 8 << 20  # float64 bytes of a batch
 _UPDATES_KEPT = 20  # in the manifest, the latest ones
 
 
@@ -215,8 +215,7 @@ class _Appending:
         """Read, encode and write every new row."""
         names = [column.name for column in self.roles.used]
         width = max(len(names), self.before.n_features)
-        rows = max(1, min(1 << 16, min(_BATCH_BYTES, memory // 32) // (8 * width)))
-        for batch in self.source.batches(names, rows):
+        for batch in self.source.batches(names, batch_rows(width, memory)):
             refuse_unseen(batch, self.roles, self.known, self.store)
             encoded = self.encoder.encode(batch)
             self.missing += encoded.missing

@@ -17,9 +17,11 @@ from dasklasso.estimators.checking import factor_of, number
 from dasklasso.estimators.forgetting import take_out
 from dasklasso.estimators.inputs import names_given
 from dasklasso.estimators.solving import ConvergenceWarning
+from dasklasso.scan.cells import Labelling
 from dasklasso.scan.cross_moments import CrossMoments, cross_moments
+from dasklasso.scan.kept import find_cells, statistics_folder
 from dasklasso.solvers.from_moments import solve_moments
-from dasklasso.solvers.problem import Objective
+from dasklasso.solvers.problem import Objective, null_loss
 
 
 class OnlineElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -152,9 +154,6 @@ class OnlineElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
         StoreError
             No statistics are kept of these data.
         """
-        from dasklasso.scan.cells import Labelling
-        from dasklasso.scan.kept import find_cells, statistics_folder
-
         data = open_dataset(store)
         folder = statistics_folder(data.location, stats)
         cells = None if folder is None else find_cells(folder, data.fingerprint, Labelling())
@@ -329,12 +328,13 @@ class OnlineElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if moments.weight > 0:
             if objective.fit_intercept:
                 intercept[:] = moments.y_mean
-            null = _null_loss(moments, objective)
+            variance = np.maximum(moments.yy, 0.0) / moments.weight
+            null = null_loss(moments.y_mean, variance, fit_intercept=objective.fit_intercept)
             starts = None if start is None else start.reshape(n_targets, -1)
             # a target that is constant so far needs no features, and has no scale for a gap
             for k in np.flatnonzero(null > 0).tolist():
                 found = solve_moments(
-                    _one_target(moments, k),
+                    moments.of_target(k),
                     objective,
                     np.array([float(self.alpha)]),
                     tol=float(self.tol),
@@ -356,20 +356,3 @@ class OnlineElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 stacklevel=3,
             )
         return self
-
-
-def _null_loss(moments: CrossMoments, objective: Objective) -> np.ndarray:
-    """(n_targets,) loss without features; 0 for a target that is constant but for rounding."""
-    spread = np.maximum(moments.yy, 0.0) / moments.weight
-    if not objective.fit_intercept:
-        spread = spread + moments.y_mean**2
-    return np.where(spread > (1e-14 * moments.y_mean) ** 2, 0.5 * spread, 0.0)
-
-
-def _one_target(moments: CrossMoments, k: int) -> CrossMoments:
-    """The moments of all features and one target."""
-    if moments.n_targets == 1:
-        return moments
-    keep = np.append(np.arange(moments.n_features), moments.n_features + k)
-    products = moments.products[np.ix_(keep, keep)]
-    return CrossMoments(moments.weight, moments.count, moments.mean[keep], products, 1)

@@ -18,6 +18,7 @@ from dasklasso.fitting import FitOptions, RunOptions, fit_path
 from dasklasso.result import FittedPath
 from dasklasso.scan.cluster import InProcess, existing_client
 from dasklasso.scan.engine import ScanEngine
+from dasklasso.solvers import problem
 from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.first_look import moments_of_targets
 
@@ -103,5 +104,4 @@ def solve(
 def null_loss(data: Dataset, *, fit_intercept: bool) -> np.ndarray:
     """(n_targets,) loss of the model without features, in which relative gaps are counted."""
     y = moments_of_targets(ScanEngine(data, InProcess(1)))
-    spread = np.asarray(y.squares) / y.weight
-    return 0.5 * (spread if fit_intercept else spread + np.asarray(y.mean) ** 2)
+    return problem.null_loss(y.mean, y.squares / y.weight, fit_intercept=fit_intercept)

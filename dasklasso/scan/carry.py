@@ -24,7 +24,7 @@ from dasklasso.scan.kept import (
     statistics_folder,
 )
 
-Folds = tuple[str, int, int]
+FoldRule = tuple[str, int, int]
 """How rows get their fold: ``folds``, ``n_folds`` and ``seed`` of a labelling."""
 
 
@@ -67,7 +67,7 @@ class CarriedStatistics:
         self._drop_old = drop_old
         self._before: Manifest | None = None
         self._keys: list[Key] = []
-        self._new: dict[Folds, dict[int, CrossMoments]] = {}
+        self._new: dict[FoldRule, dict[int, CrossMoments]] = {}
 
     def begin(self, before: Manifest) -> None:
         self._before = before
@@ -176,15 +176,15 @@ def update_store(
     return report, carried
 
 
-def _folds(labelling: Labelling) -> Folds:
+def _folds(labelling: Labelling) -> FoldRule:
     return (labelling.folds, labelling.n_folds, labelling.seed)
 
 
-def _no_folds(folds: Folds, first: int, n: int, column: np.ndarray | None) -> np.ndarray:
+def _no_folds(folds: FoldRule, first: int, n: int, column: np.ndarray | None) -> np.ndarray:
     return np.zeros(n, dtype=np.int64)
 
 
-def _by_column(folds: Folds, first: int, n: int, column: np.ndarray | None) -> np.ndarray:
+def _by_column(folds: FoldRule, first: int, n: int, column: np.ndarray | None) -> np.ndarray:
     assert column is not None
     return column.astype(np.int64)
 

@@ -71,6 +71,21 @@ class CrossMoments:
         """(n_targets,) centred squares of the targets."""
         return np.diagonal(self.products)[self.n_features :]
 
+    def of_features(self, columns: np.ndarray) -> CrossMoments:
+        """The moments of some features, by number, and of all targets."""
+        return self._among(np.append(columns, np.arange(self.n_features, len(self.mean))))
+
+    def of_target(self, target: int) -> CrossMoments:
+        """The moments of all features and one target."""
+        if self.n_targets == 1:
+            return self
+        return self._among(np.append(np.arange(self.n_features), self.n_features + target))
+
+    def _among(self, index: np.ndarray) -> CrossMoments:
+        n_targets = int(np.count_nonzero(index >= self.n_features))
+        products = self.products[np.ix_(index, index)]
+        return CrossMoments(self.weight, self.count, self.mean[index], products, n_targets)
+
     def merged(self, other: CrossMoments) -> CrossMoments:
         """The moments of the union of two disjoint sets of rows."""
         if other.weight == 0:

@@ -27,7 +27,7 @@ from dasklasso.scan.kernels import INVERSE_SCALE, L2
 from dasklasso.selection.least_squares import least_squares
 from dasklasso.selection.residuals import mean_squared_residual
 from dasklasso.solvers.from_moments import problem_of, quadratic_of, standardised_gram
-from dasklasso.solvers.problem import Objective, Problem
+from dasklasso.solvers.problem import Objective, Problem, penalty_factors
 
 Criterion = Literal["aic", "bic", "ebic"]
 EXACT_FIT = 1e-14  # of the null model's: a residual sum of squares below it is rounding
@@ -148,7 +148,8 @@ def information_criteria(
     else:
         deviance = n * np.log(2 * np.pi * variance) + n * mse / variance
     bic = deviance + np.log(n) * df
-    candidates = (problem.frame[:, INVERSE_SCALE] > 0) & (_factors(objective, problem) > 0)
+    factor = penalty_factors(objective.penalty_factor, moments.n_features)
+    candidates = (problem.frame[:, INVERSE_SCALE] > 0) & (factor > 0)
     in_use = np.count_nonzero(coef[:, candidates], axis=1)
     choices = _log_choose(int(np.count_nonzero(candidates)), in_use)
     return Criteria(
@@ -251,12 +252,6 @@ def _known(
             f"noise_variance: {given!r} found, expected a positive number, 'estimated' or None"
         )
     return float(found)
-
-
-def _factors(objective: Objective, problem: Problem) -> np.ndarray:
-    if objective.penalty_factor is None:
-        return np.ones(problem.n_features)
-    return np.asarray(objective.penalty_factor)
 
 
 def _log_choose(n: int, k: np.ndarray) -> np.ndarray:

@@ -25,8 +25,14 @@ from dasklasso.selection.cross_validation import (
     validation_mse,
 )
 from dasklasso.selection.least_squares import least_squares
-from dasklasso.solvers.from_moments import MomentsPath, problem_of, quadratic_of, solve_moments
-from dasklasso.solvers.problem import Objective, Problem
+from dasklasso.solvers.from_moments import (
+    MomentsPath,
+    intercepts,
+    problem_of,
+    quadratic_of,
+    solve_moments,
+)
+from dasklasso.solvers.problem import Objective, penalty_factors
 
 InitialMethod = Literal["least_squares", "ridge", "lasso"]
 
@@ -115,7 +121,7 @@ def relaxed_path(
     refitted = _on_supports(moments, objective, found.coef, target)
     gamma = shares[:, None, None]
     coef = gamma * found.coef + (1.0 - gamma) * refitted
-    return RelaxedPath(shares, coef, _intercepts(moments, objective, coef, target), found.gap)
+    return RelaxedPath(shares, coef, intercepts(moments, objective, coef, target), found.gap)
 
 
 def cross_validate_relaxed(
@@ -235,8 +241,9 @@ def adaptive_factors(
     OptionError
         When ``initial``, ``power`` or the objective's own factors cannot be used.
     """
-    problem_of(moments, objective)  # refuses factors that do not fit the features
+    problem_of(moments, objective)  # refuses what could not be solved
     d = moments.n_features
+    own = penalty_factors(objective.penalty_factor, d)
     size = np.abs(np.asarray(initial, dtype=np.float64))
     if size.shape != (d,) or not np.isfinite(size).all():
         raise OptionError(
@@ -246,7 +253,6 @@ def adaptive_factors(
         raise OptionError(f"power: {power} found, expected a positive number")
     if objective.standardize:
         size = size * np.sqrt(np.maximum(np.diagonal(moments.xx), 0.0) / moments.weight)
-    own = np.ones(d) if objective.penalty_factor is None else np.asarray(objective.penalty_factor)
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         return np.where(own > 0, own / size**power, 0.0)
 
@@ -283,10 +289,10 @@ def adaptive_path(
     kept = np.flatnonzero(np.isfinite(factor))
     coef = np.zeros((len(grid), moments.n_features))
     if not kept.size:
-        intercept = _intercepts(moments, objective, coef, target)
+        intercept = intercepts(moments, objective, coef, target)
         return MomentsPath(coef, intercept, np.zeros(len(grid)))
     among = replace(objective, penalty_factor=factor[kept])
-    found = solve_moments(of_columns(moments, kept), among, grid, target=target, tol=tol)
+    found = solve_moments(moments.of_features(kept), among, grid, target=target, tol=tol)
     coef[:, kept] = found.coef
     return MomentsPath(coef, found.intercept, found.gap)
 
@@ -336,19 +342,6 @@ def fold_adaptive(
     return FoldPath(validation_mse(train, validation, objective, found.coef, target), found.gap)
 
 
-def of_columns(moments: CrossMoments, columns: np.ndarray) -> CrossMoments:
-    """The moments of some features and of all targets.
-
-    Parameters
-    ----------
-    columns : (n_columns,) int
-    """
-    index = np.concatenate([columns, np.arange(moments.n_features, len(moments.mean))])
-    return replace(
-        moments, mean=moments.mean[index], products=moments.products[np.ix_(index, index)]
-    )
-
-
 def _on_supports(
     moments: CrossMoments, objective: Objective, coef: np.ndarray, target: int
 ) -> np.ndarray:
@@ -361,20 +354,8 @@ def _on_supports(
             refitted[k] = refitted[k - 1]  # a support lasts for several alphas of a fine grid
             continue
         u = least_squares(quadratic, np.flatnonzero(used), positive=objective.positive)
-        refitted[k] = _in_units(u, problem)
+        refitted[k] = u * problem.frame[:, INVERSE_SCALE]
     return refitted
-
-
-def _in_units(u: np.ndarray, problem: Problem) -> np.ndarray:
-    return u * problem.frame[:, INVERSE_SCALE]
-
-
-def _intercepts(
-    moments: CrossMoments, objective: Objective, coef: np.ndarray, target: int
-) -> np.ndarray:
-    if not objective.fit_intercept:
-        return np.zeros(coef.shape[:-1])
-    return moments.y_mean[target] - coef @ moments.x_mean
 
 
 def _gammas(gammas: Sequence[float]) -> np.ndarray:

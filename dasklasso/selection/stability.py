@@ -23,7 +23,7 @@ from dasklasso.selection.error_bounds import (
     threshold_for,
 )
 from dasklasso.solvers.from_moments import solve_moments
-from dasklasso.solvers.problem import Objective
+from dasklasso.solvers.problem import Objective, penalty_factors
 
 BYTES_AT_ONCE = 256 << 20  # moments of half-samples held at a time
 SLAB_BYTES = 16 << 20  # of the blocks' products, gathered to be summed by one matrix product
@@ -154,9 +154,7 @@ def stability_path(
     useful = [block for block in blocks if block.weight > 0]
     halves = half_samples(len(useful), n_pairs, seed)
     d = useful[0].n_features
-    penalised = np.ones(d, dtype=bool)
-    if objective.penalty_factor is not None:
-        penalised = np.asarray(objective.penalty_factor) > 0
+    penalised = penalty_factors(objective.penalty_factor, d) > 0
     times = np.zeros((len(grid), d), dtype=np.int64)
     so_far = np.zeros(len(grid), dtype=np.int64)
     at_once = max(1, BYTES_AT_ONCE // useful[0].products.nbytes)

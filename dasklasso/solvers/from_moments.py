@@ -128,7 +128,13 @@ def solve_moments(
         start=first,
     )
     coef = found.coef * inverse
-    intercept = np.zeros(len(coef))
-    if objective.fit_intercept:
-        intercept = moments.y_mean[target] - coef @ moments.x_mean
-    return MomentsPath(coef, intercept, found.gap / null)
+    return MomentsPath(coef, intercepts(moments, objective, coef, target), found.gap / null)
+
+
+def intercepts(
+    moments: CrossMoments, objective: Objective, coef: np.ndarray, target: int
+) -> np.ndarray:
+    """The best intercept of each model: coef (..., n_features) -> (...)."""
+    if not objective.fit_intercept:
+        return np.zeros(coef.shape[:-1])
+    return moments.y_mean[target] - coef @ moments.x_mean

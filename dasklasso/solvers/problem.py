@@ -112,7 +112,7 @@ def make_problem(
     centre = mean if objective.fit_intercept else np.zeros(n_features)
     # where every row of positive weight has the same value, spread is rounding: leave it out
     useful = scale > 1e-14 * np.abs(mean) if objective.fit_intercept else scale > 0
-    factor = _penalty_factor(objective.penalty_factor, n_features)
+    factor = penalty_factors(objective.penalty_factor, n_features)
     with np.errstate(divide="ignore", invalid="ignore"):
         unit = std if objective.standardize else np.ones(n_features)
         ratio = np.where(useful, unit / scale, 0.0)
@@ -124,21 +124,38 @@ def make_problem(
     frame[:, INVERSE_SCALE] = inverse
     frame[:, L1] = factor * ratio
     frame[:, L2] = factor * ratio**2
-    if objective.fit_intercept:
-        y_mean, spread = targets.mean, targets.squares / targets.weight
-    else:
-        y_mean = np.zeros_like(targets.mean)
-        spread = targets.squares / targets.weight + targets.mean**2
-    constant = np.flatnonzero(spread <= (1e-14 * targets.mean) ** 2)
+    y_mean = targets.mean if objective.fit_intercept else np.zeros_like(targets.mean)
+    variance = targets.squares / targets.weight
+    null = null_loss(targets.mean, variance, fit_intercept=objective.fit_intercept)
+    constant = np.flatnonzero(null == 0)
     if constant.size:
         raise ValueFound(
             f"target {constant[0]} is {targets.mean[constant[0]]:g} in every row of positive "
             "sample_weight, expected at least two different values"
         )
-    return Problem(objective, frame, y_mean, 0.5 * spread, columns.weight)
+    return Problem(objective, frame, y_mean, null, columns.weight)
 
 
-def _penalty_factor(given: np.ndarray | None, n_features: int) -> np.ndarray:
+def null_loss(mean: np.ndarray, variance: np.ndarray, *, fit_intercept: bool) -> np.ndarray:
+    """Loss of the model without features; 0 for a target that is constant but for rounding.
+
+    Parameters
+    ----------
+    mean, variance : (n_targets,)
+        Of the targets, under the rows' weights.
+    """
+    spread = variance if fit_intercept else variance + mean**2
+    return np.where(spread <= (1e-14 * mean) ** 2, 0.0, 0.5 * spread)
+
+
+def penalty_factors(given: np.ndarray | None, n_features: int) -> np.ndarray:
+    """(n_features,) penalty factors, ones where none are given.
+
+    Raises
+    ------
+    OptionError
+        When they are not one number >= 0 for each feature.
+    """
     if given is None:
         return np.ones(n_features)
     factor = np.asarray(given, dtype=np.float64)

@@ -87,7 +87,6 @@ def solve_path(
     start : (n_features,), where the first alpha begins; zeros by default
     max_sweeps : for each alpha
     """
-    d = quadratic.linear.size
     alphas = np.asarray(alphas, dtype=np.float64)
     l1, l2 = l1_ratio * np.asarray(l1), (1.0 - l1_ratio) * np.asarray(l2)
     d = quadratic.linear.size
