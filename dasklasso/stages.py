@@ -19,7 +19,7 @@ from dasklasso.sizes import parse_size
 if TYPE_CHECKING:
     from dasklasso.dataset.dataset import Dataset
     from dasklasso.dataset.ingest import IngestReport
-    from dasklasso.fitting import FitOptions, RunOptions
+    from dasklasso.fit_options import FitOptions, RunOptions
     from dasklasso.result import FittedPath
     from dasklasso.solvers.events import ScanEvent
 
@@ -96,7 +96,7 @@ class ClusterStage:
     overwrite: bool = False
 
     def _run_options(self, **more: Any) -> RunOptions:
-        from dasklasso.fitting import RunOptions
+        from dasklasso.fit_options import RunOptions
 
         return RunOptions(
             memory=None if self.memory is None else parse_size(self.memory),
@@ -169,7 +169,7 @@ class SolveStage(ClusterStage, ABC):
         """Which alphas, as options of a fit."""
 
     def _fit_options(self, data: Dataset) -> FitOptions:
-        from dasklasso.fitting import FitOptions
+        from dasklasso.fit_options import FitOptions
         from dasklasso.penalty_file import read_penalty_factor
 
         factor = None

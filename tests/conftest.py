@@ -17,7 +17,7 @@ import pytest
 
 from dasklasso.dataset.dataset import Dataset, open_dataset
 from dasklasso.dataset.writer import StoreWriter
-from dasklasso.fitting import FitOptions
+from dasklasso.fit_options import FitOptions
 from dasklasso.result import FittedPath
 
 LONG = np.longdouble

@@ -9,7 +9,8 @@ import pytest
 
 from dasklasso.dataset.dataset import from_arrays
 from dasklasso.errors import ClusterError, MemoryLimitError, ModelError, OptionError, ValueFound
-from dasklasso.fitting import FitOptions, RunOptions, fit_path, predict_store
+from dasklasso.fit_options import FitOptions, RunOptions
+from dasklasso.fitting import fit_path, predict_store
 
 RUN = RunOptions(in_process=True)
 

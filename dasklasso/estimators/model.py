@@ -26,7 +26,8 @@ from dasklasso.estimators.inputs import (
     stored_dataset,
 )
 from dasklasso.estimators.solving import null_loss, solve
-from dasklasso.fitting import FitOptions, RunOptions, predict_store
+from dasklasso.fit_options import FitOptions, RunOptions
+from dasklasso.fitting import predict_store
 from dasklasso.result import FittedPath
 from dasklasso.sizes import parse_size
 from dasklasso.stages import check_features

@@ -14,7 +14,8 @@ from dasklasso import errors
 from dasklasso.dataset.blocks import MemoryBlocks
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.estimators.inputs import reachable_by_workers
-from dasklasso.fitting import FitOptions, RunOptions, fit_path
+from dasklasso.fit_options import FitOptions, RunOptions
+from dasklasso.fitting import fit_path
 from dasklasso.result import FittedPath
 from dasklasso.scan.cluster import InProcess, existing_client
 from dasklasso.scan.engine import ScanEngine

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from dasklasso import fitting
-from dasklasso.fitting import FitOptions, RunOptions, fit_path
+from dasklasso.fit_options import FitOptions, RunOptions
+from dasklasso.fitting import fit_path
 from dasklasso.scan.cluster import InProcess
 
 OPTIONS = FitOptions(n_alphas=3, eps=0.05, tol=1e-7)

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import ElasticNet
 
-from dasklasso.fitting import FitOptions, RunOptions, fit_path
+from dasklasso.fit_options import FitOptions, RunOptions
+from dasklasso.fitting import fit_path
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from dasklasso.errors import ChunkMissing, ValueFound
-from dasklasso.fitting import FitOptions, RunOptions, fit_path
+from dasklasso.fit_options import FitOptions, RunOptions
+from dasklasso.fitting import fit_path
 from dasklasso.scan import cache, reading, tasks
 from dasklasso.scan.cluster import InProcess
 from dasklasso.scan.engine import ScanEngine

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dasklasso.errors import CheckpointError, OptionError
-from dasklasso.fitting import FitOptions, RunOptions, fit_path
+from dasklasso.fit_options import FitOptions, RunOptions
+from dasklasso.fitting import fit_path
 from dasklasso.solvers import checkpoint
 from dasklasso.solvers.fista import Lipschitz, Plan
 from dasklasso.solvers.slots import Slots
