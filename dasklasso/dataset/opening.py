@@ -10,6 +10,7 @@ import zarr
 from zarr.abc.store import Store
 from zarr.storage import FsspecStore, LocalStore
 
+from dasklasso.dataset.partial import restore
 from dasklasso.errors import DependencyMissing, OptionError, StoreError
 
 StoreLike = Any
@@ -46,6 +47,10 @@ def open_node(store: StoreLike, storage_options: dict[str, Any] | None) -> tuple
     if storage_options:
         raise OptionError(f"storage_options are for URLs, and {location} is a local path.")
     path = Path(location).expanduser()
+    if not path.exists():
+        # whoever replaced it may have been killed between its two renames; past a link, since
+        # the store that a link leads to is what was replaced
+        restore(path.resolve())
     if not path.exists():
         partial = path.with_name(path.name + ".partial")
         hint = " An ingest into it was begun and not finished." if partial.exists() else ""

@@ -285,6 +285,26 @@ def test_an_ingest_that_was_interrupted_is_pointed_out(tmp_path: Path) -> None:
         open_dataset(tmp_path / "s")
 
 
+@pytest.mark.parametrize("opened_as", ["s", "link"])
+def test_a_store_whose_replacement_was_cut_off_is_found_again(
+    ours: Path, X: np.ndarray, tmp_path: Path, opened_as: str
+) -> None:
+    # what a process leaves that is killed between the two renames of a swap
+    (tmp_path / "link").symlink_to(tmp_path / "s")
+    ours.rename(tmp_path / "s.replaced")
+    (tmp_path / "s.partial").mkdir()
+    (tmp_path / "s.partial" / "zarr.json").write_text("{}")
+    found = open_dataset(tmp_path / opened_as)
+    np.testing.assert_array_equal(all_rows(found.X), X)
+    assert {p.name for p in tmp_path.iterdir()} == {"s", "link"}
+
+
+def test_opening_makes_nothing_where_there_was_no_store(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="does not exist"):
+        open_dataset(tmp_path / "s")
+    assert not list(tmp_path.iterdir())
+
+
 def test_no_rows_are_refused(tmp_path: Path) -> None:
     path = foreign(tmp_path / "s", X=np.empty((0, 3), "f4"), y=np.empty(0))
     with pytest.raises(ValueFound, match="at least one row"):
