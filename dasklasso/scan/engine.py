@@ -151,7 +151,7 @@ class ScanEngine:
         finished = [
             self._map_reduce(builder, part, asked) for part in range(len(self.layout.parts))
         ]
-        self._turn()
+        self.turn()
         results = self.runner.compute(*[delayed_of(builder, key) for key in finished])
         answers = [[result.values[q] for result in results] for q in range(len(queries))]
         return answers, sum(result.bytes_read for result in results)
@@ -183,11 +183,26 @@ class ScanEngine:
                 yield rows.start, rows.stop, total + np.asarray(query.intercepts)
         self.scans += 1
 
+    def home_of_row(self, row: int) -> list[str] | None:
+        """The worker that reads this row in scans of a whole band's columns; None: any."""
+        weights = [
+            self.layout.rows(b).stop - self.layout.rows(b).start
+            for b in range(len(self.layout.bands))
+        ]
+        shares = self.runner.shares()
+        band = int(np.searchsorted(np.cumsum(weights), row, side="right"))
+        for (first, stop), (address, _) in zip(
+            _by_share(weights, [n for _, n in shares]), shares, strict=True
+        ):
+            if first <= band < stop:
+                return None if address is None else [address]
+        return None
+
     # -- one part: a band holds all columns ----------------------------------------------------
 
     def _gradient_whole(self, builder: GraphBuilder, asked: Asked) -> list[Any]:
         key = self._map_reduce(builder, 0, [asked])
-        self._turn()
+        self.turn()
         return [key]
 
     def _map_reduce(self, builder: GraphBuilder, part: int, asked: Sequence[Asked]) -> Any:
@@ -247,8 +262,8 @@ class ScanEngine:
                 found.append((run, None if address is None else [address]))
         return found if self._forward else found[::-1]
 
-    def _turn(self) -> None:
-        # the next scan starts with what this one read last: that is still in the page cache
+    def turn(self) -> None:
+        """A scan was made: the next one starts with what this one read last, still in the cache."""
         self._forward = not self._forward
         self.scans += 1
 
@@ -324,7 +339,7 @@ class ScanEngine:
                     workers=homes[part],
                 )
             )
-        self._turn()
+        self.turn()
         return finished
 
 

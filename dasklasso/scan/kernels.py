@@ -51,6 +51,16 @@ class Rows:
     def n_rows(self) -> int:
         return self.blocks[0].shape[0]
 
+    def between(self, start: int, stop: int) -> Rows:
+        """Rows ``start`` to ``stop − 1`` of the data; views."""
+        here = slice(start - self.start, stop - self.start)
+        return Rows(
+            start,
+            [block[here] for block in self.blocks],
+            None if self.y is None else self.y[here],
+            None if self.weight is None else self.weight[here],
+        )
+
 
 @dataclass(frozen=True)
 class Weights:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -72,6 +73,20 @@ class Reader:
             if position + 1 < len(order):
                 self.read_ahead(order[position + 1])
             yield self._row_of_blocks(piece)
+
+    def rows_between(self, start: int, stop: int) -> Iterator[Rows]:
+        """Rows ``start`` to ``stop − 1``: of one row of blocks after the other, those wanted."""
+        bounds = self.table.layout.row_bounds
+        first, last = bisect_right(bounds, start) - 1, bisect_left(bounds, stop)
+        for piece in range(first, last):
+            if piece + 1 < last:
+                self.read_ahead(piece + 1)
+            before = self.bytes_read
+            rows = self._row_of_blocks(piece)
+            a, b = max(start, rows.start), min(stop, rows.start + rows.n_rows)
+            if self.table.X.mapped:  # what is not looked at is not read
+                self.bytes_read = before + (self.bytes_read - before) * (b - a) // rows.n_rows
+            yield rows.between(a, b)
 
     def read_ahead(self, piece: int) -> None:
         """Tell storage that a piece is wanted soon."""

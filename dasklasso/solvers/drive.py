@@ -17,8 +17,7 @@ import dask.array as da
 import numpy as np
 
 from dasklasso.backend import to_numpy
-from dasklasso.errors import ValueFound
-from dasklasso.objective.certificate import Certificate, combine_column_sums, squared_certificate
+from dasklasso.objective.certificate import combine_column_sums
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.tasks import Answer
 from dasklasso.solvers.bring import (
@@ -29,6 +28,7 @@ from dasklasso.solvers.bring import (
     lazily,
     stays_out,
 )
+from dasklasso.solvers.certify import certificate_of, certify_points, check_finite
 from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.first_look import FirstLook
 from dasklasso.solvers.fista import ZERO, Lipschitz, Plan, prox_step, summarise
@@ -148,7 +148,10 @@ class Drive:
         found, summary, c = self._evaluate(points, plan, slots.jobs, state.dtype)
         k = slots.jobs.size
         stepwise, power = unpack(summary, k)
-        certificate, columns = self._certificate(found.sums[:, :k], stepwise, c, slots.jobs)
+        columns = combine_column_sums(stepwise)
+        certificate = certificate_of(
+            self.problem, found.sums[:, :k], columns[:5], self.free, c, self.jobs.target(slots.jobs)
+        )
         double = state.dtype == "float64"
         goal = self.settings.tol * (1.0 if double else MARGIN)
         null = self.problem.null_loss[self.jobs.target(slots.jobs)]
@@ -183,19 +186,18 @@ class Drive:
         """One scan in float64 at solutions; those it does not certify are in flight again."""
         flying = np.asarray(jobs, dtype=int)
         points = dense_columns([state.solutions[job].nonzeros for job in jobs], self.engine)
-        nothing = np.zeros(flying.size)
-        plan = Plan(
-            np.arange(flying.size),
-            np.arange(flying.size),
-            nothing,
-            self.jobs.alpha(flying),
-            state.slots.lipschitz.value,
-            None,
+        targets, alphas = self.jobs.target(flying), self.jobs.alpha(flying)
+        certified = certify_points(
+            self.engine,
+            self.problem,
+            self.frame,
+            self.free,
+            points,
+            targets,
+            alphas,
+            self.settings.device,
         )
-        found, summary, c = self._evaluate(points, plan, flying, "float64")
-        stepwise, _ = unpack(summary, flying.size)
-        certificate, _ = self._certificate(found.sums, stepwise, c, flying)
-        gaps = certificate.gap / self.problem.null_loss[self.jobs.target(flying)]
+        found, certificate, gaps = certified.found, certified.certificate, certified.relative_gap
         solutions = dict(state.solutions)
         for k, job in enumerate(jobs):
             solutions[job] = replace(
@@ -230,9 +232,8 @@ class Drive:
         projecting on unpenalised columns needs."""
         k = jobs.size
         targets = self.jobs.target(jobs)
-        repeats = 1 if points.shape[1] == k else 2
         query = gradient_query(
-            self.problem, np.tile(targets, repeats).tolist(), dtype, self.settings.device
+            self.problem, np.tile(targets, 2).tolist(), dtype, self.settings.device
         )
         answer = self.engine.gradient(query, points, self.frame)
         extra: list[Any] = []
@@ -244,29 +245,9 @@ class Drive:
             extra = [c, self.free.rows(gradient[:, :k])]
         summary = answer.apply("summary", partial(_summarise, plan, self._options), *arrays)
         found = bring(self.engine, points, answer, [*summary, *extra])
-        if not np.all(np.isfinite(found.sums)):
-            raise ValueFound(
-                "the scan met values that are not finite numbers: X holds NaN or infinities, or "
-                "numbers too large for its precision. dasklasso verify STORE finds them."
-            )
+        check_finite(found.sums)
         n_parts = len(summary)
         return found, np.concatenate(found.extra[:n_parts]), found.extra[n_parts:]
-
-    def _certificate(
-        self, sums: np.ndarray, stepwise: np.ndarray, c: list[np.ndarray], jobs: np.ndarray
-    ) -> tuple[Certificate, np.ndarray]:
-        columns = combine_column_sums(stepwise)
-        squares = sums[2]
-        if self.problem.objective.fit_intercept:
-            squares = squares - sums[1] ** 2
-        projected: dict[str, np.ndarray] = {}
-        if c and self.free is not None:
-            reduced, product = self.free.corrected(
-                squares, squares + columns[1], -c[1], c[0], self.jobs.target(jobs)
-            )
-            projected = {"projected_squares": reduced, "projected_product": product}
-        quadratic = self.problem.objective.l1_ratio < 1.0
-        return squared_certificate(squares, columns[:5], quadratic=quadratic, **projected), columns
 
     def _nonzeros(self, points: Coefficients, columns: list[int]) -> list[Nonzeros]:
         return sparse_columns(as_dask(self.engine, points), columns, self.engine.runner)

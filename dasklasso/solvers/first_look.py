@@ -16,10 +16,11 @@ from dasklasso.backend import to_numpy
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import OptionError, ValueFound
 from dasklasso.scan import tree
+from dasklasso.scan.bad_values import bad_value
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.kernels import L1
 from dasklasso.scan.moments import Moments, merge_moments, target_moments
-from dasklasso.scan.queries import ColumnMoments, FirstBadValue
+from dasklasso.scan.queries import ColumnMoments
 from dasklasso.scan.reading import targets_only
 from dasklasso.solvers.bring import Coefficients, as_dask, bring
 from dasklasso.solvers.problem import Problem, gradient_query
@@ -71,21 +72,8 @@ def column_moments(data: Dataset, engine: ScanEngine, device: str) -> tuple[Mome
         ),
     )
     if moments.bad.any():
-        raise _bad_value(data, engine)
+        raise bad_value(data, engine)
     return moments, nbytes
-
-
-def _bad_value(data: Dataset, engine: ScanEngine) -> ValueFound:
-    [parts], _ = engine.ask([FirstBadValue()])
-    row, column, value = min(
-        (found[0], engine.layout.columns(part).start + found[1], found[2])
-        for part, found in enumerate(parts)
-        if found is not None
-    )
-    return ValueFound(
-        f"{data.location}: X has {value} at row {row:,}, column {data.feature_names[column]!r}; "
-        "expected a finite number. Fill it, or ingest with --missing mean."
-    )
 
 
 def moments_of_targets(engine: ScanEngine) -> Moments:

@@ -19,8 +19,9 @@ import numpy as np
 
 from dasklasso.backend import Array, Backend, backend_for, namespace
 from dasklasso.objective.certificate import COLUMN_SUMS, column_sums
-from dasklasso.scan.kernels import INVERSE_SCALE, L1
+from dasklasso.scan.kernels import INVERSE_SCALE
 from dasklasso.solvers.problem import penalty_at
+from dasklasso.solvers.unpenalised import dual_direction
 
 # Rows of a summary beyond those of column_sums
 RESTART, CURVATURE, DISTANCE = range(COLUMN_SUMS, COLUMN_SUMS + 3)
@@ -128,12 +129,11 @@ def summarise(
     frame = backend.asarray(frame)
     xp = namespace(points)
     k = plan.base.size
-    # a certificate alone is asked for at u only
-    second = slice(k, 2 * k) if points.shape[1] >= 2 * k else slice(0, k)
-    u, z = points[:, :k], points[:, second]
-    grad_u, grad_z = gradient[:, :k], gradient[:, second]
+    u, z = points[:, :k], points[:, k : 2 * k]
+    grad_u, grad_z = gradient[:, :k], gradient[:, k : 2 * k]
     penalty = penalty_at(frame, _row(plan.alpha, backend), l1_ratio, positive)
-    certificate = column_sums(u, -grad_u, penalty, _dual(u, grad_u, frame, projection, positive))
+    dual = dual_direction(u, grad_u, frame, projection, positive)
+    certificate = column_sums(u, -grad_u, penalty, dual)
     step = 1.0 / plan.lipschitz
     following = penalty.prox(z - step * grad_z, step)
     between = z - u
@@ -150,19 +150,6 @@ def summarise(
         numbers = xp.stack([xp.sum(product**2), xp.sum(product * direction)])
     flat = xp.reshape(xp.concat([certificate, stepwise], axis=0), (SUMMARY_ROWS * k,))
     return xp.expand_dims(xp.concat([flat, numbers]), axis=0)
-
-
-def _dual(
-    u: Array, grad_u: Array, frame: Array, projection: Array | None, positive: bool
-) -> Array | None:
-    """``XᵀPθ`` of the dual direction θ, when unpenalised columns have been projected off it."""
-    if projection is None:
-        return None
-    xp = namespace(u)
-    free = (frame[:, L1, None] == 0) & (frame[:, INVERSE_SCALE, None] > 0)
-    # by construction zero where projected: rounding must not count as infeasible
-    gone = free & ((u > 0) | (grad_u < 0)) if positive else free & (u == u)
-    return xp.where(gone, xp.zeros_like(u), -grad_u - projection)
 
 
 def next_momentum(t: np.ndarray, restart: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,174 @@
+"""The Gram scan: one read of X fills the cells of a labelling.
+
+A task takes one block of rows, from its first to its last, whoever runs it: the bits depend on the
+data and the labelling only. How many blocks there are is decided by the memory that their moments
+take, never by workers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+
+from dasklasso.backend import backend_for
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.errors import OptionError
+from dasklasso.scan.bad_values import bad_value
+from dasklasso.scan.cells import Cells, Labelling
+from dasklasso.scan.cross_moments import CrossMoments
+from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.gram import GramAccumulator
+from dasklasso.scan.graph import GraphBuilder, delayed_of
+from dasklasso.scan.labels import RowLabels, labels_for
+from dasklasso.scan.reading import Caching, Reader, Table
+
+CELLS_BYTES = 256 << 20  # of the moments of all cells together
+MOST_BLOCKS = 32
+BLOCK_ROWS = 256  # fewer rows in a block are not worth a task
+EXACT_FLOPS = 2e10  # up to so many, float64 products cost less than a second
+
+
+@dataclass(frozen=True)
+class BlockOfCells:
+    """What a task hands over: moments of the rows of one block by fold, and bytes read."""
+
+    moments: dict[int, CrossMoments]
+    bytes_read: int
+
+
+def default_blocks(n_rows: int, n_columns: int, labelling: Labelling) -> int:
+    """How many blocks of rows are kept apart, where nobody asks for a number.
+
+    Parameters
+    ----------
+    n_columns : of [X, y]
+    labelling : its ``n_blocks`` is not used
+    """
+    contiguous = labelling.folds == "contiguous"
+    folds = 1 if contiguous else labelling.n_folds
+    blocks = min(MOST_BLOCKS, CELLS_BYTES // (folds * n_columns**2 * 8), n_rows // BLOCK_ROWS)
+    if contiguous:  # whole folds
+        return max(1, blocks // labelling.n_folds) * labelling.n_folds
+    return max(1, blocks)
+
+
+def block_edges(
+    n_rows: int, labelling: Labelling, pieces: tuple[int, ...] | None = None
+) -> list[int]:
+    """First row of every block, and the number of rows.
+
+    Contiguous folds have as many rows as scikit-learn's ``KFold`` gives them.
+
+    Parameters
+    ----------
+    pieces : edges of what can only be decoded whole, or None where any row can be read alone
+    """
+    if labelling.folds == "contiguous":
+        k, blocks = labelling.n_folds, -(-labelling.n_blocks // labelling.n_folds)
+        folds = [i * (n_rows // k) + min(i, n_rows % k) for i in range(k + 1)]
+        edges = [a + (b - a) * j // blocks for a, b in pairwise(folds) for j in range(blocks)] + [
+            n_rows
+        ]
+    else:
+        edges = [n_rows * k // labelling.n_blocks for k in range(labelling.n_blocks + 1)]
+    if pieces is not None:
+        bounds = np.asarray(pieces)
+        nearest = bounds[np.abs(bounds[None, :] - np.asarray(edges)[:, None]).argmin(axis=1)]
+        least = labelling.n_folds if labelling.folds == "contiguous" else 1
+        if len(np.unique(nearest)) > least:
+            edges = nearest.tolist()
+    return sorted(set(edges))
+
+
+def scan_cells(
+    data: Dataset, engine: ScanEngine, labelling: Labelling, device: str = "cpu"
+) -> tuple[Cells, int]:
+    """One read of X: the moments of every (fold, block).
+
+    Parameters
+    ----------
+    labelling : Labelling
+        With the number of blocks wanted (see :func:`default_blocks`).
+
+    Returns
+    -------
+    cells : Cells
+        With the labelling's blocks, or fewer where the rows do not suffice.
+    bytes_read : int
+
+    Raises
+    ------
+    OptionError
+        When the labelling needs a column of labels that the data do not have, or more folds than
+        there are rows.
+    ValueFound
+        When X has a NaN or an infinity: the message names the row and the column.
+    """
+    n = data.n_rows
+    if labelling.n_folds > n:
+        raise OptionError(f"folds: {labelling.n_folds} found, expected at most the {n} rows")
+    table = engine.table
+    whole = replace(table.layout, parts=((0, len(table.layout.column_bounds) - 1),))
+    table = replace(table, layout=whole)
+    edges = block_edges(n, labelling, None if table.X.mapped else whole.row_bounds)
+    labels = labels_for(labelling, data.fold, data.location)
+    exact = 2.0 * n * (data.n_features + data.n_targets) ** 2 <= EXACT_FLOPS
+    dtype = np.dtype(np.float64) if exact else products_dtype(table.X.dtype)
+    budget = engine.runner.cache_bytes(engine.layout.block_bytes())
+    row_bytes = data.n_features * table.X.dtype.itemsize
+    builder = GraphBuilder()
+    keys = []
+    for number, (start, stop) in enumerate(pairwise(edges)):
+        # the same bands are kept decoded as by the scans that follow: as many as fit
+        caching = Caching(budget, pin=not table.X.mapped and start * row_bytes < budget)
+        function = partial(gram_block, table, labels, start, stop, dtype.name, device, caching)
+        keys.append(
+            builder.add("scan-gram", (number,), function, workers=engine.home_of_row(start))
+        )
+    engine.turn()
+    found = engine.runner.compute(*[delayed_of(builder, key) for key in keys])
+    places = [(fold, b) for b, block in enumerate(found) for fold in block.moments]
+    places.sort()
+    moments = tuple(found[b].moments[fold] for fold, b in places)
+    if not all(np.isfinite(part.products.diagonal()).all() for part in moments):
+        raise bad_value(data, engine)
+    cells = Cells(
+        replace(labelling, n_blocks=len(edges) - 1),
+        np.array([fold for fold, _ in places]),
+        np.array([block for _, block in places]),
+        moments,
+    )
+    return cells, sum(block.bytes_read for block in found)
+
+
+def products_dtype(stored: np.dtype) -> np.dtype:
+    """Float32 where it holds every stored value, else float64."""
+    return np.result_type(stored, np.float32)
+
+
+def gram_block(
+    table: Table,
+    labels: RowLabels,
+    start: int,
+    stop: int,
+    dtype: str,
+    device: str,
+    caching: Caching,
+) -> BlockOfCells:
+    """The moments of rows ``start`` to ``stop − 1``, by fold."""
+    assert table.y is not None
+    accumulator = GramAccumulator(
+        table.X.shape[1],
+        table.y.shape[1],
+        np.dtype(table.X.dtype),
+        np.dtype(dtype),
+        weighted=table.weight is not None,
+        backend=backend_for(device),
+    )
+    reader = Reader(table, 0, caching)
+    for rows in reader.rows_between(start, stop):
+        accumulator.add(rows, labels.of_rows(rows.start, rows.start + rows.n_rows))
+    return BlockOfCells(accumulator.moments(), reader.bytes_read)

@@ -1,0 +1,121 @@
+"""Which fold a row is in: a function of the row alone, whoever reads it and in whatever pieces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dasklasso.dataset.blocks import BlockSource
+from dasklasso.dataset.zarrblocks import read_rows
+from dasklasso.errors import OptionError
+from dasklasso.scan.cells import Folds, Labelling
+
+_DRAWN_TOGETHER = 1024  # runs of n_folds rows whose folds come from one random generator
+_ROWS_AT_ONCE = 1 << 20
+
+
+def random_folds(n_folds: int, seed: int, start: int, stop: int) -> np.ndarray:
+    """Folds of rows ``start`` to ``stop − 1``, drawn from the seed and the row's number.
+
+    Each run of ``n_folds`` rows, counted from row 0, has one row in every fold, in random order.
+    So folds differ by at most one row, and rows appended later change nobody's fold.
+
+    Returns
+    -------
+    (stop − start,) int64
+    """
+    together = n_folds * _DRAWN_TOGETHER
+    drawn = []
+    for number in range(start // together, -(-stop // together)):
+        rng = np.random.default_rng([seed, n_folds, number])
+        orders = np.tile(np.arange(n_folds), (_DRAWN_TOGETHER, 1))
+        drawn.append(rng.permuted(orders, axis=1).ravel())
+    if not drawn:
+        return np.zeros(0, dtype=np.int64)
+    first = start // together * together
+    return np.concatenate(drawn)[start - first : stop - first]
+
+
+@dataclass(frozen=True, eq=False)
+class RowLabels:
+    """The label of every row under a labelling.
+
+    Attributes
+    ----------
+    labelling : Labelling
+    column : BlockSource or None
+        (n_rows, 1) fold or group labels; needed where folds come from them.
+    groups, fold_of_group : (n_groups,) int or None
+        Which fold each label of a group belongs to; groups are ascending.
+    """
+
+    labelling: Labelling
+    column: BlockSource | None = None
+    groups: np.ndarray | None = None
+    fold_of_group: np.ndarray | None = None
+
+    def of_rows(self, start: int, stop: int) -> np.ndarray | None:
+        """(stop − start,) int64, or None where all rows have label 0."""
+        folds: Folds = self.labelling.folds
+        if folds == "random":
+            return random_folds(self.labelling.n_folds, self.labelling.seed, start, stop)
+        if folds not in ("column", "groups"):
+            return None
+        assert self.column is not None
+        found = read_rows(self.column, start, stop)[:, 0].astype(np.int64)
+        if folds == "column":
+            return found
+        assert self.groups is not None
+        assert self.fold_of_group is not None
+        return self.fold_of_group[np.searchsorted(self.groups, found)]
+
+
+def labels_for(labelling: Labelling, column: BlockSource | None, location: str) -> RowLabels:
+    """Meet a labelling with the data's column of labels.
+
+    Groups are dealt to folds as evenly as they allow: the largest first, each to the fold with
+    the fewest rows so far, as scikit-learn's ``GroupKFold`` does.
+
+    Raises
+    ------
+    OptionError
+        When a column is needed and there is none, or it has fewer labels than folds.
+    """
+    if labelling.folds not in ("column", "groups"):
+        return RowLabels(labelling)
+    if column is None:
+        raise OptionError(
+            f"folds: {labelling.folds!r} needs a column of labels, and {location} has none. "
+            "Name one when the data are ingested: dasklasso ingest --fold NAME."
+        )
+    groups, sizes = _distinct(column)
+    expected = 2 if labelling.folds == "column" else labelling.n_folds
+    if len(groups) < expected:
+        raise OptionError(
+            f"folds: {len(groups)} different labels found in the fold column of {location}, "
+            f"expected at least {expected}"
+        )
+    if labelling.folds == "column":
+        return RowLabels(labelling, column)
+    fold_of_group = np.zeros(len(groups), dtype=np.int64)
+    rows = np.zeros(labelling.n_folds, dtype=np.int64)
+    for group in np.argsort(-sizes, kind="stable"):
+        lightest = int(np.argmin(rows))
+        fold_of_group[group] = lightest
+        rows[lightest] += sizes[group]
+    return RowLabels(labelling, column, groups, fold_of_group)
+
+
+def _distinct(column: BlockSource) -> tuple[np.ndarray, np.ndarray]:
+    """The labels of a column, ascending, and how many rows have each."""
+    groups, sizes = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    n = column.shape[0]
+    for start in range(0, n, _ROWS_AT_ONCE):
+        rows = read_rows(column, start, min(start + _ROWS_AT_ONCE, n))[:, 0].astype(np.int64)
+        more, counts = np.unique(rows, return_counts=True)
+        groups, place = np.unique(np.concatenate([groups, more]), return_inverse=True)
+        sizes = np.bincount(
+            place, weights=np.concatenate([sizes, counts]), minlength=len(groups)
+        ).astype(np.int64)
+    return groups, sizes

@@ -1,0 +1,138 @@
+"""The certificate scan: objective and duality gap of any solutions, from one read in float64."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import dask.array as da
+import numpy as np
+
+from dasklasso.backend import Array, backend_for, to_numpy
+from dasklasso.errors import ValueFound
+from dasklasso.objective.certificate import (
+    Certificate,
+    column_sums,
+    combine_column_sums,
+    squared_certificate,
+)
+from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.tasks import Answer
+from dasklasso.solvers.bring import Brought, bring
+from dasklasso.solvers.problem import Problem, gradient_query, penalty_at
+from dasklasso.solvers.unpenalised import Unpenalised, dual_direction
+
+
+@dataclass(frozen=True)
+class Certified:
+    """What a scan showed of K points.
+
+    Attributes
+    ----------
+    found : Brought
+        The points, their gradients and the bytes read.
+    certificate : Certificate
+    relative_gap : (K,)
+        Gap over the loss of the null model.
+    """
+
+    found: Brought
+    certificate: Certificate
+    relative_gap: np.ndarray
+
+
+def certify_points(
+    engine: ScanEngine,
+    problem: Problem,
+    frame: da.Array,
+    free: Unpenalised | None,
+    points: da.Array,
+    targets: np.ndarray,
+    alphas: np.ndarray,
+    device: str,
+) -> Certified:
+    """One scan in float64 at K points.
+
+    Parameters
+    ----------
+    frame : (n_features, 5), chunked by the layout's parts
+    points : (n_features, K) in standardised coordinates, chunked like that
+    targets, alphas : (K,)
+    """
+    k = len(targets)
+    query = gradient_query(problem, targets.tolist(), "float64", device)
+    answer = engine.gradient(query, points, frame)
+    arrays, extra = [points, frame], []
+    if free is not None:
+        c = free.coefficients(points, answer.gradient, k, problem.objective.positive)
+        arrays.append(free.projection(c, device))
+        extra = [c, free.rows(answer.gradient)]
+    sums = answer.apply("certificate", partial(_column_sums, problem, alphas, device), *arrays)
+    found = bring(engine, points, answer, [*sums, *extra])
+    check_finite(found.sums)
+    n_parts = len(sums)
+    columns = combine_column_sums(np.stack(found.extra[:n_parts]))
+    certificate = certificate_of(problem, found.sums, columns, free, found.extra[n_parts:], targets)
+    return Certified(found, certificate, certificate.gap / problem.null_loss[targets])
+
+
+def certificate_of(
+    problem: Problem,
+    sums: np.ndarray,
+    columns: np.ndarray,
+    free: Unpenalised | None,
+    projection: list[np.ndarray],
+    targets: np.ndarray,
+) -> Certificate:
+    """The certificate from the sums that a scan brought home.
+
+    Parameters
+    ----------
+    sums : (3, K), over rows
+    columns : (5, K), over columns
+    projection : c of each point and its gradient at unpenalised columns, or empty
+    """
+    squares = sums[2]
+    if problem.objective.fit_intercept:
+        squares = squares - sums[1] ** 2
+    projected: dict[str, np.ndarray] = {}
+    if projection and free is not None:
+        c, gradient = projection
+        reduced, product = free.corrected(squares, squares + columns[1], -gradient, c, targets)
+        projected = {"projected_squares": reduced, "projected_product": product}
+    quadratic = problem.objective.l1_ratio < 1.0
+    return squared_certificate(squares, columns, quadratic=quadratic, **projected)
+
+
+def check_finite(sums: np.ndarray) -> None:
+    """Refuse what a scan brought home where X spoiled it.
+
+    Raises
+    ------
+    ValueFound
+    """
+    if not np.all(np.isfinite(sums)):
+        raise ValueFound(
+            "the scan met values that are not finite numbers: X holds NaN or infinities, or "
+            "numbers too large for its precision. dasklasso verify STORE finds them."
+        )
+
+
+def _column_sums(
+    problem: Problem,
+    alphas: np.ndarray,
+    device: str,
+    answer: Answer,
+    points: Array,
+    frame: Array,
+    projection: Array | None = None,
+) -> Any:
+    backend = backend_for(device)
+    points, frame = backend.asarray(points), backend.asarray(frame)
+    gradient = backend.asarray(answer.values[0][0])
+    objective = problem.objective
+    alpha = backend.asarray(np.asarray(alphas, dtype=np.float64)[None, :])
+    penalty = penalty_at(frame, alpha, objective.l1_ratio, objective.positive)
+    dual = dual_direction(points, gradient, frame, projection, objective.positive)
+    return to_numpy(column_sums(points, -gradient, penalty, dual))

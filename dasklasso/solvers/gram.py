@@ -1,0 +1,241 @@
+"""The Gram solver: paths in memory, on second moments; scans only to certify and to refine.
+
+The moments of one scan are those of the data but for rounding, so a solution on them is one of the
+data to about that. One more scan, at all solutions at once, says how far it is. Where that is too
+far, it also brought the exact gradient, and the model
+
+    f(u₀) + ∇f(u₀)ᵀ(u − u₀) + ½ (u − u₀)ᵀG(u − u₀) + penalty
+
+is minimised instead, whose error is that of G times a step that is small by now: iterative
+refinement, as for linear systems (Wilkinson, 1963, Rounding Errors in Algebraic Processes).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import dask.array as da
+import numpy as np
+
+from dasklasso.backend import to_numpy
+from dasklasso.errors import OptionError
+from dasklasso.scan.cross_moments import CrossMoments
+from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.kernels import L1, L2
+from dasklasso.solvers.certify import Certified, certify_points
+from dasklasso.solvers.events import ScanEvent
+from dasklasso.solvers.from_moments import standardised_gram, standardised_products
+from dasklasso.solvers.problem import Problem
+from dasklasso.solvers.quadratic import Quadratic, solve_path
+from dasklasso.solvers.slots import Jobs
+from dasklasso.solvers.solution import Nonzeros, Solution, dense_columns
+from dasklasso.solvers.state import Settings
+from dasklasso.solvers.unpenalised import MOST, Unpenalised
+
+IN_MEMORY = 1e-2  # of tol: what the solve in memory may add to the gap of the moments
+LEAST_TOL = 1e-14  # relative gaps below this are rounding of float64
+POINTS_BYTES = 512 << 20  # of one certificate scan: points, gradients, and their partial sums
+WORTHWHILE = 0.5  # a refinement that does not halve the gap is the last
+
+
+@dataclass(frozen=True)
+class GramSolved:
+    """What the solver found.
+
+    Attributes
+    ----------
+    solutions : for each job
+    bytes_read : int
+    """
+
+    solutions: dict[int, Solution]
+    bytes_read: int
+
+
+class GramSolver:
+    """One path on moments: solve, certify, refine.
+
+    Parameters
+    ----------
+    engine : ScanEngine
+    problem : Problem
+        Of the moments (:func:`dasklasso.solvers.from_moments.problem_of`).
+    moments : CrossMoments
+        Of all rows.
+    settings : Settings
+    progress : called after every scan
+    """
+
+    def __init__(
+        self,
+        engine: ScanEngine,
+        problem: Problem,
+        moments: CrossMoments,
+        settings: Settings,
+        progress: Callable[[ScanEvent], None] | None = None,
+    ) -> None:
+        self.engine, self.problem, self.settings = engine, problem, settings
+        self.progress = progress
+        self._gram = standardised_gram(moments, problem)
+        self._products = standardised_products(moments, problem)
+        self._free = self._unpenalised()
+        self._frame = engine.placed(problem.frame)
+        self._bytes_read = 0
+        self._began = time.monotonic()
+
+    def alpha_max(self) -> np.ndarray:
+        """(n_targets,) smallest alpha at which only unpenalised columns are in use, at l1_ratio 1.
+
+        It is that of the moments; where the null model is not optimal at it but for rounding, the
+        first solution of a path has a coefficient near zero.
+        """
+        products, l1 = self._products, self.problem.frame[:, L1]
+        index = self.problem.unpenalised
+        if index.size:
+            within = self._gram[np.ix_(index, index)]
+            start = np.linalg.lstsq(within, products[index], rcond=None)[0]
+            products = products - self._gram[:, index] @ start
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(l1[:, None] > 0, np.abs(products) / l1[:, None], 0.0)
+        return ratio.max(axis=0, initial=0.0)
+
+    def run(self, jobs: Jobs) -> GramSolved:
+        """Solve every job and certify it.
+
+        A gap above ``tol`` remains where refinement no longer helps or ``max_scans`` is reached.
+        """
+        points = np.empty((self.problem.n_features, len(jobs)))
+        for target in range(jobs.n_targets):
+            own = np.arange(target, len(jobs), jobs.n_targets)
+            points[:, own] = self._path(target, jobs.alphas).T
+        solutions = {
+            job: _open(points[:, job]) for job in range(len(jobs))
+        }  # not certified, until a scan has been there
+        batch = max(16, POINTS_BYTES // (48 * self.problem.n_features))
+        for first in range(0, len(jobs), batch):
+            some = np.arange(first, min(first + batch, len(jobs)))
+            self._certify(jobs, some, points[:, some], solutions)
+        return GramSolved(solutions, self._bytes_read)
+
+    # -- in memory ----------------------------------------------------------------------------
+
+    def _path(self, target: int, alphas: np.ndarray) -> np.ndarray:
+        """(n_alphas, n_features) solutions on the moments."""
+        yy = 2.0 * float(self.problem.null_loss[target])
+        return self._solve(Quadratic(self._gram, self._products[:, target], yy), target, alphas)
+
+    def _solve(
+        self,
+        quadratic: Quadratic,
+        target: int,
+        alphas: np.ndarray,
+        start: np.ndarray | None = None,
+    ) -> np.ndarray:
+        objective = self.problem.objective
+        tol = max(IN_MEMORY * self.settings.tol, LEAST_TOL)
+        return solve_path(
+            quadratic,
+            self.problem.frame[:, L1],
+            self.problem.frame[:, L2],
+            alphas,
+            l1_ratio=objective.l1_ratio,
+            positive=objective.positive,
+            tol=tol * float(self.problem.null_loss[target]),
+            start=start,
+        ).coef
+
+    def _refined(
+        self, jobs: Jobs, some: np.ndarray, certified: Certified, which: np.ndarray
+    ) -> np.ndarray:
+        """Points after one step of refinement, (n_features, len(which))."""
+        points, gradient = to_numpy(certified.found.points), to_numpy(certified.found.gradient)
+        sums = certified.found.sums
+        moved = np.empty((len(points), len(which)))
+        for column, k in enumerate(which):
+            u, loss = points[:, k], sums[0, k]
+            if self.problem.objective.fit_intercept:
+                loss = loss - 0.5 * sums[1, k] ** 2
+            product = self._gram @ u
+            linear = product - gradient[:, k]
+            model = Quadratic(self._gram, linear, 2.0 * (loss + linear @ u) - u @ product)
+            job = np.array([some[k]])
+            target = int(jobs.target(job)[0])
+            moved[:, column] = self._solve(model, target, jobs.alpha(job), start=u)[0]
+        return moved
+
+    # -- scans --------------------------------------------------------------------------------
+
+    def _certify(
+        self, jobs: Jobs, some: np.ndarray, points: np.ndarray, solutions: dict[int, Solution]
+    ) -> None:
+        """Certify some jobs at these points, and refine those whose gap is above ``tol``."""
+        while some.size and self.engine.scans < self.settings.max_scans:
+            certified = certify_points(
+                self.engine,
+                self.problem,
+                self._frame,
+                self._free,
+                self._placed(points),
+                jobs.target(some),
+                jobs.alpha(some),
+                self.settings.device,
+            )
+            self._bytes_read += certified.found.bytes_read
+            before = np.array([solutions[job].gap for job in some.tolist()])
+            gaps = certified.relative_gap
+            for k in np.flatnonzero(gaps < before):
+                solutions[int(some[k])] = Solution(
+                    _nonzeros(points[:, k]),
+                    float(certified.certificate.primal[k]),
+                    float(gaps[k]),
+                    float(certified.found.sums[1, k]),
+                    certified=True,
+                )
+            self._tell(jobs, solutions, certified)
+            again = np.flatnonzero((gaps > self.settings.tol) & (gaps < WORTHWHILE * before))
+            points = self._refined(jobs, some, certified, again)
+            some = some[again]
+
+    def _placed(self, points: np.ndarray) -> da.Array:
+        columns = [_nonzeros(points[:, k]) for k in range(points.shape[1])]
+        return dense_columns(columns, self.engine)
+
+    def _unpenalised(self) -> Unpenalised | None:
+        index = self.problem.unpenalised
+        if not index.size:
+            return None
+        if index.size > MOST:
+            raise OptionError(
+                f"penalty_factor: {index.size} features have factor 0, expected at most {MOST}"
+            )
+        cross = np.ascontiguousarray(self._gram[:, index])
+        return Unpenalised(
+            index, self.engine.by_columns(cross), cross[index], self._products[index]
+        )
+
+    def _tell(self, jobs: Jobs, solutions: dict[int, Solution], certified: Certified) -> None:
+        if self.progress is None:
+            return
+        tol = self.settings.tol
+        self.progress(
+            ScanEvent(
+                scan=self.engine.scans,
+                n_done=sum(one.certified and one.gap <= tol for one in solutions.values()),
+                n_alphas=len(jobs),
+                worst_gap=float(certified.relative_gap.max()),
+                n_nonzero=int(certified.certificate.n_nonzero[-1]),
+                bytes_read=self._bytes_read,
+                seconds=time.monotonic() - self._began,
+            )
+        )
+
+
+def _open(point: np.ndarray) -> Solution:
+    return Solution(_nonzeros(point), np.inf, np.inf, 0.0, certified=False)
+
+
+def _nonzeros(point: np.ndarray) -> Nonzeros:
+    rows = np.flatnonzero(point)
+    return rows, point[rows]
