@@ -180,8 +180,10 @@ def degrees_of_freedom(
     """Degrees of freedom of every model, the intercept not counted.
 
     Of the lasso the number of nonzeros (Zou, Hastie and Tibshirani, 2007, On the degrees of
-    freedom of the lasso, theorem 1); of the elastic net ``tr X_A (X_AᵀX_A + λ₂I)⁻¹X_Aᵀ`` on the
-    nonzeros A (Zou, 2005, Some perspectives of sparse statistical modeling).
+    freedom of the lasso, theorem 1, for independent columns); of the elastic net
+    ``tr X_A (X_AᵀX_A + λ₂I)⁻¹X_Aᵀ`` on the nonzeros A (Zou, 2005, Some perspectives of sparse
+    statistical modeling; Tibshirani and Taylor, 2012, Degrees of freedom in lasso problems, for
+    columns of any kind).
 
     Parameters
     ----------

@@ -81,7 +81,11 @@ class CrossValidation:
 
     @property
     def index_1se(self) -> int:
-        """Of the largest alpha whose mean is within one standard error of the smallest."""
+        """Of the largest alpha whose mean is within one standard error of the smallest.
+
+        The 1 SE rule of Breiman, Friedman, Olshen and Stone (1984, Classification and regression
+        trees, section 3.4.3).
+        """
         least = self.index_min
         return int(np.argmax(self.mean_mse <= self.mean_mse[least] + self.standard_error[least]))
 

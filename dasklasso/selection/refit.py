@@ -221,7 +221,7 @@ def initial_estimate(
 def adaptive_factors(
     moments: CrossMoments, objective: Objective, initial: np.ndarray, power: float = 1.0
 ) -> np.ndarray:
-    """Penalty factors ``f_j / |w_j|^γ`` of the adaptive lasso (Zou, 2006).
+    """Penalty factors ``f_j / |w_j|^γ`` of the adaptive lasso (Zou, 2006, section 3.1).
 
     With ``standardize`` w is the coefficient of a column of unit spread, as the penalty's is. An
     infinite factor excludes a feature; an unpenalised one stays so.

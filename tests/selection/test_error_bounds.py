@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from dasklasso.errors import OptionError
-from dasklasso.selection.error_bounds import expected_false, selected_for, threshold_for
+from dasklasso.selection.error_bounds import (
+    _largest_tails,
+    expected_false,
+    selected_for,
+    threshold_for,
+)
 
 BOUNDS = ["unimodal", "meinshausen_buhlmann"]
 
@@ -59,6 +64,83 @@ def test_no_unimodal_distribution_beats_the_unimodal_bound(share, theta):
     # p = 1 candidate of chance θ: the bound is C θ², on the chance to keep it
     bound = expected_false(share, theta, 1, 10)
     assert worst_tail(share, theta**2, 10) <= bound * (1 + 1e-7)
+
+
+# What stabs prints (hofnerb/stabs on GitHub, tests/regtest-inference.Rout.save, R 4.0.3) for
+# 50 pairs and 100 features: threshold, q, bound.
+STABS_UNIMODAL = [(0.6, 1, 0.02631579), (0.6, 4, 0.4210526), (0.6, 10, 2.631579)]
+STABS_R_CONCAVE = [(0.6, 4, 0.1637231), (0.6, 5, 0.2605329), (0.6, 6, 0.3820466)]
+STABS_R_CONCAVE += [(0.6, 7, 0.5295188), (0.6, 8, 0.7042719), (0.6, 9, 0.9077127)]
+STABS_R_CONCAVE += [(0.6, 10, 1.141338), (0.61, 10, 1.005863), (0.62, 10, 0.8971682)]
+STABS_R_CONCAVE += [(0.6, 30, 16.24975), (0.5, 10, 2.484542)]
+# Here its search, which ends 1e-4 from the best decay, stays visibly below the maximum.
+STABS_CUT_SHORT = [(0.6, 1, 0.006971364), (0.6, 2, 0.03342845), (0.6, 3, 0.08691176)]
+STABS_CUT_SHORT += [(1.0, 10, 0.005184816)]
+
+
+@pytest.mark.parametrize(
+    ("bound", "figures", "rtol"),
+    [
+        ("unimodal", STABS_UNIMODAL, 1e-6),
+        ("r-concave", STABS_R_CONCAVE, 1e-5),
+        ("r-concave", STABS_CUT_SHORT, 0.06),
+    ],
+)
+def test_bounds_are_those_that_stabs_prints(bound, figures, rtol):
+    for threshold, q, expected in figures:
+        found = expected_false(threshold, q, 100, 50, bound)
+        assert found == pytest.approx(expected, rel=rtol)
+        assert found > expected * (1 - 1e-6)
+
+
+@pytest.mark.parametrize("r", [-0.5, -0.25])
+def test_no_r_concave_distribution_beats_the_largest_tail(r):
+    n = 20
+    rng = np.random.default_rng(0)
+    value = np.arange(n + 1.0)
+    closest = 0.0
+    for _ in range(60):
+        # a probability to the power r is convex: the largest of lines, infinite off an interval
+        slope, at = rng.normal(size=3) * rng.choice([0.1, 1.0, 10.0]), rng.uniform(0, n, 3)
+        convex = np.max(slope * (value[:, None] - at), axis=1)
+        convex += rng.exponential() + max(0.0, -convex.min())
+        f = convex ** (1 / r) * (value <= rng.integers(5, n + 1))
+        f /= f.sum()
+        tail = np.cumsum(f[::-1])[::-1]
+        largest = _largest_tails(float(f @ value) / n, n, r)
+        assert np.all(tail <= largest * (1 + 1e-9))
+        closest = max(closest, np.max(tail[largest < 1] / largest[largest < 1], initial=0.0))
+    assert closest > 0.9  # the comparison is not idle
+
+
+@pytest.mark.parametrize("n_pairs", [10, 50])
+@pytest.mark.parametrize("n_features", [100, 10_000])
+def test_the_more_a_bound_supposes_the_lower_it_is(n_pairs, n_features):
+    strictly = 0
+    for theta in (1e-3, 0.02, 0.1, 0.3):
+        for threshold in (0.55, 0.6, 0.75, 0.9, 1.0):
+            least, middle, most = (
+                expected_false(threshold, theta * n_features, n_features, n_pairs, bound)
+                for bound in ("r-concave", "unimodal", "meinshausen_buhlmann")
+            )
+            assert least <= middle
+            assert middle <= most * (1 + 1e-12) or middle == np.inf  # where it does not reach
+            strictly += least < 0.9 * middle
+    assert strictly >= 10
+
+
+def test_the_r_concave_bound_is_inverted():
+    threshold = threshold_for(1.0, 10.0, 100, 50, "r-concave")
+    assert threshold == 0.62  # as stabs finds
+    q = selected_for(1.0, 0.6, 100, 50, "r-concave")
+    assert 9.0 < q < 10.0  # stabs finds 9, of integers
+    assert expected_false(0.6, q, 100, 50, "r-concave") <= 1.0
+    assert expected_false(0.6, 1.001 * q, 100, 50, "r-concave") > 1.0
+
+
+def test_where_no_feature_is_selected_the_r_concave_bound_is_zero():
+    assert expected_false(0.6, 0.0, 100, 50, "r-concave") == 0.0
+    assert selected_for(0.0, 0.6, 100, 50, "r-concave") == 0.0
 
 
 def test_a_threshold_between_two_shares_counts_as_the_upper():
