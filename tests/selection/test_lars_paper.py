@@ -23,8 +23,8 @@ from dasklasso.solvers.from_moments import problem_of, solve_moments
 from dasklasso.solvers.problem import Objective
 
 DATA = Path(__file__).parents[2] / "data" / "diabetes.csv"
-# This table is of the raw values, to five digits; R and early scikit-learn come with columns of unit
-# norm that were made elsewhere. Between the two the path bends at up to 2e-4 different places.
+# This table is of the raw values, to five digits; R and early scikit-learn come with columns of
+# unit norm, made elsewhere. Where the path bends differs by up to 2e-4 between the two.
 
 # lars(x, y): "Sequence of LASSO moves", a feature that enters, or with a minus leaves. lars 1.2 in
 # jarad/jarad.github.com, _posts/2013-09-12-bayesian-lasso-exploration.md; the same in the next.
