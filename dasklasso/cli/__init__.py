@@ -14,6 +14,7 @@ COMMANDS = {
     "generate": "datasets",
     "info": "inspection",
     "verify": "inspection",
+    "plan": "planning",
     "fit": "solve",
     "path": "solve",
     "predict": "models",

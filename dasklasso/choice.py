@@ -1,0 +1,218 @@
+"""Which solver fits the data, the options and the memory. Arithmetic on shapes and chunks only.
+
+What a solver needs is compared with what it may have, so that a fit that cannot be done is
+refused before anything of X is read.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import psutil
+
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.errors import MemoryLimitError, OptionError
+from dasklasso.fit_options import FitOptions, RunOptions
+from dasklasso.scan.bands import layout_of
+from dasklasso.scan.cells import Labelling
+from dasklasso.scan.cluster import PROCESS_BYTES
+from dasklasso.scan.gram_scan import default_blocks
+from dasklasso.scan.kernels import slab_rows
+from dasklasso.sizes import format_size
+from dasklasso.solvers.gram import POINTS_BYTES
+
+_POINT_BYTES = 48  # for each feature of a point that is certified, with gradients and their sums
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes that a fit needs, in all processes together.
+
+    Attributes
+    ----------
+    once : what the process that drives the fit holds
+    per_thread : what every thread that computes holds
+    workers : worker processes, or 0 for threads in the process that drives
+    threads : of each worker
+    """
+
+    once: int
+    per_thread: int
+    workers: int
+    threads: int
+
+    @property
+    def total(self) -> int:
+        """Of all processes."""
+        at_work = max(1, self.workers) * self.threads * self.per_thread
+        return PROCESS_BYTES * (self.workers + 1) + self.once + at_work
+
+    @property
+    def per_worker(self) -> int:
+        """Of one process that computes."""
+        if not self.workers:
+            return self.total
+        return PROCESS_BYTES + self.threads * self.per_thread
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A solver.
+
+    Attributes
+    ----------
+    solver : {"gram", "fista"}
+    why : half a sentence
+    memory : bytes that it needs in all processes together
+    memory_per_worker : bytes that one process that computes needs
+    """
+
+    solver: str
+    why: str
+    memory: int
+    memory_per_worker: int
+
+
+def choose_solver(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int = 1) -> Choice:
+    """Choose among solvers by what they need. Nothing is read and nothing is measured.
+
+    Parameters
+    ----------
+    n_folds : int
+        Of a cross-validation; 1 for a fit without one.
+
+    Raises
+    ------
+    MemoryLimitError
+        When ``solver="gram"`` or a cross-validation needs more than the limit: ``run.memory``,
+        or half of what is available now.
+    OptionError
+        When the solver asked for cannot do it: gram needs squared loss, folds need gram.
+    """
+    if options.solver not in ("auto", "gram"):
+        if n_folds > 1:
+            raise OptionError(f"solver: {options.solver} cannot cross-validate, gram can")
+        need = fista_memory(data, options, run)
+        return Choice(options.solver, "asked for", need.total, need.per_worker)
+    must = options.solver == "gram" or n_folds > 1
+    squared = options.loss == "squared"
+    if must and not squared:
+        raise OptionError(f"loss: {options.loss} found, but gram and folds need squared")
+    gram, limit = gram_memory(data, options, run, n_folds), memory_limit(run)
+    fits = gram.total <= limit
+    if must and not fits:
+        raise _too_much(data, gram, limit, n_folds)
+    figures = f"{format_size(gram.total)} needed, {format_size(limit)} allowed"
+    if must or (squared and fits and options.max_scans > 1):
+        why = f"squared loss, and the Gram matrix fits in memory ({figures})"
+        if must:
+            why = "asked for" if n_folds == 1 else f"{n_folds} folds from one scan ({figures})"
+        return Choice("gram", why, gram.total, gram.per_worker)
+    why = f"the Gram matrix does not fit in memory ({figures})"
+    if not squared or options.max_scans < 2:
+        why = f"loss {options.loss}" if not squared else "gram needs two scans"
+    need = fista_memory(data, options, run)
+    return Choice("fista", why, need.total, need.per_worker)
+
+
+def _too_much(data: Dataset, need: Memory, limit: int, n_folds: int) -> MemoryLimitError:
+    folds, instead = "", "use solver fista"
+    if n_folds > 1:
+        folds, instead = f" and {n_folds} folds", "ask for fewer folds"
+    return MemoryLimitError(
+        f"memory: {limit:,} bytes, but gram needs {format_size(need.total)} for "
+        f"{data.n_features:,} features{folds}; {instead}, or give more memory"
+    )
+
+
+def memory_limit(run: RunOptions) -> int:
+    """Bytes that a fit may take: what it was given, or half of what is available now."""
+    return psutil.virtual_memory().available // 2 if run.memory is None else run.memory
+
+
+def workers_and_threads(run: RunOptions) -> tuple[int, int]:
+    """Worker processes (0: threads in this process), and threads of each, on this machine."""
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    return run.workers or 0, max(1, cores // (run.workers or 1))
+
+
+# -- memory -------------------------------------------------------------------------------------
+
+
+def gram_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int = 1) -> Memory:
+    """What ``solver="gram"`` needs."""
+    workers, threads = workers_and_threads(run)
+    width = data.n_features + data.n_targets + 1  # of [X, y, 1]
+    cell = 8 * width**2  # the second moments of some rows, float64
+    folds = Labelling("random" if n_folds > 1 else "none", n_folds)
+    n_blocks = default_blocks(data.n_rows, width - 1, folds, n_folds)
+    once = (
+        n_folds * n_blocks * cell  # kept apart by fold and block of rows
+        + 3 * cell  # their total, its standardised copy, and one on its way here
+        + _path_bytes(data, options)
+        + certified_at_once(data, options) * _POINT_BYTES * data.n_features
+    )
+    # sums of each fold, a product to add, and a copy that leaves; in a cross-validation the last
+    # two are then all rows but one fold's, and their standardised copy
+    per_thread = (n_folds + 2) * cell + _reading_bytes(data, run)
+    if n_folds > 1:
+        once += math.ceil(math.log2(n_folds)) * cell  # unions of folds, by halves
+    return Memory(once, per_thread, workers, threads)
+
+
+def fista_memory(data: Dataset, options: FitOptions, run: RunOptions) -> Memory:
+    """What ``solver="fista"`` needs, without the blocks it keeps decoded where there is room."""
+    workers, threads = workers_and_threads(run)
+    slots, problems = slots_in_flight(data, options), n_problems_of(data, options)
+    # two columns for each problem in flight, its iterate and its extrapolated point, or one for
+    # each of those that are certified together
+    array = 8 * data.n_features * max(2 * slots, min(4 * slots, problems))
+    once = 4 * array  # points and gradients, the last and the next; what is found is sparse
+    # a thread's sum of gradients, and one to add to it
+    return Memory(once, 2 * array + _reading_bytes(data, run), workers, threads)
+
+
+def certified_at_once(data: Dataset, options: FitOptions) -> int:
+    """Problems that gram certifies in one scan, as its solver decides."""
+    most = max(16, POINTS_BYTES // (_POINT_BYTES * data.n_features))
+    return min(most, n_problems_of(data, options))
+
+
+def _reading_bytes(data: Dataset, run: RunOptions) -> int:
+    """Of a thread: a slab in float64; where blocks are decoded, one, one computed on, and slack."""
+    X = data.X
+    layout = layout_of(
+        X.row_bounds, X.column_bounds, X.dtype.itemsize, run.band_bytes, divisible=X.mapped
+    )
+    widest = int(np.diff(X.column_bounds).max())
+    rows = min(slab_rows([widest], np.dtype(np.float64)), int(np.diff(layout.row_bounds).max()))
+    slab = 8 * rows * max(layout.part_widths)
+    return slab if X.mapped else slab + 3 * layout.block_bytes()
+
+
+def _path_bytes(data: Dataset, options: FitOptions) -> int:
+    """Of a path's coefficients: as they are found, in the units of the data, and in the model."""
+    return 3 * 8 * n_problems_of(data, options) * data.n_features
+
+
+def n_alphas_of(options: FitOptions) -> int:
+    """Alphas that a fit has, given or of its grid."""
+    return max(1, options.n_alphas if options.alphas is None else len(options.alphas))
+
+
+def n_problems_of(data: Dataset, options: FitOptions) -> int:
+    """Problems that a fit solves: one for each alpha and target."""
+    return n_alphas_of(options) * max(1, data.n_targets)
+
+
+def slots_in_flight(data: Dataset, options: FitOptions) -> int:
+    """Problems that share each scan of fista, as its ``Drive`` decides."""
+    n, d = data.X.shape
+    worthwhile = int(np.clip(2.5e8 / (n * d), 16, 128))
+    fits = max(1, (64 << 20) // (16 * d))
+    return min(worthwhile, fits, n_problems_of(data, options))

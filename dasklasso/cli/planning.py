@@ -1,0 +1,134 @@
+"""``dasklasso plan``: what a fit will read, compute and need, before it starts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dasklasso.cli import options
+
+if TYPE_CHECKING:
+    from dasklasso.machine import Machine
+    from dasklasso.planning import Plan
+    from dasklasso.stages import SolveStage
+
+
+@click.command(
+    "plan",
+    short_help="Say what a fit will cost, before it starts.",
+    epilog=options.example("dasklasso plan diabetes.zarr --folds 5 --memory 1.5GiB"),
+)
+@click.argument("store")
+@click.option(
+    "--alpha",
+    type=click.FloatRange(min=0),
+    multiple=True,
+    help="Plan a fit at this alpha; may be repeated [default: a grid].",
+)
+@click.option(
+    "--n-alphas", type=click.IntRange(min=1), help="Plan a grid of so many [default: 100]."
+)
+@click.option("--folds", type=click.IntRange(min=2), help="Plan a cross-validation.")
+@options.model
+@options.cluster
+@options.as_json
+def plan_command(
+    store: str,
+    alpha: tuple[float, ...],
+    n_alphas: int | None,
+    folds: int | None,
+    as_json: bool,
+    **values: Any,
+) -> None:
+    """Show which solver fits STORE and why, how often it reads the data, and what it needs.
+
+    Reads a few chunks, to measure how fast they come, and fits nothing. Exit code 2 where the
+    memory does not suffice.
+    """
+    from dasklasso.cli.tables import print_pairs
+    from dasklasso.stages import FitStage, PathStage
+
+    if alpha and n_alphas is not None:
+        raise click.UsageError("--alpha and --n-alphas: give one of them.")
+    stage: SolveStage
+    if alpha:
+        stage = FitStage(store=store, out="", alpha=alpha, **values)
+    else:
+        stage = PathStage(store=store, out="", n_alphas=n_alphas or 100, **values)
+    plan, machine = _plan(stage, folds)
+    if as_json:
+        from dataclasses import asdict
+
+        measured = None if machine is None else asdict(machine)
+        click.echo(json.dumps({**plan.to_json(), "machine": measured}))
+    else:
+        print_pairs(_lines(plan, machine))
+
+
+def _plan(stage: SolveStage, folds: int | None) -> tuple[Plan, Machine | None]:
+    from functools import partial
+
+    from dasklasso.choice import workers_and_threads
+    from dasklasso.dataset.dataset import open_dataset
+    from dasklasso.fit_options import CvOptions
+    from dasklasso.fitting.statistics import are_kept
+    from dasklasso.machine import measure_machine
+    from dasklasso.planning import plan_fit
+    from dasklasso.scan.cells import Labelling
+
+    data = open_dataset(stage.store, empty_chunks=stage.empty_chunks)
+    run, cv = stage._run_options(), None if folds is None else CvOptions(folds)
+    plan = partial(
+        plan_fit,
+        data,
+        stage._fit_options(data),
+        run,
+        n_folds=1 if cv is None else cv.count(data),
+        statistics_kept=are_kept(data, Labelling() if cv is None else cv.labelling(), run),
+    )
+    unmeasured = plan()  # what cannot fit is refused before anything is read
+    if run.device != "cpu" or run.scheduler is not None:
+        return unmeasured, None  # it is not this machine's cores that will compute
+    workers, threads = workers_and_threads(run)
+    machine = measure_machine(data, max(1, workers) * threads)
+    return plan(machine=machine), machine
+
+
+def _lines(plan: Plan, machine: Machine | None) -> Iterator[tuple[str, str]]:
+    from dasklasso.sizes import format_size
+
+    yield "solver", f"{plan.solver}: {plan.why}"
+    targets = f", {plan.n_targets:,} targets" if plan.n_targets > 1 else ""
+    yield "data", f"{plan.n_rows:,} rows x {plan.n_features:,} features{targets}"
+    folds = f", {plan.n_folds} folds" if plan.n_folds > 1 else ""
+    yield "alphas", f"{plan.n_alphas:,}{folds}"
+    yield "scans", f"{plan.scans:.4g}"
+    yield "read", format_size(plan.bytes_to_read)
+    yield "compute", f"{_figure(plan.flops / 1e9)} GFLOP"
+    yield (
+        "memory",
+        f"{format_size(plan.memory_bytes)} needed, {format_size(plan.memory_limit)} allowed",
+    )
+    where = f"workers: {plan.workers}, each with" if plan.workers else "in this process,"
+    yield (
+        "a worker",
+        f"{format_size(plan.memory_per_worker)}; {where} {plan.threads} thread"
+        + ("s" if plan.threads > 1 else ""),
+    )
+    if plan.seconds is not None and machine is not None:
+        yield (
+            "time",
+            f"about {_figure(plan.seconds)} s: reads {machine.bytes_per_second / 1e9:.2g} GB/s, "
+            f"computes {machine.flops_float32 / 1e9:.3g} GFLOP/s in float32, "
+            f"{machine.flops_float64 / 1e9:.3g} in float64",
+        )
+    if plan.note:
+        yield "note", plan.note
+
+
+def _figure(number: float) -> str:
+    """Two digits, or all those before the point: 0.43, 8.1, 12,700."""
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"

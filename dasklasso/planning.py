@@ -1,0 +1,218 @@
+"""The cost of a fit before it starts: how many reads, how much arithmetic, memory and time.
+
+Nothing of X is read: counts follow from shapes, chunks and options.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+import psutil
+
+from dasklasso.choice import (
+    certified_at_once,
+    choose_solver,
+    memory_limit,
+    n_alphas_of,
+    n_problems_of,
+    slots_in_flight,
+    workers_and_threads,
+)
+from dasklasso.dataset.blocks import BlockSource, MemoryBlocks
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.errors import MemoryLimitError
+from dasklasso.fit_options import FitOptions, RunOptions
+from dasklasso.machine import Machine
+from dasklasso.sizes import format_size
+
+FISTA_SCANS = 60  # of each alpha, from a warm start: some need 20, some hundreds
+EFFICIENCY = 0.5  # of bare products: a scan also copies, shifts, converts and adds up
+START_SECONDS = 0.5  # to start a cluster, and whatever is done in memory between scans
+SAMPLED_CHUNKS = 4096  # files whose sizes are asked for; of more, as many spread over all
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a fit will read, compute and need.
+
+    Attributes
+    ----------
+    solver : {"gram", "fista"}
+    why : why this solver
+    note : what is uncertain about the figures; "" where nothing is
+    scans : reads of X
+    bytes_to_read : from storage, in all scans
+    flops : additions and multiplications in all scans
+    memory_bytes, memory_limit : needed and allowed, in all processes together
+    memory_per_worker : bytes that one process that computes needs
+    workers : worker processes, or 0 for threads in this process
+    threads : of each worker
+    seconds : estimated, or None where the machine was not measured
+    n_rows, n_features, n_targets, n_alphas, n_folds : the size of the problem
+    """
+
+    solver: str
+    why: str
+    note: str
+    scans: float
+    bytes_to_read: int
+    flops: float
+    memory_bytes: int
+    memory_limit: int
+    memory_per_worker: int
+    workers: int
+    threads: int
+    seconds: float | None
+    n_rows: int
+    n_features: int
+    n_targets: int
+    n_alphas: int
+    n_folds: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as a dict of numbers and text."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """Some equal scans: how many, and what each computes in which precision."""
+
+    times: int
+    flops: float
+    dtype: np.dtype
+
+    def seconds(self, machine: Machine) -> float:
+        """Of the arithmetic of one of them."""
+        single = self.dtype == np.float32
+        return self.flops / (machine.flops_float32 if single else machine.flops_float64)
+
+
+def _seconds(scans: list[_Scan], nbytes: int, machine: Machine, *, read_again: bool) -> float:
+    """While one band is computed on another is read: the slower of the two counts."""
+    total, reading = START_SECONDS, nbytes / machine.bytes_per_second
+    for scan in scans:
+        for _ in range(scan.times):
+            total += max(reading, scan.seconds(machine) / EFFICIENCY)
+            reading *= read_again
+    return total
+
+
+def plan_fit(
+    data: Dataset,
+    options: FitOptions,
+    run: RunOptions,
+    *,
+    n_folds: int = 1,
+    statistics_kept: bool = False,
+    machine: Machine | None = None,
+) -> Plan:
+    """Plan a fit: nothing of X is read.
+
+    Parameters
+    ----------
+    n_folds : int
+        Of a cross-validation; 1 for a fit without one.
+    statistics_kept : bool
+        Whether an earlier fit left its statistics, so that the Gram scan is not needed.
+    machine : Machine or None
+        Measured by :func:`dasklasso.machine.measure_machine`; without it there is no estimate of
+        the time.
+
+    Raises
+    ------
+    MemoryLimitError
+        As :func:`choose_solver`; also when fista needs more than the ``run.memory`` it was given.
+    OptionError
+    """
+    options.objective()  # refuses what a fit would refuse
+    choice = choose_solver(data, options, run, n_folds)
+    limit = memory_limit(run)
+    if run.memory is not None and choice.memory > limit:
+        raise MemoryLimitError(
+            f"memory: {limit:,} bytes, but {choice.solver} needs {format_size(choice.memory)}; "
+            "give more memory, fewer workers, or ingest with smaller chunks"
+        )
+    scans = list(_scans(data, options, choice.solver, statistics_kept=statistics_kept))
+    n_scans = sum(scan.times for scan in scans)
+    notes = []
+    if choice.solver == "fista":
+        notes.append("the number of scans is a guess: it depends on how correlated columns are")
+    if run.scheduler is not None:
+        notes.append("workers and threads are this machine's, not those of the scheduler")
+    seconds = None
+    if machine is not None:
+        nbytes = data.n_rows * data.n_features * data.X.dtype.itemsize
+        # mapped data stay in the page cache, others decoded in the fit's own memory, if they fit
+        room = psutil.virtual_memory().available if data.X.mapped else limit
+        read_again = nbytes + choice.memory > room
+        seconds = _seconds(scans, nbytes, machine, read_again=read_again)
+    workers, threads = workers_and_threads(run)
+    return Plan(
+        solver=choice.solver,
+        why=choice.why,
+        note="; ".join(notes),
+        scans=float(n_scans),
+        bytes_to_read=n_scans * _stored_bytes(data.X),
+        flops=sum(scan.times * scan.flops for scan in scans),
+        memory_bytes=choice.memory,
+        memory_limit=limit,
+        memory_per_worker=choice.memory_per_worker,
+        workers=workers,
+        threads=threads,
+        seconds=seconds,
+        n_rows=data.n_rows,
+        n_features=data.n_features,
+        n_targets=data.n_targets,
+        n_alphas=n_alphas_of(options),
+        n_folds=n_folds,
+    )
+
+
+def _scans(
+    data: Dataset, options: FitOptions, solver: str, *, statistics_kept: bool
+) -> Iterator[_Scan]:
+    n, d = data.X.shape
+    # products are in float32 where that holds every stored value
+    single = np.result_type(data.X.dtype, np.float32)
+    problems = n_problems_of(data, options)
+    if solver != "gram":
+        slots = slots_in_flight(data, options)
+        times = min(math.ceil(problems / slots) * FISTA_SCANS, options.max_scans)
+        # iterate and extrapolated point of each problem: their predictions, then gradients
+        yield _Scan(times, 4.0 * n * d * 2 * slots, single)
+        return
+    width = d + data.n_targets + 1
+    if not statistics_kept:
+        yield _Scan(1, 1.0 * n * width**2, single)  # symmetric: half of 2nD²
+    at_once = certified_at_once(data, options)
+    yield _Scan(math.ceil(problems / at_once), 4.0 * n * d * at_once, np.dtype(np.float64))
+
+
+def _stored_bytes(X: BlockSource) -> int:
+    """Bytes that one read of X moves from storage."""
+    itemsize = X.dtype.itemsize
+    if isinstance(X, MemoryBlocks):
+        return X.shape[0] * X.shape[1] * itemsize
+    rows, columns = np.diff(X.row_bounds), np.diff(X.column_bounds)
+    places = list(_spread(len(rows), len(columns)))
+    stored = sum(X.stored_bytes(i, j) for i, j in places)
+    if len(places) == len(rows) * len(columns):
+        return stored
+    decoded = sum(int(rows[i]) * int(columns[j]) for i, j in places) * itemsize
+    return round(stored / decoded * X.shape[0] * X.shape[1] * itemsize)
+
+
+def _spread(rows: int, columns: int) -> Iterator[tuple[int, int]]:
+    """Places of all blocks, or of so many over all of X where there are too many to ask."""
+    n = rows * columns
+    if n <= SAMPLED_CHUNKS:
+        yield from product(range(rows), range(columns))
+        return
+    for place in np.linspace(0, n - 1, SAMPLED_CHUNKS).astype(int).tolist():
+        yield divmod(place, columns)
