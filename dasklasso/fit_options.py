@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
+from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import OptionError
 from dasklasso.objective.losses import loss_named
 from dasklasso.scan.bands import BAND_BYTES
+from dasklasso.scan.cells import Labelling
+from dasklasso.scan.labels import labels_for
+from dasklasso.selection.cv_record import Rule
 from dasklasso.solvers.problem import Objective
 
-SOLVERS = ("auto", "fista")
+SOLVERS = ("auto", "fista", "gram")
 
 
 @dataclass(frozen=True)
@@ -25,9 +30,10 @@ class FitOptions:
     n_alphas, eps : of the grid, as in :func:`dasklasso.selection.grid.alpha_grid`
     l1_ratio, fit_intercept, standardize, positive, penalty_factor :
         As in :class:`dasklasso.solvers.problem.Objective`.
-    solver : {"auto", "fista"}
+    solver : {"auto", "fista", "gram"}
     tol : relative dual gap: gap / loss of the null model
     max_scans : most reads of X
+    stop_saturated : whether a path ends where it explains nothing more; by solver "gram" only
     """
 
     loss: str = "squared"
@@ -42,6 +48,7 @@ class FitOptions:
     solver: str = "auto"
     tol: float = 1e-6
     max_scans: int = 10_000
+    stop_saturated: bool = False
 
     def objective(self) -> Objective:
         """The objective these options describe.
@@ -56,6 +63,8 @@ class FitOptions:
             raise OptionError(f"solver: {self.solver!r} is none of {', '.join(SOLVERS)}")
         if not self.tol > 0:
             raise OptionError(f"tol: {self.tol} found, expected a positive number")
+        if self.stop_saturated and self.solver == "fista":
+            raise OptionError("stop_saturated: needs solver='gram', and solver is 'fista'")
         if self.max_scans < 1:
             raise OptionError(f"max_scans: {self.max_scans} found, expected at least 1")
         return Objective(
@@ -66,6 +75,67 @@ class FitOptions:
             self.penalty_factor,
             self.loss,
         )
+
+
+FoldKind = Literal["random", "contiguous", "groups", "column"]
+
+
+@dataclass(frozen=True)
+class CvOptions:
+    """How a path is cross-validated.
+
+    Attributes
+    ----------
+    folds : int
+        Number of folds; not used where the column of labels says.
+    kind : {"random", "contiguous", "groups", "column"}
+        Rows are dealt to folds at random; in runs, for time series; with all rows of a group (the
+        data's fold column) in one fold; or as the fold column says.
+    seed : int
+        Of random folds.
+    rule : {"min", "1se"}
+        The alpha with the smallest mean error, or the largest within a standard error of it.
+    l1_ratios : tuple of float or None
+        To choose from; None for the options' own.
+    """
+
+    folds: int = 5
+    kind: FoldKind = "random"
+    seed: int = 0
+    rule: Rule = "min"
+    l1_ratios: tuple[float, ...] | None = None
+
+    def labelling(self) -> Labelling:
+        """How rows are put into cells.
+
+        Raises
+        ------
+        OptionError
+            When there are fewer than two folds, or the seed is negative.
+        """
+        if self.kind == "column":
+            return Labelling("column")
+        if self.folds < 2:
+            raise OptionError(f"folds: {self.folds} found, expected at least 2")
+        if self.seed < 0:
+            raise OptionError(f"seed: {self.seed} found, expected a number >= 0")
+        seed = self.seed if self.kind == "random" else 0
+        return Labelling(self.kind, self.folds, seed)
+
+    def count(self, data: Dataset) -> int:
+        """Number of folds of some data.
+
+        Raises
+        ------
+        OptionError
+            When the data have no fold column and need one, or too few labels or rows.
+        """
+        labelling = self.labelling()
+        if labelling.n_folds > data.n_rows:
+            raise OptionError(
+                f"folds: {labelling.n_folds} found, expected at most the {data.n_rows} rows"
+            )
+        return labels_for(labelling, data.fold, data.location).n_labels
 
 
 @dataclass(frozen=True)
@@ -84,6 +154,8 @@ class RunOptions:
     resume : go on from the checkpoint if there is one
     band_bytes : decoded bytes of a band; it fixes the order of summation
     in_process : bare threads instead of an embedded cluster, for data already in memory
+    stats : folder in which second moments are kept, or None for one beside the store
+    keep_statistics : whether they are kept and, where there are some, used
     """
 
     memory: int | None = None
@@ -96,3 +168,5 @@ class RunOptions:
     resume: bool = False
     band_bytes: int = BAND_BYTES
     in_process: bool = False
+    stats: str | None = None
+    keep_statistics: bool = True

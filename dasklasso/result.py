@@ -11,6 +11,7 @@ import numpy as np
 
 from dasklasso.errors import ModelError, OptionError
 from dasklasso.model_store import ARRAYS, DOCUMENT, read_model, write_model
+from dasklasso.selection.cv_record import CvRecord
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -54,6 +55,10 @@ class FittedPath:
         Of the data that were fitted.
     versions : dict of str
         Of dasklasso and the libraries it computed with.
+    cross_validation : CvRecord or None
+        How ``alpha_selected`` was chosen.
+    plan : dict or None
+        What had been planned before the fit: scans, bytes, memory, ... in plain JSON types.
     """
 
     alphas: np.ndarray
@@ -76,6 +81,8 @@ class FittedPath:
     peak_memory_bytes: int
     fingerprint: str
     versions: dict[str, str]
+    cross_validation: CvRecord | None = None
+    plan: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         shape = (self.n_alphas, self.n_targets)
@@ -295,12 +302,19 @@ def load_model(folder: str | Path) -> FittedPath:
     values: dict[str, Any] = {name: arrays[on_disk] for name, on_disk in _ON_DISK.items()}
     values["coef_rows"] = coef_rows
     for field in fields(FittedPath):
-        if field.name in values:
+        if field.name in values or (field.name not in document and field.default is None):
             continue
         if field.name not in document:
             raise ModelError(f"{Path(folder) / DOCUMENT} has no entry {field.name!r}.")
         value = document[field.name]
         values[field.name] = tuple(value) if isinstance(value, list) else value
+    if values.get("cross_validation") is not None:
+        try:
+            values["cross_validation"] = CvRecord.from_json(values["cross_validation"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"{Path(folder) / DOCUMENT}: cross_validation cannot be read ({error})."
+            ) from None
     try:
         return FittedPath(**values)
     except ModelError as error:
@@ -309,6 +323,8 @@ def load_model(folder: str | Path) -> FittedPath:
 
 def _plain(value: Any) -> Any:
     """NumPy scalars and arrays, at any depth, as JSON types."""
+    if isinstance(value, CvRecord):
+        return value.to_json()
     if isinstance(value, dict):
         return {key: _plain(entry) for key, entry in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):

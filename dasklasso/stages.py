@@ -28,7 +28,7 @@ IngestProgress = Callable[[int, "int | None"], None]
 
 # The choices of an option: the command line offers them, a job is checked against them.
 Loss = Literal["squared"]
-Solver = Literal["auto", "fista"]
+Solver = Literal["auto", "fista", "gram"]
 Device = Literal["cpu", "cuda"]
 EmptyChunks = Literal["error", "zero"]
 Missing = Literal["error", "mean"]

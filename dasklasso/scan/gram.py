@@ -10,12 +10,12 @@ mean >> std, whatever the order of the rows.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from dasklasso.backend import Array, Backend, dtype_of, to_numpy
-from dasklasso.scan.cross_moments import CrossMoments
+from dasklasso.scan.cross_moments import CrossMoments, merge_all
 from dasklasso.scan.kernels import Rows
 
 BUFFER_ROWS = 1024
@@ -34,6 +34,7 @@ class _Fold:
     weight: np.ndarray | None  # (BUFFER_ROWS,)
     filled: int = 0
     count: int = 0
+    without_weight: int = 0  # rows
     total: float = 0.0  # weight
     shift: np.ndarray | None = None  # (n_features + n_targets,)
     scale: np.ndarray | None = None  # powers of two, or None for ones
@@ -83,14 +84,19 @@ class GramAccumulator:
         labels : (n_rows,) int or None
             The fold of each row; None puts all of them into fold 0.
         """
-        if labels is None:
+        weight = None if rows.weight is None else rows.weight[:, 0]
+        if labels is None and (weight is None or weight.all()):
             self._take(0, rows, None)
             return
+        labels = np.zeros(rows.n_rows, dtype=np.int64) if labels is None else labels
         order = np.argsort(labels, kind="stable")
         names, starts = np.unique(labels[order], return_index=True)
         edges = [*starts.tolist(), len(order)]
         for name, (a, b) in zip(names.tolist(), itertools.pairwise(edges), strict=True):
-            self._take(name, rows, order[a:b])
+            of_fold = order[a:b]
+            matter = of_fold if weight is None else of_fold[weight[of_fold] > 0]
+            # what has no weight is counted and not looked at: it is not what shifts are taken from
+            self._take(name, rows, matter).without_weight += len(of_fold) - len(matter)
 
     def moments(self) -> dict[int, CrossMoments]:
         """The moments of each fold that rows were added to. Ends the accumulation."""
@@ -99,10 +105,8 @@ class GramAccumulator:
             if fold.filled:
                 self._multiply(fold)
             self._put_aside(fold)
-            total = fold.aside[0]
-            for part in fold.aside[1:]:
-                total = total.merged(part)
-            found[name] = total
+            nothing = CrossMoments.nothing(*self._shape)
+            found[name] = merge_all([*fold.aside, replace(nothing, count=fold.without_weight)])
         self._folds.clear()
         return found
 
@@ -111,7 +115,7 @@ class GramAccumulator:
         weight = np.empty(BUFFER_ROWS) if self._weighted else None
         return _Fold(np.empty((BUFFER_ROWS, d), self._stored), np.empty((BUFFER_ROWS, k)), weight)
 
-    def _take(self, name: int, rows: Rows, index: np.ndarray | None) -> None:
+    def _take(self, name: int, rows: Rows, index: np.ndarray | None) -> _Fold:
         """Put rows into a fold's buffer, all of them or those of ``index``."""
         if name not in self._folds:
             self._folds[name] = self._new()
@@ -134,6 +138,7 @@ class GramAccumulator:
             start += more
             if fold.filled == BUFFER_ROWS:
                 self._multiply(fold)
+        return fold
 
     def _multiply(self, fold: _Fold) -> None:
         """Add the products of the rows in the buffer, and empty it."""
@@ -173,8 +178,7 @@ class GramAccumulator:
 
     def _far(self, fold: _Fold) -> bool:
         """Whether some column's mean is far from its shift, as far as rows have shown."""
-        if fold.sums is None or not fold.total > 0:
-            return False
+        assert fold.sums is not None
         squares = self._backend.xp.linalg.diagonal(fold.sums)
         mean = to_numpy(fold.sums[:-1, -1]) / fold.total
         spread = to_numpy(squares)[:-1] / fold.total - mean**2
@@ -184,12 +188,8 @@ class GramAccumulator:
         """Turn what was added since the last shift into moments."""
         if fold.sums is None:
             return
-        d, k = self._shape
+        k = self._shape[1]
         sums, fold.sums = to_numpy(fold.sums), None
-        if not fold.total > 0:
-            nothing = CrossMoments.nothing(d, k)
-            fold.aside.append(CrossMoments(0.0, fold.count, nothing.mean, nothing.products, k))
-            return
         assert fold.shift is not None
         mean = sums[:-1, -1] / fold.total
         products = np.ascontiguousarray(sums[:-1, :-1])

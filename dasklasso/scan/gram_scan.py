@@ -39,19 +39,20 @@ class BlockOfCells:
     bytes_read: int
 
 
-def default_blocks(n_rows: int, n_columns: int, labelling: Labelling) -> int:
+def default_blocks(n_rows: int, n_columns: int, labelling: Labelling, n_labels: int) -> int:
     """How many blocks of rows are kept apart, where nobody asks for a number.
 
     Parameters
     ----------
     n_columns : of [X, y]
     labelling : its ``n_blocks`` is not used
+    n_labels : number of folds
     """
     contiguous = labelling.folds == "contiguous"
-    folds = 1 if contiguous else labelling.n_folds
-    blocks = min(MOST_BLOCKS, CELLS_BYTES // (folds * n_columns**2 * 8), n_rows // BLOCK_ROWS)
+    labels = 1 if contiguous else n_labels
+    blocks = min(MOST_BLOCKS, CELLS_BYTES // (labels * n_columns**2 * 8), n_rows // BLOCK_ROWS)
     if contiguous:  # whole folds
-        return max(1, blocks // labelling.n_folds) * labelling.n_folds
+        return max(1, blocks // n_labels) * n_labels
     return max(1, blocks)
 
 

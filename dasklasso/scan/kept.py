@@ -163,7 +163,7 @@ def find_cells(folder: Path, fingerprint: str, wanted: Labelling) -> Cells | Non
     Cells or None
         With the labelling wanted, but for its ``n_blocks``, which may be larger.
     """
-    found = [kept for kept in kept_keys(folder, fingerprint) if _serves(kept[0].labelling, wanted)]
+    found = [kept for kept in kept_keys(folder, fingerprint) if serves(kept[0].labelling, wanted)]
     # the very same first, then those that take least reading
     for key, _ in sorted(found, key=lambda kept: (kept[0].labelling != wanted, kept[1])):
         cells = load_cells(folder, key)
@@ -198,7 +198,8 @@ def drop_kept(folder: Path, fingerprint: str) -> None:
 # -- which statistics serve ---------------------------------------------------------------------
 
 
-def _serves(kept: Labelling, wanted: Labelling) -> bool:
+def serves(kept: Labelling, wanted: Labelling) -> bool:
+    """Whether the cells of one labelling add up to those of another."""
     if kept.n_blocks < wanted.n_blocks:
         return False
     if wanted.folds == "none":

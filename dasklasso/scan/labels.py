@@ -44,6 +44,8 @@ class RowLabels:
     Attributes
     ----------
     labelling : Labelling
+    n_labels : int
+        Number of folds.
     column : BlockSource or None
         (n_rows, 1) fold or group labels; needed where folds come from them.
     groups, fold_of_group : (n_groups,) int or None
@@ -51,6 +53,7 @@ class RowLabels:
     """
 
     labelling: Labelling
+    n_labels: int = 1
     column: BlockSource | None = None
     groups: np.ndarray | None = None
     fold_of_group: np.ndarray | None = None
@@ -83,7 +86,7 @@ def labels_for(labelling: Labelling, column: BlockSource | None, location: str) 
         When a column is needed and there is none, or it has fewer labels than folds.
     """
     if labelling.folds not in ("column", "groups"):
-        return RowLabels(labelling)
+        return RowLabels(labelling, labelling.n_folds)
     if column is None:
         raise OptionError(
             f"folds: {labelling.folds!r} needs a column of labels, and {location} has none. "
@@ -97,14 +100,14 @@ def labels_for(labelling: Labelling, column: BlockSource | None, location: str) 
             f"expected at least {expected}"
         )
     if labelling.folds == "column":
-        return RowLabels(labelling, column)
+        return RowLabels(labelling, len(groups), column)
     fold_of_group = np.zeros(len(groups), dtype=np.int64)
     rows = np.zeros(labelling.n_folds, dtype=np.int64)
     for group in np.argsort(-sizes, kind="stable"):
         lightest = int(np.argmin(rows))
         fold_of_group[group] = lightest
         rows[lightest] += sizes[group]
-    return RowLabels(labelling, column, groups, fold_of_group)
+    return RowLabels(labelling, labelling.n_folds, column, groups, fold_of_group)
 
 
 def _distinct(column: BlockSource) -> tuple[np.ndarray, np.ndarray]:

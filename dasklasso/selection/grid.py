@@ -8,6 +8,7 @@ import numpy as np
 
 from dasklasso.errors import OptionError, ValueFound
 
+_FEWEST, _MOST_EXPLAINED, _LEAST_GAIN = 5, 0.999, 1e-5
 SMALLEST_L1_RATIO = 1e-3  # a pure ridge has no alpha_max: glmnet takes that of this ratio
 
 
@@ -68,3 +69,22 @@ def given_alphas(alphas: Sequence[float]) -> np.ndarray:
         what = "none" if found.size == 0 else f"{bad[0]}"
         raise OptionError(f"alpha: {what} found, expected positive numbers")
     return np.unique(found)[::-1]
+
+
+def saturated_at(explained: np.ndarray) -> int:
+    """How many alphas of a path are worth having: what follows explains nothing more.
+
+    The rule is glmnet's: after the fifth alpha the path ends where the share explained exceeds
+    0.999, or grew by less than 1e-5 of itself (Friedman, Hastie and Tibshirani, 2010, and the
+    defaults ``devmax``, ``fdev`` and ``mnlam`` of R's ``glmnet.control``).
+
+    Parameters
+    ----------
+    explained : (n_alphas,)
+        Share of the null model's loss that each model takes away, alphas decreasing.
+    """
+    for k in range(_FEWEST, len(explained)):
+        enough = explained[k] > _MOST_EXPLAINED
+        if enough or explained[k] - explained[k - 1] < _LEAST_GAIN * explained[k]:
+            return k + 1
+    return len(explained)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import dask.array as da
 import numpy as np
@@ -37,6 +37,7 @@ from dasklasso.solvers.unpenalised import MOST, Unpenalised
 IN_MEMORY = 1e-2  # of tol: what the solve in memory may add to the gap of the moments
 LEAST_TOL = 1e-14  # relative gaps below this are rounding of float64
 POINTS_BYTES = 512 << 20  # of one certificate scan: points, gradients, and their partial sums
+HAIR = 1e-14
 WORTHWHILE = 0.5  # a refinement that does not halve the gap is the last
 
 
@@ -66,6 +67,7 @@ class GramSolver:
         Of all rows.
     settings : Settings
     progress : called after every scan
+    bytes_read : by the scan that brought the moments
     """
 
     def __init__(
@@ -75,6 +77,8 @@ class GramSolver:
         moments: CrossMoments,
         settings: Settings,
         progress: Callable[[ScanEvent], None] | None = None,
+        *,
+        bytes_read: int = 0,
     ) -> None:
         self.engine, self.problem, self.settings = engine, problem, settings
         self.progress = progress
@@ -82,14 +86,13 @@ class GramSolver:
         self._products = standardised_products(moments, problem)
         self._free = self._unpenalised()
         self._frame = engine.placed(problem.frame)
-        self._bytes_read = 0
+        self._bytes_read = bytes_read
         self._began = time.monotonic()
 
     def alpha_max(self) -> np.ndarray:
         """(n_targets,) smallest alpha at which only unpenalised columns are in use, at l1_ratio 1.
 
-        It is that of the moments; where the null model is not optimal at it but for rounding, the
-        first solution of a path has a coefficient near zero.
+        It is that of the moments, and a hair more, so that rounding lets nobody in at it.
         """
         products, l1 = self._products, self.problem.frame[:, L1]
         index = self.problem.unpenalised
@@ -99,20 +102,35 @@ class GramSolver:
             products = products - self._gram[:, index] @ start
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(l1[:, None] > 0, np.abs(products) / l1[:, None], 0.0)
-        return ratio.max(axis=0, initial=0.0)
+        return ratio.max(axis=0, initial=0.0) * (1.0 + HAIR)
 
-    def run(self, jobs: Jobs) -> GramSolved:
-        """Solve every job and certify it.
+    def penalise(self, l1_ratio: float) -> None:
+        """Solve for another share of the l1 penalty from now on."""
+        objective = replace(self.problem.objective, l1_ratio=l1_ratio)
+        self.problem = replace(self.problem, objective=objective)
 
-        A gap above ``tol`` remains where refinement no longer helps or ``max_scans`` is reached.
-        """
+    def solve(self, jobs: Jobs) -> np.ndarray:
+        """Solve every job on the moments: (n_features, n_jobs) in standardised coordinates."""
         points = np.empty((self.problem.n_features, len(jobs)))
         for target in range(jobs.n_targets):
             own = np.arange(target, len(jobs), jobs.n_targets)
             points[:, own] = self._path(target, jobs.alphas).T
-        solutions = {
-            job: _open(points[:, job]) for job in range(len(jobs))
-        }  # not certified, until a scan has been there
+        return points
+
+    def explained(self, jobs: Jobs, points: np.ndarray) -> np.ndarray:
+        """(n_alphas,) share of the null model's loss that points take away, over all targets."""
+        targets = jobs.target(np.arange(len(jobs)))
+        product = np.sum(points * (2.0 * self._products[:, targets] - self._gram @ points), axis=0)
+        taken = (0.5 * product / self.problem.null_loss[targets]).reshape(-1, jobs.n_targets)
+        return taken.mean(axis=1)
+
+    def certify(self, jobs: Jobs, points: np.ndarray) -> GramSolved:
+        """Certify every job at its point, and refine those whose gap is too large.
+
+        A gap above ``tol`` remains where refinement no longer helps or ``max_scans`` is reached.
+        """
+        # none is certified until a scan has been there
+        solutions = {job: _open(points[:, job]) for job in range(len(jobs))}
         batch = max(16, POINTS_BYTES // (48 * self.problem.n_features))
         for first in range(0, len(jobs), batch):
             some = np.arange(first, min(first + batch, len(jobs)))

@@ -115,7 +115,7 @@ def test_predicting_for_other_features_is_refused(work, tmp_path):
 
 
 def test_a_fit_that_runs_out_of_scans_exits_1_and_is_saved(work, tmp_path):
-    options = ["--alpha", 0.01, "--max-scans", 3, "--no-dashboard", "--json"]
+    options = ["--alpha", 0.01, "--max-scans", 3, "--solver", "fista", "--no-dashboard", "--json"]
     arguments = ["fit", work / "d.zarr", *options, "--out", "m"]
     stdout, stderr = program(*arguments, cwd=tmp_path, exit_code=1)
     assert stderr.splitlines()[-1].startswith("Error: not converged: 1 of 1 alphas")
@@ -138,7 +138,7 @@ def test_a_store_with_a_missing_chunk_exits_2_and_leaves_no_model(tmp_path):
 def test_a_run_ended_by_sigterm_resumes_to_the_same_bits(tmp_path):
     sizes = ["--rows", 2000, "--features", 200, "--chunk-rows", 500]
     program("generate", "tall", "t.zarr", *sizes, cwd=tmp_path)
-    fit = ["path", "t.zarr", "--n-alphas", 20, "--tol", 1e-9, "--no-dashboard"]
+    fit = ["path", "t.zarr", "--n-alphas", 20, "--tol", 1e-9, "--solver", "fista", "--no-dashboard"]
     keep = ["--checkpoint", "ck", "--checkpoint-seconds", 0]
     process = start(*fit, *keep, "--out", "m", cwd=tmp_path)
     deadline = time.monotonic() + 60

@@ -205,7 +205,7 @@ def test_a_value_that_is_not_finite_is_named_by_row_and_column(
     data = open_dataset(str(tmp_path / "foreign.zarr"))
     run = RunOptions(in_process=True, band_bytes=8 * 4 * 100 if columns else 64 << 20)
     with pytest.raises(ValueFound, match=rf"X has {value} at row 317, column 'x9'"):
-        fit_path(data, FitOptions(), run)
+        fit_path(data, FitOptions(solver="fista"), run)
 
 
 def test_split_by_columns_no_task_sees_all_of_w(make_store, regression, monkeypatch):
@@ -241,7 +241,7 @@ def test_split_by_columns_no_task_sees_all_of_w(make_store, regression, monkeypa
     data = make_store(X, y, chunk_rows=50, chunk_columns=width_of)
     # no band has 12 rows: an array of 12 rows would be all of w
     run = RunOptions(in_process=True, band_bytes=8 * width_of * 100)
-    path = fit_path(data, FitOptions(n_alphas=2, eps=0.1), run)
+    path = fit_path(data, FitOptions(n_alphas=2, eps=0.1, solver="fista"), run)
     assert path.dual_gaps.max() <= 1e-6
     seen = {name for name, _ in widths}
     assert {"predict_part", "gradient_part", "prox_step", "_summarise"} <= seen
@@ -254,7 +254,7 @@ def test_where_w_stays_on_the_workers_the_bits_are_the_same(make_store, regressi
     X, y = regression(N, D)
     data = make_store(X, y, chunk_rows=50, chunk_columns=4)
     run = RunOptions(in_process=True, band_bytes=8 * 4 * 100)
-    options = FitOptions(n_alphas=2, eps=0.1)
+    options = FitOptions(n_alphas=2, eps=0.1, solver="fista")
     expected = fit_path(data, options, run)
     monkeypatch.setattr(bringing, "SMALL", 0)
     found = fit_path(data, options, run)
@@ -271,7 +271,10 @@ def test_after_a_fit_nothing_of_its_data_stays_decoded(in_process, columns, make
     run = RunOptions(in_process=in_process, dashboard=False, band_bytes=band_bytes)
     seen = []
     fit_path(
-        data, FitOptions(alphas=(0.1,)), run, progress=lambda e: seen.append(reading.CACHE.nbytes)
+        data,
+        FitOptions(alphas=(0.1,), solver="fista"),
+        run,
+        progress=lambda e: seen.append(reading.CACHE.nbytes),
     )
     assert columns or max(seen) == X.nbytes
     assert reading.CACHE.nbytes == 0

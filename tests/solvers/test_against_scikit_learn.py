@@ -1,7 +1,12 @@
-"""Solutions at tol 1e-10 against scikit-learn's, and against a certificate written out afresh."""
+"""Solutions at tol 1e-10 against scikit-learn's, and against a certificate written out afresh.
+
+Every test is run by each solver.
+"""
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +19,19 @@ from dasklasso.fitting import fit_path
 
 TIGHT = {"tol": 1e-15, "max_iter": 1_000_000}
 RUN = RunOptions(in_process=True)
+
+
+@pytest.fixture(autouse=True, params=["fista", "gram"])
+def by_each_solver(request, monkeypatch):
+    plain = fit_path
+
+    def fit(data, options, run):
+        run = replace(run, keep_statistics=False)
+        return plain(data, replace(options, solver=request.param), run)
+
+    monkeypatch.setattr(sys.modules[__name__], "fit_path", fit)
+    return request.param
+
 
 REAL = {"diabetes": load_diabetes, "breast cancer": load_breast_cancer, "digits": load_digits}
 

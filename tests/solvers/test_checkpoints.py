@@ -19,7 +19,7 @@ from dasklasso.solvers.fista import Lipschitz, Plan
 from dasklasso.solvers.slots import Slots
 from dasklasso.solvers.solution import Solution
 
-OPTIONS = FitOptions(n_alphas=4, eps=0.02, tol=1e-7)
+OPTIONS = FitOptions(n_alphas=4, eps=0.02, tol=1e-7, solver="fista")
 SPLITS = {"one part": (None, 64 << 20), "split": (4, 8 * 4 * 50)}
 
 

@@ -24,7 +24,7 @@ KINDS = {
 
 
 def fit_on(device, data, options, band_bytes):
-    run = RunOptions(in_process=True, device=device, band_bytes=band_bytes)
+    run = RunOptions(in_process=True, device=device, band_bytes=band_bytes, keep_statistics=False)
     return fit_path(data, options, run)
 
 
@@ -39,16 +39,17 @@ def assert_equal_fits(data, options, band_bytes, tolerance=1e-12):
     assert isinstance(device.coef, np.ndarray)
 
 
+@pytest.mark.parametrize("solver", ["fista", "gram"])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("split", SPLITS)
 def test_every_option_gives_the_same_on_a_device(
-    kind, split, make_store, without_statistics, regression
+    solver, kind, split, make_store, without_statistics, regression
 ):
     columns, band_bytes = SPLITS[split]
     X, y = regression(100, 10, seed=6)
     weight = np.random.default_rng(0).uniform(0.5, 2, 100)
     data = make_store(X, y, weight, chunk_rows=50, chunk_columns=columns)
-    options = FitOptions(n_alphas=3, eps=0.05, tol=1e-6, **KINDS[kind])
+    options = FitOptions(n_alphas=3, eps=0.05, tol=1e-6, solver=solver, **KINDS[kind])
     assert_equal_fits(without_statistics(data), options, band_bytes)
 
 

@@ -1,0 +1,6 @@
+"""Fitting: data and options in, certified models out. What every face of the package calls."""
+
+from dasklasso.fitting.fit import fit_cv, fit_path
+from dasklasso.fitting.predict import predict_store
+
+__all__ = ["fit_cv", "fit_path", "predict_store"]

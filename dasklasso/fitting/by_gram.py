@@ -1,0 +1,113 @@
+"""A fit on second moments: one scan or none for them, one to certify every alpha at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
+from dasklasso.fitting.session import Solved, over_workers
+from dasklasso.fitting.statistics import statistics_of
+from dasklasso.scan.cells import Cells, Labelling
+from dasklasso.scan.engine import ScanEngine
+from dasklasso.selection.cross_validation import CrossValidation, cross_validate_ratios
+from dasklasso.selection.cv_record import CvRecord, over_targets
+from dasklasso.selection.grid import SMALLEST_L1_RATIO, alpha_grid, given_alphas, saturated_at
+from dasklasso.solvers.events import ScanEvent
+from dasklasso.solvers.from_moments import problem_of
+from dasklasso.solvers.gram import GramSolver
+from dasklasso.solvers.problem import Objective
+from dasklasso.solvers.slots import Jobs
+from dasklasso.solvers.state import Settings
+
+CV_TOL = 1e-6  # of tol: curves are compared with each other, so solved far beyond what is certified
+LEAST_CV_TOL = 1e-13
+
+
+def solve_by_gram(
+    data: Dataset,
+    engine: ScanEngine,
+    objective: Objective,
+    options: FitOptions,
+    run: RunOptions,
+    cv: CvOptions | None,
+    progress: Callable[[ScanEvent], None] | None,
+) -> Solved:
+    """Solve for every alpha; with ``cv``, after its folds have chosen the l1_ratio.
+
+    Raises
+    ------
+    DasklassoError
+    """
+    labelling = Labelling() if cv is None else cv.labelling()
+    n_labels = 1 if cv is None else cv.count(data)
+    statistics = statistics_of(data, engine, labelling, run, n_labels)
+    if progress is not None and engine.scans:
+        nobody = ScanEvent(engine.scans, 0, options.n_alphas, 1.0, 0, statistics.bytes_read, 0.0)
+        progress(nobody)
+    moments = statistics.cells.total()
+    problem = problem_of(moments, objective)
+    settings = Settings(tol=options.tol, max_scans=options.max_scans, device=run.device)
+    solver = GramSolver(
+        engine, problem, moments, settings, progress, bytes_read=statistics.bytes_read
+    )
+    ratios = [objective.l1_ratio] if cv is None or not cv.l1_ratios else list(cv.l1_ratios)
+    grids = [_grid(data, solver, ratio, options) for ratio in ratios]
+    record = None
+    if cv is not None:
+        record = _cross_validate(statistics.cells, engine, objective, options, cv, ratios, grids)
+        solver.penalise(record.l1_ratio)
+    alphas = grids[0] if record is None else record.best.alphas
+    jobs = Jobs(alphas, problem.n_targets)
+    points = solver.solve(jobs)
+    if options.stop_saturated:
+        kept = saturated_at(solver.explained(jobs, points))
+        jobs, points = Jobs(alphas[:kept], jobs.n_targets), points[:, : kept * jobs.n_targets]
+    solved = solver.certify(jobs, points)
+    return Solved(
+        solver.problem, jobs, solved.solutions, "gram", engine.scans, solved.bytes_read, record
+    )
+
+
+def _grid(data: Dataset, solver: GramSolver, l1_ratio: float, options: FitOptions) -> np.ndarray:
+    if options.alphas is not None:
+        return given_alphas(options.alphas)
+    return alpha_grid(
+        float(solver.alpha_max().max()) / max(l1_ratio, SMALLEST_L1_RATIO),
+        n_alphas=options.n_alphas,
+        eps=options.eps,
+        n_rows=data.n_rows,
+        n_features=data.n_features,
+    )
+
+
+def _cross_validate(
+    cells: Cells,
+    engine: ScanEngine,
+    objective: Objective,
+    options: FitOptions,
+    cv: CvOptions,
+    ratios: Sequence[float],
+    grids: Sequence[np.ndarray],
+) -> CvRecord:
+    """Every fold, l1_ratio and target, on the workers."""
+    folds = cells.by_fold()
+    tol = max(CV_TOL * options.tol, LEAST_CV_TOL)
+    by_target: list[tuple[CrossValidation, ...]] = []
+    for target in range(folds[0].n_targets):
+        choice = cross_validate_ratios(
+            folds, objective, ratios, grids, target=target, tol=tol, map=over_workers(engine.runner)
+        )
+        by_target.append(choice.by_ratio)
+    total = cells.total()
+    variances = problem_of(total, replace(objective, fit_intercept=True)).null_loss * 2.0
+    return CvRecord(
+        folds=cv.kind,
+        n_folds=len(folds),
+        seed=cv.seed,
+        rule=cv.rule,
+        by_ratio=over_targets(by_target, variances),
+    )

@@ -1,0 +1,118 @@
+"""One fit from end to end: choose a solver, open a runner, solve, certify, hand over a path."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from dasklasso.backend import backend_for
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.errors import OptionError
+from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
+from dasklasso.fitting.assemble import as_path
+from dasklasso.fitting.by_fista import solve_by_fista
+from dasklasso.fitting.by_gram import solve_by_gram
+from dasklasso.fitting.session import open_runner
+from dasklasso.memory import PeakMemory
+from dasklasso.planning import plan_fit
+from dasklasso.result import FittedPath
+from dasklasso.scan.engine import ScanEngine
+from dasklasso.solvers.events import ScanEvent
+
+
+def fit_path(
+    data: Dataset,
+    options: FitOptions,
+    run: RunOptions | None = None,
+    *,
+    progress: Callable[[ScanEvent], None] | None = None,
+    announce: Callable[[str], None] | None = None,
+) -> FittedPath:
+    """Solve for every alpha, each certified by a duality gap.
+
+    Parameters
+    ----------
+    data : Dataset
+        With a target.
+    progress : called after every scan
+    announce : called with a line about the dashboard once there is one
+
+    Returns
+    -------
+    FittedPath
+        A gap above ``tol`` is possible where ``max_scans`` ran out: see ``converged``.
+
+    Raises
+    ------
+    DasklassoError
+    """
+    return _fit(data, options, run or RunOptions(), None, progress, announce)
+
+
+def fit_cv(
+    data: Dataset,
+    options: FitOptions,
+    cv: CvOptions,
+    run: RunOptions | None = None,
+    *,
+    progress: Callable[[ScanEvent], None] | None = None,
+    announce: Callable[[str], None] | None = None,
+) -> FittedPath:
+    """Cross-validate a path, and solve it on all rows, each alpha certified by a duality gap.
+
+    Folds cost no read of their own: the scan that takes the second moments of the data keeps them
+    apart by fold.
+
+    Parameters
+    ----------
+    data, progress, announce :
+        As for :func:`fit_path`.
+
+    Returns
+    -------
+    FittedPath
+        With ``cross_validation`` and the alpha that it selects.
+
+    Raises
+    ------
+    DasklassoError
+        :class:`~dasklasso.errors.OptionError` for folds that cannot be made;
+        :class:`~dasklasso.errors.MemoryLimitError` where second moments do not fit the memory.
+    """
+    return _fit(data, options, run or RunOptions(), cv, progress, announce)
+
+
+def _fit(
+    data: Dataset,
+    options: FitOptions,
+    run: RunOptions,
+    cv: CvOptions | None,
+    progress: Callable[[ScanEvent], None] | None,
+    announce: Callable[[str], None] | None,
+) -> FittedPath:
+    objective = options.objective()
+    backend_for(run.device)
+    if run.resume and run.checkpoint is None:
+        raise OptionError("resume: needs a checkpoint folder")
+    if data.y is None:
+        raise OptionError(f"{data.location}: has no target y, and a fit needs one")
+    plan = plan_fit(data, options, run, n_folds=1 if cv is None else cv.count(data))
+    began = time.monotonic()
+    with ExitStack() as stack:
+        runner = stack.enter_context(open_runner(data, run, announce))
+        peak = stack.enter_context(PeakMemory())
+        stack.callback(runner.forget, data.fingerprint)
+        engine = ScanEngine(data, runner, run.band_bytes)
+        if plan.solver == "gram":
+            solved = solve_by_gram(data, engine, objective, options, run, cv, progress)
+        else:
+            solved = solve_by_fista(data, engine, objective, options, run, progress)
+    return as_path(
+        data,
+        solved,
+        options,
+        seconds=time.monotonic() - began,
+        peak=peak.nbytes,
+        plan=plan.to_json(),
+    )

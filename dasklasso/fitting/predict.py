@@ -1,0 +1,44 @@
+"""Predictions for every row of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.errors import ModelError
+from dasklasso.fit_options import RunOptions
+from dasklasso.fitting.session import open_runner
+from dasklasso.result import FittedPath
+from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.queries import Prediction
+
+
+def predict_store(
+    data: Dataset, path: FittedPath, *, alpha: float | None = None, run: RunOptions | None = None
+) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Predict every row of a data set, in bounded memory.
+
+    Yields
+    ------
+    (row_start, row_stop, prediction)
+        In row order; prediction is (rows, n_targets) float64.
+
+    Raises
+    ------
+    ModelError
+        When the model has other features than the data.
+    """
+    run = run or RunOptions()
+    if path.n_features != data.n_features:
+        raise ModelError(
+            f"{data.location}: {data.n_features} features found, expected the model's "
+            f"{path.n_features}"
+        )
+    rows, intercepts = path.coefficients_at(alpha)
+    with open_runner(data, run, None) as runner:
+        engine = ScanEngine(replace(data, y=None, sample_weight=None), runner, run.band_bytes)
+        query = Prediction(tuple(float(b) for b in intercepts), run.device)
+        yield from engine.predictions(query, rows)

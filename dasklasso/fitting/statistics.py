@@ -1,0 +1,86 @@
+"""Second moments for a fit: those that an earlier one kept, or from a scan, and then kept."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.errors import DataWarning, StoreError
+from dasklasso.fit_options import RunOptions
+from dasklasso.scan.cells import Cells, Labelling
+from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.gram_scan import default_blocks, scan_cells
+from dasklasso.scan.kept import Key, find_cells, kept_keys, save_cells, serves, statistics_folder
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Moments, and what they cost.
+
+    Attributes
+    ----------
+    cells : Cells
+    bytes_read : int
+        Of X; 0 where they had been kept.
+    """
+
+    cells: Cells
+    bytes_read: int
+
+
+def are_kept(data: Dataset, wanted: Labelling, run: RunOptions) -> bool:
+    """Whether statistics that serve are on disk; they are not read."""
+    return any(
+        serves(key.labelling, wanted)
+        for folder in _folders(data, run)
+        for key, _ in kept_keys(folder, data.fingerprint)
+    )
+
+
+def statistics_of(
+    data: Dataset, engine: ScanEngine, wanted: Labelling, run: RunOptions, n_labels: int
+) -> Statistics:
+    """The moments of the data under a labelling, without a scan where they had been kept.
+
+    Parameters
+    ----------
+    wanted : Labelling
+        Its ``n_blocks`` is the least number of blocks that will do.
+    n_labels : int
+        Number of folds.
+
+    Warns
+    -----
+    DataWarning
+        When kept statistics are damaged, or new ones cannot be kept: the fit goes on.
+    """
+    folders = _folders(data, run)
+    for folder in folders:
+        found = find_cells(folder, data.fingerprint, wanted)
+        if found is not None:
+            return Statistics(found, 0)
+    n_columns = data.n_features + data.n_targets
+    blocks = default_blocks(data.n_rows, n_columns, wanted, n_labels)
+    labelling = replace(wanted, n_blocks=max(wanted.n_blocks, blocks))
+    cells, bytes_read = scan_cells(data, engine, labelling, run.device)
+    if folders:
+        _keep(folders[0], cells, data.fingerprint)
+    return Statistics(cells, bytes_read)
+
+
+def _folders(data: Dataset, run: RunOptions) -> list[Path]:
+    """Where statistics may be: beside the data, or where the user wants them."""
+    if not run.keep_statistics:
+        return []
+    beside = statistics_folder(data.location, run.stats)
+    checkpoint = None if run.checkpoint is None else Path(run.checkpoint) / "statistics"
+    return [folder for folder in (beside, checkpoint) if folder is not None]
+
+
+def _keep(folder: Path, cells: Cells, fingerprint: str) -> None:
+    try:
+        save_cells(folder, cells, Key(fingerprint, cells.labelling))
+    except (StoreError, OSError) as error:  # the answer is what matters
+        warnings.warn(f"statistics were not kept: {error}", DataWarning, stacklevel=2)
