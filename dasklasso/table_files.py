@@ -1,0 +1,93 @@
+"""Small tables to a file: CSV, Parquet or JSON, by the name's ending."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from dasklasso.beside import written_beside
+from dasklasso.errors import OptionError
+
+Row = dict[str, Any]
+
+
+def check_table_file(file: str | Path, *, overwrite: bool) -> None:
+    """Refuse a file that a table cannot be written to.
+
+    Raises
+    ------
+    OptionError
+        When the ending is not known, the name is a folder's, or the file exists and ``overwrite``
+        is false.
+    """
+    file = Path(file)
+    if file.suffix not in _WRITERS:
+        raise OptionError(f"{file}: tables are written to {', '.join(_WRITERS)}, by the ending.")
+    if file.is_dir():
+        raise OptionError(f"{file} is a folder, so it is not overwritten.")
+    if os.path.lexists(file) and not overwrite:
+        raise OptionError(f"{file} exists already. Give another name, or overwrite it knowingly.")
+
+
+def write_table(rows: Sequence[Row], file: str | Path, *, overwrite: bool = False) -> None:
+    """Write a table beside the final name, then rename it into place.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Numbers, text or truth values by the names of their columns. What a row has not, or has as
+        None, is missing: empty in CSV, null in Parquet and JSON.
+    file : path
+        ``.csv`` and ``.parquet``: columns in the order in which their names first come;
+        ``.json``: a list of objects, where what is not a finite number is null too.
+    overwrite : bool
+
+    Raises
+    ------
+    OptionError
+        As :func:`check_table_file`.
+    """
+    file = Path(file)
+    check_table_file(file, overwrite=overwrite)
+    with written_beside(file) as partial:
+        _WRITERS[file.suffix](partial, rows)
+
+
+def _table(rows: Sequence[Row]) -> Any:
+    import pyarrow as pa
+
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return pa.table({name: [row.get(name) for row in rows] for name in names})
+
+
+def _write_csv(path: Path, rows: Sequence[Row]) -> None:
+    import pyarrow.csv as pc
+
+    pc.write_csv(_table(rows), path, pc.WriteOptions(quoting_style="needed"))
+
+
+def _write_parquet(path: Path, rows: Sequence[Row]) -> None:
+    import pyarrow.parquet as pq
+
+    pq.write_table(_table(rows), path)
+
+
+def _write_json(path: Path, rows: Sequence[Row]) -> None:
+    plain = [{name: _finite(value) for name, value in row.items()} for row in rows]
+    path.write_text(json.dumps(plain, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _finite(value: Any) -> Any:
+    """None for a number that JSON has no name for."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+_WRITERS: dict[str, Callable[[Path, Sequence[Row]], None]] = {
+    ".csv": _write_csv,
+    ".parquet": _write_parquet,
+    ".json": _write_json,
+}
