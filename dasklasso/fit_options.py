@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import OptionError
 from dasklasso.objective.losses import loss_named
 from dasklasso.scan.bands import BAND_BYTES
-from dasklasso.scan.cells import Labelling
+from dasklasso.scan.cells import Folds, Labelling
 from dasklasso.scan.labels import labels_for
 from dasklasso.selection.cv_record import Rule
 from dasklasso.solvers.problem import Objective
@@ -77,9 +76,6 @@ class FitOptions:
         )
 
 
-FoldKind = Literal["random", "contiguous", "groups", "column"]
-
-
 @dataclass(frozen=True)
 class CvOptions:
     """How a path is cross-validated.
@@ -100,7 +96,7 @@ class CvOptions:
     """
 
     folds: int = 5
-    kind: FoldKind = "random"
+    kind: Folds = "random"
     seed: int = 0
     rule: Rule = "min"
     l1_ratios: tuple[float, ...] | None = None
@@ -113,6 +109,11 @@ class CvOptions:
         OptionError
             When there are fewer than two folds, or the seed is negative.
         """
+        kinds = ("random", "contiguous", "groups", "column")
+        if self.kind not in kinds:
+            raise OptionError(f"folds: {self.kind!r} is none of {', '.join(kinds)}")
+        if self.rule not in ("min", "1se"):
+            raise OptionError(f"rule: {self.rule!r} is none of min, 1se")
         if self.kind == "column":
             return Labelling("column")
         if self.folds < 2:

@@ -31,13 +31,14 @@ from pathlib import Path
 from typing import Any
 
 from dasklasso.errors import OptionError
-from dasklasso.stages import FitStage, IngestStage, PathStage, PredictStage
+from dasklasso.stages import CvStage, FitStage, IngestStage, PathStage, PredictStage
 
-Stage = IngestStage | FitStage | PathStage | PredictStage
+Stage = IngestStage | FitStage | PathStage | CvStage | PredictStage
 STAGES: dict[str, type[Stage]] = {
     "ingest": IngestStage,
     "fit": FitStage,
     "path": PathStage,
+    "cv": CvStage,
     "predict": PredictStage,
 }
 _READ = ("source", "store", "model", "penalty_factor")
@@ -45,7 +46,7 @@ _READ = ("source", "store", "model", "penalty_factor")
 
 @dataclass(frozen=True)
 class Job:
-    """Stages in the order they run in: ingest, fit, path, predict."""
+    """Stages in the order they run in: ingest, fit or path or cv, predict."""
 
     stages: dict[str, Stage]
 
@@ -80,8 +81,9 @@ def load_job(file: str | Path, overrides: Iterable[str] = ()) -> Job:
         )
     if not tables:
         raise OptionError(f"{file} has no stage. The stages are {', '.join(STAGES)}.")
-    if "fit" in tables and "path" in tables:
-        raise OptionError(f"{file} has both [fit] and [path]: a job fits one model.")
+    fits = [name for name in ("fit", "path", "cv") if name in tables]
+    if len(fits) > 1:
+        raise OptionError(f"{file} has both [{fits[0]}] and [{fits[1]}]: a job fits one model.")
     written: dict[str, str] = {}  # what an earlier stage writes, by the key that reads it
     stages: dict[str, Stage] = {}
     for name, kind in STAGES.items():

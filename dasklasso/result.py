@@ -256,6 +256,23 @@ class FittedPath:
                     "Columns must have the model's names and order."
                 )
 
+    def table(self) -> list[dict[str, float | int]]:
+        """One row for each alpha, in plain numbers; with errors where it was cross-validated."""
+        columns = zip(self.alphas, self.n_nonzero, self.dual_gap, self.objective, strict=True)
+        rows: list[dict[str, float | int]] = [
+            {
+                "alpha": float(alpha),
+                "n_nonzero": int(n),
+                "dual_gap": float(gap),
+                "objective": float(value),
+            }
+            for alpha, n, gap, value in columns
+        ]
+        if self.cross_validation is None:
+            return rows
+        curve = self.cross_validation.best.table()
+        return [row | more for row, more in zip(rows, curve, strict=False)]
+
     def summary(self) -> dict[str, Any]:
         """What ``--json`` prints, in plain JSON types (all but the model's folder)."""
         return {
@@ -269,6 +286,20 @@ class FittedPath:
             "n_nonzero": self.n_nonzero.tolist(),
             "dual_gap": self.dual_gap.tolist(),
             "objective": self.objective.tolist(),
+            **self._chosen(),
+            "plan": self.plan,
+        }
+
+    def _chosen(self) -> dict[str, Any]:
+        if self.cross_validation is None:
+            return {}
+        best = self.cross_validation.best
+        return {
+            "l1_ratio": best.l1_ratio,
+            "alpha_min": best.alpha_min,
+            "alpha_1se": best.alpha_1se,
+            "mean_mse": best.mean_mse.tolist(),
+            "standard_error": best.standard_error.tolist(),
         }
 
     def save(self, folder: str | Path, overwrite: bool = False) -> None:

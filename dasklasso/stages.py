@@ -19,7 +19,7 @@ from dasklasso.sizes import parse_size
 if TYPE_CHECKING:
     from dasklasso.dataset.dataset import Dataset
     from dasklasso.dataset.ingest import IngestReport
-    from dasklasso.fit_options import FitOptions, RunOptions
+    from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
     from dasklasso.result import FittedPath
     from dasklasso.solvers.events import ScanEvent
 
@@ -30,6 +30,8 @@ IngestProgress = Callable[[int, "int | None"], None]
 Loss = Literal["squared"]
 Solver = Literal["auto", "fista", "gram"]
 Device = Literal["cpu", "cuda"]
+FoldKind = Literal["random", "contiguous", "groups", "column"]
+Rule = Literal["min", "1se"]
 EmptyChunks = Literal["error", "zero"]
 Missing = Literal["error", "mean"]
 Codec = Literal["auto", "none", "lz4", "zstd"]
@@ -124,6 +126,8 @@ class SolveStage(ClusterStage, ABC):
     checkpoint: str | None = None
     checkpoint_seconds: float = 30.0
     resume: bool = False
+    stats: str | None = None
+    no_stats: bool = False
 
     def check(self) -> None:
         """Refuse, before any work, what would be refused after it."""
@@ -143,26 +147,29 @@ class SolveStage(ClusterStage, ABC):
     ) -> FittedPath:
         """Fit and save; whether it converged is in the path that is returned."""
         from dasklasso.dataset.dataset import open_dataset
-        from dasklasso.fitting import fit_path
 
         self.check()
         data = open_dataset(self.store, empty_chunks=self.empty_chunks)
         with warnings.catch_warnings():
             # the caller is told by path.converged, and says so in its own way
             warnings.simplefilter("ignore", ConvergenceWarning)
-            path = fit_path(
-                data,
-                self._fit_options(data),
-                self._run_options(
-                    checkpoint=self.checkpoint,
-                    checkpoint_seconds=self.checkpoint_seconds,
-                    resume=self.resume,
-                ),
-                progress=progress,
-                announce=announce,
-            )
+            path = self._fit(data, progress=progress, announce=announce)
         path.save(self.out, overwrite=self.overwrite)
         return path
+
+    def _fit(self, data: Dataset, **watch: Any) -> FittedPath:
+        from dasklasso.fitting import fit_path
+
+        return fit_path(data, self._fit_options(data), self._solve_options(), **watch)
+
+    def _solve_options(self) -> RunOptions:
+        return self._run_options(
+            checkpoint=self.checkpoint,
+            checkpoint_seconds=self.checkpoint_seconds,
+            resume=self.resume,
+            stats=self.stats,
+            keep_statistics=not self.no_stats,
+        )
 
     @abstractmethod
     def _grid(self) -> dict[str, Any]:
@@ -205,9 +212,70 @@ class PathStage(SolveStage):
 
     n_alphas: int = 100
     eps: float | None = None
+    stop_saturated: bool = False
+    table: str | None = None
+
+    def check(self) -> None:
+        """Refuse, before any work, what would be refused after it."""
+        from dasklasso.table_files import check_table_file
+
+        super().check()
+        if self.table is not None:
+            check_table_file(self.table, overwrite=self.overwrite)
+
+    def run(
+        self,
+        *,
+        progress: Callable[[ScanEvent], None] | None = None,
+        announce: Announce | None = None,
+    ) -> FittedPath:
+        """Fit, save, and write the table that was asked for."""
+        from dasklasso.table_files import write_table
+
+        path = super().run(progress=progress, announce=announce)
+        if self.table is not None:
+            write_table(path.table(), self.table, overwrite=self.overwrite)
+        return path
 
     def _grid(self) -> dict[str, Any]:
-        return {"n_alphas": self.n_alphas, "eps": self.eps}
+        return {
+            "n_alphas": self.n_alphas,
+            "eps": self.eps,
+            "stop_saturated": self.stop_saturated,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class CvStage(PathStage):
+    """``dasklasso cv``: a grid of alphas, and the one that predicts best."""
+
+    alpha: tuple[float, ...] = ()
+    l1_ratios: tuple[float, ...] = ()
+    folds: int = 5
+    fold_kind: FoldKind = "random"
+    seed: int = 0
+    rule: Rule = "min"
+
+    def check(self) -> None:
+        """Refuse, before any work, what would be refused after it."""
+        super().check()
+        self._cv_options().labelling()
+
+    def _grid(self) -> dict[str, Any]:
+        chosen = tuple(sorted(set(self.alpha), reverse=True))
+        return super()._grid() | ({"alphas": chosen} if chosen else {})
+
+    def _cv_options(self) -> CvOptions:
+        from dasklasso.fit_options import CvOptions
+
+        ratios = self.l1_ratios or None
+        return CvOptions(self.folds, self.fold_kind, self.seed, self.rule, ratios)
+
+    def _fit(self, data: Dataset, **watch: Any) -> FittedPath:
+        from dasklasso.fitting import fit_cv
+
+        options, run = self._fit_options(data), self._solve_options()
+        return fit_cv(data, options, self._cv_options(), run, **watch)
 
 
 @dataclass(frozen=True, kw_only=True)

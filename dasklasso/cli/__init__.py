@@ -17,6 +17,7 @@ COMMANDS = {
     "plan": "planning",
     "fit": "solve",
     "path": "solve",
+    "cv": "solve",
     "predict": "models",
     "show": "models",
     "run": "jobs",
@@ -30,6 +31,6 @@ COMMANDS = {
 def main(traceback: bool) -> None:
     """L1-regularised models on data larger than memory.
 
-    A table becomes a store (ingest), a store gives a model (fit, path), a model predicts.
+    A table becomes a store (ingest), a store gives a model (fit, path, cv), a model predicts.
     Exit codes: 0 done, 1 the run failed or did not converge, 2 the input cannot be used.
     """

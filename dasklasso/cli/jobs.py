@@ -17,7 +17,7 @@ from dasklasso.cli import options
     "--set", "overrides", multiple=True, metavar="STAGE.KEY=VALUE", help="Override a key."
 )
 def run_command(job: str, overrides: tuple[str, ...]) -> None:
-    """Run the stages of JOB.toml: ingest, then fit or path, then predict.
+    """Run the stages of JOB.toml: ingest, then fit, path or cv, then predict.
 
     Their keys are the options of these commands, with underscores. What is read is relative to
     the TOML file, what is written is relative to the current folder. Nothing is overwritten

@@ -73,15 +73,17 @@ cluster = stacked(
     empty_chunks,
 )
 
+l1_ratio = click.option(
+    "--l1-ratio",
+    type=click.FloatRange(0, 1),
+    default=1.0,
+    show_default=True,
+    help="Share of L1 in the penalty: 1 is the lasso.",
+)
+
 model = stacked(
     click.option("--loss", type=choice(Loss), default="squared", show_default=True),
-    click.option(
-        "--l1-ratio",
-        type=click.FloatRange(0, 1),
-        default=1.0,
-        show_default=True,
-        help="Share of L1 in the penalty: 1 is the lasso.",
-    ),
+    l1_ratio,
     click.option("--solver", type=choice(Solver), default="auto", show_default=True),
     click.option(
         "--tol",
@@ -119,3 +121,24 @@ checkpoint = stacked(
     ),
     click.option("--resume", is_flag=True, help="Go on from --checkpoint."),
 )
+
+statistics = stacked(
+    click.option("--stats", metavar="PATH", help="Where statistics are [default: STORE.stats]."),
+    click.option("--no-stats", is_flag=True, help="Neither use nor keep statistics."),
+)
+
+grid = stacked(
+    click.option("--n-alphas", type=click.IntRange(min=1), default=100, show_default=True),
+    click.option(
+        "--eps",
+        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        help="Smallest alpha over the largest [default: 1e-3; 1e-2 where rows are fewer than "
+        "features].",
+    ),
+    click.option(
+        "--stop-saturated", is_flag=True, help="End the path where it explains nothing more."
+    ),
+)
+
+table = click.option("--table", metavar="FILE", help="Also write a table: .csv, .parquet or .json.")
+out = click.option("--out", required=True, metavar="MODEL", help="Folder the model is saved to.")

@@ -1,4 +1,4 @@
-"""``dasklasso fit`` and ``dasklasso path``."""
+"""``dasklasso fit``, ``dasklasso path`` and ``dasklasso cv``."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import click
 
 from dasklasso.cli import options
 from dasklasso.cli.commands import Failure
+from dasklasso.stages import FoldKind, Rule
 
 if TYPE_CHECKING:
     from dasklasso.result import FittedPath
+    from dasklasso.selection.cv_record import CvRecord
     from dasklasso.stages import SolveStage
 
 
@@ -29,10 +31,11 @@ if TYPE_CHECKING:
     required=True,
     help="Strength of the penalty; may be repeated.",
 )
-@click.option("--out", required=True, metavar="MODEL", help="Folder the model is saved to.")
+@options.out
 @options.model
 @options.cluster
 @options.checkpoint
+@options.statistics
 @options.overwrite
 @options.as_json
 def fit_command(as_json: bool, **values: Any) -> None:
@@ -52,16 +55,13 @@ def fit_command(as_json: bool, **values: Any) -> None:
     epilog=options.example("dasklasso path diabetes.zarr --n-alphas 100 --out model --json"),
 )
 @click.argument("store")
-@click.option("--n-alphas", type=click.IntRange(min=1), default=100, show_default=True)
-@click.option(
-    "--eps",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Smallest alpha over the largest [default: 1e-3, or 1e-2 where features outnumber rows].",
-)
-@click.option("--out", required=True, metavar="MODEL", help="Folder the model is saved to.")
+@options.grid
+@options.out
+@options.table
 @options.model
 @options.cluster
 @options.checkpoint
+@options.statistics
 @options.overwrite
 @options.as_json
 def path_command(as_json: bool, **values: Any) -> None:
@@ -73,6 +73,63 @@ def path_command(as_json: bool, **values: Any) -> None:
     from dasklasso.stages import PathStage
 
     _solve(PathStage(**values), as_json=as_json)
+
+
+@click.command(
+    "cv",
+    short_help="Choose alpha by cross-validation.",
+    epilog=options.example("dasklasso cv diabetes.zarr --folds 5 --out model --table curve.csv"),
+)
+@click.argument("store")
+@click.option("--folds", type=click.IntRange(min=2), default=5, show_default=True)
+@click.option(
+    "--fold-kind",
+    type=options.choice(FoldKind),
+    default="random",
+    show_default=True,
+    help="Rows at random; runs of rows; whole groups (the store's fold column); or folds as "
+    "that column says.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of random folds."
+)
+@click.option(
+    "--rule",
+    type=options.choice(Rule),
+    default="min",
+    show_default=True,
+    help="Least mean error, or the largest alpha within a standard error of it.",
+)
+@click.option(
+    "--alpha",
+    type=click.FloatRange(min=0, min_open=True),
+    multiple=True,
+    help="Instead of a grid; may be repeated.",
+)
+@click.option(
+    "--l1-ratios",
+    type=click.FloatRange(0, 1),
+    multiple=True,
+    help="To choose from, instead of --l1-ratio; may be repeated.",
+)
+@options.grid
+@options.out
+@options.table
+@options.model
+@options.cluster
+@options.checkpoint
+@options.statistics
+@options.overwrite
+@options.as_json
+def cv_command(as_json: bool, **values: Any) -> None:
+    """Choose alpha for STORE by cross-validation, and certify the whole path on all rows.
+
+    The folds share one read of the data, and the path is certified in a second: two reads in
+    all, or one where statistics of these folds are kept.
+    """
+    from dasklasso.stages import CvStage
+
+    _solve(CvStage(**values), as_json=as_json)
 
 
 def _solve(stage: SolveStage, *, as_json: bool) -> None:
@@ -113,13 +170,42 @@ def report(path: FittedPath, model: str) -> None:
         span = f"{path.n_alphas} alphas, {path.alphas[0]:.6g} to {path.alphas[-1]:.6g}"
         features = f"{used[0]:,} to {used[-1]:,} of {path.n_features:,} features"
     click.echo(f"alpha     {span}")
+    if path.cross_validation is not None:
+        _report_choice(path, path.cross_validation)
     click.echo(f"selected  {features}")
     click.echo(f"gap       {path.dual_gap.max():.2g} at worst, asked for {path.tol:.2g}")
     click.echo(
         f"cost      {path.scans:.4g} scans, {format_size(path.bytes_read)} read, "
         f"{path.seconds:.3g} s, peak memory {format_size(path.peak_memory_bytes)} ({path.solver})"
     )
+    if path.plan is not None:
+        click.echo(f"planned   {_planned(path.plan)}")
     click.echo(f"model     {model}")
+
+
+def _report_choice(path: FittedPath, record: CvRecord) -> None:
+    best, at = record.best, path.grid_index(record.alpha)
+    assert at is not None
+    ratio = f", l1_ratio {record.l1_ratio:.4g}" if len(record.by_ratio) > 1 else ""
+    click.echo(
+        f"chosen    {record.alpha:.6g}{ratio}: {path.n_nonzero[at]:,} features, "
+        f"mean squared error {best.mean_mse[at]:.6g} +- {best.standard_error[at]:.2g}"
+    )
+    click.echo(
+        f"folds     {record.n_folds} {record.folds}; alpha_min {best.alpha_min:.6g}, "
+        f"alpha_1se {best.alpha_1se:.6g}"
+    )
+
+
+def _planned(plan: dict[str, Any]) -> str:
+    """What had been planned, in the order of the cost line above it."""
+    from dasklasso.sizes import format_size
+
+    about = "" if plan["seconds"] is None else f"about {plan['seconds']:.2g} s, "
+    return (
+        f"{plan['scans']:.4g} scans, {format_size(plan['bytes_to_read'])} to read, {about}"
+        f"memory {format_size(plan['memory_bytes'])}"
+    )
 
 
 def require_convergence(path: FittedPath, stage: SolveStage) -> None:

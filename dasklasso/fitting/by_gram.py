@@ -60,28 +60,30 @@ def solve_by_gram(
     if cv is not None:
         record = _cross_validate(statistics.cells, engine, objective, options, cv, ratios, grids)
         solver.penalise(record.l1_ratio)
-    alphas = grids[0] if record is None else record.best.alphas
-    jobs = Jobs(alphas, problem.n_targets)
-    points = solver.solve(jobs)
-    if options.stop_saturated:
-        kept = saturated_at(solver.explained(jobs, points))
-        jobs, points = Jobs(alphas[:kept], jobs.n_targets), points[:, : kept * jobs.n_targets]
-    solved = solver.certify(jobs, points)
+    jobs = Jobs(grids[0] if record is None else record.best.alphas, problem.n_targets)
+    solved = solver.certify(jobs, solver.solve(jobs))
     return Solved(
         solver.problem, jobs, solved.solutions, "gram", engine.scans, solved.bytes_read, record
     )
 
 
 def _grid(data: Dataset, solver: GramSolver, l1_ratio: float, options: FitOptions) -> np.ndarray:
+    """The alphas of one l1_ratio."""
     if options.alphas is not None:
-        return given_alphas(options.alphas)
-    return alpha_grid(
-        float(solver.alpha_max().max()) / max(l1_ratio, SMALLEST_L1_RATIO),
-        n_alphas=options.n_alphas,
-        eps=options.eps,
-        n_rows=data.n_rows,
-        n_features=data.n_features,
-    )
+        grid = given_alphas(options.alphas)
+    else:
+        grid = alpha_grid(
+            float(solver.alpha_max().max()) / max(l1_ratio, SMALLEST_L1_RATIO),
+            n_alphas=options.n_alphas,
+            eps=options.eps,
+            n_rows=data.n_rows,
+            n_features=data.n_features,
+        )
+    if options.stop_saturated:
+        solver.penalise(l1_ratio)
+        jobs = Jobs(grid, solver.problem.n_targets)
+        grid = grid[: saturated_at(solver.explained(jobs, solver.solve(jobs)))]
+    return grid
 
 
 def _cross_validate(

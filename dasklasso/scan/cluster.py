@@ -309,6 +309,8 @@ def _quiet() -> Iterator[None]:
 
     settings = {
         "distributed.scheduler.allowed-failures": 10,
+        # a log of the last messages would hold on to their graphs, coefficients and all
+        "distributed.admin.low-level-log-length": 0,
         "distributed.comm.timeouts.connect": "30s",
         # arrays as long as w are part of a graph: that is meant
         "distributed.admin.large-graph-warning-threshold": "4GB",

@@ -1,10 +1,12 @@
 """The kernel of the Gram scan: rows of ``[X, y]`` become second moments, kept apart by fold.
 
-Rows are gathered fold by fold into a buffer of about a thousand, which stays in the cache; a full
+Rows are gathered fold by fold into a buffer of about a thousand, which stays in the cache. A full
 one is shifted, multiplied with itself in the precision of the data, and added in float64. The
-shift is a provisional mean, of the first rows that were met. Where it turns out to be far from
-what follows, what was added so far is put aside, and a new one is taken: so nothing cancels where
-mean >> std, whatever the order of the rows.
+shift is the mean of the buffer before, near enough to the buffer's own; where it is not, that
+buffer is shifted anew. So each buffer is centred at its own mean, and what lies between buffers is
+added at the end, in float64, from their means: the sums of Chan, Golub and LeVeque (1983,
+Algorithms for computing the sample variance, eq. 1.5) over all buffers at once. Nothing cancels
+where mean >> std, whatever the order of the rows.
 """
 
 from __future__ import annotations
@@ -19,26 +21,40 @@ from dasklasso.scan.cross_moments import CrossMoments, merge_all
 from dasklasso.scan.kernels import Rows
 
 BUFFER_ROWS = 1024
-FAR = 3.0  # standard deviations between shift and mean: squares then lose a digit, not more
-MODEST = (
-    2.0**20
-)  # spreads within this of 1 are not scaled: their products neither over- nor underflow
+FAR = 8.0  # standard deviations from shift to mean beyond which a buffer is shifted anew
+MODEST = 2.0**20  # spreads within this of 1 need no scale: products neither over- nor underflow
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """How a buffer is written down: ``(value − shift) * scale``.
+
+    Attributes
+    ----------
+    shift : (D,) float64, exact in the precision of products for X
+    scale : (D,) powers of two, or None for ones
+    """
+
+    shift: np.ndarray
+    scale: np.ndarray | None
 
 
 @dataclass(eq=False)
 class _Fold:
-    """Rows of one fold: those waiting, and the moments of those that were multiplied."""
+    """Rows of one fold: those waiting, and sums over those that were multiplied."""
 
     x: np.ndarray  # (BUFFER_ROWS, n_features) as stored
     y: np.ndarray  # (BUFFER_ROWS, n_targets) float64
     weight: np.ndarray | None  # (BUFFER_ROWS,)
     filled: int = 0
-    count: int = 0
     without_weight: int = 0  # rows
-    total: float = 0.0  # weight
-    shift: np.ndarray | None = None  # (n_features + n_targets,)
-    scale: np.ndarray | None = None  # powers of two, or None for ones
-    sums: Array | None = None  # (D + 1, D + 1): products of [z, 1], in float64
+    frame: _Frame | None = None
+    count: int = 0
+    sums: Array | None = None  # (D + 1, D + 1) float64: products of [z, 1] over all buffers
+    squares: np.ndarray | None = None  # (D,): what of their diagonal is spread within buffers
+    totals: list[float] = field(default_factory=list)  # weight of each buffer
+    shifts: list[np.ndarray] = field(default_factory=list)  # of each
+    rests: list[np.ndarray] = field(default_factory=list)  # mean of each, as written down
     aside: list[CrossMoments] = field(default_factory=list)
 
 
@@ -110,15 +126,14 @@ class GramAccumulator:
         self._folds.clear()
         return found
 
-    def _new(self) -> _Fold:
-        d, k = self._shape
-        weight = np.empty(BUFFER_ROWS) if self._weighted else None
-        return _Fold(np.empty((BUFFER_ROWS, d), self._stored), np.empty((BUFFER_ROWS, k)), weight)
-
     def _take(self, name: int, rows: Rows, index: np.ndarray | None) -> _Fold:
         """Put rows into a fold's buffer, all of them or those of ``index``."""
         if name not in self._folds:
-            self._folds[name] = self._new()
+            d, k = self._shape
+            weight = np.empty(BUFFER_ROWS) if self._weighted else None
+            self._folds[name] = _Fold(
+                np.empty((BUFFER_ROWS, d), self._stored), np.empty((BUFFER_ROWS, k)), weight
+            )
         fold = self._folds[name]
         assert rows.y is not None
         n = rows.n_rows if index is None else len(index)
@@ -142,64 +157,106 @@ class GramAccumulator:
 
     def _multiply(self, fold: _Fold) -> None:
         """Add the products of the rows in the buffer, and empty it."""
-        d = self._shape[0]
-        n, fold.filled = fold.filled, 0
-        x, y = fold.x[:n], fold.y[:n]
-        if fold.sums is None:
-            fold.shift, fold.scale = _provisional(x, y, self._dtype)
-            fold.count, fold.total = 0, 0.0
-        assert fold.shift is not None
-        z = self._z[:n]
-        np.subtract(x, fold.shift[:d].astype(self._dtype), out=z[:, :d], casting="unsafe")
-        z[:, d:-1] = y - fold.shift[d:]
-        z[:, -1] = 1.0
-        if fold.scale is not None:
-            z[:, :-1] *= fold.scale
+        n = fold.filled
+        total = float(n if fold.weight is None else fold.weight[:n].sum())
+        frame = fold.frame or self._frame_of(fold)
+        product = self._product_of(fold, frame)
+        rest, spread = self._rest_and_spread(product, total)
+        if _far(fold, rest, spread, total):
+            frame = self._frame_of(fold)
+            product = self._product_of(fold, frame)
+            rest, spread = self._rest_and_spread(product, total)
+        if fold.frame is not None and not _same(fold.frame.scale, frame.scale):
+            self._put_aside(fold)  # sums in other units
+        fold.filled = 0
         fold.count += n
-        if fold.weight is None:
-            fold.total += n
+        if fold.sums is None or fold.squares is None:
+            fold.sums, fold.squares = self._in_float64(product), spread * total
+        elif self._backend.on_host:
+            fold.sums += product
+            fold.squares += spread * total
         else:
-            weight = fold.weight[:n]
-            fold.total += float(weight.sum())
-            z *= np.sqrt(weight)[:, None].astype(self._dtype)
-        if self._backend.on_host:
-            np.matmul(z.T, z, out=self._product)
-            if fold.sums is None:
-                fold.sums = self._product.astype(np.float64)
-            else:
-                fold.sums += self._product
-        else:
-            xp = self._backend.xp
-            moved = self._backend.asarray(z)
-            product = xp.astype(moved.T @ moved, dtype_of(xp, np.dtype(np.float64)))
-            fold.sums = product if fold.sums is None else fold.sums + product
-        if self._far(fold):
-            self._put_aside(fold)
+            fold.sums = fold.sums + self._in_float64(product)
+            fold.squares += spread * total
+        fold.totals.append(total)
+        fold.shifts.append(frame.shift)
+        fold.rests.append(rest)
+        shift = frame.shift + (rest if frame.scale is None else rest / frame.scale)
+        d = self._shape[0]
+        shift[:d] = shift[:d].astype(self._dtype)
+        fold.frame = _Frame(shift, frame.scale)
 
-    def _far(self, fold: _Fold) -> bool:
-        """Whether some column's mean is far from its shift, as far as rows have shown."""
-        assert fold.sums is not None
-        squares = self._backend.xp.linalg.diagonal(fold.sums)
-        mean = to_numpy(fold.sums[:-1, -1]) / fold.total
-        spread = to_numpy(squares)[:-1] / fold.total - mean**2
-        return bool(np.any(mean**2 > FAR**2 * np.maximum(spread, 0.0)))
+    def _product_of(self, fold: _Fold, frame: _Frame) -> Array:
+        """(D + 1, D + 1) products of [z, 1] over the rows in the buffer."""
+        d, n = self._shape[0], fold.filled
+        z = self._z[:n]
+        np.subtract(fold.x[:n], frame.shift[:d].astype(self._dtype), out=z[:, :d], casting="unsafe")
+        z[:, d:-1] = fold.y[:n] - frame.shift[d:]
+        z[:, -1] = 1.0
+        if frame.scale is not None:
+            z[:, :-1] *= frame.scale
+        if fold.weight is not None:
+            z *= np.sqrt(fold.weight[:n])[:, None].astype(self._dtype)
+        if self._backend.on_host:
+            return np.matmul(z.T, z, out=self._product)
+        moved = self._backend.asarray(z)
+        return moved.T @ moved
+
+    def _rest_and_spread(self, product: Array, total: float) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance of each column as it is written down, over a buffer of that weight."""
+        squares = self._backend.xp.linalg.diagonal(product)
+        rest = to_numpy(product[:-1, -1]).astype(np.float64) / total
+        spread = to_numpy(squares)[:-1].astype(np.float64) / total - rest**2
+        return rest, np.maximum(spread, 0.0)
+
+    def _in_float64(self, product: Array) -> Array:
+        if self._backend.on_host:
+            return product.astype(np.float64)
+        xp = self._backend.xp
+        return xp.astype(product, dtype_of(xp, np.float64))
+
+    def _frame_of(self, fold: _Fold) -> _Frame:
+        """A frame for the rows in the buffer, from themselves."""
+        return _frame_of(fold.x[: fold.filled], fold.y[: fold.filled], self._dtype)
 
     def _put_aside(self, fold: _Fold) -> None:
-        """Turn what was added since the last shift into moments."""
+        """Turn the sums over buffers into moments."""
         if fold.sums is None:
             return
-        k = self._shape[1]
-        sums, fold.sums = to_numpy(fold.sums), None
-        assert fold.shift is not None
-        mean = sums[:-1, -1] / fold.total
-        products = np.ascontiguousarray(sums[:-1, :-1])
-        for row, value in zip(products, fold.total * mean, strict=True):
-            row -= value * mean
-        if fold.scale is not None:
-            mean = mean / fold.scale
-            products /= fold.scale[:, None]
-            products /= fold.scale
-        fold.aside.append(CrossMoments(fold.total, fold.count, fold.shift + mean, products, k))
+        assert fold.frame is not None
+        weights = np.array(fold.totals)
+        total = float(weights.sum())
+        shifts, rests, scale = np.stack(fold.shifts), np.stack(fold.rests), fold.frame.scale
+        products = np.ascontiguousarray(to_numpy(fold.sums)[:-1, :-1])
+        products -= (rests * weights[:, None]).T @ rests
+        if scale is not None:
+            products /= scale[:, None]
+            products /= scale
+            rests = rests / scale
+        # means as distances from the first shift: far from zero they would lose their last digits
+        apart = (shifts - shifts[0]) + rests
+        middle = weights @ apart / total
+        apart -= middle
+        products += (apart * weights[:, None]).T @ apart
+        mean = shifts[0] + middle
+        fold.aside.append(CrossMoments(total, fold.count, mean, products, self._shape[1]))
+        fold.sums, fold.squares, fold.count = None, None, 0
+        fold.totals, fold.shifts, fold.rests = [], [], []
+
+
+def _far(fold: _Fold, rest: np.ndarray, spread: np.ndarray, total: float) -> bool:
+    """Whether the shift is so far from some column's mean that its products lost digits.
+
+    Far is measured by the column's spread within this buffer and those before: a column that
+    rarely varies does not do so within every buffer.
+    """
+    if fold.squares is not None:
+        spread = np.maximum(spread, fold.squares / sum(fold.totals))
+    return bool(np.any(rest**2 > FAR**2 * spread))
+
+
+def _same(a: np.ndarray | None, b: np.ndarray | None) -> bool:
+    return a is b or (a is not None and b is not None and np.array_equal(a, b))
 
 
 def _copy_rows(block: np.ndarray, which: slice | np.ndarray, out: np.ndarray) -> None:
@@ -211,15 +268,13 @@ def _copy_rows(block: np.ndarray, which: slice | np.ndarray, out: np.ndarray) ->
         out[...] = block[which]
 
 
-def _provisional(
-    x: np.ndarray, y: np.ndarray, dtype: np.dtype
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Shifts near the means of some rows, exact in ``dtype`` for X, and scales if they matter.
+def _frame_of(x: np.ndarray, y: np.ndarray, dtype: np.dtype) -> _Frame:
+    """Shifts at the means of some rows, exact in ``dtype`` for X, and scales if they matter.
 
     A column that is constant is shifted by its value, so that it becomes exactly zero.
     """
     z = np.concatenate([x.astype(np.float64), y], axis=1)
-    mean = z.mean(axis=0)
+    mean = z[0] + (z - z[0]).mean(axis=0)
     constant = (z == z[0]).all(axis=0)
     shift = np.where(constant, z[0], mean)
     shift[: x.shape[1]] = shift[: x.shape[1]].astype(dtype)
@@ -227,6 +282,6 @@ def _provisional(
         spread = np.abs(z - shift).max(axis=0)
     odd = (spread > MODEST) | ((spread < 1.0 / MODEST) & (spread > 0.0))
     if not odd.any() or not np.isfinite(spread).all():
-        return shift, None
+        return _Frame(shift, None)
     _, exponent = np.frexp(np.where(odd, spread, 0.5))
-    return shift, np.ldexp(1.0, -exponent).astype(dtype)
+    return _Frame(shift, np.ldexp(1.0, -exponent).astype(dtype))

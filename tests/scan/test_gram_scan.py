@@ -1,0 +1,128 @@
+"""The Gram scan: cells of any store are those of its rows, and the bits are nobody's but theirs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from distributed import Client, LocalCluster
+from sklearn.model_selection import KFold
+
+from dasklasso.dataset.dataset import from_arrays
+from dasklasso.errors import OptionError, ValueFound
+from dasklasso.scan.cells import Labelling
+from dasklasso.scan.cluster import InProcess, OnCluster
+from dasklasso.scan.cross_moments import cross_moments
+from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.gram_scan import block_edges, default_blocks, scan_cells
+from dasklasso.scan.labels import random_folds
+
+KINDS = {
+    "none": Labelling(n_blocks=3),
+    "random": Labelling("random", 4, 7, n_blocks=3),
+    "contiguous": Labelling("contiguous", 4, n_blocks=4),
+    "column": Labelling("column", n_blocks=2),
+    "groups": Labelling("groups", 2, n_blocks=2),
+}
+
+
+@pytest.fixture
+def rows(regression):
+    X, y = regression(230, 9, seed=3)
+    weight = np.random.default_rng(0).uniform(0.5, 2, 230)
+    return X, y, weight
+
+
+def scanned(data, labelling, threads=2):
+    engine = ScanEngine(data, InProcess(threads), band_bytes=8 * 9 * 40)
+    return (*scan_cells(data, engine, labelling), engine)
+
+
+def agree(found, X, y, weight):
+    expected = cross_moments(X, y, weight)
+    assert found.count == expected.count
+    np.testing.assert_allclose(found.mean, expected.mean, atol=1e-12)
+    np.testing.assert_allclose(found.products, expected.products, atol=1e-9)
+
+
+@pytest.mark.parametrize("codec", ["none", "zstd"])
+@pytest.mark.parametrize("columns", [None, 4])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_cells_of_a_store_add_up_to_its_rows(kind, columns, codec, rows, make_store):
+    X, y, weight = rows
+    data = make_store(X, y, weight, chunk_rows=50, chunk_columns=columns, codec=codec)
+    data = replace(data, fold=from_arrays(np.arange(230)[:, None] % 5, y).X)
+    cells, nbytes, engine = scanned(data, KINDS[kind])
+    agree(cells.total(), X, y, weight)
+    assert engine.scans == 1
+    pieces = [(len(b) - 1) for b in (data.X.row_bounds, data.X.column_bounds)]
+    stored = sum(data.X.stored_bytes(i, j) for i in range(pieces[0]) for j in range(pieces[1]))
+    assert codec != "none" or nbytes == pytest.approx(stored, abs=100)
+
+
+def test_random_folds_hold_the_rows_their_labels_say(rows):
+    X, y, weight = rows
+    cells, _, _ = scanned(from_arrays(X, y, weight), KINDS["random"])
+    labels = random_folds(4, 7, 0, 230)
+    for fold, found in enumerate(cells.by_fold()):
+        agree(found, X[labels == fold], y[labels == fold], weight[labels == fold])
+
+
+def test_contiguous_folds_are_those_of_k_fold(rows):
+    X, y, weight = rows
+    cells, _, _ = scanned(from_arrays(X, y, weight), KINDS["contiguous"])
+    for (_, test), found in zip(KFold(4).split(X), cells.by_fold(), strict=True):
+        agree(found, X[test], y[test], weight[test])
+
+
+def test_the_bits_are_the_same_whoever_computes(rows, make_store):
+    X, y, weight = rows
+    data = make_store(X, y, weight, chunk_rows=50)
+    one, _, _ = scanned(data, KINDS["random"], threads=1)
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        engine = ScanEngine(data, OnCluster(client), band_bytes=8 * 9 * 40)
+        other, _ = scan_cells(data, engine, KINDS["random"])
+    for a, b in zip(one.moments, other.moments, strict=True):
+        np.testing.assert_array_equal(a.products, b.products)
+        np.testing.assert_array_equal(a.mean, b.mean)
+
+
+def test_a_nan_is_found_by_row_and_column(rows):
+    X, y, _ = rows
+    X[117, 4] = np.nan
+    with pytest.raises(ValueFound, match=r"nan at row 117, column 'x4'"):
+        scanned(from_arrays(X, y), Labelling())
+
+
+def test_more_folds_than_rows_are_refused(rows):
+    X, y, _ = rows
+    with pytest.raises(OptionError, match="folds: 231 found, expected at most the 230 rows"):
+        scanned(from_arrays(X, y), Labelling("random", 231))
+
+
+@pytest.mark.parametrize("n", [10, 442, 10_007])
+def test_contiguous_edges_are_those_of_k_fold(n):
+    edges = block_edges(n, Labelling("contiguous", 5, n_blocks=5))
+    assert edges == [0, *np.cumsum([len(test) for _, test in KFold(5).split(np.zeros(n))])]
+
+
+def test_blocks_end_where_chunks_end_that_cannot_be_cut():
+    edges = block_edges(1000, Labelling(n_blocks=3), pieces=(0, 100, 300, 600, 1000))
+    assert edges == [0, 300, 600, 1000]
+
+
+def test_few_large_chunks_are_cut_where_folds_need_it():
+    labelling = Labelling("contiguous", 4, n_blocks=4)
+    assert block_edges(1000, labelling, pieces=(0, 900, 1000)) == [0, 250, 500, 750, 1000]
+
+
+@pytest.mark.parametrize("folds", [1, 5])
+def test_blocks_are_fewer_where_moments_are_larger(folds):
+    labelling = Labelling("random", folds)
+    counts = [default_blocks(10**6, d, labelling, folds) for d in (10, 500, 1000, 5000)]
+    assert counts == sorted(counts, reverse=True)
+    assert counts[-1] == 1
