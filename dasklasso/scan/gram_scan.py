@@ -50,10 +50,10 @@ def default_blocks(n_rows: int, n_columns: int, labelling: Labelling, n_labels: 
     """
     contiguous = labelling.folds == "contiguous"
     labels = 1 if contiguous else n_labels
-    blocks = min(MOST_BLOCKS, CELLS_BYTES // (labels * n_columns**2 * 8), n_rows // BLOCK_ROWS)
+    most = min(MOST_BLOCKS, CELLS_BYTES // (labels * n_columns**2 * 8), n_rows // BLOCK_ROWS)
     if contiguous:  # whole folds
-        return max(1, blocks // n_labels) * n_labels
-    return max(1, blocks)
+        return max(1, most // n_labels) * n_labels
+    return 1 << max(0, most.bit_length() - 1)  # so that a few threads share them evenly
 
 
 def block_edges(

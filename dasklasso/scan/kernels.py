@@ -22,6 +22,7 @@ SLAB_BYTES = (
 )  # of one block: a slab stays in the cache between its prediction and its gradient
 SLAB_PRODUCTS = 1_000_000  # up to so many, BLAS multiplies in place; beyond, it copies X first
 SUMS_AT_ONCE = 1 << 13  # predictions: few calls, on temporaries too small to be mapped and unmapped
+FEW_POINTS, FEW_USED = 16, 0.6  # so many points, and at most that share of columns in use
 SLAB_ROWS = (256, 4096)  # fewest: a slab costs a few calls; most: float32 sums stay short
 
 # Columns of a frame: what turns stored columns into the standardised ones that solvers see
@@ -69,14 +70,18 @@ class Weights:
     Attributes
     ----------
     columns : list of (width, n_points) arrays, one for each block of a row
+        Only those rows of them that ``used`` names, where it does.
     shifts : list of (width,) arrays, or None where blocks are used as they are stored
     constant : (n_points,)
         What shifting and centring add to every prediction.
+    used : list of (n_used,) int, or None for all
+        Columns of each block that some point uses, where few are.
     """
 
     columns: list[Array]
     shifts: list[Array] | None
     constant: Array
+    used: list[np.ndarray | None]
 
 
 def weights_at(
@@ -102,13 +107,28 @@ def weights_at(
     scaled = xp.astype(scaled, kind)
     shift = xp.astype(frame[:, SHIFT], kind)
     edges = np.concatenate([[0], np.cumsum(widths)]).tolist()
-    cuts = list(itertools.pairwise(edges))
+    columns: list[Array] = []
+    used: list[np.ndarray | None] = []
+    for a, b in itertools.pairwise(edges):
+        some = _few_used(scaled[a:b, :]) if backend.on_host else None
+        used.append(some)
+        columns.append(scaled[a:b, :] if some is None else scaled[a:b, :][some])
     shifted = bool(xp.any(shift != 0))
     return Weights(
-        columns=[scaled[a:b, :] for a, b in cuts],
-        shifts=[shift[a:b] for a, b in cuts] if shifted else None,
+        columns=columns,
+        shifts=[shift[a:b] for a, b in itertools.pairwise(edges)] if shifted else None,
         constant=constant,
+        used=used,
     )
+
+
+def _few_used(points: np.ndarray) -> np.ndarray | None:
+    """Columns that some point uses, if gathering them costs less than multiplying by zeros."""
+    width, n_points = points.shape
+    if n_points < FEW_POINTS:
+        return None
+    used = np.flatnonzero(points.any(axis=1))
+    return used if len(used) <= FEW_USED * width else None
 
 
 def slabs(
@@ -165,11 +185,24 @@ def _to_device(block: np.ndarray, shift: Array | None, dtype: Any, backend: Back
     return moved if shift is None else moved - shift
 
 
-def predict(blocks: Sequence[Array], columns: Sequence[Array]) -> Array:
-    """``Σ_j X_j W_j`` over the blocks of a slab: (n_rows, n_points)."""
-    prediction = blocks[0] @ columns[0]
-    for block, weight in zip(blocks[1:], columns[1:], strict=True):
-        prediction += block @ weight
+def predict(
+    blocks: Sequence[Array],
+    columns: Sequence[Array],
+    used: Sequence[np.ndarray | None] | None = None,
+) -> Array:
+    """``Σ_j X_j W_j`` over the blocks of a slab: (n_rows, n_points).
+
+    Parameters
+    ----------
+    columns, used : as in :class:`Weights`
+    """
+    prediction = None
+    for j, (block, weight) in enumerate(zip(blocks, columns, strict=True)):
+        some = None if used is None else used[j]
+        if some is not None:
+            block = np.take(block, some, axis=1)
+        part = block @ weight
+        prediction = part if prediction is None else prediction + part
     return prediction
 
 
@@ -258,7 +291,7 @@ def gradient_rows(
     first, sums = 0, None
     totals: list[Array] = []
     for start, stop, blocks in slabs(rows, weights.shifts, dtype, backend, constant.shape[0]):
-        prediction = predict(blocks, weights.columns) + constant
+        prediction = predict(blocks, weights.columns, weights.used) + constant
         part = None if weight is None else weight[start:stop, :]
         residual = residuals(prediction, y[start:stop, :], part, loss, n_problems)
         products = [back_project(block, residual) for block in blocks]

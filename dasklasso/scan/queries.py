@@ -114,7 +114,8 @@ class Gradient(Query):
         dtype = np.dtype(self.dtype)
         slabs = kernels.slabs(rows, prepared.shifts, dtype, self.backend, n_points)
         shares = [
-            xp.astype(kernels.predict(blocks, prepared.columns), xp.float64) + prepared.constant
+            xp.astype(kernels.predict(blocks, prepared.columns, prepared.used), xp.float64)
+            + prepared.constant
             for _, _, blocks in slabs
         ]
         return shares[0] if len(shares) == 1 else xp.concat(shares, axis=0)
