@@ -21,12 +21,14 @@ from dasklasso.scan.cells import Cells, Labelling
 from dasklasso.scan.cross_moments import CrossMoments
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.gram import GramAccumulator
+from dasklasso.scan.gram_tiles import scan_tiles
 from dasklasso.scan.graph import GraphBuilder, delayed_of
 from dasklasso.scan.labels import RowLabels, labels_for
 from dasklasso.scan.reading import Caching, Reader, Table
 
 CELLS_BYTES = 256 << 20  # of the moments of all cells together
 MOST_BLOCKS = 32
+FEWEST_CELLS = 4  # where not even so many blocks fit, moments are taken by tiles
 BLOCK_ROWS = 256  # fewer rows in a block are not worth a task
 EXACT_FLOPS = 2e10  # up to so many, float64 products cost less than a second
 
@@ -114,12 +116,33 @@ def scan_cells(
     table = engine.table
     whole = replace(table.layout, parts=((0, len(table.layout.column_bounds) - 1),))
     table = replace(table, layout=whole)
-    edges = block_edges(n, labelling, None if table.X.mapped else whole.row_bounds)
     labels = labels_for(labelling, data.fold, data.location)
-    exact = 2.0 * n * (data.n_features + data.n_targets) ** 2 <= EXACT_FLOPS
+    n_columns = data.n_features + data.n_targets
+    exact = 2.0 * n * n_columns**2 <= EXACT_FLOPS
     dtype = np.dtype(np.float64) if exact else products_dtype(table.X.dtype)
+    if in_tiles(n_columns, labelling, labels.n_labels):
+        cells, nbytes = _by_tiles(engine, table, labels, dtype, device)
+    else:
+        cells, nbytes = _by_blocks(engine, table, labels, dtype, device)
+    if not all(np.isfinite(part.products.diagonal()).all() for part in cells.moments):
+        raise bad_value(data, engine)
+    return cells, nbytes
+
+
+def in_tiles(n_columns: int, labelling: Labelling, n_labels: int) -> bool:
+    """Whether moments are too large for each task to have its own."""
+    labels = 1 if labelling.folds == "contiguous" else n_labels
+    return FEWEST_CELLS * labels * n_columns**2 * 8 > CELLS_BYTES
+
+
+def _by_blocks(
+    engine: ScanEngine, table: Table, labels: RowLabels, dtype: np.dtype, device: str
+) -> tuple[Cells, int]:
+    """A task for each block of rows."""
+    labelling, n = labels.labelling, table.layout.n_rows
+    edges = block_edges(n, labelling, None if table.X.mapped else table.layout.row_bounds)
     budget = engine.runner.cache_bytes(engine.layout.block_bytes())
-    row_bytes = data.n_features * table.X.dtype.itemsize
+    row_bytes = table.layout.n_features * table.X.dtype.itemsize
     builder = GraphBuilder()
     keys = []
     for number, (start, stop) in enumerate(pairwise(edges)):
@@ -131,18 +154,30 @@ def scan_cells(
         )
     engine.turn()
     found = engine.runner.compute(*[delayed_of(builder, key) for key in keys])
-    places = [(fold, b) for b, block in enumerate(found) for fold in block.moments]
-    places.sort()
-    moments = tuple(found[b].moments[fold] for fold, b in places)
-    if not all(np.isfinite(part.products.diagonal()).all() for part in moments):
-        raise bad_value(data, engine)
+    places = sorted((fold, b) for b, block in enumerate(found) for fold in block.moments)
     cells = Cells(
         replace(labelling, n_blocks=len(edges) - 1),
         np.array([fold for fold, _ in places]),
         np.array([block for _, block in places]),
-        moments,
+        tuple(found[b].moments[fold] for fold, b in places),
     )
     return cells, sum(block.bytes_read for block in found)
+
+
+def _by_tiles(
+    engine: ScanEngine, table: Table, labels: RowLabels, dtype: np.dtype, device: str
+) -> tuple[Cells, int]:
+    """Tasks for each band and each tile of the moments; rows are in as few blocks as will do."""
+    labelling, n = labels.labelling, table.layout.n_rows
+    contiguous = labelling.folds == "contiguous"
+    n_blocks = labelling.n_folds if contiguous else 1
+    labelling = replace(labelling, n_blocks=n_blocks)
+    edges = block_edges(n, labelling) if contiguous else None
+    found, nbytes = scan_tiles(engine, table, labels, edges, dtype, device)
+    names = np.array(sorted(found))
+    nothing = np.zeros_like(names)
+    fold, block = (nothing, names) if contiguous else (names, nothing)
+    return Cells(labelling, fold, block, tuple(found[name] for name in names.tolist())), nbytes
 
 
 def products_dtype(stored: np.dtype) -> np.dtype:

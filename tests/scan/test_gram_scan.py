@@ -11,6 +11,7 @@ from sklearn.model_selection import KFold
 
 from dasklasso.dataset.dataset import from_arrays
 from dasklasso.errors import OptionError, ValueFound
+from dasklasso.scan import gram_scan, gram_tiles
 from dasklasso.scan.cells import Labelling
 from dasklasso.scan.cluster import InProcess, OnCluster
 from dasklasso.scan.cross_moments import cross_moments
@@ -25,6 +26,16 @@ KINDS = {
     "column": Labelling("column", n_blocks=2),
     "groups": Labelling("groups", 2, n_blocks=2),
 }
+
+
+@pytest.fixture(params=["blocks", "tiles"])
+def way(request, monkeypatch):
+    """Moments by blocks of rows, or by tiles as where they are large."""
+    if request.param == "tiles":
+        monkeypatch.setattr(gram_scan, "CELLS_BYTES", 1)
+        monkeypatch.setattr(gram_tiles, "TILE", 4)
+        monkeypatch.setattr(gram_tiles, "SLAB_ROWS", 16)
+    return request.param
 
 
 @pytest.fixture
@@ -49,7 +60,7 @@ def agree(found, X, y, weight):
 @pytest.mark.parametrize("codec", ["none", "zstd"])
 @pytest.mark.parametrize("columns", [None, 4])
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_cells_of_a_store_add_up_to_its_rows(kind, columns, codec, rows, make_store):
+def test_the_cells_of_a_store_add_up_to_its_rows(way, kind, columns, codec, rows, make_store):
     X, y, weight = rows
     data = make_store(X, y, weight, chunk_rows=50, chunk_columns=columns, codec=codec)
     data = replace(data, fold=from_arrays(np.arange(230)[:, None] % 5, y).X)
@@ -61,7 +72,7 @@ def test_the_cells_of_a_store_add_up_to_its_rows(kind, columns, codec, rows, mak
     assert codec != "none" or nbytes == pytest.approx(stored, abs=100)
 
 
-def test_random_folds_hold_the_rows_their_labels_say(rows):
+def test_random_folds_hold_the_rows_their_labels_say(way, rows):
     X, y, weight = rows
     cells, _, _ = scanned(from_arrays(X, y, weight), KINDS["random"])
     labels = random_folds(4, 7, 0, 230)
@@ -69,14 +80,14 @@ def test_random_folds_hold_the_rows_their_labels_say(rows):
         agree(found, X[labels == fold], y[labels == fold], weight[labels == fold])
 
 
-def test_contiguous_folds_are_those_of_k_fold(rows):
+def test_contiguous_folds_are_those_of_k_fold(way, rows):
     X, y, weight = rows
     cells, _, _ = scanned(from_arrays(X, y, weight), KINDS["contiguous"])
     for (_, test), found in zip(KFold(4).split(X), cells.by_fold(), strict=True):
         agree(found, X[test], y[test], weight[test])
 
 
-def test_the_bits_are_the_same_whoever_computes(rows, make_store):
+def test_the_bits_are_the_same_whoever_computes(way, rows, make_store):
     X, y, weight = rows
     data = make_store(X, y, weight, chunk_rows=50)
     one, _, _ = scanned(data, KINDS["random"], threads=1)
@@ -91,7 +102,7 @@ def test_the_bits_are_the_same_whoever_computes(rows, make_store):
         np.testing.assert_array_equal(a.mean, b.mean)
 
 
-def test_a_nan_is_found_by_row_and_column(rows):
+def test_a_nan_is_found_by_row_and_column(way, rows):
     X, y, _ = rows
     X[117, 4] = np.nan
     with pytest.raises(ValueFound, match=r"nan at row 117, column 'x4'"):
@@ -102,6 +113,23 @@ def test_more_folds_than_rows_are_refused(rows):
     X, y, _ = rows
     with pytest.raises(OptionError, match="folds: 231 found, expected at most the 230 rows"):
         scanned(from_arrays(X, y), Labelling("random", 231))
+
+
+@pytest.mark.parametrize("mean", [0.0, 1e6])
+@pytest.mark.parametrize("scale", [1.0, 1e-25])
+def test_float32_tiles_are_exact_to_their_digits(mean, scale, monkeypatch):
+    monkeypatch.setattr(gram_scan, "CELLS_BYTES", 1)
+    monkeypatch.setattr(gram_scan, "EXACT_FLOPS", 0)
+    rng = np.random.default_rng(0)
+    X = ((rng.standard_normal((3000, 7)) + mean) * scale).astype(np.float32)
+    X[:, 3] = X[0, 3]
+    y = rng.standard_normal(3000) + X[:, 0] / scale
+    cells, _, _ = scanned(from_arrays(X, y), Labelling("random", 3))
+    found, expected = cells.total(), cross_moments(X, y)
+    spread = np.sqrt(np.diagonal(expected.products))
+    spread = np.where(spread > 0, spread, 1.0)
+    assert np.abs((found.products - expected.products) / spread[:, None] / spread).max() < 1e-6
+    assert not found.products[3].any()
 
 
 @pytest.mark.parametrize("n", [10, 442, 10_007])
