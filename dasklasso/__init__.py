@@ -8,8 +8,11 @@ __version__ = "0.1.0"
 # name -> the module it lives in; imported at first use, so that `import dasklasso` is quick.
 _LAZY = {
     "ElasticNet": "dasklasso.estimators",
+    "ElasticNetCV": "dasklasso.estimators",
     "FittedPath": "dasklasso.result",
     "Lasso": "dasklasso.estimators",
+    "LassoCV": "dasklasso.estimators",
+    "OnlineElasticNet": "dasklasso.estimators",
     "enet_path": "dasklasso.estimators",
     "lasso_path": "dasklasso.estimators",
     "load_model": "dasklasso.result",

@@ -163,7 +163,7 @@ def reachable_by_workers(data: Dataset) -> Dataset:
     """
     held = {
         name: source
-        for name in ("X", "y", "sample_weight")
+        for name in ("X", "y", "sample_weight", "fold")
         if isinstance(source := getattr(data, name), MemoryBlocks)
     }
     if not held:

@@ -3,12 +3,61 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, Literal, Self
 
+from dasklasso.estimators.checking import number
 from dasklasso.estimators.model import LinearModel
 
 
-class Lasso(LinearModel):
+class FixedAlpha(LinearModel):
+    """Base of the models whose alpha is given."""
+
+    alpha: float
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : (n_rows, n_features)
+            A NumPy array, pandas DataFrame or list of rows; a dask array; a Zarr store with
+            ``X`` and ``y`` (path, URL or ``zarr.Group``); a ``zarr.Array``; or an open
+            :class:`~dasklasso.dataset.dataset.Dataset`. Data in memory are solved on threads of
+            this process. Everything else, and everything when ``workers`` or ``scheduler`` is
+            given or a ``distributed.Client`` is active, runs on a cluster; data in memory and
+            dask arrays are then written once to a temporary store (in ``TMPDIR``, which the
+            workers must see) and read from there.
+        y : (n_rows,) or (n_rows, n_targets)
+            Any kind of array, or the name of one in the store. May be left out for a store.
+        sample_weight : (n_rows,) or float, optional
+            Weights of the rows, only their ratios matter. By default the store's own, or ones.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        OptionError
+            A parameter has a value that cannot be used; alpha must be positive.
+        ValueFound
+            X, y or the weights hold a value that cannot be used; a target is constant.
+        StoreError
+            The store cannot be opened or read.
+
+        Warns
+        -----
+        sklearn.exceptions.ConvergenceWarning
+            The relative dual gap is above ``tol`` after ``max_iter`` scans. It is a
+            :class:`dasklasso.errors.ConvergenceWarning` as well.
+        """
+        grid = {"alphas": (number("alpha", self.alpha),)}
+        path, data = self._solve(X, y, sample_weight, grid, stacklevel=3)
+        self._keep(path, data)
+        return self
+
+
+class Lasso(FixedAlpha):
     """Least squares with an l1 penalty, on data of any size, solved to a certified gap.
 
     It minimises, as ``sklearn.linear_model.Lasso`` does,
@@ -32,7 +81,7 @@ class Lasso(LinearModel):
         the units of X either way.
     penalty_factor : (n_features,) array-like, default=None
         f: multiplies alpha for each feature; 0 leaves a feature unpenalised.
-    solver : {"auto", "fista"}, default="auto"
+    solver : {"auto", "gram", "fista"}, default="auto"
     memory : str or int, default=None
         For the whole process tree, like ``"1.5GiB"``; by default a third of what is free.
     workers : int, default=None
@@ -44,6 +93,10 @@ class Lasso(LinearModel):
         Folder in which the fit is saved as it goes.
     resume : bool, default=False
         Whether to go on from the checkpoint, if there is one.
+    stats : path or False, default=None
+        Folder in which second moments of the data are kept and looked for, so that no other fit
+        has to read X for them. By default beside a local store, in ``STORE.stats``, and for other
+        data nowhere; False for nowhere at all.
     verbose : bool, default=False
         Whether to print progress on standard error, and to serve Dask's dashboard.
 
@@ -98,26 +151,13 @@ class Lasso(LinearModel):
         device: str = "cpu",
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool = False,
+        stats: str | os.PathLike[str] | Literal[False] | None = None,
         verbose: bool = False,
     ) -> None:
-        self.alpha = alpha
-        self.fit_intercept = fit_intercept
-        self.tol = tol
-        self.max_iter = max_iter
-        self.positive = positive
-        self.standardize = standardize
-        self.penalty_factor = penalty_factor
-        self.solver = solver
-        self.memory = memory
-        self.workers = workers
-        self.scheduler = scheduler
-        self.device = device
-        self.checkpoint = checkpoint
-        self.resume = resume
-        self.verbose = verbose
+        self._store(locals())
 
 
-class ElasticNet(LinearModel):
+class ElasticNet(FixedAlpha):
     """Least squares with l1 and l2 penalties, on data of any size, solved to a certified gap.
 
     It minimises, as ``sklearn.linear_model.ElasticNet`` does, ``1/(2 Σs) Σ_i s_i (y_i - x_iᵀw -
@@ -130,7 +170,7 @@ class ElasticNet(LinearModel):
     l1_ratio : float, default=0.5
         Share of the l1 penalty, from 0 (ridge) to 1 (Lasso).
     fit_intercept, tol, max_iter, positive, standardize, penalty_factor, solver, memory, workers, \
-scheduler, device, checkpoint, resume, verbose :
+scheduler, device, checkpoint, resume, stats, verbose :
         As in :class:`Lasso`.
 
     Attributes
@@ -158,21 +198,7 @@ feature_names_in_, path_ :
         device: str = "cpu",
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool = False,
+        stats: str | os.PathLike[str] | Literal[False] | None = None,
         verbose: bool = False,
     ) -> None:
-        self.alpha = alpha
-        self.l1_ratio = l1_ratio
-        self.fit_intercept = fit_intercept
-        self.tol = tol
-        self.max_iter = max_iter
-        self.positive = positive
-        self.standardize = standardize
-        self.penalty_factor = penalty_factor
-        self.solver = solver
-        self.memory = memory
-        self.workers = workers
-        self.scheduler = scheduler
-        self.device = device
-        self.checkpoint = checkpoint
-        self.resume = resume
-        self.verbose = verbose
+        self._store(locals())

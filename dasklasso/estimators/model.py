@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
@@ -15,7 +15,8 @@ from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.spill import is_dask
 from dasklasso.dataset.zarrblocks import read_rows
 from dasklasso.errors import ModelError
-from dasklasso.estimators.checking import factor_of, integer, number
+from dasklasso.estimators.checking import factor_of, folder, integer, number
+from dasklasso.estimators.folds import Folds
 from dasklasso.estimators.inputs import (
     checked_dataset,
     checked_table,
@@ -34,10 +35,9 @@ from dasklasso.stages import check_features
 
 
 class LinearModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
-    """Base of Lasso and ElasticNet, whose ``__init__`` sets the parameters below."""
+    """Base of the linear models, whose ``__init__`` sets the parameters below."""
 
-    alpha: float
-    l1_ratio: float
+    l1_ratio: Any
     fit_intercept: bool
     tol: float
     max_iter: int
@@ -51,58 +51,8 @@ class LinearModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
     device: str
     checkpoint: str | os.PathLike[str] | None
     resume: bool
+    stats: str | os.PathLike[str] | Literal[False] | None
     verbose: bool
-
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> LinearModel:
-        """Fit the model.
-
-        Parameters
-        ----------
-        X : (n_rows, n_features)
-            A NumPy array, pandas DataFrame or list of rows; a dask array; a Zarr store with
-            ``X`` and ``y`` (path, URL or ``zarr.Group``); a ``zarr.Array``; or an open
-            :class:`~dasklasso.dataset.dataset.Dataset`. Data in memory are solved on threads of
-            this process. Everything else, and everything when ``workers`` or ``scheduler`` is
-            given or a ``distributed.Client`` is active, runs on a cluster; data in memory and
-            dask arrays are then written once to a temporary store (in ``TMPDIR``, which the
-            workers must see) and read from there.
-        y : (n_rows,) or (n_rows, n_targets)
-            Any kind of array, or the name of one in the store. May be left out for a store.
-        sample_weight : (n_rows,) or float, optional
-            Weights of the rows, only their ratios matter. By default the store's own, or ones.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        OptionError
-            A parameter has a value that cannot be used; alpha must be positive.
-        ValueFound
-            X, y or the weights hold a value that cannot be used; a target is constant.
-        StoreError
-            The store cannot be opened or read.
-
-        Warns
-        -----
-        sklearn.exceptions.ConvergenceWarning
-            The relative dual gap is above ``tol`` after ``max_iter`` scans. It is a
-            :class:`dasklasso.errors.ConvergenceWarning` as well.
-        """
-        grid = {"alphas": (number("alpha", self.alpha),)}
-        path, data = self._solve(X, y, sample_weight, grid, stacklevel=3)
-        coef, gaps = path.coef_rows.toarray(), path.dual_gaps[0]
-        absolute = gaps * null_loss(data, fit_intercept=bool(self.fit_intercept))
-        vector = path.y_is_vector
-        self.path_ = path
-        self.coef_ = coef[0] if vector else coef
-        intercepts = path.intercepts[0]
-        self.intercept_ = float(intercepts[0]) if vector else intercepts
-        self.dual_gap_ = float(absolute[0]) if vector else absolute
-        self.relative_gap_ = float(gaps[0]) if vector else gaps
-        self.n_iter_ = int(np.ceil(path.scans))
-        return self
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict rows.
@@ -152,7 +102,11 @@ class LinearModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def sparse_coef_(self) -> Any:
         """(n_targets, n_features) scipy.sparse.csr_array of ``coef_``."""
         check_is_fitted(self)
-        return self.path_.coef_rows
+        return self.path_.coefficients_at()[0]
+
+    def _store(self, parameters: dict[str, Any]) -> None:
+        """Store the parameters of ``__init__``, given as its ``locals()``, as they are."""
+        self.__dict__.update((name, value) for name, value in parameters.items() if name != "self")
 
     def _predict_stored(self, data: Dataset) -> np.ndarray:
         ours, theirs = names_given(self.path_.feature_names), names_given(data.feature_names)
@@ -170,14 +124,38 @@ class LinearModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return found[:, 0] if self.path_.y_is_vector else found
 
     def _solve(
-        self, X: Any, y: Any, sample_weight: Any, grid: dict[str, Any], *, stacklevel: int
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        grid: dict[str, Any],
+        *,
+        folds: Folds | None = None,
+        stacklevel: int,
     ) -> tuple[FittedPath, Dataset]:
         """The path over a grid of alphas, and the data it was fitted on."""
         options, run = self._fit_options(grid), self._run_options()
         options.objective()  # a parameter that cannot be used is said before any work
-        data = self._dataset(X, y, sample_weight)
-        path = solve(data, options, run, verbose=bool(self.verbose), stacklevel=stacklevel)
+        data, cv = self._dataset(X, y, sample_weight), None
+        if folds is not None:
+            data, cv = folds.of(data)
+        path = solve(data, options, run, cv, verbose=bool(self.verbose), stacklevel=stacklevel)
         return path, data
+
+    def _keep(self, path: FittedPath, data: Dataset) -> None:
+        """Set the attributes of a fit, as they are at the alpha that it selected."""
+        rows, intercepts = path.coefficients_at()
+        selected = path.grid_index(path.resolve_alpha(None))
+        assert selected is not None  # one of the grid: it has a certificate
+        gaps = path.dual_gaps[selected]
+        absolute = gaps * null_loss(data, fit_intercept=bool(self.fit_intercept))
+        coef, vector = rows.toarray(), path.y_is_vector
+        self.path_ = path
+        self.coef_ = coef[0] if vector else coef
+        self.intercept_ = float(intercepts[0]) if vector else intercepts
+        self.dual_gap_ = float(absolute[0]) if vector else absolute
+        self.relative_gap_ = float(gaps[0]) if vector else gaps
+        self.n_iter_ = int(np.ceil(path.scans))
 
     def _dataset(self, X: Any, y: Any, sample_weight: Any) -> Dataset:
         if not (is_stored(X) or is_dask(X)):
@@ -194,9 +172,13 @@ class LinearModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
             del self.feature_names_in_  # of an earlier fit
         return data
 
+    def _l1_ratios(self) -> tuple[float, ...]:
+        """Those to fit: several where a cross-validation chooses."""
+        return (number("l1_ratio", self.l1_ratio),)
+
     def _fit_options(self, grid: dict[str, Any]) -> FitOptions:
         return FitOptions(
-            l1_ratio=number("l1_ratio", self.l1_ratio),
+            l1_ratio=self._l1_ratios()[0],
             fit_intercept=bool(self.fit_intercept),
             standardize=bool(self.standardize),
             positive=bool(self.positive),
@@ -214,6 +196,8 @@ class LinearModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
             scheduler=self.scheduler,
             device=self.device,
             dashboard=bool(self.verbose),  # a link that nobody is told of serves nobody
-            checkpoint=None if self.checkpoint is None else os.fspath(self.checkpoint),
+            checkpoint=folder("checkpoint", self.checkpoint),
             resume=bool(self.resume),
+            stats=None if self.stats is False else folder("stats", self.stats),
+            keep_statistics=self.stats is not False,
         )

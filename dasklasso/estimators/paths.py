@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from dasklasso.errors import OptionError
-from dasklasso.estimators.checking import integer, number
+from dasklasso.estimators.checking import grid_of
 from dasklasso.estimators.linear import ElasticNet, Lasso
 from dasklasso.estimators.model import LinearModel
 from dasklasso.result import FittedPath
@@ -29,7 +27,7 @@ def lasso_path(
     Parameters
     ----------
     X, y, sample_weight :
-        As for :meth:`Lasso.fit <dasklasso.estimators.linear.LinearModel.fit>`.
+        As for :meth:`Lasso.fit <dasklasso.estimators.linear.FixedAlpha.fit>`.
     n_alphas : int
         Length of the grid, evenly spaced in the logarithm from the smallest alpha at which all
         coefficients are zero.
@@ -111,12 +109,5 @@ def _path(
     eps: float | None,
     alphas: Sequence[float] | None,
 ) -> FittedPath:
-    if alphas is not None and np.ndim(alphas) != 1:
-        raise OptionError(f"alphas: {alphas!r} found, expected a sequence of positive numbers")
-    grid = {
-        "alphas": None if alphas is None else tuple(number("alphas", one) for one in alphas),
-        "n_alphas": integer("n_alphas", n_alphas),
-        "eps": None if eps is None else number("eps", eps),
-    }
-    path, _ = model._solve(X, y, sample_weight, grid, stacklevel=4)
+    path, _ = model._solve(X, y, sample_weight, grid_of(alphas, n_alphas, eps), stacklevel=4)
     return path

@@ -14,8 +14,8 @@ from dasklasso import errors
 from dasklasso.dataset.blocks import MemoryBlocks
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.estimators.inputs import reachable_by_workers
-from dasklasso.fit_options import FitOptions, RunOptions
-from dasklasso.fitting import fit_path
+from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
+from dasklasso.fitting import fit_cv, fit_path
 from dasklasso.result import FittedPath
 from dasklasso.scan.cluster import InProcess, existing_client
 from dasklasso.scan.engine import ScanEngine
@@ -61,12 +61,20 @@ class Watch:
 
 
 def solve(
-    data: Dataset, options: FitOptions, run: RunOptions, *, verbose: bool, stacklevel: int
+    data: Dataset,
+    options: FitOptions,
+    run: RunOptions,
+    cv: CvOptions | None,
+    *,
+    verbose: bool,
+    stacklevel: int,
 ) -> FittedPath:
     """Fit, on bare threads for data in memory unless a cluster was asked for or is there.
 
     Parameters
     ----------
+    cv : CvOptions or None
+        How the path is cross-validated, if it is.
     stacklevel : int
         Of the warning: 1 is the caller of this function.
 
@@ -80,14 +88,12 @@ def solve(
     else:
         run = replace(run, in_process=isinstance(data.X, MemoryBlocks))
     watch = Watch() if verbose else None
+    announce = None if watch is None else watch.announce
     try:
-        path = fit_path(
-            data,
-            options,
-            run,
-            progress=watch,
-            announce=None if watch is None else watch.announce,
-        )
+        if cv is None:
+            path = fit_path(data, options, run, progress=watch, announce=announce)
+        else:
+            path = fit_cv(data, options, cv, run, progress=watch, announce=announce)
     finally:
         if watch is not None:
             watch.close()
