@@ -59,6 +59,10 @@ class FittedPath:
         How ``alpha_selected`` was chosen.
     plan : dict or None
         What had been planned before the fit: scans, bytes, memory, ... in plain JSON types.
+    refit : dict or None
+        How coefficients differ from those of the options above, in plain JSON types: ``kind``
+        "relaxed" with its ``gamma``, where gaps and objectives are those of the lasso that was
+        relaxed; or "adaptive" with the ``penalty_factor`` of each feature, None where it is out.
     """
 
     alphas: np.ndarray
@@ -83,6 +87,7 @@ class FittedPath:
     versions: dict[str, str]
     cross_validation: CvRecord | None = None
     plan: dict[str, Any] | None = None
+    refit: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         shape = (self.n_alphas, self.n_targets)

@@ -18,6 +18,7 @@ COMMANDS = {
     "fit": "solve",
     "path": "solve",
     "cv": "solve",
+    "select": "selecting",
     "predict": "models",
     "show": "models",
     "run": "jobs",
