@@ -44,11 +44,10 @@ def solve_by_fista(
     with ExitStack() as stack:
         folder = _anchor(engine, run, stack)
         problem, jobs, state = _solve(data, engine, objective, options, run, folder, progress)
-    if run.checkpoint is not None and all(
-        one.gap <= options.tol for one in state.solutions.values()
-    ):
+    solved = Solved(problem, jobs, state.solutions, "fista", state.scans, state.bytes_read)
+    if run.checkpoint is not None and solved.worst_gap <= options.tol:
         remove_checkpoint(Path(run.checkpoint))
-    return Solved(problem, jobs, state.solutions, "fista", state.scans, state.bytes_read)
+    return solved
 
 
 def _solve(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from dasklasso.scan.engine import ScanEngine
 from dasklasso.selection.cross_validation import CrossValidation, cross_validate_ratios
 from dasklasso.selection.cv_record import CvRecord, over_targets
 from dasklasso.selection.grid import SMALLEST_L1_RATIO, alpha_grid, given_alphas, saturated_at
+from dasklasso.solvers.checkpoint import remove_checkpoint
 from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.from_moments import problem_of
 from dasklasso.solvers.gram import GramSolver
@@ -23,8 +25,8 @@ from dasklasso.solvers.problem import Objective
 from dasklasso.solvers.slots import Jobs
 from dasklasso.solvers.state import Settings
 
-CV_TOL = 1e-6  # of tol: curves are compared with each other, so solved far beyond what is certified
-LEAST_CV_TOL = 1e-13
+CV_TOL = 1e-8  # of tol: curves are compared with each other, so solved far beyond what is certified
+LEAST_CV_TOL = 1e-15
 
 
 def solve_by_gram(
@@ -61,10 +63,13 @@ def solve_by_gram(
         record = _cross_validate(statistics.cells, engine, objective, options, cv, ratios, grids)
         solver.penalise(record.l1_ratio)
     jobs = Jobs(grids[0] if record is None else record.best.alphas, problem.n_targets)
-    solved = solver.certify(jobs, solver.solve(jobs))
-    return Solved(
-        solver.problem, jobs, solved.solutions, "gram", engine.scans, solved.bytes_read, record
+    found = solver.certify(jobs, solver.solve(jobs))
+    solved = Solved(
+        solver.problem, jobs, found.solutions, "gram", engine.scans, found.bytes_read, record
     )
+    if run.checkpoint is not None and solved.worst_gap <= options.tol:
+        remove_checkpoint(Path(run.checkpoint))
+    return solved
 
 
 def _grid(data: Dataset, solver: GramSolver, l1_ratio: float, options: FitOptions) -> np.ndarray:

@@ -43,6 +43,11 @@ class Solved:
     bytes_read: int
     cross_validation: CvRecord | None = None
 
+    @property
+    def worst_gap(self) -> float:
+        """Relative, over all jobs."""
+        return max(one.gap for one in self.solutions.values())
+
 
 def open_runner(data: Dataset, run: RunOptions, announce: Callable[[str], None] | None) -> Any:
     """A context with the runner that the options ask for."""

@@ -13,6 +13,7 @@ from dasklasso.scan.cells import Cells, Labelling
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.gram_scan import default_blocks, scan_cells
 from dasklasso.scan.kept import Key, find_cells, kept_keys, save_cells, serves, statistics_folder
+from dasklasso.solvers.checkpoint import STATISTICS
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def _folders(data: Dataset, run: RunOptions) -> list[Path]:
     if not run.keep_statistics:
         return []
     beside = statistics_folder(data.location, run.stats)
-    checkpoint = None if run.checkpoint is None else Path(run.checkpoint) / "statistics"
+    checkpoint = None if run.checkpoint is None else Path(run.checkpoint) / STATISTICS
     return [folder for folder in (beside, checkpoint) if folder is not None]
 
 

@@ -23,6 +23,7 @@ from dasklasso.scan.kept import (
     save_cells,
     statistics_folder,
 )
+from dasklasso.scan.labels import random_folds
 
 FoldRule = tuple[str, int, int]
 """How rows get their fold: ``folds``, ``n_folds`` and ``seed`` of a labelling."""
@@ -189,4 +190,9 @@ def _by_column(folds: FoldRule, first: int, n: int, column: np.ndarray | None) -
     return column.astype(np.int64)
 
 
-_LABELS = {"none": _no_folds, "column": _by_column}
+def _at_random(folds: FoldRule, first: int, n: int, column: np.ndarray | None) -> np.ndarray:
+    _, n_folds, seed = folds
+    return random_folds(n_folds, seed, first, first + n)
+
+
+_LABELS = {"none": _no_folds, "column": _by_column, "random": _at_random}

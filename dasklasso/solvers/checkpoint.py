@@ -28,6 +28,7 @@ from dasklasso.solvers.solution import Solution
 
 VERSION = 1
 ARRAYS = ("points", "gradient")
+STATISTICS = "statistics"  # second moments, where there is no better place for them
 READABLE = ("state.zarr", "state.old.zarr")  # the second is there between two renames
 
 
@@ -100,7 +101,7 @@ def saved_alphas(folder: Path, key: str) -> np.ndarray:
 
 def remove_checkpoint(folder: Path) -> None:
     """Remove the states of a fit that is complete, and the folder if nothing else is in it."""
-    for name in ("state.zarr", "state.old.zarr", "state.new.zarr"):
+    for name in ("state.zarr", "state.old.zarr", "state.new.zarr", STATISTICS):
         shutil.rmtree(folder / name, ignore_errors=True)
     if folder.exists() and not any(folder.iterdir()):
         folder.rmdir()

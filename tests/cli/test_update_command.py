@@ -84,3 +84,18 @@ def test_a_store_that_is_not_there_is_named(halves):
 
 def test_help_has_an_example():
     assert "dasklasso update sales.zarr 'new/*.parquet'" in run("update", "--help").stdout
+
+
+def test_statistics_follow_an_update(halves):
+    cv = ["cv", halves / "s", "--folds", 3, "--n-alphas", 5, "--json", "--out"]
+    run(*cv, halves / "before")
+    updated = run("update", halves / "s", halves / "new.parquet", "--json")
+    assert json.loads(updated.stdout.splitlines()[-1])["statistics_carried"] == 1
+    found = run(*cv, halves / "after")
+    assert json.loads(found.stdout.splitlines()[-1])["scans"] == 1
+    fresh = run(*cv, halves / "fresh", "--no-stats")
+    assert json.loads(fresh.stdout.splitlines()[-1])["scans"] == 2
+    after, anew = load_model(halves / "after"), load_model(halves / "fresh")
+    np.testing.assert_allclose(
+        after.cross_validation.best.mse_path, anew.cross_validation.best.mse_path, rtol=1e-10
+    )
