@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
 from dasklasso.fitting.session import Solved, over_workers
-from dasklasso.fitting.statistics import statistics_of
+from dasklasso.fitting.statistics import Statistics, statistics_of
 from dasklasso.scan.cells import Cells, Labelling
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.selection.cross_validation import CrossValidation, cross_validate_ratios
@@ -22,6 +23,7 @@ from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.from_moments import problem_of
 from dasklasso.solvers.gram import GramSolver
 from dasklasso.solvers.problem import Objective
+from dasklasso.solvers.quadratic import load_kernels
 from dasklasso.solvers.slots import Jobs
 from dasklasso.solvers.state import Settings
 
@@ -46,7 +48,23 @@ def solve_by_gram(
     """
     labelling = Labelling() if cv is None else cv.labelling()
     n_labels = 1 if cv is None else cv.count(data)
-    statistics = statistics_of(data, engine, labelling, run, n_labels)
+    with ThreadPoolExecutor(1) as beside:
+        # beside the scan: kernels are loaded, or compiled; beside the solves: moments are written
+        beside.submit(load_kernels)
+        statistics = statistics_of(data, engine, labelling, run, n_labels, beside)
+        return _solved(data, engine, objective, options, run, cv, progress, statistics)
+
+
+def _solved(
+    data: Dataset,
+    engine: ScanEngine,
+    objective: Objective,
+    options: FitOptions,
+    run: RunOptions,
+    cv: CvOptions | None,
+    progress: Callable[[ScanEvent], None] | None,
+    statistics: Statistics,
+) -> Solved:
     if progress is not None and engine.scans:
         nobody = ScanEvent(engine.scans, 0, options.n_alphas, 1.0, 0, statistics.bytes_read, 0.0)
         progress(nobody)

@@ -24,7 +24,7 @@ from dasklasso.scan.cells import Labelling
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.solvers.events import ScanEvent
 
-MEASURED_BYTES = 1 << 30  # of X: a plan of less has no time in it
+MEASURED_BYTES = 8 << 30  # of X: a plan of less has no time in it
 
 
 def fit_path(

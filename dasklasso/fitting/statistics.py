@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -41,7 +42,12 @@ def are_kept(data: Dataset, wanted: Labelling, run: RunOptions) -> bool:
 
 
 def statistics_of(
-    data: Dataset, engine: ScanEngine, wanted: Labelling, run: RunOptions, n_labels: int
+    data: Dataset,
+    engine: ScanEngine,
+    wanted: Labelling,
+    run: RunOptions,
+    n_labels: int,
+    beside: Executor | None = None,
 ) -> Statistics:
     """The moments of the data under a labelling, without a scan where they had been kept.
 
@@ -51,6 +57,8 @@ def statistics_of(
         Its ``n_blocks`` is the least number of blocks that will do.
     n_labels : int
         Number of folds.
+    beside : Executor, optional
+        Where moments are written while the caller goes on; it has to wait for it at the end.
 
     Warns
     -----
@@ -66,7 +74,9 @@ def statistics_of(
     blocks = default_blocks(data.n_rows, n_columns, wanted, n_labels)
     labelling = replace(wanted, n_blocks=max(wanted.n_blocks, blocks))
     cells, bytes_read = scan_cells(data, engine, labelling, run.device)
-    if folders:
+    if folders and beside is not None:
+        beside.submit(_keep, folders[0], cells, data.fingerprint)
+    elif folders:
         _keep(folders[0], cells, data.fingerprint)
     return Statistics(cells, bytes_read)
 

@@ -108,6 +108,12 @@ def solve_path(
     )
 
 
+def load_kernels() -> None:
+    """Load the compiled kernels from the cache, or compile them: what a first solve waits for."""
+    one = np.ones(1)
+    solve_path(Quadratic(np.eye(1), one, 1.0), one, one, one, tol=1.0)
+
+
 def _solve(
     quadratic: Quadratic,
     l1: np.ndarray,
