@@ -22,9 +22,8 @@ from dasklasso.scan.cluster import PROCESS_BYTES
 from dasklasso.scan.gram_scan import default_blocks
 from dasklasso.scan.kernels import slab_rows
 from dasklasso.sizes import format_size
-from dasklasso.solvers.gram import POINTS_BYTES
-
-_POINT_BYTES = 48  # for each feature of a point that is certified, with gradients and their sums
+from dasklasso.solvers.gram import POINT_BYTES, points_at_once
+from dasklasso.solvers.slots import slots_for
 
 
 @dataclass(frozen=True)
@@ -155,7 +154,7 @@ def gram_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: in
         n_folds * n_blocks * cell  # kept apart by fold and block of rows
         + 3 * cell  # their total, its standardised copy, and one on its way here
         + _path_bytes(data, options)
-        + certified_at_once(data, options) * _POINT_BYTES * data.n_features
+        + certified_at_once(data, options) * POINT_BYTES * data.n_features
     )
     # sums of each fold, a product to add, and a copy that leaves; in a cross-validation the last
     # two are then all rows but one fold's, and their standardised copy
@@ -179,8 +178,7 @@ def fista_memory(data: Dataset, options: FitOptions, run: RunOptions) -> Memory:
 
 def certified_at_once(data: Dataset, options: FitOptions) -> int:
     """Problems that gram certifies in one scan, as its solver decides."""
-    most = max(16, POINTS_BYTES // (_POINT_BYTES * data.n_features))
-    return min(most, n_problems_of(data, options))
+    return min(points_at_once(data.n_features), n_problems_of(data, options))
 
 
 def _reading_bytes(data: Dataset, run: RunOptions) -> int:
@@ -212,7 +210,4 @@ def n_problems_of(data: Dataset, options: FitOptions) -> int:
 
 def slots_in_flight(data: Dataset, options: FitOptions) -> int:
     """Problems that share each scan of fista, as its ``Drive`` decides."""
-    n, d = data.X.shape
-    worthwhile = int(np.clip(2.5e8 / (n * d), 16, 128))
-    fits = max(1, (64 << 20) // (16 * d))
-    return min(worthwhile, fits, n_problems_of(data, options))
+    return slots_for(data.n_rows, data.n_features, n_problems_of(data, options))

@@ -13,6 +13,7 @@ from dasklasso.scan.bands import BAND_BYTES
 from dasklasso.scan.cells import Folds, Labelling
 from dasklasso.scan.labels import labels_for
 from dasklasso.selection.cv_record import Rule
+from dasklasso.selection.grid import SMALLEST_L1_RATIO, alpha_grid, given_alphas
 from dasklasso.solvers.problem import Objective
 
 SOLVERS = ("auto", "fista", "gram")
@@ -73,6 +74,30 @@ class FitOptions:
             self.positive,
             self.penalty_factor,
             self.loss,
+        )
+
+    def grid(self, data: Dataset, alpha_max: np.ndarray, l1_ratio: float) -> np.ndarray:
+        """(n_alphas,) the user's own alphas, or a grid from where the first feature comes in.
+
+        Parameters
+        ----------
+        alpha_max : (n_targets,)
+            Smallest alpha at which only unpenalised columns are in use, at l1_ratio 1.
+
+        Raises
+        ------
+        OptionError, ValueFound
+            As :func:`~dasklasso.selection.grid.alpha_grid` and
+            :func:`~dasklasso.selection.grid.given_alphas`.
+        """
+        if self.alphas is not None:
+            return given_alphas(self.alphas)
+        return alpha_grid(
+            float(alpha_max.max()) / max(l1_ratio, SMALLEST_L1_RATIO),
+            n_alphas=self.n_alphas,
+            eps=self.eps,
+            n_rows=data.n_rows,
+            n_features=data.n_features,
         )
 
 

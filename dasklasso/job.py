@@ -31,14 +31,16 @@ from pathlib import Path
 from typing import Any
 
 from dasklasso.errors import OptionError
+from dasklasso.select_stage import SelectStage
 from dasklasso.stages import CvStage, FitStage, IngestStage, PathStage, PredictStage
 
-Stage = IngestStage | FitStage | PathStage | CvStage | PredictStage
+Stage = IngestStage | FitStage | PathStage | CvStage | SelectStage | PredictStage
 STAGES: dict[str, type[Stage]] = {
     "ingest": IngestStage,
     "fit": FitStage,
     "path": PathStage,
     "cv": CvStage,
+    "select": SelectStage,
     "predict": PredictStage,
 }
 _READ = ("source", "store", "model", "penalty_factor")
@@ -46,7 +48,7 @@ _READ = ("source", "store", "model", "penalty_factor")
 
 @dataclass(frozen=True)
 class Job:
-    """Stages in the order they run in: ingest, fit or path or cv, predict."""
+    """Stages in the order they run in: ingest; fit, path, cv or select; predict."""
 
     stages: dict[str, Stage]
 
@@ -81,7 +83,7 @@ def load_job(file: str | Path, overrides: Iterable[str] = ()) -> Job:
         )
     if not tables:
         raise OptionError(f"{file} has no stage. The stages are {', '.join(STAGES)}.")
-    fits = [name for name in ("fit", "path", "cv") if name in tables]
+    fits = [name for name in ("fit", "path", "cv", "select") if name in tables]
     if len(fits) > 1:
         raise OptionError(f"{file} has both [{fits[0]}] and [{fits[1]}]: a job fits one model.")
     written: dict[str, str] = {}  # what an earlier stage writes, by the key that reads it
@@ -99,7 +101,7 @@ def load_job(file: str | Path, overrides: Iterable[str] = ()) -> Job:
         stages[name] = kind(**options)
         if name == "ingest":
             written["store"] = options["store"]
-        elif name != "predict":
+        elif name != "predict" and options.get("out"):
             written["model"] = options["out"]
     return Job(stages)
 

@@ -62,6 +62,19 @@ def test_a_store_made_elsewhere_is_relative_to_the_job(job, tmp_path):
     assert stage.store == str(tmp_path / "table.zarr")
 
 
+def test_cv_and_select_are_stages(job):
+    loaded = job("[cv]\nstore='s'\nout='m'\nfolds=3\nfold_kind='contiguous'\nl1_ratios=[0.5,1]")
+    assert (loaded.stages["cv"].folds, loaded.stages["cv"].l1_ratios) == (3, (0.5, 1.0))
+    loaded = job("[select]\nstore='s'\nby='stability'\nfalse=0.5")
+    assert (loaded.stages["select"].by, loaded.stages["select"].false) == ("stability", 0.5)
+
+
+def test_a_model_is_predicted_with_whoever_made_it(job):
+    for table in ("[cv]\nstore='s'", "[select]\nby='bic'\nstore='s'"):
+        loaded = job(f"{table}\nout='m'\n[predict]\nstore='s'\nout='p.csv'")
+        assert loaded.stages["predict"].model == "m"
+
+
 def test_a_url_stays_as_it_is(job):
     stage = job('[path]\nstore = "s3://bucket/table.zarr"\nout = "m"').stages["path"]
     assert stage.store == "s3://bucket/table.zarr"
@@ -116,6 +129,8 @@ def test_an_override_that_sets_nothing_is_refused(job, override):
         ("[path]\nstore='s'\nout='m'\nn_alphas=true", "n_alphas is True, expected a whole number"),
         ("[path]\nstore='s'\nout='m'\nsolver='magic'", "solver is 'magic', expected one of auto"),
         ("[path]\nstore='s'\nout='m'\n[fit]\nstore='s'\nout='m'\nalpha=1", "both [fit] and [path]"),
+        ("[cv]\nstore='s'\nout='m'\n[path]\nstore='s'\nout='m'", "both [path] and [cv]"),
+        ("[select]\nstore='s'", "[select]: the key 'by' is needed"),
     ],
 )
 def test_a_job_that_cannot_be_meant_is_refused_by_file_and_key(job, text, message):

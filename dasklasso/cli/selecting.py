@@ -159,14 +159,20 @@ def select_command(as_json: bool, out: str | None, **values: Any) -> None:
     costs one more. Stability selection has no model to certify: its features come with a bound on
     how many of them are noise.
     """
-    from dasklasso.cli.progress import ScanProgress
-    from dasklasso.cli.solve import require_convergence
     from dasklasso.select_stage import SelectStage
 
-    stage = SelectStage(out=out or "", **values)
+    run_select(SelectStage(out=out or "", **values), as_json=as_json)
+
+
+def run_select(stage: SelectStage, *, as_json: bool = False) -> None:
+    """Run a stage with progress on standard error, and say what it selected."""
+    from dasklasso.cli.progress import ScanProgress
+    from dasklasso.cli.solve import require_convergence
+
     with ScanProgress(tol=stage.tol) as progress:
         found = stage.run(progress=progress, announce=progress.announce)
     if as_json:
+        out = stage.out or None
         click.echo(json.dumps({**found.summary(), "model": out, "table": stage.table}))
     else:
         report(found, stage)

@@ -13,6 +13,9 @@ import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cache
 
 import google_crc32c
 import numpy as np
@@ -22,6 +25,7 @@ from dasklasso.errors import ChunkCorrupt
 CHECKSUM_BYTES = 4
 _MAX_MAPS = 16_000
 _SLICE = 1 << 20
+READERS = 2  # threads that ask for files ahead
 _POPULATE_READ = 22  # Linux >= 5.14; elsewhere the call fails and pages are faulted in as usual
 
 Identity = tuple[int, int, int, int]
@@ -68,18 +72,26 @@ def in_page_cache(data: np.ndarray) -> bool:
 
 def read_ahead(path: str) -> None:
     """Ask the kernel to start reading a file; returns at once, never fails."""
-    if not hasattr(os, "posix_fadvise"):
-        return
-    try:
+    if hasattr(os, "posix_fadvise"):
+        _pool().submit(_will_need, path)
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    # a disk serves a few at a time best; and asking waits while its queue is full, which is not
+    # for threads that compute
+    return ThreadPoolExecutor(READERS, thread_name_prefix="read-ahead")
+
+
+def _will_need(path: str) -> None:
+    with suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
-    except OSError:
-        pass
-    finally:
-        os.close(descriptor)
+        try:
+            # the kernel takes no more from one call than it reads ahead by itself
+            for start in range(0, os.fstat(descriptor).st_size, _SLICE):
+                os.posix_fadvise(descriptor, start, _SLICE, os.POSIX_FADV_WILLNEED)
+        finally:
+            os.close(descriptor)
 
 
 def map_file(path: str) -> tuple[np.ndarray, Identity]:

@@ -17,7 +17,6 @@ from dasklasso.errors import OptionError
 from dasklasso.fit_options import FitOptions, RunOptions
 from dasklasso.fitting.session import Solved
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.selection.grid import SMALLEST_L1_RATIO, alpha_grid, given_alphas
 from dasklasso.solvers.checkpoint import has_checkpoint, remove_checkpoint, saved_alphas
 from dasklasso.solvers.drive import Drive
 from dasklasso.solvers.events import ScanEvent
@@ -72,21 +71,12 @@ def _solve(
         checkpoint_seconds=run.checkpoint_seconds if run.checkpoint else float("inf"),
         key=_key(data, options, run),
     )
-    alphas = None if options.alphas is None else given_alphas(options.alphas)
-
+    alphas = None
     resumed = run.resume and folder is not None and has_checkpoint(folder)
     first = None
     if not resumed or problem.unpenalised.size:
         first = look(engine, problem, frame, run.device)
-        if alphas is None:
-            ratio = max(objective.l1_ratio, SMALLEST_L1_RATIO)
-            alphas = alpha_grid(
-                float(first.alpha_max.max()) / ratio,
-                n_alphas=options.n_alphas,
-                eps=options.eps,
-                n_rows=data.n_rows,
-                n_features=data.n_features,
-            )
+        alphas = options.grid(data, first.alpha_max, objective.l1_ratio)
     free = None if first is None else first.free
 
     def drive_for(grid: np.ndarray) -> Drive:

@@ -17,7 +17,7 @@ from dasklasso.scan.cells import Cells, Labelling
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.selection.cross_validation import CrossValidation, cross_validate_ratios
 from dasklasso.selection.cv_record import CvRecord, over_targets
-from dasklasso.selection.grid import SMALLEST_L1_RATIO, alpha_grid, given_alphas, saturated_at
+from dasklasso.selection.grid import saturated_at
 from dasklasso.solvers.checkpoint import remove_checkpoint
 from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.from_moments import problem_of
@@ -92,16 +92,7 @@ def _solved(
 
 def _grid(data: Dataset, solver: GramSolver, l1_ratio: float, options: FitOptions) -> np.ndarray:
     """The alphas of one l1_ratio."""
-    if options.alphas is not None:
-        grid = given_alphas(options.alphas)
-    else:
-        grid = alpha_grid(
-            float(solver.alpha_max().max()) / max(l1_ratio, SMALLEST_L1_RATIO),
-            n_alphas=options.n_alphas,
-            eps=options.eps,
-            n_rows=data.n_rows,
-            n_features=data.n_features,
-        )
+    grid = options.grid(data, solver.alpha_max(), l1_ratio)
     if options.stop_saturated:
         solver.penalise(l1_ratio)
         jobs = Jobs(grid, solver.problem.n_targets)

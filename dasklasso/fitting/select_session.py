@@ -18,7 +18,6 @@ from dasklasso.scan.cross_moments import CrossMoments
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.kernels import INVERSE_SCALE
 from dasklasso.selection.cv_record import CvRecord
-from dasklasso.selection.grid import SMALLEST_L1_RATIO, alpha_grid, given_alphas
 from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.gram import GramSolver
 from dasklasso.solvers.problem import Objective, Problem
@@ -94,16 +93,7 @@ class Session:
 
     def alphas(self, solver: GramSolver) -> np.ndarray:
         """(n_alphas,) the user's own, or a grid that begins where the first feature comes in."""
-        options = self.options
-        if options.alphas is not None:
-            return given_alphas(options.alphas)
-        return alpha_grid(
-            float(solver.alpha_max().max()) / max(options.l1_ratio, SMALLEST_L1_RATIO),
-            n_alphas=options.n_alphas,
-            eps=options.eps,
-            n_rows=self.data.n_rows,
-            n_features=self.data.n_features,
-        )
+        return self.options.grid(self.data, solver.alpha_max(), self.options.l1_ratio)
 
     def certified(
         self,

@@ -33,7 +33,15 @@ from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.first_look import FirstLook
 from dasklasso.solvers.fista import ZERO, Lipschitz, Plan, prox_step, summarise
 from dasklasso.solvers.problem import Problem, gradient_query
-from dasklasso.solvers.slots import STALL_SCANS, Jobs, advance, first_slots, judge, unpack
+from dasklasso.solvers.slots import (
+    STALL_SCANS,
+    Jobs,
+    advance,
+    first_slots,
+    judge,
+    slots_for,
+    unpack,
+)
 from dasklasso.solvers.solution import Nonzeros, Solution, dense_columns, sparse_columns
 from dasklasso.solvers.state import Settings, State, load_state, save_state
 from dasklasso.solvers.unpenalised import Unpenalised
@@ -98,11 +106,9 @@ class Drive:
 
     @property
     def n_slots(self) -> int:
-        """Problems in flight: more share each read, until their columns outweigh it."""
-        n, d = self.engine.layout.n_rows, self.engine.layout.n_features
-        worthwhile = int(np.clip(2.5e8 / (n * d), 16, 128))
-        fits = max(1, (64 << 20) // (16 * d))
-        return min(worthwhile, fits, len(self.jobs))
+        """Problems in flight."""
+        layout = self.engine.layout
+        return slots_for(layout.n_rows, layout.n_features, len(self.jobs))
 
     # -- running ------------------------------------------------------------------------------
 

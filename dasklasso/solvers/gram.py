@@ -36,7 +36,8 @@ from dasklasso.solvers.unpenalised import MOST, Unpenalised
 
 IN_MEMORY = 1e-2  # of tol: what the solve in memory may add to the gap of the moments
 LEAST_TOL = 1e-14  # relative gaps below this are rounding of float64
-POINTS_BYTES = 512 << 20  # of one certificate scan: points, gradients, and their partial sums
+POINT_BYTES = 48  # for each feature of a point that is certified: gradients and partial sums too
+POINTS_BYTES = 512 << 20  # of all points of one certificate scan
 HAIR = 1e-14
 WORTHWHILE = 0.5  # a refinement that does not halve the gap is the last
 
@@ -131,7 +132,7 @@ class GramSolver:
         """
         # none is certified until a scan has been there
         solutions = {job: _open(points[:, job]) for job in range(len(jobs))}
-        batch = max(16, POINTS_BYTES // (48 * self.problem.n_features))
+        batch = points_at_once(self.problem.n_features)
         for first in range(0, len(jobs), batch):
             some = np.arange(first, min(first + batch, len(jobs)))
             self._certify(jobs, some, points[:, some], solutions)
@@ -248,6 +249,11 @@ class GramSolver:
                 seconds=time.monotonic() - self._began,
             )
         )
+
+
+def points_at_once(n_features: int) -> int:
+    """How many points one scan certifies."""
+    return max(16, POINTS_BYTES // (POINT_BYTES * n_features))
 
 
 def _open(point: np.ndarray) -> Solution:

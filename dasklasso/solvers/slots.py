@@ -94,6 +94,13 @@ class Outcome:
     leaving: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
 
 
+def slots_for(n_rows: int, n_features: int, n_jobs: int) -> int:
+    """How many problems share each read: more, until their columns outweigh it."""
+    worthwhile = int(np.clip(2.5e8 / (n_rows * n_features), 16, 128))
+    fits = max(1, (64 << 20) // (16 * n_features))
+    return min(worthwhile, fits, n_jobs)
+
+
 def first_slots(
     jobs: Jobs,
     wanted: list[int],

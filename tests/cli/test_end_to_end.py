@@ -156,6 +156,47 @@ def test_a_run_ended_by_sigterm_resumes_to_the_same_bits(tmp_path):
     np.testing.assert_array_equal(resumed.intercept, whole.intercept)
 
 
+def test_cross_validation_is_two_scans_and_says_so(work, tmp_path):
+    options = ["--folds", 4, "--rule", "1se", "--no-dashboard", "--stats", tmp_path / "stats"]
+    out = ["--out", tmp_path / "m", "--table", tmp_path / "curve.csv"]
+    stdout, stderr = program("cv", work / "d.zarr", *options, *out, cwd=tmp_path)
+    lines = dict(line.split(maxsplit=1) for line in stdout.splitlines())
+    assert lines["cost"].startswith("2 scans, ")
+    assert lines["planned"].startswith("2 scans, ")
+    assert lines["folds"].startswith("4 random; alpha_min ")
+    path, curve = load_model(tmp_path / "m"), pd.read_csv(tmp_path / "curve.csv")
+    assert path.alpha_selected == path.cross_validation.best.alpha_1se
+    np.testing.assert_allclose(curve["mean_mse"], path.cross_validation.best.mean_mse)
+    assert "scan 2 | 100/100 alphas" in stderr
+    program("predict", "m", work / "d.zarr", "--out", "p.csv", cwd=tmp_path)
+
+
+def test_a_second_cross_validation_reads_only_to_certify(work, tmp_path):
+    options = ["--no-dashboard", "--stats", "stats", "--json", "--folds", 3]
+    program("cv", work / "d.zarr", *options, "--out", "a", cwd=tmp_path)
+    again = [*options, "--l1-ratios", 0.5, "--l1-ratios", 1, "--n-alphas", 30, "--out", "b"]
+    stdout, _ = program("cv", work / "d.zarr", *again, cwd=tmp_path)
+    found = json.loads(stdout.splitlines()[-1])
+    assert found["scans"] == 1
+    assert found["plan"]["scans"] == 1
+    assert max(found["dual_gap"]) <= 1e-6
+
+
+def test_a_run_killed_while_it_certifies_has_its_statistics(tmp_path):
+    sizes = ["--rows", 40_000, "--features", 300]
+    program("generate", "tall", "t.zarr", *sizes, cwd=tmp_path)
+    path = ["path", "t.zarr", "--no-dashboard", "--json"]
+    process = start(*path, "--out", "m", cwd=tmp_path)
+    deadline = time.monotonic() + 100
+    kept = f"t.zarr.stats/{'[0-9a-f]' * 32}"  # whole: what is being written has another name
+    while not any(tmp_path.glob(kept)) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.kill()
+    process.communicate()
+    stdout, _ = program(*path, "--out", "m", "--overwrite", cwd=tmp_path)
+    assert json.loads(stdout.splitlines()[-1])["scans"] == 1
+
+
 def test_the_quickstart_runs_and_runs_again(tmp_path):
     job = ROOT / "pipelines/quickstart.toml"
     for _ in range(2):

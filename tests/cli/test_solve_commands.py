@@ -143,6 +143,7 @@ def test_json_is_the_last_line_of_standard_output_and_complete(solver, store, tm
         "dual_gap",
         "objective",
         "model",
+        "plan",
     }
     assert summary["alphas"] == [0.5]
     assert summary["model"] == str(tmp_path / "m")
