@@ -1,4 +1,4 @@
-"""Sizes in bytes, as people write and read them: ``1.5GiB``, ``64 MiB``, ``2e9``."""
+"""Sizes and counts, as people write and read them: ``1.5GiB``, ``64 MiB``, ``2e9``, ``1 scan``."""
 
 from __future__ import annotations
 
@@ -47,3 +47,8 @@ def format_size(n_bytes: float) -> str:
         if size < 1000
         else (f"{size:.0f} {unit}")
     )
+
+
+def counted(number: float, what: str) -> str:
+    """``counted(1, "scan") == "1 scan"``, ``counted(2.5, "scan") == "2.5 scans"``."""
+    return f"{number:,.4g} {what}" + ("" if number == 1 else "s")

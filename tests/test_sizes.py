@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dasklasso.errors import OptionError
-from dasklasso.sizes import format_size, parse_size
+from dasklasso.sizes import counted, format_size, parse_size
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,10 @@ def test_a_size_is_written(n_bytes, text):
 @given(st.integers(1, 1 << 45))
 def test_what_is_written_is_read_back_to_three_digits(n_bytes):
     assert parse_size(format_size(n_bytes)) == pytest.approx(n_bytes, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0 scans"), (1, "1 scan"), (1.0, "1 scan"), (2.5, "2.5 scans")]
+)
+def test_counts_read_as_people_say_them(number, text):
+    assert counted(number, "scan") == text

@@ -183,7 +183,7 @@ def run_select(stage: SelectStage, *, as_json: bool = False) -> None:
 def report(found: Selected, stage: SelectStage) -> None:
     """A few lines on standard output about what was selected, then the features."""
     from dasklasso.cli.tables import print_pairs
-    from dasklasso.sizes import format_size
+    from dasklasso.sizes import counted, format_size
 
     path = found.path
     if path is None:
@@ -198,7 +198,7 @@ def report(found: Selected, stage: SelectStage) -> None:
             ("gap", gap),
             (
                 "cost",
-                f"{found.scans} scans, {format_size(found.bytes_read)} read, "
+                f"{counted(found.scans, 'scan')}, {format_size(found.bytes_read)} read, "
                 f"{found.seconds:.3g} s, peak memory {format_size(found.peak_memory_bytes)} (gram)",
             ),
             *([("model", stage.out)] if path is not None else []),

@@ -161,7 +161,7 @@ def run_with_progress(stage: SolveStage) -> FittedPath:
 
 def report(path: FittedPath, model: str) -> None:
     """A few lines on standard output about what was fitted."""
-    from dasklasso.sizes import format_size
+    from dasklasso.sizes import counted, format_size
 
     used = path.n_nonzero
     span = f"{path.alphas[0]:.6g}"
@@ -175,7 +175,7 @@ def report(path: FittedPath, model: str) -> None:
     click.echo(f"selected  {features}")
     click.echo(f"gap       {path.dual_gap.max():.2g} at worst, asked for {path.tol:.2g}")
     click.echo(
-        f"cost      {path.scans:.4g} scans, {format_size(path.bytes_read)} read, "
+        f"cost      {counted(path.scans, 'scan')}, {format_size(path.bytes_read)} read, "
         f"{path.seconds:.3g} s, peak memory {format_size(path.peak_memory_bytes)} ({path.solver})"
     )
     if path.plan is not None:
@@ -199,11 +199,11 @@ def _report_choice(path: FittedPath, record: CvRecord) -> None:
 
 def _planned(plan: dict[str, Any]) -> str:
     """What had been planned, in the order of the cost line above it."""
-    from dasklasso.sizes import format_size
+    from dasklasso.sizes import counted, format_size
 
     about = "" if plan["seconds"] is None else f"about {plan['seconds']:.2g} s, "
     return (
-        f"{plan['scans']:.4g} scans, {format_size(plan['bytes_to_read'])} to read, {about}"
+        f"{counted(plan['scans'], 'scan')}, {format_size(plan['bytes_to_read'])} to read, {about}"
         f"memory {format_size(plan['memory_bytes'])}"
     )
 
@@ -212,11 +212,13 @@ def require_convergence(path: FittedPath, stage: SolveStage) -> None:
     """Exit 1, saying so, where a gap is above the tolerance. The model is saved all the same."""
     if path.converged:
         return
+    from dasklasso.sizes import counted
+
     worst = int(path.dual_gap.argmax())
     n_above = int((path.dual_gap > path.tol).sum())
     on = "--resume and more --max-scans go on" if stage.checkpoint else "more --max-scans may help"
     raise Failure(
         f"not converged: {n_above} of {path.n_alphas} alphas have a gap above {path.tol:.2g} "
         f"(worst {path.dual_gap[worst]:.2g} at alpha {path.alphas[worst]:.6g}) after "
-        f"{path.scans:.4g} scans. The model is saved in {stage.out}; {on}."
+        f"{counted(path.scans, 'scan')}. The model is saved in {stage.out}; {on}."
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
 from dasklasso.fitting.session import Solved, over_workers
 from dasklasso.fitting.statistics import Statistics, statistics_of
 from dasklasso.scan.cells import Cells, Labelling
+from dasklasso.scan.cross_moments import CrossMoments
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.selection.cross_validation import CrossValidation, cross_validate_ratios
 from dasklasso.selection.cv_record import CvRecord, over_targets
@@ -52,7 +52,10 @@ def solve_by_gram(
         # beside the scan: kernels are loaded, or compiled; beside the solves: moments are written
         beside.submit(load_kernels)
         statistics = statistics_of(data, engine, labelling, run, n_labels, beside)
-        return _solved(data, engine, objective, options, run, cv, progress, statistics)
+        solved = _solved(data, engine, objective, options, run, cv, progress, statistics)
+    if run.checkpoint is not None and solved.worst_gap <= options.tol:
+        remove_checkpoint(Path(run.checkpoint))
+    return solved
 
 
 def _solved(
@@ -78,16 +81,15 @@ def _solved(
     grids = [_grid(data, solver, ratio, options) for ratio in ratios]
     record = None
     if cv is not None:
-        record = _cross_validate(statistics.cells, engine, objective, options, cv, ratios, grids)
+        record = _cross_validate(
+            statistics.cells, moments, engine, objective, options, cv, ratios, grids
+        )
         solver.penalise(record.l1_ratio)
     jobs = Jobs(grids[0] if record is None else record.best.alphas, problem.n_targets)
     found = solver.certify(jobs, solver.solve(jobs))
-    solved = Solved(
+    return Solved(
         solver.problem, jobs, found.solutions, "gram", engine.scans, found.bytes_read, record
     )
-    if run.checkpoint is not None and solved.worst_gap <= options.tol:
-        remove_checkpoint(Path(run.checkpoint))
-    return solved
 
 
 def _grid(data: Dataset, solver: GramSolver, l1_ratio: float, options: FitOptions) -> np.ndarray:
@@ -102,6 +104,7 @@ def _grid(data: Dataset, solver: GramSolver, l1_ratio: float, options: FitOption
 
 def _cross_validate(
     cells: Cells,
+    moments: CrossMoments,
     engine: ScanEngine,
     objective: Objective,
     options: FitOptions,
@@ -118,12 +121,10 @@ def _cross_validate(
             folds, objective, ratios, grids, target=target, tol=tol, map=over_workers(engine.runner)
         )
         by_target.append(choice.by_ratio)
-    total = cells.total()
-    variances = problem_of(total, replace(objective, fit_intercept=True)).null_loss * 2.0
     return CvRecord(
         folds=cv.kind,
         n_folds=len(folds),
         seed=cv.seed,
         rule=cv.rule,
-        by_ratio=over_targets(by_target, variances),
+        by_ratio=over_targets(by_target, moments.yy / moments.weight),
     )
