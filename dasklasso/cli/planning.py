@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 @click.option("--folds", type=click.IntRange(min=2), help="Plan a cross-validation.")
 @options.model
 @options.cluster
+@options.statistics
 @options.as_json
 def plan_command(
     store: str,
@@ -80,7 +81,7 @@ def _plan(stage: SolveStage, folds: int | None) -> tuple[Plan, Machine | None]:
     from dasklasso.scan.cells import Labelling
 
     data = open_dataset(stage.store, empty_chunks=stage.empty_chunks)
-    run, cv = stage._run_options(), None if folds is None else CvOptions(folds)
+    run, cv = stage._solve_options(), None if folds is None else CvOptions(folds)
     plan = partial(
         plan_fit,
         data,

@@ -17,7 +17,7 @@ from dasklasso.scan.cells import Cells, Labelling
 from dasklasso.scan.cross_moments import CrossMoments, cross_moments
 from dasklasso.scan.kept import (
     Key,
-    drop_kept,
+    drop_all_but,
     kept_keys,
     load_cells,
     save_cells,
@@ -66,12 +66,11 @@ class CarriedStatistics:
         self._folder = folder
         self._memory = memory
         self._drop_old = drop_old
-        self._before: Manifest | None = None
+        self._after: Manifest | None = None
         self._keys: list[Key] = []
         self._new: dict[FoldRule, dict[int, CrossMoments]] = {}
 
     def begin(self, before: Manifest) -> None:
-        self._before = before
         if self._folder is None:
             return
         n = before.n_features + len(before.target_names)
@@ -100,6 +99,7 @@ class CarriedStatistics:
                 found[label] = found[label].merged(part) if label in found else part
 
     def before_swap(self, after: Manifest) -> None:
+        self._after = after
         assert self._folder is not None or not self._keys
         for key in self._keys:
             assert self._folder is not None
@@ -117,8 +117,9 @@ class CarriedStatistics:
                 self.carried.append(more.labelling)
 
     def after_swap(self) -> None:
-        if self._folder is not None and self._drop_old and self._before is not None:
-            drop_kept(self._folder, self._before.fingerprint)
+        # also what was kept of the old rows with other targets or folds than the store's own
+        if self._folder is not None and self._drop_old and self._after is not None:
+            drop_all_but(self._folder, self._after.fingerprint)
 
 
 def with_rows(cells: Cells, new: dict[int, CrossMoments]) -> Cells:

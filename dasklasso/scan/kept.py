@@ -21,6 +21,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from dasklasso.scan.cross_moments import CrossMoments
 
 VERSION = 1
 SUFFIX = ".stats"
+MOST_KEPT = 8  # ways to put rows into cells, for each store
 _ATTRIBUTE = "dasklasso_statistics"
 _CHUNK_VALUES = 1 << 20  # 8 MiB of float64
 _TILE = 512
@@ -128,6 +130,7 @@ def save_cells(folder: Path, cells: Cells, key: Key) -> Path:
         shape = {"n_features": n - first.n_targets, "n_targets": first.n_targets}
         group.attrs[_ATTRIBUTE] = {**key.to_json(), **shape, "n_cells": len(cells.moments)}
         place.publish()
+    drop_oldest(folder)
     return place.path
 
 
@@ -144,7 +147,10 @@ def load_cells(folder: Path, key: Key) -> Cells | None:
     if not place.is_dir():
         return None
     try:
-        return _read(place, key)
+        found = _read(place, key)
+        with suppress(OSError):  # a folder that is not ours to write to
+            os.utime(place / "zarr.json")
+        return found
     except StoreError as error:
         warnings.warn(
             f"kept statistics are damaged and not used: {error}", DataWarning, stacklevel=2
@@ -189,10 +195,26 @@ def kept_keys(folder: Path, fingerprint: str) -> list[tuple[Key, int]]:
     return found
 
 
-def drop_kept(folder: Path, fingerprint: str) -> None:
-    """Delete what is kept of data that are no more."""
-    for key, _ in kept_keys(folder, fingerprint):
-        shutil.rmtree(folder / key.name, ignore_errors=True)
+def drop_all_but(folder: Path, fingerprint: str) -> None:
+    """Delete what is kept of data that are no more: of any but these."""
+    for place in folder.glob("*/zarr.json"):
+        head = _head(place)
+        if head.get("version") == VERSION and head.get("fingerprint") != fingerprint:
+            shutil.rmtree(place.parent, ignore_errors=True)
+
+
+def drop_oldest(folder: Path) -> None:
+    """Keep only those last used, so that a folder does not grow with every way of folding rows."""
+    places = [place for place in folder.glob("*/zarr.json") if _head(place).get("version")]
+    for place in sorted(places, key=_last_used)[: max(0, len(places) - MOST_KEPT)]:
+        shutil.rmtree(place.parent, ignore_errors=True)
+
+
+def _last_used(place: Path) -> float:
+    try:
+        return place.stat().st_mtime
+    except OSError:  # somebody else deleted it
+        return 0.0
 
 
 # -- which statistics serve ---------------------------------------------------------------------

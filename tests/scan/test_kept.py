@@ -245,6 +245,19 @@ def test_where_the_first_are_damaged_others_serve(tmp_path):
         assert find_cells(tmp_path, "f", NONE).labelling == FIVE
 
 
+def test_of_many_those_last_used_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr(kept, "MOST_KEPT", 3)
+    keys = [Key(f"sha256:{n}", Labelling()) for n in range(4)]
+    cells = some_cells(Labelling(), n_targets=1)
+    for age, key in enumerate(keys[:3]):
+        place = save_cells(tmp_path, cells, key) / "zarr.json"
+        os.utime(place, (age + 1, age + 1))
+    assert load_cells(tmp_path, keys[0]) is not None  # now it is the last one used
+    save_cells(tmp_path, cells, keys[3])
+    there = [load_cells(tmp_path, key) is not None for key in keys]
+    assert there == [True, False, True, True]
+
+
 def test_a_folder_that_is_not_of_statistics_is_passed_by(tmp_path):
     zarr.create_group(tmp_path / "other")
     (tmp_path / "notes").mkdir()
@@ -395,6 +408,14 @@ def test_an_update_that_fails_leaves_the_statistics_of_the_old_rows(store, tmp_p
     assert open_dataset(store).n_rows == 300
     found = load_cells(folder, Key(open_dataset(store).fingerprint, NONE))
     assert_same_cells(found, scratch(store, NONE), 1e-12)
+
+
+def test_what_was_kept_of_the_old_rows_with_other_targets_goes_too(store, tmp_path):
+    folder = keep(store, Labelling())
+    key = Key("sha256:the old rows, with another y", Labelling())
+    save_cells(folder, some_cells(Labelling()), key)
+    update_store(store, tmp_path / "new.csv")
+    assert load_cells(folder, key) is None
 
 
 def test_statistics_elsewhere_are_carried_over_and_the_old_ones_stay(store, tmp_path):
