@@ -19,11 +19,15 @@ from dasklasso.fit_options import FitOptions, RunOptions
 from dasklasso.scan.bands import layout_of
 from dasklasso.scan.cells import Labelling
 from dasklasso.scan.cluster import PROCESS_BYTES
-from dasklasso.scan.gram_scan import default_blocks
+from dasklasso.scan.gram_scan import default_blocks, in_tiles
 from dasklasso.scan.kernels import slab_rows
 from dasklasso.sizes import format_size
 from dasklasso.solvers.gram import POINT_BYTES, points_at_once
 from dasklasso.solvers.slots import slots_for
+
+BANDS_IN_FLIGHT = (
+    4  # for each thread, where moments are taken by tiles: rows read, and written down
+)
 
 
 @dataclass(frozen=True)
@@ -149,16 +153,23 @@ def gram_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: in
     width = data.n_features + data.n_targets + 1  # of [X, y, 1]
     cell = 8 * width**2  # the second moments of some rows, float64
     folds = Labelling("random" if n_folds > 1 else "none", n_folds)
-    n_blocks = default_blocks(data.n_rows, width - 1, folds, n_folds)
-    once = (
-        n_folds * n_blocks * cell  # kept apart by fold and block of rows
-        + 3 * cell  # their total, its standardised copy, and one on its way here
-        + _path_bytes(data, options)
-        + certified_at_once(data, options) * POINT_BYTES * data.n_features
-    )
-    # sums of each fold, a product to add, and a copy that leaves; in a cross-validation the last
-    # two are then all rows but one fold's, and their standardised copy
-    per_thread = (n_folds + 2) * cell + _reading_bytes(data, run)
+    # a path's coefficients, and what certifies them
+    once = _path_bytes(data, options)
+    once += certified_at_once(data, options) * POINT_BYTES * data.n_features
+    if in_tiles(width - 1, folds, n_folds):
+        # one for each fold, put together as tiles are let go, and the standardised one; then the
+        # total of the folds, and one that is being added
+        once += n_folds * cell + cell + (2 * cell if n_folds > 1 else 0)
+        per_thread = BANDS_IN_FLIGHT * run.band_bytes
+        if n_folds > 1:
+            per_thread = max(per_thread, 2 * cell)  # all rows but one fold's, standardised
+    else:
+        n_blocks = default_blocks(data.n_rows, width - 1, folds, n_folds)
+        # kept apart by fold and block of rows; their total, its standardised copy, one on its way
+        once += n_folds * n_blocks * cell + 3 * cell
+        # sums of each fold, a product to add, and a copy that leaves; in a cross-validation the
+        # last two are then all rows but one fold's, and their standardised copy
+        per_thread = (n_folds + 2) * cell + _reading_bytes(data, run)
     if n_folds > 1:
         once += math.ceil(math.log2(n_folds)) * cell  # unions of folds, by halves
     return Memory(once, per_thread, workers, threads)

@@ -61,11 +61,13 @@ def quadratic_of(moments: CrossMoments, problem: Problem, target: int = 0) -> Qu
 def standardised_gram(moments: CrossMoments, problem: Problem) -> np.ndarray:
     """(n_features, n_features) matrix of every target's quadratic."""
     inverse = problem.frame[:, INVERSE_SCALE]
-    gram = moments.xx * (inverse[:, None] * (inverse / moments.weight))
+    gram = moments.xx * inverse[:, None]  # in place from here on: it may be gigabytes
+    gram *= inverse / moments.weight
     if not problem.objective.fit_intercept:
         mean = moments.x_mean * inverse
-        gram += mean[:, None] * mean
-    return np.ascontiguousarray(gram)
+        for row, value in zip(gram, mean, strict=True):
+            row += value * mean
+    return gram
 
 
 def standardised_products(moments: CrossMoments, problem: Problem) -> np.ndarray:
