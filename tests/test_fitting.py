@@ -43,7 +43,7 @@ def test_options_that_cannot_be_used_are_named(options, message, regression):
         ({"workers": 0}, OptionError, "workers: 0 found"),
         ({"workers": 2, "scheduler": "tcp://x:1"}, OptionError, "give one of them"),
         ({"device": "tpu"}, OptionError, "device: 'tpu'"),
-        ({"memory": 1 << 20}, MemoryLimitError, "memory: .* may have 1 MiB"),
+        ({"memory": 1 << 20}, MemoryLimitError, "memory: 1,048,576 bytes"),
         ({"workers": 1}, ClusterError, "in memory can only be read by threads"),
     ],
     ids=str,

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from dasklasso import fitting
 from dasklasso.fit_options import FitOptions, RunOptions
-from dasklasso.fitting import fit_path
+from dasklasso.fitting import fit_path, session
 from dasklasso.scan.cluster import InProcess
 
 OPTIONS = FitOptions(n_alphas=3, eps=0.05, tol=1e-7)
+SOLVERS = ("fista", "gram")
 
 
 def fit(stored, **run):
+    """The paths of every solver, none of which knows what another one kept."""
     data, band_bytes = stored
-    return fit_path(data, OPTIONS, RunOptions(band_bytes=band_bytes, dashboard=False, **run))
+    run = RunOptions(band_bytes=band_bytes, dashboard=False, keep_statistics=False, **run)
+    return [fit_path(data, replace(OPTIONS, solver=solver), run) for solver in SOLVERS]
 
 
 def assert_same_bits(found, expected):
+    for one, other in zip(found, expected, strict=True):
+        assert_equal_paths(one, other)
+
+
+def assert_equal_paths(found, expected):
     assert found.scans == expected.scans
     assert np.array_equal(found.alphas, expected.alphas)
     assert np.array_equal(found.coef, expected.coef)
@@ -28,9 +37,9 @@ def assert_same_bits(found, expected):
 
 @pytest.fixture(scope="session")
 def expected(stored):
-    path = fit(stored, in_process=True)
-    assert path.dual_gaps.max() <= OPTIONS.tol
-    return path
+    paths = fit(stored, in_process=True)
+    assert max(path.dual_gaps.max() for path in paths) <= OPTIONS.tol
+    return paths
 
 
 @pytest.mark.parametrize("threads", [1, 3, 8])
@@ -40,7 +49,7 @@ def test_any_number_of_threads_gives_the_same_bits(threads, stored, expected, mo
 
         return nullcontext(InProcess(threads))
 
-    monkeypatch.setattr(fitting, "runner_for", runner)
+    monkeypatch.setattr(session, "runner_for", runner)
     assert_same_bits(fit(stored), expected)
 
 
