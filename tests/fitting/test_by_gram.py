@@ -239,13 +239,14 @@ def test_a_cross_validated_model_comes_back_from_disk(stored, tmp_path):
     assert found.plan == path.plan
 
 
-def test_processes_give_the_bits_of_threads(stored):
+def test_processes_give_the_model_of_threads(stored):
     one = fit_cv(stored, GRID, CvOptions(), FORGETFUL)
     run = RunOptions(workers=2, dashboard=False, keep_statistics=False)
     two = fit_cv(stored, GRID, CvOptions(), run)
     np.testing.assert_array_equal(one.coef, two.coef)
-    np.testing.assert_array_equal(
-        one.cross_validation.best.mse_path, two.cross_validation.best.mse_path
+    # curves are solved out on the workers, on whatever BLAS they have
+    np.testing.assert_allclose(
+        one.cross_validation.best.mse_path, two.cross_validation.best.mse_path, rtol=1e-12
     )
 
 
