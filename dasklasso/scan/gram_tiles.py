@@ -85,10 +85,14 @@ def scan_tiles(
     unit = builder.add("gram-units", (0,), partial(units_of, table))
     heads = []
     tiles: dict[tuple[int, int], Any] = {}  # the last task of each
+    ahead = 1 + sum(threads for _, threads in engine.runner.shares())
+    gates: list[Any] = []
     for band in range(len(table.layout.bands)):
         write = partial(write_band, table, labels, edges, band, dtype.name)
-        # a band's tiles before the next band's rows: those are held until all tiles have them
-        rows = builder.add("scan-gram", (band,), write, unit, priority=-2 * band)
+        # rows are held until all tiles have them: a band's tiles come before the next band's
+        # rows, and none is read before one some bands back is done with
+        gate = gates[band - ahead : band - ahead + 1] if band >= ahead else []
+        rows = builder.add("scan-gram", (band,), write, unit, *gate, priority=-2 * band)
         heads.append(builder.add("gram-means", (band,), without_rows, rows, priority=-2 * band))
         for i, left in enumerate(groups):
             for j, right in enumerate(groups[: i + 1]):
@@ -98,6 +102,7 @@ def scan_tiles(
                 tiles[i, j] = builder.add(
                     "gram-tile", (i, j, band), add, *keys, priority=1 - 2 * band
                 )
+        gates.append(tiles[len(groups) - 1, len(groups) - 1])
     engine.turn()
     lazy = [delayed_of(builder, key) for key in (unit, *heads, *tiles.values())]
     placed = list(engine.runner.persist(*lazy))
@@ -133,8 +138,14 @@ def write_band(
     band: int,
     dtype: str,
     scale: np.ndarray,
+    gate: object = None,
 ) -> Band:
-    """Read a band, and write its rows down by label."""
+    """Read a band, and write its rows down by label.
+
+    Parameters
+    ----------
+    gate : not used; its being there says that it is time to read
+    """
     reader = Reader(table, 0, Caching())
     pieces = list(reader.rows(band))
     start, stop = pieces[0].start, pieces[-1].start + pieces[-1].n_rows
@@ -203,7 +214,8 @@ def _columns(rows: Rows, j: int) -> np.ndarray:
 def without_rows(band: Band) -> Band:
     """What of a band is small."""
     return Band(
-        {label: replace(some, z=some.z[:0]) for label, some in band.written.items()},
+        # not a slice, which would hold on to all of them
+        {label: replace(some, z=np.empty((0, 0))) for label, some in band.written.items()},
         band.bytes_read,
     )
 
