@@ -157,9 +157,9 @@ def gram_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: in
     once = _path_bytes(data, options)
     once += certified_at_once(data, options) * POINT_BYTES * data.n_features
     if in_tiles(width - 1, folds, n_folds):
-        # one for each fold, put together as tiles are let go, and the standardised one; then the
-        # total of the folds, and one that is being added
-        once += n_folds * cell + cell + (2 * cell if n_folds > 1 else 0)
+        # one for each fold, the tiles of one half that it is put together from, and the
+        # standardised one; then the total of the folds, and one that is being added
+        once += n_folds * cell * 3 // 2 + cell + (2 * cell if n_folds > 1 else 0)
         per_thread = BANDS_IN_FLIGHT * run.band_bytes
         if n_folds > 1:
             per_thread = max(per_thread, 2 * cell)  # all rows but one fold's, standardised
