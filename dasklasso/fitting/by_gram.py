@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
+from dasklasso.choice import n_problems_of
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
 from dasklasso.fitting.session import Solved, over_workers
@@ -46,13 +48,14 @@ def solve_by_gram(
     ------
     DasklassoError
     """
+    began = time.monotonic()
     labelling = Labelling() if cv is None else cv.labelling()
     n_labels = 1 if cv is None else cv.count(data)
     with ThreadPoolExecutor(1) as beside:
         # beside the scan: kernels are loaded, or compiled; beside the solves: moments are written
         beside.submit(load_kernels)
         statistics = statistics_of(data, engine, labelling, run, n_labels, beside)
-        solved = _solved(data, engine, objective, options, run, cv, progress, statistics)
+        solved = _solved(data, engine, objective, options, run, cv, progress, statistics, began)
     if run.checkpoint is not None and solved.worst_gap <= options.tol:
         remove_checkpoint(Path(run.checkpoint))
     return solved
@@ -67,15 +70,16 @@ def _solved(
     cv: CvOptions | None,
     progress: Callable[[ScanEvent], None] | None,
     statistics: Statistics,
+    began: float,
 ) -> Solved:
     if progress is not None and engine.scans:
-        nobody = ScanEvent(engine.scans, 0, options.n_alphas, 1.0, 0, statistics.bytes_read, 0.0)
-        progress(nobody)
+        seconds, n_jobs = time.monotonic() - began, n_problems_of(data, options)
+        progress(ScanEvent(engine.scans, 0, n_jobs, 1.0, 0, statistics.bytes_read, seconds))
     moments = statistics.cells.total()
     problem = problem_of(moments, objective)
     settings = Settings(tol=options.tol, max_scans=options.max_scans, device=run.device)
     solver = GramSolver(
-        engine, problem, moments, settings, progress, bytes_read=statistics.bytes_read
+        engine, problem, moments, settings, progress, bytes_read=statistics.bytes_read, began=began
     )
     ratios = [objective.l1_ratio] if cv is None or not cv.l1_ratios else list(cv.l1_ratios)
     grids = [_grid(data, solver, ratio, options) for ratio in ratios]

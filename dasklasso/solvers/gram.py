@@ -69,6 +69,7 @@ class GramSolver:
     settings : Settings
     progress : called after every scan
     bytes_read : by the scan that brought the moments
+    began : when the fit did, as ``time.monotonic()`` has it
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class GramSolver:
         progress: Callable[[ScanEvent], None] | None = None,
         *,
         bytes_read: int = 0,
+        began: float | None = None,
     ) -> None:
         self.engine, self.problem, self.settings = engine, problem, settings
         self.progress = progress
@@ -88,7 +90,7 @@ class GramSolver:
         self._free = self._unpenalised()
         self._frame = engine.placed(problem.frame)
         self._bytes_read = bytes_read
-        self._began = time.monotonic()
+        self._began = time.monotonic() if began is None else began
 
     def alpha_max(self) -> np.ndarray:
         """(n_targets,) smallest alpha at which only unpenalised columns are in use, at l1_ratio 1.
