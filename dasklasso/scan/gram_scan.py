@@ -52,6 +52,8 @@ def default_blocks(n_rows: int, n_columns: int, labelling: Labelling, n_labels: 
     """
     contiguous = labelling.folds == "contiguous"
     labels = 1 if contiguous else n_labels
+    if in_tiles(n_columns, labelling, n_labels):
+        return n_labels if contiguous else 1
     most = min(MOST_BLOCKS, CELLS_BYTES // (labels * n_columns**2 * 8), n_rows // BLOCK_ROWS)
     if contiguous:  # whole folds
         return max(1, most // n_labels) * n_labels
@@ -120,7 +122,8 @@ def scan_cells(
     n_columns = data.n_features + data.n_targets
     exact = 2.0 * n * n_columns**2 <= EXACT_FLOPS
     dtype = np.dtype(np.float64) if exact else products_dtype(table.X.dtype)
-    if in_tiles(n_columns, labelling, labels.n_labels):
+    asked_for = labelling.n_blocks > (labelling.n_folds if labelling.folds == "contiguous" else 1)
+    if in_tiles(n_columns, labelling, labels.n_labels) and not asked_for:
         cells, nbytes = _by_tiles(engine, table, labels, dtype, device)
     else:
         cells, nbytes = _by_blocks(engine, table, labels, dtype, device)

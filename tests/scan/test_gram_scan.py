@@ -20,11 +20,11 @@ from dasklasso.scan.gram_scan import block_edges, default_blocks, scan_cells
 from dasklasso.scan.labels import random_folds
 
 KINDS = {
-    "none": Labelling(n_blocks=3),
-    "random": Labelling("random", 4, 7, n_blocks=3),
+    "none": Labelling(),
+    "random": Labelling("random", 4, 7),
     "contiguous": Labelling("contiguous", 4, n_blocks=4),
-    "column": Labelling("column", n_blocks=2),
-    "groups": Labelling("groups", 2, n_blocks=2),
+    "column": Labelling("column"),
+    "groups": Labelling("groups", 2),
 }
 
 
@@ -43,6 +43,9 @@ def rows(regression):
     X, y = regression(230, 9, seed=3)
     weight = np.random.default_rng(0).uniform(0.5, 2, 230)
     return X, y, weight
+
+
+BLOCKS = {"none": 3, "random": 3, "contiguous": 4, "column": 2, "groups": 2}
 
 
 def scanned(data, labelling, threads=2):
@@ -64,7 +67,8 @@ def test_the_cells_of_a_store_add_up_to_its_rows(way, kind, columns, codec, rows
     X, y, weight = rows
     data = make_store(X, y, weight, chunk_rows=50, chunk_columns=columns, codec=codec)
     data = replace(data, fold=from_arrays(np.arange(230)[:, None] % 5, y).X)
-    cells, nbytes, engine = scanned(data, KINDS[kind])
+    blocks = BLOCKS[kind] if way == "blocks" else KINDS[kind].n_blocks
+    cells, nbytes, engine = scanned(data, replace(KINDS[kind], n_blocks=blocks))
     agree(cells.total(), X, y, weight)
     assert engine.scans == 1
     pieces = [(len(b) - 1) for b in (data.X.row_bounds, data.X.column_bounds)]
@@ -113,6 +117,13 @@ def test_more_folds_than_rows_are_refused(rows):
     X, y, _ = rows
     with pytest.raises(OptionError, match="folds: 231 found, expected at most the 230 rows"):
         scanned(from_arrays(X, y), Labelling("random", 231))
+
+
+def test_blocks_that_are_asked_for_are_kept_apart_though_moments_are_large(rows, monkeypatch):
+    X, y, _ = rows
+    monkeypatch.setattr(gram_scan, "CELLS_BYTES", 1)
+    cells, _, _ = scanned(from_arrays(X, y), Labelling(n_blocks=5))
+    assert [block.count for block in cells.by_block()] == [46] * 5
 
 
 @pytest.mark.parametrize("mean", [0.0, 1e6])
