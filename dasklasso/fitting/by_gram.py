@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from dasklasso.choice import n_problems_of
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
 from dasklasso.fitting.session import Solved, over_workers
-from dasklasso.fitting.statistics import Statistics, statistics_of
+from dasklasso.fitting.statistics import Statistics, statistics_for
 from dasklasso.scan.cells import Cells, Labelling
 from dasklasso.scan.cross_moments import CrossMoments
 from dasklasso.scan.engine import ScanEngine
@@ -25,7 +24,6 @@ from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.from_moments import problem_of
 from dasklasso.solvers.gram import GramSolver
 from dasklasso.solvers.problem import Objective
-from dasklasso.solvers.quadratic import load_kernels
 from dasklasso.solvers.slots import Jobs
 from dasklasso.solvers.state import Settings
 
@@ -41,6 +39,7 @@ def solve_by_gram(
     run: RunOptions,
     cv: CvOptions | None,
     progress: Callable[[ScanEvent], None] | None,
+    announce: Callable[[str], None] | None = None,
 ) -> Solved:
     """Solve for every alpha; with ``cv``, after its folds have chosen the l1_ratio.
 
@@ -51,10 +50,17 @@ def solve_by_gram(
     began = time.monotonic()
     labelling = Labelling() if cv is None else cv.labelling()
     n_labels = 1 if cv is None else cv.count(data)
-    with ThreadPoolExecutor(1) as beside:
-        # beside the scan: kernels are loaded, or compiled; beside the solves: moments are written
-        beside.submit(load_kernels)
-        statistics = statistics_of(data, engine, labelling, run, n_labels, beside)
+    with statistics_for(
+        data,
+        engine,
+        labelling,
+        run,
+        n_labels,
+        n_jobs=n_problems_of(data, options),
+        began=began,
+        progress=progress,
+        announce=announce,
+    ) as statistics:
         solved = _solved(data, engine, objective, options, run, cv, progress, statistics, began)
     if run.checkpoint is not None and solved.worst_gap <= options.tol:
         remove_checkpoint(Path(run.checkpoint))
@@ -72,9 +78,6 @@ def _solved(
     statistics: Statistics,
     began: float,
 ) -> Solved:
-    if progress is not None and engine.scans:
-        seconds, n_jobs = time.monotonic() - began, n_problems_of(data, options)
-        progress(ScanEvent(engine.scans, 0, n_jobs, 1.0, 0, statistics.bytes_read, seconds))
     moments = statistics.cells.total()
     problem = problem_of(moments, objective)
     settings = Settings(tol=options.tol, max_scans=options.max_scans, device=run.device)

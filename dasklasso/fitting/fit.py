@@ -119,7 +119,7 @@ def _fit(
         stack.callback(runner.forget, data.fingerprint)
         engine = ScanEngine(data, runner, run.band_bytes)
         if plan.solver == "gram":
-            solved = solve_by_gram(data, engine, objective, options, run, cv, progress)
+            solved = solve_by_gram(data, engine, objective, options, run, cv, progress, announce)
         else:
             solved = solve_by_fista(data, engine, objective, options, run, progress)
     return as_path(

@@ -18,7 +18,7 @@ from dasklasso.fitting.select_session import Found, Session
 from dasklasso.fitting.select_stable import labelling_of_parts, select_stable
 from dasklasso.fitting.selected import Selected
 from dasklasso.fitting.session import open_runner
-from dasklasso.fitting.statistics import are_kept, statistics_of
+from dasklasso.fitting.statistics import are_kept, statistics_for
 from dasklasso.memory import PeakMemory
 from dasklasso.planning import plan_fit
 from dasklasso.scan.cells import Labelling
@@ -88,10 +88,19 @@ def select_features(
         peak = stack.enter_context(PeakMemory())
         stack.callback(runner.forget, data.fingerprint)
         engine = ScanEngine(data, runner, run.band_bytes)
-        statistics = statistics_of(data, engine, labelling, run, n_labels)
-        if progress is not None and engine.scans:
-            seconds, nbytes = time.monotonic() - began, statistics.bytes_read
-            progress(ScanEvent(engine.scans, 0, options.n_alphas, 1.0, 0, nbytes, seconds))
+        statistics = stack.enter_context(
+            statistics_for(
+                data,
+                engine,
+                labelling,
+                run,
+                n_labels,
+                n_jobs=options.n_alphas,
+                began=began,
+                progress=progress,
+                announce=announce,
+            )
+        )
         session = Session(
             data=data,
             engine=engine,

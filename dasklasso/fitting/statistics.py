@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 import warnings
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +18,10 @@ from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.gram_scan import default_blocks, scan_cells
 from dasklasso.scan.kept import Key, find_cells, kept_keys, save_cells, serves, statistics_folder
 from dasklasso.solvers.checkpoint import STATISTICS
+from dasklasso.solvers.events import ScanEvent
+from dasklasso.solvers.quadratic import load_kernels
+
+PATIENCE = 1.0  # seconds: kernels come from the cache in less
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,48 @@ def are_kept(data: Dataset, wanted: Labelling, run: RunOptions) -> bool:
         for folder in _folders(data, run)
         for key, _ in kept_keys(folder, data.fingerprint)
     )
+
+
+@contextmanager
+def statistics_for(
+    data: Dataset,
+    engine: ScanEngine,
+    wanted: Labelling,
+    run: RunOptions,
+    n_labels: int,
+    *,
+    n_jobs: int,
+    began: float,
+    progress: Callable[[ScanEvent], None] | None,
+    announce: Callable[[str], None] | None,
+) -> Iterator[Statistics]:
+    """A context with the moments of the data, for a fit that solves on them.
+
+    Kernels are loaded, or compiled, beside the scan; moments are written beside what the caller
+    does with them, and are on disk when the context ends.
+
+    Parameters
+    ----------
+    n_jobs : int
+        Problems that are to be solved.
+    began : float
+        When the fit did, as ``time.monotonic()`` has it.
+    progress : called after the scan, if there is one
+    announce : called with a line where the caller has to wait for kernels
+    """
+    with ThreadPoolExecutor(1) as beside:
+        kernels = beside.submit(load_kernels)
+        found = statistics_of(data, engine, wanted, run, n_labels, beside)
+        if progress is not None and engine.scans:
+            seconds = time.monotonic() - began
+            progress(ScanEvent(engine.scans, 0, n_jobs, 1.0, 0, found.bytes_read, seconds))
+        try:
+            kernels.result(timeout=PATIENCE)
+        except TimeoutError:
+            if announce is not None:
+                announce("Compiling the solver, once for this installation: some 15 seconds.")
+            kernels.result()
+        yield found
 
 
 def statistics_of(

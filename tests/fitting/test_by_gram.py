@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from sklearn.model_selection import KFold
 from dasklasso.dataset.dataset import from_arrays, open_dataset
 from dasklasso.errors import DataWarning, MemoryLimitError, OptionError
 from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
-from dasklasso.fitting import fit_cv, fit_path
+from dasklasso.fitting import fit_cv, fit_path, statistics
 from dasklasso.result import load_model
 from dasklasso.scan.labels import random_folds
 
@@ -128,6 +129,20 @@ def test_a_checkpoint_keeps_statistics_of_data_without_a_place(regression, tmp_p
     path = fit_path(data, GRID, replace(run, resume=True))
     assert (path.scans, path.converged) == (1, True)
     assert not (tmp_path / "ck").exists()
+
+
+def test_who_waits_for_kernels_is_told(stored, monkeypatch):
+    compiled = threading.Event()
+    monkeypatch.setattr(statistics, "PATIENCE", 0.01)
+    monkeypatch.setattr(statistics, "load_kernels", lambda: compiled.wait(60))
+    said = []
+
+    def announce(line):
+        said.append(line)
+        compiled.set()
+
+    fit_path(stored, GRID, RUN, announce=announce)
+    assert said == ["Compiling the solver, once for this installation: some 15 seconds."]
 
 
 # -- answers --------------------------------------------------------------------------------------
