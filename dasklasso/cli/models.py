@@ -47,16 +47,36 @@ def predict_command(**values: Any) -> None:
 @click.argument("model")
 @click.option("--alpha", type=click.FloatRange(min=0), help="Print the features at this alpha.")
 @click.option("--top", type=click.IntRange(min=1), help="Only so many, the largest first.")
+@click.option("--alphas", is_flag=True, help="The table of all alphas, whichever is selected.")
+@options.table
+@options.overwrite
 @options.as_json
-def show_command(model: str, alpha: float | None, top: int | None, as_json: bool) -> None:
+def show_command(
+    model: str,
+    alpha: float | None,
+    top: int | None,
+    alphas: bool,
+    table: str | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
     """Print the alphas of MODEL, and the features selected at one, by the size of their weight.
 
     Without --alpha: at the selected or only alpha, else the table of all alphas.
     """
     from dasklasso.result import load_model
+    from dasklasso.table_files import check_table_file, write_table
 
+    if alphas and alpha is not None:
+        raise click.UsageError("--alpha and --alphas: give one of them.")
+    if table is not None:
+        check_table_file(table, overwrite=overwrite)
     path = load_model(model)
-    single = alpha is not None or path.alpha_selected is not None or path.n_alphas == 1
+    one = alpha is not None or path.alpha_selected is not None or path.n_alphas == 1
+    single = one and not alphas
+    if table is not None:
+        rows = _feature_rows(path, alpha, top) if single else path.table()
+        write_table(rows, table, overwrite=overwrite)
     if as_json:
         summary = {**path.summary(), "model": model}
         if single:
@@ -77,6 +97,15 @@ def _features(path: FittedPath, alpha: float | None, top: int | None) -> list[di
     weights = coef[:, used].toarray().T
     order = np.argsort(-np.abs(weights).max(axis=1, initial=0), kind="stable")[:top]
     return [{"feature": path.feature_names[used[i]], "coef": weights[i].tolist()} for i in order]
+
+
+def _feature_rows(path: FittedPath, alpha: float | None, top: int | None) -> list[dict[str, Any]]:
+    """One row for each selected feature, a column for each target."""
+    names = ["coef"] if path.y_is_vector else [f"coef_{name}" for name in path.target_names]
+    return [
+        {"feature": row["feature"], **dict(zip(names, row["coef"], strict=True))}
+        for row in _features(path, alpha, top)
+    ]
 
 
 def _print_features(path: FittedPath, alpha: float | None, top: int | None) -> None:

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from scipy.sparse import csr_array
@@ -131,3 +132,21 @@ def test_json_of_a_path_has_every_alpha(grid):
     shown = json.loads(show(grid, "--json").splitlines()[-1])
     assert shown["alphas"] == load_model(grid).alphas.tolist()
     assert "features" not in shown
+
+
+def test_the_features_are_written_as_a_table(single, tmp_path):
+    show(single, "--table", tmp_path / "f.csv")
+    assert pd.read_csv(tmp_path / "f.csv").to_dict("records") == [
+        {"feature": "[bold]s1", "coef": -2.0},
+        {"feature": "age", "coef": 0.5},
+    ]
+
+
+def test_the_alphas_are_written_as_a_table(grid, tmp_path):
+    show(grid, "--table", tmp_path / "a.parquet")
+    found = pd.read_parquet(tmp_path / "a.parquet")
+    assert found["alpha"].tolist() == load_model(grid).alphas.tolist()
+
+
+def test_all_alphas_are_shown_though_one_is_selected(single):
+    assert "objective" in show(single, "--alphas")
