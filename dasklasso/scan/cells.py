@@ -6,14 +6,14 @@ of cells has its moments without another look at the data: the whole, one fold, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 
 from dasklasso.errors import OptionError
-from dasklasso.scan.bands import split_evenly
 from dasklasso.scan.cross_moments import CrossMoments, merge_all
 
 Folds = Literal["none", "random", "column", "groups", "contiguous"]
@@ -73,11 +73,11 @@ class Cells:
         if self.labelling.folds != "contiguous":
             return self._apart(self.fold)
         blocks, n_folds = self.by_block(), self.labelling.n_folds
-        runs = split_evenly([block.count for block in blocks], n_folds)
-        if len(runs) < n_folds:
+        if len(blocks) < n_folds:
             raise OptionError(
                 f"folds: {n_folds} contiguous ones cannot be made of {len(blocks)} blocks of rows"
             )
+        runs = _runs([block.count for block in blocks], n_folds)
         return [merge_all(blocks[first:stop]) for first, stop in runs]
 
     def by_block(self) -> list[CrossMoments]:
@@ -89,3 +89,12 @@ class Cells:
 
     def _at(self, chosen: np.ndarray) -> Iterable[CrossMoments]:
         return (self.moments[i] for i in np.flatnonzero(chosen))
+
+
+def _runs(counts: Sequence[int], n_folds: int) -> list[tuple[int, int]]:
+    """Cut blocks into as many runs, each of at least one block and of nearly equal rows."""
+    edges, k = np.cumsum([0, *counts]), np.arange(n_folds + 1)
+    wanted = edges[-1] * k / n_folds
+    cuts = np.abs(edges[None, :] - wanted[:, None]).argmin(axis=1)
+    cuts = np.minimum(np.maximum.accumulate(cuts - k), len(counts) - n_folds) + k
+    return list(pairwise(cuts.tolist()))

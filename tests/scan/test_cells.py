@@ -57,6 +57,15 @@ def test_contiguous_folds_are_runs_of_blocks_with_equal_rows_as_far_as_blocks_al
         agree(fold, np.arange(N) // 20 == k)
 
 
+@pytest.mark.parametrize("lengths", [[14, 7, 14, 14, 11], [1, 1, 1, 56, 1], [56, 1, 1, 1, 1]])
+def test_as_many_uneven_blocks_as_contiguous_folds_are_a_fold_each(lengths):
+    block = np.repeat(np.arange(5), lengths)
+    found = cells(Labelling("contiguous", 5, n_blocks=5), np.zeros(N, int), block).by_fold()
+    assert len(found) == 5
+    for k, fold in enumerate(found):
+        agree(fold, block == k)
+
+
 def test_more_contiguous_folds_than_blocks_are_refused():
     few = cells(Labelling("contiguous", 6, n_blocks=5), np.zeros(N, int), BLOCK)
     with pytest.raises(OptionError, match="6 contiguous ones cannot be made of 5 blocks"):
