@@ -161,20 +161,20 @@ def load_cells(folder: Path, key: Key) -> Cells | None:
 def find_cells(folder: Path, fingerprint: str, wanted: Labelling) -> Cells | None:
     """Statistics from which those wanted follow, kept under the same or another labelling.
 
-    Rows in one cell, however they are labelled, add up; contiguous folds are runs of blocks, where
-    these are runs of rows; folds of any other kind must have been made in the same way.
+    Rows in one cell, however they are labelled, add up; folds must have been made in the same way:
+    what a fit answers must not depend on what an earlier one happened to keep.
 
     Returns
     -------
     Cells or None
-        With the labelling wanted, but for its ``n_blocks``, which may be larger.
+        With the folds wanted, or any where none are; ``n_blocks`` may be larger.
     """
     found = [kept for kept in kept_keys(folder, fingerprint) if serves(kept[0].labelling, wanted)]
     # the very same first, then those that take least reading
     for key, _ in sorted(found, key=lambda kept: (kept[0].labelling != wanted, kept[1])):
         cells = load_cells(folder, key)
         if cells is not None:
-            return _relabelled(cells, wanted)
+            return cells
     return None
 
 
@@ -226,16 +226,7 @@ def serves(kept: Labelling, wanted: Labelling) -> bool:
         return False
     if wanted.folds == "none":
         return True
-    if wanted.folds == "contiguous" and kept.folds in ("none", "contiguous"):
-        return kept == wanted or kept.n_blocks >= wanted.n_folds
     return (kept.folds, kept.n_folds, kept.seed) == (wanted.folds, wanted.n_folds, wanted.seed)
-
-
-def _relabelled(cells: Cells, wanted: Labelling) -> Cells:
-    if wanted.folds != "contiguous":
-        return cells
-    labelling = dataclasses.replace(wanted, n_blocks=cells.labelling.n_blocks)
-    return dataclasses.replace(cells, labelling=labelling)
 
 
 # -- writing ------------------------------------------------------------------------------------

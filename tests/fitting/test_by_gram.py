@@ -73,10 +73,15 @@ def test_folds_serve_a_path_and_their_own_again(stored):
     assert fit_cv(stored, replace(GRID, l1_ratio=0.5), CvOptions(rule="1se"), RUN).scans == 1
 
 
-def test_contiguous_folds_are_built_on_the_blocks_of_a_path(stored):
-    fit_path(stored, GRID, replace(RUN, stats=None))
-    assert fit_cv(stored, GRID, CvOptions(2, "contiguous"), RUN).scans in (1, 2)
-    assert fit_cv(stored, GRID, CvOptions(2, "contiguous"), RUN).scans == 1
+def test_contiguous_folds_are_the_same_whatever_was_kept(make_store, regression, tmp_path):
+    data = make_store(*regression(2500, 4), path=tmp_path / "s.zarr")
+    folds = CvOptions(5, "contiguous")
+    fit_path(data, GRID, RUN)  # keeps blocks of rows, which are not those folds
+    path, fresh = fit_cv(data, GRID, folds, RUN), fit_cv(data, GRID, folds, FORGETFUL)
+    curve, expected = path.cross_validation.best, fresh.cross_validation.best
+    np.testing.assert_array_equal(curve.fold_weights, [500] * 5)
+    np.testing.assert_array_equal(curve.mse_path, expected.mse_path)
+    assert fit_cv(data, GRID, folds, RUN).scans == 1
 
 
 @pytest.mark.parametrize("other", [CvOptions(seed=1), CvOptions(4)])
