@@ -144,7 +144,7 @@ feature_names_in_ :
     mse_path_ : (n_alphas, n_folds) float64
         Mean squared error on each fold; the folds of a column in the order of their labels, those
         of a splitter in its order. With several targets the mean of theirs, each divided by the
-        target's variance.
+        target's variance, or by its mean square without an intercept.
     standard_error_ : (n_alphas,) float64
         Of the mean over folds of ``mse_path_``.
     path_ : FittedPath

@@ -14,7 +14,6 @@ from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
 from dasklasso.fitting.session import Solved, over_workers
 from dasklasso.fitting.statistics import Statistics, statistics_for
 from dasklasso.scan.cells import Cells, Labelling
-from dasklasso.scan.cross_moments import CrossMoments
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.selection.cross_validation import CrossValidation, cross_validate_ratios
 from dasklasso.selection.cv_record import CvRecord, over_targets
@@ -23,7 +22,7 @@ from dasklasso.solvers.checkpoint import remove_checkpoint
 from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.from_moments import problem_of
 from dasklasso.solvers.gram import GramSolver
-from dasklasso.solvers.problem import Objective
+from dasklasso.solvers.problem import Objective, Problem
 from dasklasso.solvers.slots import Jobs
 from dasklasso.solvers.state import Settings
 
@@ -89,7 +88,7 @@ def _solved(
     record = None
     if cv is not None:
         record = _cross_validate(
-            statistics.cells, moments, engine, objective, options, cv, ratios, grids
+            statistics.cells, problem, engine, objective, options, cv, ratios, grids
         )
         solver.penalise(record.l1_ratio)
     jobs = Jobs(grids[0] if record is None else record.best.alphas, problem.n_targets)
@@ -111,7 +110,7 @@ def _grid(data: Dataset, solver: GramSolver, l1_ratio: float, options: FitOption
 
 def _cross_validate(
     cells: Cells,
-    moments: CrossMoments,
+    problem: Problem,
     engine: ScanEngine,
     objective: Objective,
     options: FitOptions,
@@ -133,5 +132,5 @@ def _cross_validate(
         n_folds=len(folds),
         seed=cv.seed,
         rule=cv.rule,
-        by_ratio=over_targets(by_target, moments.yy / moments.weight),
+        by_ratio=over_targets(by_target, 2.0 * problem.null_loss),
     )

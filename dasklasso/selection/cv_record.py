@@ -28,7 +28,7 @@ class CvRecord:
         (Breiman, Friedman, Olshen and Stone, 1984, Classification and Regression Trees, 3.4.3).
     by_ratio : tuple of CrossValidation
         One for each l1_ratio. With several targets, errors are means over targets of each one's
-        mean squared error divided by its variance.
+        mean squared error divided by its variance, or by its mean square without an intercept.
     """
 
     folds: str
@@ -102,14 +102,15 @@ class CvRecord:
 
 
 def over_targets(
-    by_target: Sequence[tuple[CrossValidation, ...]], variances: np.ndarray
+    by_target: Sequence[tuple[CrossValidation, ...]], null_mse: np.ndarray
 ) -> tuple[CrossValidation, ...]:
     """One curve for each l1_ratio from those of every target, on the same alphas.
 
     Parameters
     ----------
-    variances : (n_targets,)
-        What each target's errors are divided by, where there are several.
+    null_mse : (n_targets,)
+        Mean squared error of the model without features: what each target's errors are divided
+        by, where there are several.
     """
     if len(by_target) == 1:
         return by_target[0]
@@ -117,7 +118,7 @@ def over_targets(
         replace(
             curves[0],
             mse_path=np.mean(
-                [curve.mse_path / v for curve, v in zip(curves, variances, strict=True)], axis=0
+                [curve.mse_path / v for curve, v in zip(curves, null_mse, strict=True)], axis=0
             ),
             gap=np.max([curve.gap for curve in curves], axis=0),
         )

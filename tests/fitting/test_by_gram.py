@@ -212,6 +212,22 @@ def test_targets_share_the_scans_and_the_choice(regression):
     np.testing.assert_allclose(path.coef[:, :, 0], alone.coef, atol=1e-8)
 
 
+def test_a_target_without_variance_counts_by_its_mean_square_without_intercept(regression):
+    X, y = regression(200, 8)
+    weight, constant = np.ones(200), np.full(200, 2.0)
+    weight[0], constant[0] = 0.0, 1.0  # where there is weight, it is constant
+    options = replace(GRID, fit_intercept=False)
+    both = fit_cv(
+        from_arrays(X, np.stack([y, constant], axis=1), weight), options, CvOptions(), RUN
+    )
+    options, shares = replace(options, alphas=tuple(both.alphas)), []
+    for column in (y, constant):
+        curve = fit_cv(from_arrays(X, column, weight), options, CvOptions(), RUN).cross_validation
+        shares.append(curve.best.mse_path / np.mean(column[1:] ** 2))
+    found = both.cross_validation.best.mse_path
+    np.testing.assert_allclose(found, np.mean(shares, axis=0), rtol=1e-6)
+
+
 def test_float32_data_are_refined_to_a_tolerance_that_their_products_do_not_reach(
     make_store, regression, monkeypatch
 ):
