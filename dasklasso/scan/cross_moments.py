@@ -95,7 +95,7 @@ class CrossMoments:
         weight = self.weight + other.weight
         step = other.mean - self.mean
         products = self.products + other.products
-        _add_outer(products, step, self.weight * other.weight / weight)
+        _add_outer(products, step, self.weight * (other.weight / weight))
         mean = self.mean + step * (other.weight / weight)
         return CrossMoments(weight, self.count + other.count, mean, products, self.n_targets)
 
@@ -119,7 +119,7 @@ class CrossMoments:
             return CrossMoments.nothing(self.n_features, self.n_targets)._counting(count)
         mean = self.mean + (self.mean - part.mean) * (part.weight / weight)
         products = self.products - part.products
-        _add_outer(products, part.mean - mean, -weight * part.weight / self.weight)
+        _add_outer(products, part.mean - mean, -weight * (part.weight / self.weight))
         return CrossMoments(weight, count, mean, products, self.n_targets)
 
     def scaled(self, factor: float) -> CrossMoments:

@@ -99,3 +99,12 @@ def test_rows_without_weight_count_but_do_not_matter():
 def test_nothing_merges_with_anything():
     moments = cross_moments(*table(5, 20))
     agree(CrossMoments.nothing(4, 1).merged(moments), moments)
+
+
+@pytest.mark.parametrize("scale", [2.0**-600, 2.0**600])
+def test_weights_whose_squares_are_no_numbers_merge_and_part(scale):
+    X, y, s = table(6, 40)
+    whole, part = cross_moments(X, y, s * scale), cross_moments(X[:15], y[:15], s[:15] * scale)
+    rest = cross_moments(X[15:], y[15:], s[15:] * scale)
+    agree(part.merged(rest).scaled(1 / scale), whole.scaled(1 / scale))
+    agree(whole.without(part).scaled(1 / scale), rest.scaled(1 / scale))
