@@ -279,7 +279,10 @@ class FittedPath:
         return [row | more for row, more in zip(rows, curve, strict=False)]
 
     def summary(self) -> dict[str, Any]:
-        """What ``--json`` prints, in plain JSON types (all but the model's folder)."""
+        """What ``--json`` prints, in plain JSON types (all but the model's folder).
+
+        Gaps and objectives that no scan has certified are None: JSON has no infinity.
+        """
         return {
             "solver": self.solver,
             "scans": self.scans,
@@ -289,8 +292,8 @@ class FittedPath:
             "alphas": self.alphas.tolist(),
             "alpha_selected": self.alpha_selected,
             "n_nonzero": self.n_nonzero.tolist(),
-            "dual_gap": self.dual_gap.tolist(),
-            "objective": self.objective.tolist(),
+            "dual_gap": _known(self.dual_gap),
+            "objective": _known(self.objective),
             **self._chosen(),
             "plan": self.plan,
         }
@@ -355,6 +358,10 @@ def load_model(folder: str | Path) -> FittedPath:
         return FittedPath(**values)
     except ModelError as error:
         raise ModelError(f"{Path(folder) / ARRAYS} does not fit {DOCUMENT}: {error}") from None
+
+
+def _known(values: np.ndarray) -> list[float | None]:
+    return [value if np.isfinite(value) else None for value in values.tolist()]
 
 
 def _plain(value: Any) -> Any:

@@ -77,6 +77,13 @@ def test_saving_and_loading_changes_no_bit(
     assert loaded.penalty_options == {"positive": False, "penalty_factor": [1.0, 1.0]}
 
 
+def test_a_summary_is_json_where_nothing_was_certified():
+    gaps = np.array([[1e-9], [np.inf]])
+    summary = make_path(2, dual_gaps=gaps, objectives=gaps).summary()
+    found = json.loads(json.dumps(summary, allow_nan=False))
+    assert found["dual_gap"] == found["objective"] == [1e-9, None]
+
+
 def test_shapes_follow_y():
     vector, matrix = make_path(vector=True), make_path(vector=False)
     assert (vector.coef.shape, vector.intercept.shape) == ((4, 6), (4,))
