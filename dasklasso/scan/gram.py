@@ -23,6 +23,8 @@ from dasklasso.scan.kernels import Rows
 BUFFER_ROWS = 1024
 FAR = 8.0  # standard deviations from shift to mean beyond which a buffer is shifted anew
 MODEST = 2.0**20  # spreads within this of 1 need no scale: products neither over- nor underflow
+MOST_EXPONENT = 1020  # of powers of two that are scales
+WEIGHT_EXPONENTS = 60  # weights are written down in units of 2 to a multiple of this: mostly of 1
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class _Frame:
     Attributes
     ----------
     shift : (D,) float64, exact in the precision of products for X
-    scale : (D,) powers of two, or None for ones
+    scale : (D,) float64 powers of two, or None for ones
     """
 
     shift: np.ndarray
@@ -46,6 +48,7 @@ class _Fold:
     x: np.ndarray  # (BUFFER_ROWS, n_features) as stored
     y: np.ndarray  # (BUFFER_ROWS, n_targets) float64
     weight: np.ndarray | None  # (BUFFER_ROWS,)
+    unit: float = 1.0  # of the weights in the sums
     filled: int = 0
     without_weight: int = 0  # rows
     frame: _Frame | None = None
@@ -158,6 +161,12 @@ class GramAccumulator:
     def _multiply(self, fold: _Fold) -> None:
         """Add the products of the rows in the buffer, and empty it."""
         n = fold.filled
+        if fold.weight is not None:
+            unit = _unit_of(fold.weight[:n])
+            if unit != fold.unit:
+                self._put_aside(fold)
+                fold.unit = unit
+            fold.weight[:n] /= unit
         total = float(n if fold.weight is None else fold.weight[:n].sum())
         frame = fold.frame or self._frame_of(fold)
         product = self._product_of(fold, frame)
@@ -191,10 +200,12 @@ class GramAccumulator:
         d, n = self._shape[0], fold.filled
         z = self._z[:n]
         np.subtract(fold.x[:n], frame.shift[:d].astype(self._dtype), out=z[:, :d], casting="unsafe")
-        z[:, d:-1] = fold.y[:n] - frame.shift[d:]
-        z[:, -1] = 1.0
+        y = fold.y[:n] - frame.shift[d:]
         if frame.scale is not None:
-            z[:, :-1] *= frame.scale
+            z[:, :d] *= frame.scale[:d]
+            y *= frame.scale[d:]
+        z[:, d:-1] = y
+        z[:, -1] = 1.0
         if fold.weight is not None:
             z *= np.sqrt(fold.weight[:n])[:, None].astype(self._dtype)
         if self._backend.on_host:
@@ -239,7 +250,10 @@ class GramAccumulator:
         apart -= middle
         products += (apart * weights[:, None]).T @ apart
         mean = shifts[0] + middle
-        fold.aside.append(CrossMoments(total, fold.count, mean, products, self._shape[1]))
+        if fold.unit != 1.0:
+            total, products = total * fold.unit, products * fold.unit
+        more = CrossMoments(total, fold.count, mean, products, self._shape[1])
+        fold.aside = [merge_all([*fold.aside, more])]
         fold.sums, fold.squares, fold.count = None, None, 0
         fold.totals, fold.shifts, fold.rests = [], [], []
 
@@ -253,6 +267,13 @@ def _far(fold: _Fold, rest: np.ndarray, spread: np.ndarray, total: float) -> boo
     if fold.squares is not None:
         spread = np.maximum(spread, fold.squares / sum(fold.totals))
     return bool(np.any(rest**2 > FAR**2 * spread))
+
+
+def _unit_of(weight: np.ndarray) -> float:
+    """A power of two, with a root that is one too, from which the largest weight is not far."""
+    _, exponent = np.frexp(weight.max())
+    units = round(int(exponent) / WEIGHT_EXPONENTS) * WEIGHT_EXPONENTS
+    return float(np.ldexp(1.0, int(np.clip(units, -MOST_EXPONENT, MOST_EXPONENT))))
 
 
 def _same(a: np.ndarray | None, b: np.ndarray | None) -> bool:
@@ -284,4 +305,4 @@ def _frame_of(x: np.ndarray, y: np.ndarray, dtype: np.dtype) -> _Frame:
     if not odd.any() or not np.isfinite(spread).all():
         return _Frame(shift, None)
     _, exponent = np.frexp(np.where(odd, spread, 0.5))
-    return _Frame(shift, np.ldexp(1.0, -exponent).astype(dtype))
+    return _Frame(shift, np.ldexp(1.0, np.minimum(-exponent, MOST_EXPONENT)))

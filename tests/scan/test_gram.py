@@ -136,6 +136,27 @@ def test_units_of_measurement_do_not_matter_in_float32(scale):
     assert error(found, X, y) < 1e-6
 
 
+@pytest.mark.parametrize("scale", [1e-60, 1e60])
+def test_units_of_targets_do_not_matter_in_float32(scale):
+    X, y = table(2000, dtype=np.float32)
+    assert error(accumulated(X, y * scale, dtype=F32)[0], X, y * scale) < 1e-6
+
+
+def test_denormal_numbers_are_exact_in_float32():
+    X, y = table(2000, dtype=np.float32)
+    X[:, 2] *= np.float32(1e-41)
+    assert error(accumulated(X, y, dtype=F32)[0], X, y) < 1e-6
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-60, 1e60, 1e200])
+@pytest.mark.parametrize("n_other", [0, 1500])
+def test_units_of_weights_do_not_matter_in_float32(scale, n_other):
+    X, y = table(4000, mean=3.0, dtype=np.float32)
+    weight = np.random.default_rng(1).uniform(0.5, 2, 4000)
+    weight[n_other:] *= scale
+    assert error(accumulated(X, y, weight, dtype=F32)[0], X, y, weight) < 1e-6
+
+
 def test_a_constant_column_has_zeros():
     X, y = table(3000, dtype=np.float32)
     X[:, 3] = 0.1
