@@ -283,6 +283,18 @@ def test_nan_is_refused_and_the_model_is_as_it_was(diabetes):
     assert model.n_samples_seen_ == 442
 
 
+@pytest.mark.parametrize(
+    ("scale_x", "scale_y", "name"), [(1e200, 1, "feature 0"), (1, 1e200, "target 0")]
+)
+def test_values_whose_squares_are_no_numbers_are_refused(diabetes, scale_x, scale_y, name):
+    X, y = diabetes
+    model = OnlineElasticNet(0.1).fit(X, y)
+    before = model.coef_.copy()
+    with pytest.raises(ValueFound, match=f"{name}: found values whose squares are beyond float64"):
+        model.partial_fit(X * scale_x, y * scale_y)
+    np.testing.assert_array_equal(model.coef_, before)
+
+
 def test_another_number_of_targets_is_refused(diabetes):
     X, y = diabetes
     with pytest.raises(OptionError, match="y has 2 targets"):

@@ -312,7 +312,14 @@ class OnlineElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 f"y has {n_targets} targets, but {type(self).__name__} is expecting "
                 f"{self.moments_.n_targets} targets as in its first rows"
             )
-        return cross_moments(table, targets, weight)
+        with np.errstate(over="ignore", invalid="ignore"):
+            moments = cross_moments(table, targets, weight)
+        beyond = np.flatnonzero(~np.isfinite(np.diagonal(moments.products)))
+        if beyond.size:
+            j = int(beyond[0])
+            column = f"feature {j}" if j < table.shape[1] else f"target {j - table.shape[1]}"
+            raise ValueFound(f"{column}: found values whose squares are beyond float64")
+        return moments
 
     def _solve(
         self,
