@@ -162,7 +162,7 @@ class GramAccumulator:
         """Add the products of the rows in the buffer, and empty it."""
         n = fold.filled
         if fold.weight is not None:
-            unit = _unit_of(fold.weight[:n])
+            unit = unit_of(fold.weight[:n])
             if unit != fold.unit:
                 self._put_aside(fold)
                 fold.unit = unit
@@ -269,7 +269,7 @@ def _far(fold: _Fold, rest: np.ndarray, spread: np.ndarray, total: float) -> boo
     return bool(np.any(rest**2 > FAR**2 * spread))
 
 
-def _unit_of(weight: np.ndarray) -> float:
+def unit_of(weight: np.ndarray) -> float:
     """A power of two, with a root that is one too, from which the largest weight is not far."""
     _, exponent = np.frexp(weight.max())
     units = round(int(exponent) / WEIGHT_EXPONENTS) * WEIGHT_EXPONENTS

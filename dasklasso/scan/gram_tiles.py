@@ -19,6 +19,7 @@ import numpy as np
 from dasklasso.backend import backend_for, to_numpy
 from dasklasso.scan.cross_moments import CrossMoments
 from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.gram import unit_of
 from dasklasso.scan.graph import GraphBuilder, delayed_of
 from dasklasso.scan.kernels import Rows
 from dasklasso.scan.labels import RowLabels
@@ -30,7 +31,7 @@ SLAB_ROWS = 1024  # as in the kernel: float32 products of more lose digits
 
 @dataclass(frozen=True)
 class Written:
-    """Rows of a band with one label, centred at their means and multiplied by √weight.
+    """Rows of a band with one label, centred at their means and multiplied by √(weight / unit).
 
     Attributes
     ----------
@@ -39,12 +40,15 @@ class Written:
     weight : float
     count : int
         Of rows, those without weight too.
+    unit : float
+        A power of two, from which weights are not far.
     """
 
     z: np.ndarray
     mean: np.ndarray
     weight: float
     count: int
+    unit: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -186,21 +190,22 @@ def _write(pieces: Sequence[Rows], own: np.ndarray, dtype: np.dtype, scale: np.n
         origin = chunks[0][np.argmax(blocks[0][1])].astype(np.float64)
         top = 0
         for chunk, (_, part) in zip(chunks, blocks, strict=True):
-            some = chunk[part]
-            z[top : top + len(some), here] = some - origin.astype(np.result_type(chunk, dtype))
+            some = chunk[part] - origin.astype(np.result_type(chunk, dtype))
+            some *= scale[here]  # before it is narrowed
+            z[top : top + len(some), here] = some
             top += len(some)
         mean[here] = origin
         left = here.stop
     if weight is None:
-        total, offset = float(len(z)), z.sum(axis=0, dtype=np.float64) / len(z)
+        total, unit, offset = float(len(z)), 1.0, z.sum(axis=0, dtype=np.float64) / len(z)
     else:
-        total = float(weight.sum())
-        offset = (z * weight[:, None].astype(dtype)).sum(axis=0, dtype=np.float64) / total
+        total, unit = float(weight.sum()), unit_of(weight)
+        weight = weight / unit
+        offset = (z * weight[:, None].astype(dtype)).sum(axis=0, dtype=np.float64) / weight.sum()
     z -= offset.astype(dtype)
-    z *= scale.astype(dtype)
     if weight is not None:
         z *= np.sqrt(weight)[:, None].astype(dtype)
-    return Written(z, mean + offset, total, count)
+    return Written(z, mean + offset / scale, total, count, unit)
 
 
 def _columns(rows: Rows, j: int) -> np.ndarray:
@@ -244,6 +249,8 @@ def add_tile(
         if total is None:
             total = np.zeros((left.stop - left.start, right.stop - right.start))
         total = to_numpy(total)
+        if some.unit != 1.0:
+            total = total * some.unit
         if label in found:
             total += found[label]  # ours, and not of the task before
         found[label] = total

@@ -143,6 +143,22 @@ def test_float32_tiles_are_exact_to_their_digits(mean, scale, monkeypatch):
     assert not found.products[3].any()
 
 
+@pytest.mark.parametrize(("of_y", "of_weight"), [(1e60, 1), (1e-60, 1), (1, 1e60), (1, 1e-60)])
+def test_units_of_targets_and_weights_do_not_matter_in_float32(way, of_y, of_weight, monkeypatch):
+    monkeypatch.setattr(gram_scan, "EXACT_FLOPS", 0)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((3000, 7)).astype(np.float32)
+    y, weight = rng.standard_normal(3000) + X[:, 0], rng.uniform(0.5, 2, 3000)
+    cells, _, _ = scanned(from_arrays(X, y * of_y, weight * of_weight), Labelling("random", 3))
+    found, unit = cells.total(), np.append(np.ones(7), of_y)
+    expected = cross_moments(X, y, weight)
+    assert found.weight == pytest.approx(expected.weight * of_weight)
+    products = found.products / of_weight / unit / unit[:, None]
+    spread = np.sqrt(np.diagonal(expected.products))
+    assert np.abs((products - expected.products) / spread[:, None] / spread).max() < 1e-6
+    np.testing.assert_allclose(found.mean / unit, expected.mean, atol=1e-7)
+
+
 @pytest.mark.parametrize("n", [10, 442, 10_007])
 def test_contiguous_edges_are_those_of_k_fold(n):
     edges = block_edges(n, Labelling("contiguous", 5, n_blocks=5))
