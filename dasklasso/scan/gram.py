@@ -21,6 +21,7 @@ from dasklasso.scan.cross_moments import CrossMoments, merge_all
 from dasklasso.scan.kernels import Rows
 
 BUFFER_ROWS = 1024
+MOST_BUFFERS = 1024  # of which means are held, so that memory does not grow with the rows
 FAR = 8.0  # standard deviations from shift to mean beyond which a buffer is shifted anew
 MODEST = 2.0**20  # spreads within this of 1 need no scale: products neither over- nor underflow
 MOST_EXPONENT = 1020  # of powers of two that are scales
@@ -194,6 +195,8 @@ class GramAccumulator:
         d = self._shape[0]
         shift[:d] = shift[:d].astype(self._dtype)
         fold.frame = _Frame(shift, frame.scale)
+        if len(fold.totals) >= MOST_BUFFERS:
+            self._put_aside(fold)
 
     def _product_of(self, fold: _Fold, frame: _Frame) -> Array:
         """(D + 1, D + 1) products of [z, 1] over the rows in the buffer."""

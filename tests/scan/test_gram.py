@@ -157,6 +157,17 @@ def test_units_of_weights_do_not_matter_in_float32(scale, n_other):
     assert error(accumulated(X, y, weight, dtype=F32)[0], X, y, weight) < 1e-6
 
 
+def test_what_is_held_does_not_grow_with_the_rows(monkeypatch):
+    monkeypatch.setattr("dasklasso.scan.gram.MOST_BUFFERS", 2)
+    held = []
+    stack = np.stack
+    monkeypatch.setattr(np, "stack", lambda parts: held.append(len(parts)) or stack(parts))
+    X, y = table(9 * BUFFER_ROWS + 5, mean=100.0, dtype=np.float32)
+    X += np.linspace(0, 10, len(X), dtype=np.float32)[:, None]
+    assert error(accumulated(X, y, dtype=F32)[0], X, y) < 1e-6
+    assert max(held) == 2
+
+
 def test_a_constant_column_has_zeros():
     X, y = table(3000, dtype=np.float32)
     X[:, 3] = 0.1
