@@ -143,6 +143,8 @@ def plan_fit(
     notes = []
     if choice.solver == "fista":
         notes.append("the number of scans is a guess: it depends on how correlated columns are")
+    if n_scans > options.max_scans:
+        notes.append(f"max_scans {options.max_scans}: solutions will not be certified")
     if run.scheduler is not None:
         notes.append("workers and threads are this machine's, not those of the scheduler")
     seconds = None

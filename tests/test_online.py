@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_diabetes
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from dasklasso.errors import OptionError, StoreError, ValueFound
+from dasklasso.errors import DataWarning, OptionError, StoreError, ValueFound
 from dasklasso.estimators.online import OnlineElasticNet
 from dasklasso.scan.cross_moments import cross_moments
 
@@ -307,3 +307,12 @@ def test_another_number_of_targets_is_refused(diabetes):
 def test_a_parameter_that_cannot_be_used_is_named(diabetes, name, value):
     with pytest.raises(OptionError, match=f"^{name}: "):
         OnlineElasticNet().set_params(**{name: value}).fit(*diabetes)
+
+
+def test_rows_so_large_that_forgetting_them_leaves_only_rounding_are_said():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((300, 3)), rng.standard_normal(300)
+    model = OnlineElasticNet(alpha=0.01).fit(X, y)
+    model.partial_fit(np.full((1, 3), 1e9), [0.0])
+    with pytest.warns(DataWarning, match="of feature 0 only rounding is left"):
+        model.forget(np.full((1, 3), 1e9), [0.0])

@@ -269,3 +269,8 @@ def test_damage_met_while_measuring_is_named(make_store, regression, tmp_path):
     file.write_bytes(bytes(file.stat().st_size))
     with pytest.raises(ChunkCorrupt, match=re.escape("X/c/0/0")):
         measure_machine(data, threads=1, seconds=0.01)
+
+
+def test_a_plan_with_too_few_scans_says_that_nothing_is_certified(table):
+    plan = plan_fit(table(10**4, 50), replace(GRAM, max_scans=1), RUN)
+    assert "max_scans 1: solutions will not be certified" in plan.note

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
-from dasklasso.errors import ValueFound
+from dasklasso.errors import DataWarning, ValueFound
 from dasklasso.scan.cross_moments import CrossMoments
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -30,6 +32,11 @@ def take_out(before: CrossMoments, old: CrossMoments, peak: np.ndarray) -> Cross
     ------
     ValueFound
         Rows were to be taken out that cannot have been in.
+
+    Warns
+    -----
+    DataWarning
+        When only rounding is left of a column.
     """
     try:
         after = before.without(old)
@@ -41,15 +48,27 @@ def take_out(before: CrossMoments, old: CrossMoments, peak: np.ndarray) -> Cross
     wrong = left < -(_IMPOSSIBLE * peak + 4 * of_means)
     if wrong.any():
         j = int(wrong.argmax())
-        column = f"feature {j}" if j < before.n_features else f"target {j - before.n_features}"
         raise ValueFound(
-            f"these rows were not all in: without them the squares of {column} would sum to "
-            f"{left[j]:g}"
+            f"these rows were not all in: without them the squares of {_column(before, j)} would "
+            f"sum to {left[j]:g}"
         )
     gone = left <= _ROUNDING * peak + of_means
     if not gone.any():
         return after
+    lost = gone & (np.diagonal(before.products) > 0)
+    if after.count > 1 and lost.any():
+        warnings.warn(
+            f"of {_column(before, int(lost.argmax()))} only rounding is left, so its squares are "
+            "taken for zero; if it still varies, fit the rows that are left anew",
+            DataWarning,
+            stacklevel=3,
+        )
     products = after.products.copy()
     products[gone] = 0.0
     products[:, gone] = 0.0
     return CrossMoments(after.weight, after.count, after.mean, products, after.n_targets)
+
+
+def _column(moments: CrossMoments, j: int) -> str:
+    d = moments.n_features
+    return f"feature {j}" if j < d else f"target {j - d}"

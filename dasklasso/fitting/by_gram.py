@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,11 +11,13 @@ import numpy as np
 
 from dasklasso.choice import n_problems_of
 from dasklasso.dataset.dataset import Dataset
+from dasklasso.errors import DataWarning
 from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
 from dasklasso.fitting.session import Solved, over_workers
 from dasklasso.fitting.statistics import Statistics, statistics_for
 from dasklasso.scan.cells import Cells, Labelling
 from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.gram_scan import exact_products
 from dasklasso.selection.cross_validation import CrossValidation, cross_validate_ratios
 from dasklasso.selection.cv_record import CvRecord, over_targets
 from dasklasso.selection.grid import saturated_at
@@ -28,6 +31,7 @@ from dasklasso.solvers.state import Settings
 
 CV_TOL = 1e-8  # of tol: curves are compared with each other, so solved far beyond what is certified
 LEAST_CV_TOL = 1e-15
+SURE_SHARE = 1e-4  # of a variance: errors below it have lost all but three digits in float32
 
 
 def solve_by_gram(
@@ -91,6 +95,7 @@ def _solved(
             statistics.cells, problem, engine, objective, options, cv, ratios, grids
         )
         solver.penalise(record.l1_ratio)
+        _warn_of(record, problem, data, options)
     jobs = Jobs(grids[0] if record is None else record.best.alphas, problem.n_targets)
     found = solver.certify(jobs, solver.solve(jobs))
     return Solved(
@@ -101,7 +106,7 @@ def _solved(
 def _grid(data: Dataset, solver: GramSolver, l1_ratio: float, options: FitOptions) -> np.ndarray:
     """The alphas of one l1_ratio."""
     grid = options.grid(data, solver.alpha_max(), l1_ratio)
-    if options.stop_saturated:
+    if options.stop_saturated and options.alphas is None:  # who names alphas wants them all
         solver.penalise(l1_ratio)
         jobs = Jobs(grid, solver.problem.n_targets)
         grid = grid[: saturated_at(solver.explained(jobs, solver.solve(jobs)))]
@@ -134,3 +139,25 @@ def _cross_validate(
         rule=cv.rule,
         by_ratio=over_targets(by_target, 2.0 * problem.null_loss),
     )
+
+
+def _warn_of(record: CvRecord, problem: Problem, data: Dataset, options: FitOptions) -> None:
+    """Say where curves are less exact than they look."""
+    worst = max(float(curve.gap.max()) for curve in record.by_ratio)
+    if worst > options.tol:
+        warnings.warn(
+            f"folds: models trained without one of them have gaps of up to {worst:.2g}, above "
+            f"{options.tol:.2g}: their errors are not those of the optimum",
+            DataWarning,
+            stacklevel=2,
+        )
+    variance = 2.0 * float(problem.null_loss[0]) if problem.n_targets == 1 else 1.0
+    least = float(record.best.mean_mse.min()) / variance
+    if least < SURE_SHARE and not exact_products(data):
+        warnings.warn(
+            f"folds: the least mean squared error is {least:.1g} of the target's variance, and "
+            "float32 products are sure to about 1e-7 of it; ingest with --dtype float64 for more "
+            "digits",
+            DataWarning,
+            stacklevel=2,
+        )

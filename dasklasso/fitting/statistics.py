@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dasklasso.dataset.dataset import Dataset
-from dasklasso.errors import DataWarning, StoreError
+from dasklasso.errors import DataWarning
 from dasklasso.fit_options import RunOptions
 from dasklasso.scan.cells import Cells, Labelling
 from dasklasso.scan.engine import ScanEngine
@@ -123,24 +123,29 @@ def statistics_of(
     blocks = default_blocks(data.n_rows, n_columns, wanted, n_labels)
     labelling = replace(wanted, n_blocks=max(wanted.n_blocks, blocks))
     cells, bytes_read = scan_cells(data, engine, labelling, run.device)
-    if folders and beside is not None:
-        beside.submit(_keep, folders[0], cells, data.fingerprint)
-    elif folders:
-        _keep(folders[0], cells, data.fingerprint)
+    if beside is not None:
+        beside.submit(_keep, folders, cells, data.fingerprint)
+    else:
+        _keep(folders, cells, data.fingerprint)
     return Statistics(cells, bytes_read)
 
 
 def _folders(data: Dataset, run: RunOptions) -> list[Path]:
-    """Where statistics may be: beside the data, or where the user wants them."""
-    if not run.keep_statistics:
-        return []
-    beside = statistics_folder(data.location, run.stats)
+    """Where statistics may be: beside the data, or where the user wants them; in a checkpoint."""
+    beside = statistics_folder(data.location, run.stats) if run.keep_statistics else None
     checkpoint = None if run.checkpoint is None else Path(run.checkpoint) / STATISTICS
     return [folder for folder in (beside, checkpoint) if folder is not None]
 
 
-def _keep(folder: Path, cells: Cells, fingerprint: str) -> None:
-    try:
-        save_cells(folder, cells, Key(fingerprint, cells.labelling))
-    except (StoreError, OSError) as error:  # the answer is what matters
-        warnings.warn(f"statistics were not kept: {error}", DataWarning, stacklevel=2)
+def _keep(folders: Sequence[Path], cells: Cells, fingerprint: str) -> None:
+    """Write moments to the first folder that takes them."""
+    reasons = []
+    for folder in folders:
+        try:
+            save_cells(folder, cells, Key(fingerprint, cells.labelling))
+            return
+        except Exception as error:  # whatever it is: the answer is what matters
+            reasons.append(str(error))
+    if reasons:
+        reason = "; ".join(reasons)
+        warnings.warn(f"statistics were not kept: {reason}", DataWarning, stacklevel=2)

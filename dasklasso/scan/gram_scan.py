@@ -120,8 +120,7 @@ def scan_cells(
     table = replace(table, layout=whole)
     labels = labels_for(labelling, data.fold, data.location)
     n_columns = data.n_features + data.n_targets
-    exact = 2.0 * n * n_columns**2 <= EXACT_FLOPS
-    dtype = np.dtype(np.float64) if exact else products_dtype(table.X.dtype)
+    dtype = np.dtype(np.float64 if exact_products(data) else np.float32)
     asked_for = labelling.n_blocks > (labelling.n_folds if labelling.folds == "contiguous" else 1)
     if in_tiles(n_columns, labelling, labels.n_labels) and not asked_for:
         cells, nbytes = _by_tiles(engine, table, labels, dtype, device)
@@ -183,9 +182,10 @@ def _by_tiles(
     return Cells(labelling, fold, block, tuple(found[name] for name in names.tolist())), nbytes
 
 
-def products_dtype(stored: np.dtype) -> np.dtype:
-    """Float32 where it holds every stored value, else float64."""
-    return np.result_type(stored, np.float32)
+def exact_products(data: Dataset) -> bool:
+    """Whether products are in float64: where float32 does not hold X, or they are few."""
+    few = 2.0 * data.n_rows * (data.n_features + data.n_targets) ** 2 <= EXACT_FLOPS
+    return few or np.result_type(data.X.dtype, np.float32) == np.float64
 
 
 def gram_block(

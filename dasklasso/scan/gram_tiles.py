@@ -26,6 +26,7 @@ from dasklasso.scan.labels import RowLabels
 from dasklasso.scan.reading import Caching, Reader, Table
 
 TILE = 1024  # columns of a group: a tile is 8 MiB
+UNIT_PLACES, UNIT_ROWS = 16, 64  # where units of columns are taken from
 SLAB_ROWS = 1024  # as in the kernel: float32 products of more lose digits
 
 
@@ -125,12 +126,18 @@ def scan_tiles(
 
 
 def units_of(table: Table) -> np.ndarray:
-    """(D,) powers of two that bring columns near unit spread, from the first rows."""
-    rows = next(Reader(table).rows_between(0, min(SLAB_ROWS, table.X.shape[0])))
-    assert rows.y is not None
-    z = np.concatenate([block.astype(np.float64) for block in (*rows.blocks, rows.y)], axis=1)
-    with np.errstate(invalid="ignore", over="ignore"):
-        spread = np.abs(z - z[0]).max(axis=0)
+    """(D,) powers of two that bring columns near unit spread, from rows spread over the data."""
+    assert table.y is not None
+    n, reader = table.X.shape[0], Reader(table)
+    starts = np.unique(np.linspace(0, max(0, n - UNIT_ROWS), UNIT_PLACES).astype(int)).tolist()
+    first, spread = None, np.zeros(table.layout.n_features + table.y.shape[1])
+    for start in starts:
+        for rows in reader.rows_between(start, min(start + UNIT_ROWS, n)):
+            assert rows.y is not None
+            z = np.concatenate([block.astype(np.float64) for block in (*rows.blocks, rows.y)], 1)
+            first = z[0] if first is None else first
+            with np.errstate(invalid="ignore", over="ignore"):
+                spread = np.maximum(spread, np.abs(z - first).max(axis=0))
     spread = np.where(np.isfinite(spread) & (spread > 0), spread, 1.0)
     return np.ldexp(1.0, -np.frexp(spread)[1])
 

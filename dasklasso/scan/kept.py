@@ -18,7 +18,9 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import shutil
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
@@ -31,12 +33,13 @@ import numpy as np
 from dasklasso.dataset.codecs import bytes_codecs
 from dasklasso.dataset.partial import PartialFolder
 from dasklasso.dataset.zarrblocks import ZarrBlocks
-from dasklasso.errors import ChunkCorrupt, DataWarning, StoreError
+from dasklasso.errors import ChunkCorrupt, DataWarning, OptionError, StoreError
 from dasklasso.scan.cells import Cells, Labelling
 from dasklasso.scan.cross_moments import CrossMoments
 
 VERSION = 1
 SUFFIX = ".stats"
+ABANDONED_SECONDS = 24 * 3600.0
 MOST_KEPT = 8  # ways to put rows into cells, for each store
 _ATTRIBUTE = "dasklasso_statistics"
 _CHUNK_VALUES = 1 << 20  # 8 MiB of float64
@@ -85,9 +88,17 @@ def statistics_folder(location: str, override: str | os.PathLike[str] | None = N
     -------
     Path or None
         Beside a local store; None for data that are not in one, or in a part of one.
+
+    Raises
+    ------
+    OptionError
+        When the user wants them within a Zarr store.
     """
     if override is not None:
-        return Path(override).expanduser()
+        place = Path(override).expanduser()
+        if _is_zarr(place):
+            raise OptionError(f"stats: {place} is a Zarr store; expected a folder of its own")
+        return place
     if "://" in location or not _is_zarr(Path(location).expanduser()):
         return None
     store = Path(location).expanduser().resolve()
@@ -208,6 +219,11 @@ def drop_oldest(folder: Path) -> None:
     places = [place for place in folder.glob("*/zarr.json") if _head(place).get("version")]
     for place in sorted(places, key=_last_used)[: max(0, len(places) - MOST_KEPT)]:
         shutil.rmtree(place.parent, ignore_errors=True)
+    # what a run that was killed had half written; a day is longer than anybody takes to write it
+    for half in folder.glob("*.partial"):
+        ours = re.fullmatch(r"[0-9a-f]{32}\.partial", half.name)
+        if ours and _last_used(half) < time.time() - ABANDONED_SECONDS:
+            shutil.rmtree(half, ignore_errors=True)
 
 
 def _last_used(place: Path) -> float:

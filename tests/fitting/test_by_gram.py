@@ -117,6 +117,13 @@ def test_where_nothing_can_be_kept_the_fit_goes_on(stored, tmp_path):
     assert path.converged
 
 
+def test_where_nothing_can_be_kept_beside_the_data_a_checkpoint_keeps_it(stored, tmp_path):
+    (tmp_path / "s.zarr.stats").write_text("a file where the folder would be")
+    run = replace(RUN, checkpoint=str(tmp_path / "ck"))
+    fit_path(stored, replace(GRID, max_scans=1, solver="gram"), run)
+    assert fit_path(stored, GRID, replace(run, resume=True)).scans == 1
+
+
 def test_changed_data_are_never_met_with_old_statistics(make_store, regression, tmp_path):
     X, y = regression(100, 5)
     fit_path(make_store(X, y, path=tmp_path / "a.zarr"), GRID, RUN)
@@ -254,6 +261,21 @@ def test_more_columns_than_rows(regression, judge):
     assert (path.solver, path.converged) == ("gram", True)
     found = judge(X, y, path.coef[-1], path.intercept[-1], path.alphas[-1], GRID)
     assert found.relative_gap <= 1e-8
+
+
+def test_curves_that_float32_products_cannot_tell_are_said_to_be_unsure(make_store, monkeypatch):
+    monkeypatch.setattr("dasklasso.scan.gram_scan.EXACT_FLOPS", 0)
+    X = np.random.default_rng(0).standard_normal((2000, 4)).astype(np.float32)
+    data = make_store(X, X.astype(float) @ np.arange(1.0, 5.0), dtype=np.float32)
+    with pytest.warns(DataWarning, match="float32 products are sure to about 1e-7"):
+        fit_cv(data, replace(GRID, eps=1e-4), CvOptions(), FORGETFUL)
+
+
+def test_named_alphas_are_all_fitted_though_they_are_saturated(regression):
+    X, _ = regression(300, 6)
+    alphas = tuple(np.geomspace(1e-1, 1e-7, 30))
+    options = FitOptions(alphas=alphas, stop_saturated=True)
+    assert fit_path(from_arrays(X, X[:, 0]), options, RUN).n_alphas == 30
 
 
 def test_a_saturated_path_ends(regression):

@@ -159,6 +159,17 @@ def test_units_of_targets_and_weights_do_not_matter_in_float32(way, of_y, of_wei
     np.testing.assert_allclose(found.mean / unit, expected.mean, atol=1e-7)
 
 
+def test_tiles_find_the_unit_of_a_column_that_begins_with_zeros(monkeypatch):
+    monkeypatch.setattr(gram_scan, "CELLS_BYTES", 1)
+    monkeypatch.setattr(gram_scan, "EXACT_FLOPS", 0)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((6000, 4)).astype(np.float32)
+    X[:3000, 1], X[3000:, 1] = 0.0, X[3000:, 1] * np.float32(1e-25)
+    cells, _, _ = scanned(from_arrays(X, rng.standard_normal(6000)), Labelling())
+    expected = cross_moments(X, np.zeros(6000)).products[1, 1]
+    assert cells.total().products[1, 1] == pytest.approx(expected, rel=1e-5)
+
+
 @pytest.mark.parametrize("n", [10, 442, 10_007])
 def test_contiguous_edges_are_those_of_k_fold(n):
     edges = block_edges(n, Labelling("contiguous", 5, n_blocks=5))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from dasklasso.dataset.dataset import open_dataset
 from dasklasso.dataset.ingest import ingest
 from dasklasso.dataset.zarrblocks import read_rows
-from dasklasso.errors import DataWarning, StoreError
+from dasklasso.errors import DataWarning, OptionError, StoreError
 from dasklasso.scan import carry, kept
 from dasklasso.scan.carry import update_store, with_rows
 from dasklasso.scan.cells import Cells, Labelling
@@ -257,6 +257,22 @@ def test_of_many_those_last_used_stay(tmp_path, monkeypatch):
     save_cells(tmp_path, cells, keys[3])
     there = [load_cells(tmp_path, key) is not None for key in keys]
     assert there == [True, False, True, True]
+
+
+def test_what_was_half_written_long_ago_is_cleared(tmp_path):
+    halves = [tmp_path / f"{c * 32}.partial" for c in "ab"] + [tmp_path / "x.zarr.partial"]
+    for half in halves:
+        half.mkdir(parents=True)
+    for half in (halves[0], halves[2]):
+        os.utime(half, (1, 1))
+    save_cells(tmp_path, some_cells(Labelling()), Key("sha256:0", Labelling()))
+    assert [half.exists() for half in halves] == [False, True, True]
+
+
+def test_a_store_is_no_place_for_statistics(tmp_path):
+    zarr.open_group(tmp_path / "s.zarr", mode="w")
+    with pytest.raises(OptionError, match="is a Zarr store"):
+        statistics_folder(str(tmp_path / "s.zarr"), tmp_path / "s.zarr")
 
 
 def test_a_folder_that_is_not_of_statistics_is_passed_by(tmp_path):
