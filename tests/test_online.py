@@ -313,6 +313,6 @@ def test_rows_so_large_that_forgetting_them_leaves_only_rounding_are_said():
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((300, 3)), rng.standard_normal(300)
     model = OnlineElasticNet(alpha=0.01).fit(X, y)
-    model.partial_fit(np.full((1, 3), 1e9), [0.0])
+    model.partial_fit([[1e9, 0.0, 0.0]], [0.0])
     with pytest.warns(DataWarning, match="of feature 0 only rounding is left"):
-        model.forget(np.full((1, 3), 1e9), [0.0])
+        model.forget([[1e9, 0.0, 0.0]], [0.0])
