@@ -25,7 +25,7 @@ class FitOptions:
 
     Attributes
     ----------
-    loss : {"squared"}
+    loss : {"squared", "logistic"}
     alphas : the user's own alphas, or None for a grid
     n_alphas, eps : of the grid, as in :func:`dasklasso.selection.grid.alpha_grid`
     l1_ratio, fit_intercept, standardize, positive, penalty_factor :
@@ -65,6 +65,8 @@ class FitOptions:
             raise OptionError(f"tol: {self.tol} found, expected a positive number")
         if self.stop_saturated and self.solver == "fista":
             raise OptionError("stop_saturated: needs solver='gram', and solver is 'fista'")
+        if self.stop_saturated and self.loss != "squared":
+            raise OptionError(f"stop_saturated: needs loss='squared', and loss is {self.loss!r}")
         if self.max_scans < 1:
             raise OptionError(f"max_scans: {self.max_scans} found, expected at least 1")
         return Objective(

@@ -11,6 +11,7 @@ import numpy as np
 
 from dasklasso.errors import ModelError, OptionError
 from dasklasso.model_store import ARRAYS, DOCUMENT, read_model, write_model
+from dasklasso.objective.losses import Loss, loss_named
 from dasklasso.selection.cv_record import CvRecord
 
 if TYPE_CHECKING:
@@ -252,6 +253,38 @@ class FittedPath:
         weights = coef[:, used].toarray().T
         prediction = table[:, used].astype(np.float64, copy=False) @ weights + intercept
         return prediction[:, 0] if self.y_is_vector else prediction
+
+    def predict_proba(self, X: Any, alpha: float | None = None) -> np.ndarray:
+        """Probabilities of the label 1 for rows in memory: 1 / (1 + e⁻ᵖ) of :meth:`predict`'s p.
+
+        Parameters and errors are those of :meth:`predict`.
+
+        Returns
+        -------
+        (n_rows,) or (n_rows, n_targets) float64
+
+        Raises
+        ------
+        ModelError
+            Also where the model's loss has no probabilities.
+        """
+        loss = self.loss_of_probabilities()
+        return loss.mean(self.predict(X, alpha))
+
+    def loss_of_probabilities(self) -> Loss:
+        """The model's loss, which turns predictions into probabilities by its ``mean``.
+
+        Raises
+        ------
+        ModelError
+            Where it has none.
+        """
+        loss = loss_named(self.loss)
+        if not loss.gives_probabilities:
+            raise ModelError(
+                f"loss {self.loss} has no probabilities: they are of models fitted by logistic."
+            )
+        return loss
 
     def _check_names(self, names: list[Any]) -> None:
         for j, (found, expected) in enumerate(zip(names, self.feature_names, strict=True)):

@@ -27,7 +27,7 @@ Announce = Callable[[str], None]
 IngestProgress = Callable[[int, "int | None"], None]
 
 # The choices of an option: the command line offers them, a job is checked against them.
-Loss = Literal["squared"]
+Loss = Literal["squared", "logistic"]
 Solver = Literal["auto", "fista", "gram"]
 Device = Literal["cpu", "cuda"]
 FoldKind = Literal["random", "contiguous", "groups", "column"]
@@ -284,6 +284,7 @@ class PredictStage(ClusterStage):
 
     model: str
     alpha: float | None = None
+    proba: bool = False
 
     def check(self) -> None:
         """Refuse, before any work, what would be refused after it."""
@@ -304,17 +305,20 @@ class PredictStage(ClusterStage):
         path = load_model(self.model)
         data = open_dataset(self.store, empty_chunks=self.empty_chunks, require_target=False)
         check_features(path, data.feature_names, self.store)
+        if self.proba:
+            path.loss_of_probabilities()
         path.coefficients_at(self.alpha)  # an alpha that is not there is said before any work
         alpha = self.alpha if self.alpha is not None else path.alpha_selected
         write_predictions(
             self.out,
-            predict_store(data, path, alpha=self.alpha, run=self._run_options()),
+            predict_store(data, path, alpha=self.alpha, proba=self.proba, run=self._run_options()),
             n_rows=data.n_rows,
             target_names=None if path.y_is_vector else path.target_names,
             attributes={
                 "alpha": float(path.alphas[0]) if alpha is None else alpha,
                 "model_fingerprint": path.fingerprint,
                 "data_fingerprint": data.fingerprint,
+                **({"proba": True} if self.proba else {}),
             },
             overwrite=self.overwrite,
         )

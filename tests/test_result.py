@@ -120,6 +120,19 @@ def test_prediction_is_x_times_coef_plus_intercept(n_targets):
         )
 
 
+@pytest.mark.parametrize("n_targets", [1, 3])
+def test_probabilities_of_a_logistic_model_are_those_of_its_predictions(n_targets):
+    path = make_path(n_targets=n_targets, loss="logistic")
+    X = np.random.default_rng(1).normal(size=(5, 6))
+    odds = np.exp(path.predict(X, alpha=0.01))
+    assert np.allclose(path.predict_proba(X, alpha=0.01), odds / (1 + odds), rtol=1e-12)
+
+
+def test_a_squared_model_has_no_probabilities():
+    with pytest.raises(ModelError, match="loss squared has no probabilities"):
+        make_path().predict_proba(np.zeros((2, 6)), alpha=0.01)
+
+
 def test_prediction_between_two_alphas_is_interpolated():
     path = make_path()
     X = np.random.default_rng(1).normal(size=(5, 6))

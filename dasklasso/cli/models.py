@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     type=click.FloatRange(min=0),
     help="Within the model's alphas [default: the selected or only one].",
 )
+@click.option("--proba", is_flag=True, help="Probabilities of the label 1 (loss logistic).")
 @options.cluster
 @options.overwrite
 def predict_command(**values: Any) -> None:

@@ -43,9 +43,12 @@ def as_path(
         values.append(w)
         sizes.append(len(rows))
         if options.fit_intercept:
-            centre = problem.centre[rows]
-            mean = problem.y_mean[job % n_targets]
-            intercepts[job] = mean - centre @ w - one.residual_mean
+            moved = problem.centre[rows] @ w
+            if problem.steps_intercept:
+                intercepts[job] = one.intercept - moved
+            else:
+                mean = problem.y_mean[job % n_targets]
+                intercepts[job] = mean - moved - one.residual_mean
     coef = csr_array(
         (
             np.concatenate(values),

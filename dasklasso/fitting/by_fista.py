@@ -16,11 +16,12 @@ from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import OptionError
 from dasklasso.fit_options import FitOptions, RunOptions
 from dasklasso.fitting.session import Solved
+from dasklasso.objective.losses import loss_named
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.solvers.checkpoint import has_checkpoint, remove_checkpoint, saved_alphas
 from dasklasso.solvers.drive import Drive
 from dasklasso.solvers.events import ScanEvent
-from dasklasso.solvers.first_look import column_moments, look, moments_of_targets
+from dasklasso.solvers.first_look import check_targets, column_moments, look, moments_of_targets
 from dasklasso.solvers.problem import Objective, Problem, make_problem
 from dasklasso.solvers.slots import Jobs
 from dasklasso.solvers.state import Settings, State
@@ -59,6 +60,7 @@ def _solve(
     progress: Callable[[ScanEvent], None] | None,
 ) -> tuple[Problem, Jobs, State]:
     targets = moments_of_targets(engine)
+    check_targets(engine, targets, loss_named(objective.loss))
     columns, nbytes = column_moments(data, engine, run.device)
     problem = make_problem(objective, columns, targets)
     frame = engine.placed(problem.frame)

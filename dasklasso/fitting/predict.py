@@ -17,9 +17,19 @@ from dasklasso.scan.queries import Prediction
 
 
 def predict_store(
-    data: Dataset, path: FittedPath, *, alpha: float | None = None, run: RunOptions | None = None
+    data: Dataset,
+    path: FittedPath,
+    *,
+    alpha: float | None = None,
+    proba: bool = False,
+    run: RunOptions | None = None,
 ) -> Iterator[tuple[int, int, np.ndarray]]:
     """Predict every row of a data set, in bounded memory.
+
+    Parameters
+    ----------
+    proba : bool
+        Whether to give probabilities of the label 1 instead of ``Xw + b``.
 
     Yields
     ------
@@ -29,8 +39,9 @@ def predict_store(
     Raises
     ------
     ModelError
-        When the model has other features than the data.
+        When the model has other features than the data, or no probabilities.
     """
+    loss = path.loss_of_probabilities() if proba else None
     run = run or RunOptions()
     if path.n_features != data.n_features:
         raise ModelError(
@@ -41,4 +52,5 @@ def predict_store(
     with open_runner(data, run, None) as runner:
         engine = ScanEngine(replace(data, y=None, sample_weight=None), runner, run.band_bytes)
         query = Prediction(tuple(float(b) for b in intercepts), run.device)
-        yield from engine.predictions(query, rows)
+        for start, stop, prediction in engine.predictions(query, rows):
+            yield start, stop, prediction if loss is None else loss.mean(prediction)

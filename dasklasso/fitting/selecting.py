@@ -137,8 +137,10 @@ def _for_moments(options: FitOptions) -> FitOptions:
     Raises
     ------
     OptionError
-        When another solver was asked for, or a path that ends early.
+        When another solver or loss was asked for, or a path that ends early.
     """
+    if options.loss != "squared":
+        raise OptionError(f"loss: {options.loss} cannot select features, squared can")
     if options.solver not in ("auto", "gram"):
         raise OptionError(f"solver: {options.solver} cannot select features, gram can")
     if options.stop_saturated:

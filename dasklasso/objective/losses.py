@@ -4,18 +4,38 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from dasklasso.backend import Array
+import numpy as np
+
+from dasklasso.backend import Array, namespace
 from dasklasso.errors import OptionError
+
+ROUNDING = 1e-15  # of a probability: the sum of a dual value and a target
 
 
 class Loss(ABC):
     """A smooth convex loss ``f(p, y)`` of a row's prediction p and target y.
 
-    All methods are elementwise over arrays of one shape, of any array API namespace.
+    The methods from ``value`` to ``mean`` are elementwise over arrays of one shape, of any array
+    API namespace.
+
+    Attributes
+    ----------
+    name : str
+    max_curvature : float
+        sup of f'' over p: the loss's share of the Lipschitz constant.
+    quadratic : bool
+        Whether f is a quadratic in p: centring columns and targets then takes the intercept out
+        of the problem. Otherwise the intercept is one more coordinate.
+    target_range : (least, greatest) target that the loss is defined for
+    gives_probabilities : bool
+        Whether the mean of y at a prediction is a probability.
     """
 
     name: str
-    max_curvature: float  # sup of f'' over p: the loss's share of the Lipschitz constant
+    max_curvature: float
+    quadratic: bool
+    target_range: tuple[float, float]
+    gives_probabilities: bool
 
     @abstractmethod
     def value(self, prediction: Array, y: Array) -> Array:
@@ -30,8 +50,33 @@ class Loss(ABC):
         return self.value(prediction, y), self.gradient(prediction, y)
 
     @abstractmethod
+    def curvature(self, prediction: Array, y: Array) -> Array:
+        """d²f/dp²."""
+
+    @abstractmethod
     def conjugate(self, dual: Array, y: Array) -> Array:
         """The convex conjugate in p: ``f*(u, y) = sup_p (u p - f(p, y))``."""
+
+    @abstractmethod
+    def mean(self, prediction: Array) -> Array:
+        """The mean of y that a prediction stands for: the inverse of the link."""
+
+    @abstractmethod
+    def null_model(
+        self, mean: np.ndarray, variance: np.ndarray, *, fit_intercept: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The model without features: its prediction, the same for every row, and its mean loss.
+
+        Parameters
+        ----------
+        mean, variance : (n_targets,)
+            Of the targets, under the rows' weights.
+
+        Returns
+        -------
+        prediction : (n_targets,), the best constant, or 0 without an intercept
+        loss : (n_targets,), exactly 0 for targets that leave nothing to fit
+        """
 
 
 class Squared(Loss):
@@ -39,6 +84,9 @@ class Squared(Loss):
 
     name = "squared"
     max_curvature = 1.0
+    quadratic = True
+    target_range = (-np.inf, np.inf)
+    gives_probabilities = False
 
     def value(self, prediction: Array, y: Array) -> Array:
         return 0.5 * (prediction - y) ** 2
@@ -50,11 +98,90 @@ class Squared(Loss):
         residual = prediction - y
         return 0.5 * (residual * residual), residual
 
+    def curvature(self, prediction: Array, y: Array) -> Array:
+        return 1.0 + 0.0 * (prediction - y)
+
     def conjugate(self, dual: Array, y: Array) -> Array:
         return 0.5 * dual**2 + dual * y
 
+    def mean(self, prediction: Array) -> Array:
+        return prediction
 
-LOSSES: dict[str, type[Loss]] = {Squared.name: Squared}
+    def null_model(
+        self, mean: np.ndarray, variance: np.ndarray, *, fit_intercept: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        spread = variance if fit_intercept else variance + mean**2
+        # constant but for rounding is constant
+        loss = np.where(spread <= (1e-14 * mean) ** 2, 0.0, 0.5 * spread)
+        return (mean if fit_intercept else np.zeros_like(mean)), loss
+
+
+class Logistic(Loss):
+    """The negative log-likelihood of a binary target, log(1 + eᵖ) − y p, with y from 0 to 1.
+
+    y is a label, 0 or 1, or a probability. Hastie, Tibshirani and Friedman (2009), The Elements
+    of Statistical Learning, eq. 4.20.
+    """
+
+    name = "logistic"
+    max_curvature = 0.25
+    quadratic = False
+    target_range = (0.0, 1.0)
+    gives_probabilities = True
+
+    def value(self, prediction: Array, y: Array) -> Array:
+        return self.value_and_gradient(prediction, y)[0]
+
+    def gradient(self, prediction: Array, y: Array) -> Array:
+        return self.mean(prediction) - y
+
+    def value_and_gradient(self, prediction: Array, y: Array) -> tuple[Array, Array]:
+        xp = namespace(prediction)
+        small = xp.exp(-xp.abs(prediction))  # at most 1, so nothing overflows
+        above = prediction > 0
+        upper = xp.where(above, prediction, xp.zeros_like(prediction))
+        value = upper - y * prediction + xp.log1p(small)
+        return value, xp.where(above, xp.ones_like(small), small) / (1.0 + small) - y
+
+    def curvature(self, prediction: Array, y: Array) -> Array:
+        xp = namespace(prediction)
+        small = xp.exp(-xp.abs(prediction))
+        return small / (1.0 + small) ** 2 + 0.0 * y
+
+    def conjugate(self, dual: Array, y: Array) -> Array:
+        """``t log t + (1 − t) log(1 − t)`` at t = u + y, +inf where that is no probability."""
+        xp = namespace(dual)
+        t = dual + y
+        inside = (t >= -ROUNDING) & (t <= 1.0 + ROUNDING)
+        return xp.where(inside, _minus_entropy(t), xp.full_like(t, float("inf")))
+
+    def mean(self, prediction: Array) -> Array:
+        """1 / (1 + e⁻ᵖ)."""
+        xp = namespace(prediction)
+        small = xp.exp(-xp.abs(prediction))
+        return xp.where(prediction > 0, xp.ones_like(small), small) / (1.0 + small)
+
+    def null_model(
+        self, mean: np.ndarray, variance: np.ndarray, *, fit_intercept: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        mean = np.asarray(mean, dtype=np.float64)
+        if not fit_intercept:
+            return np.zeros_like(mean), np.full_like(mean, np.log(2.0))
+        with np.errstate(divide="ignore"):
+            prediction = np.log(mean) - np.log1p(-mean)
+        # with one class the best constant is infinite: its loss of 0 says so
+        return prediction, -_minus_entropy(mean)
+
+
+def _minus_entropy(t: Array) -> Array:
+    """``t log t + (1 − t) log(1 − t)``, 0 at 0 and 1 and beyond."""
+    xp = namespace(t)
+    within = (t > 0) & (t < 1)
+    t = xp.where(within, t, 0.5 + xp.zeros_like(t))
+    return xp.where(within, t * xp.log(t) + (1.0 - t) * xp.log1p(-t), xp.zeros_like(t))
+
+
+LOSSES: dict[str, type[Loss]] = {loss.name: loss for loss in (Squared, Logistic)}
 
 
 def loss_named(name: str) -> Loss:

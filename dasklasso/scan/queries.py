@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,7 @@ class Gradient(Query):
     dtype : float32 or float64, the precision of products
     device : as in :func:`dasklasso.backend.backend_for`
     loss : name of the loss
+    intercepts : of each problem, added to its predictions; empty for zeros
     """
 
     targets: tuple[int, ...]
@@ -69,6 +70,7 @@ class Gradient(Query):
     dtype: str = "float64"
     device: str = "cpu"
     loss: str = "squared"
+    intercepts: tuple[float, ...] = ()
     name = "gradient"
 
     @property
@@ -83,10 +85,18 @@ class Gradient(Query):
         points, frame = inputs
         return kernels.weights_at(points, frame, widths, self.dtype, self.backend)
 
+    def with_intercepts(self, prediction: Array) -> Array:
+        """(..., K) plus the intercepts of the problems; directions have none."""
+        if not self.intercepts:
+            return prediction
+        added = np.zeros(prediction.shape[-1])
+        added[: len(self.intercepts)] = self.intercepts
+        return prediction + self.backend.asarray(added)
+
     def on_rows(self, rows: Rows, prepared: Weights) -> tuple[Array, Array]:
         return kernels.gradient_rows(
             rows,
-            prepared,
+            replace(prepared, constant=self.with_intercepts(prepared.constant)),
             self.loss_object,
             self.targets,
             np.asarray(self.y_shift),
@@ -125,6 +135,7 @@ class Gradient(Query):
         prediction = shares[0]
         for share in shares[1:]:
             prediction = prediction + share
+        prediction = self.with_intercepts(prediction)
         y, weight = kernels.row_arrays(rows, np.asarray(self.y_shift), np.float64, self.backend)
         known = (kernels.targets_of(y, self.targets), weight, self.loss_object, len(self.targets))
         return kernels.residuals(prediction, *known), kernels.loss_sums(prediction, *known)

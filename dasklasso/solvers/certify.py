@@ -15,7 +15,9 @@ from dasklasso.objective.certificate import (
     Certificate,
     column_sums,
     combine_column_sums,
+    smooth_certificate,
     squared_certificate,
+    widened,
 )
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.tasks import Answer
@@ -51,6 +53,7 @@ def certify_points(
     targets: np.ndarray,
     alphas: np.ndarray,
     device: str,
+    intercepts: np.ndarray | None = None,
 ) -> Certified:
     """One scan in float64 at K points.
 
@@ -59,9 +62,10 @@ def certify_points(
     frame : (n_features, 5), chunked by the layout's parts
     points : (n_features, K) in standardised coordinates, chunked like that
     targets, alphas : (K,)
+    intercepts : (K,), where the intercept is a coordinate
     """
     k = len(targets)
-    query = gradient_query(problem, targets.tolist(), "float64", device)
+    query = gradient_query(problem, targets.tolist(), "float64", device, intercepts)
     answer = engine.gradient(query, points, frame)
     arrays, extra = [points, frame], []
     if free is not None:
@@ -73,7 +77,9 @@ def certify_points(
     check_finite(found.sums)
     n_parts = len(sums)
     columns = combine_column_sums(np.stack(found.extra[:n_parts]))
-    certificate = certificate_of(problem, found.sums, columns, free, found.extra[n_parts:], targets)
+    certificate = certificate_of(
+        problem, found.sums, columns, free, found.extra[n_parts:], targets, intercepts
+    )
     return Certified(found, certificate, certificate.gap / problem.null_loss[targets])
 
 
@@ -84,6 +90,7 @@ def certificate_of(
     free: Unpenalised | None,
     projection: list[np.ndarray],
     targets: np.ndarray,
+    intercepts: np.ndarray | None = None,
 ) -> Certificate:
     """The certificate from the sums that a scan brought home.
 
@@ -92,7 +99,11 @@ def certificate_of(
     sums : (3, K), over rows
     columns : (5, K), over columns
     projection : c of each point and its gradient at unpenalised columns, or empty
+    intercepts : (K,), where the intercept is a coordinate
     """
+    quadratic = problem.objective.l1_ratio < 1.0
+    if not problem.loss.quadratic:
+        return smooth_certificate(sums, columns, intercepts, quadratic=quadratic)
     squares = sums[2]
     if problem.objective.fit_intercept:
         squares = squares - sums[1] ** 2
@@ -101,7 +112,6 @@ def certificate_of(
         c, gradient = projection
         reduced, product = free.corrected(squares, squares + columns[1], -gradient, c, targets)
         projected = {"projected_squares": reduced, "projected_product": product}
-    quadratic = problem.objective.l1_ratio < 1.0
     return squared_certificate(squares, columns, quadratic=quadratic, **projected)
 
 
@@ -135,4 +145,6 @@ def _column_sums(
     alpha = backend.asarray(np.asarray(alphas, dtype=np.float64)[None, :])
     penalty = penalty_at(frame, alpha, objective.l1_ratio, objective.positive)
     dual = dual_direction(points, gradient, frame, projection, objective.positive)
+    if problem.steps_intercept:
+        dual = widened(-gradient, backend.asarray(answer.values[0][1]), penalty)
     return to_numpy(column_sums(points, -gradient, penalty, dual))

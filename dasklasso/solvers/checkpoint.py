@@ -23,10 +23,11 @@ from dasklasso.backend import to_numpy
 from dasklasso.errors import CheckpointError
 from dasklasso.scan.cluster import Runner
 from dasklasso.solvers.fista import Lipschitz, Plan
+from dasklasso.solvers.intercepts import Intercepts
 from dasklasso.solvers.slots import Slots
 from dasklasso.solvers.solution import Solution
 
-VERSION = 1
+VERSION = 2
 ARRAYS = ("points", "gradient")
 STATISTICS = "statistics"  # second moments, where there is no better place for them
 READABLE = ("state.zarr", "state.old.zarr")  # the second is there between two renames
@@ -140,6 +141,7 @@ def slots_to_json(slots: Slots) -> dict[str, Any]:
             field.name: _plain(getattr(slots.plan, field.name)) for field in fields(slots.plan)
         },
         "lipschitz": asdict(slots.lipschitz),
+        "intercepts": slots.intercepts and slots.intercepts.to_json(),
     }
 
 
@@ -163,6 +165,7 @@ def slots_from_json(data: dict[str, Any]) -> Slots:
             power=plan["power"],
         ),
         lipschitz=Lipschitz(**data["lipschitz"]),
+        intercepts=data["intercepts"] and Intercepts.from_json(data["intercepts"]),
     )
 
 
@@ -176,6 +179,7 @@ def solutions_to_json(solutions: dict[int, Solution]) -> dict[str, Any]:
             "gap": one.gap,
             "residual_mean": one.residual_mean,
             "certified": one.certified,
+            "intercept": one.intercept,
         }
         for job, one in solutions.items()
     }
@@ -190,6 +194,7 @@ def solutions_from_json(data: dict[str, Any]) -> dict[int, Solution]:
             one["gap"],
             one["residual_mean"],
             one["certified"],
+            one["intercept"],
         )
         for job, one in data.items()
     }

@@ -17,7 +17,7 @@ import dask.array as da
 import numpy as np
 
 from dasklasso.backend import to_numpy
-from dasklasso.objective.certificate import combine_column_sums
+from dasklasso.objective.certificate import COLUMN_SUMS, SLOPE_SQUARES, combine_column_sums
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.tasks import Answer
 from dasklasso.solvers.bring import (
@@ -32,10 +32,12 @@ from dasklasso.solvers.certify import certificate_of, certify_points, check_fini
 from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.first_look import FirstLook
 from dasklasso.solvers.fista import ZERO, Lipschitz, Plan, prox_step, summarise
+from dasklasso.solvers.intercepts import Evaluated
 from dasklasso.solvers.problem import Problem, gradient_query
 from dasklasso.solvers.slots import (
     STALL_SCANS,
     Jobs,
+    Slots,
     advance,
     first_slots,
     judge,
@@ -48,7 +50,9 @@ from dasklasso.solvers.unpenalised import Unpenalised
 
 FLOAT32_FLOOR = 1e-7  # tolerances below this are worked on in float64 from the start
 MARGIN = 0.3  # in float32 a gap must look this much better than tol before it is certified
+FLOAT32_SHOWS = 5e-5  # of a loss that is no quadratic: below it a gap is rounding
 LINEAGE_SCANS = 20  # arrays left on workers are anchored in a checkpoint at least this often
+NOISE = 64.0  # roundings in a difference of gradients, each of the size of all slopes
 
 
 class Drive:
@@ -85,7 +89,9 @@ class Drive:
 
     def begin(self, first: FirstLook, scans: int, bytes_read: int) -> State:
         """The state after the first look: every job may start at zero."""
-        lipschitz = Lipschitz(1.0, 0.0, 0, False, max(1.0, self.problem.trace))
+        curvature = self.problem.loss.max_curvature
+        bound = curvature * max(1.0, self.problem.trace)
+        lipschitz = Lipschitz(curvature, 0.0, 0, False, bound, curvature)
         lipschitz = lipschitz.after_product(first.power_norm)
         slots = first_slots(
             self.jobs,
@@ -94,6 +100,7 @@ class Drive:
             lipschitz,
             base=self.jobs.target(np.arange(len(self.jobs))),
             power=first.power_norm or None,
+            evaluated=self._evaluated(self.problem.null_intercept, first.slope),
         )
         dtype = self.dtype
         return State(slots, first.points, first.gradient, {}, dtype, scans, bytes_read)
@@ -151,15 +158,23 @@ class Drive:
             name=f"prox-{state.scans}-{id(state)}",
             chunks=(self.engine.column_chunks, (plan.n_points,)),
         )
-        found, summary, c = self._evaluate(points, plan, slots.jobs, state.dtype)
-        k = slots.jobs.size
+        found, summary, c = self._evaluate(points, slots, state.dtype)
+        k, b = slots.jobs.size, slots.intercepts
         stepwise, power = unpack(summary, k)
         columns = combine_column_sums(stepwise)
         certificate = certificate_of(
-            self.problem, found.sums[:, :k], columns[:5], self.free, c, self.jobs.target(slots.jobs)
+            self.problem,
+            found.sums[:, :k],
+            columns[:COLUMN_SUMS],
+            self.free,
+            c,
+            self.jobs.target(slots.jobs),
+            None if b is None else b.u,
         )
         double = state.dtype == "float64"
         goal = self.settings.tol * (1.0 if double else MARGIN)
+        if not double and not self.problem.loss.quadratic:
+            goal = max(goal, FLOAT32_SHOWS)
         null = self.problem.null_loss[self.jobs.target(slots.jobs)]
         patience = self.settings.max_scans if double else STALL_SCANS
         outcome = judge(slots, certificate, null, goal, patience)
@@ -174,8 +189,11 @@ class Drive:
                     float(outcome.relative_gap[slot]),
                     float(found.sums[1, slot]),
                     certified=double,
+                    intercept=0.0 if b is None else float(b.u[slot]),
                 )
-        following = advance(slots, self.jobs, outcome, columns, power)
+        evaluated = None if b is None else self._evaluated(b.points, found.sums[1, : 2 * k])
+        noise = self._noise(found.sums[SLOPE_SQUARES, :k], state.dtype)
+        following = advance(slots, self.jobs, outcome, columns, power, evaluated, noise)
         state = State(
             following,
             found.points,
@@ -193,6 +211,7 @@ class Drive:
         flying = np.asarray(jobs, dtype=int)
         points = dense_columns([state.solutions[job].nonzeros for job in jobs], self.engine)
         targets, alphas = self.jobs.target(flying), self.jobs.alpha(flying)
+        intercepts = np.array([state.solutions[job].intercept for job in jobs])
         certified = certify_points(
             self.engine,
             self.problem,
@@ -202,6 +221,7 @@ class Drive:
             targets,
             alphas,
             self.settings.device,
+            intercepts if self.problem.steps_intercept else None,
         )
         found, certificate, gaps = certified.found, certified.certificate, certified.relative_gap
         solutions = dict(state.solutions)
@@ -217,7 +237,13 @@ class Drive:
         base = np.full(len(self.jobs), ZERO)
         base[flying] = np.arange(flying.size)
         slots = first_slots(
-            self.jobs, flying[again].tolist(), self.n_slots, state.slots.lipschitz, base, None
+            self.jobs,
+            flying[again].tolist(),
+            self.n_slots,
+            state.slots.lipschitz,
+            base,
+            None,
+            self._evaluated(intercepts, found.sums[1]),
         )
         state = State(
             slots,
@@ -232,14 +258,17 @@ class Drive:
         return state
 
     def _evaluate(
-        self, points: da.Array, plan: Plan, jobs: np.ndarray, dtype: str
+        self, points: da.Array, slots: Slots, dtype: str
     ) -> tuple[Brought, np.ndarray, list[np.ndarray]]:
         """One scan, one graph: the gradient at new points, the summary of each part, and what
         projecting on unpenalised columns needs."""
-        k = jobs.size
-        targets = self.jobs.target(jobs)
+        k, b = slots.jobs.size, slots.intercepts
         query = gradient_query(
-            self.problem, np.tile(targets, 2).tolist(), dtype, self.settings.device
+            self.problem,
+            np.tile(self.jobs.target(slots.jobs), 2).tolist(),
+            dtype,
+            self.settings.device,
+            None if b is None else b.points,
         )
         answer = self.engine.gradient(query, points, self.frame)
         extra: list[Any] = []
@@ -249,7 +278,8 @@ class Drive:
             c = self.free.coefficients(points, gradient, k, self.problem.objective.positive)
             arrays.append(self.free.projection(c, self.settings.device))
             extra = [c, self.free.rows(gradient[:, :k])]
-        summary = answer.apply("summary", partial(_summarise, plan, self._options), *arrays)
+        summarised = partial(_summarise, slots.plan, self._options, b is not None)
+        summary = answer.apply("summary", summarised, *arrays)
         found = bring(self.engine, points, answer, [*summary, *extra])
         check_finite(found.sums)
         n_parts = len(summary)
@@ -277,9 +307,31 @@ class Drive:
         empty = (np.zeros(0, dtype=np.int64), np.zeros(0))
         for k, job in enumerate([*slots.jobs.tolist(), *slots.waiting]):
             if job not in solutions:
-                solutions[job] = Solution(found.get(k, empty), np.inf, np.inf, 0.0, certified=False)
+                b = self.problem.null_intercept[self.jobs.target(job)]
+                if slots.intercepts is not None and k < slots.jobs.size:
+                    b = slots.intercepts.previous[k]
+                solutions[job] = Solution(
+                    found.get(k, empty), np.inf, np.inf, 0.0, certified=False, intercept=float(b)
+                )
         nobody = replace(slots, jobs=slots.jobs[:0], waiting=())
         return replace(state, slots=nobody, solutions=solutions)
+
+    def _evaluated(self, at: np.ndarray, slope: np.ndarray) -> Evaluated | None:
+        """What is known of intercepts at some points, where the intercept is a coordinate."""
+        if not self.problem.steps_intercept:
+            return None
+        return Evaluated(at, slope, self.problem.null_intercept)
+
+    def _noise(self, slope_squares: np.ndarray, dtype: str) -> np.ndarray | float:
+        """How far rounding may move a difference of gradients, ‖·‖ of it.
+
+        A loss that is no quadratic is mostly less curved than its bound, so that only noise exceeds
+        it, and would shorten every step from then on.
+        """
+        if self.problem.loss.quadratic:
+            return 0.0
+        size = np.sqrt(slope_squares * self.problem.n_features)
+        return NOISE * float(np.finfo(dtype).eps) * size
 
     # -- watching and surviving ---------------------------------------------------------------
 
@@ -326,10 +378,12 @@ class Drive:
 def _summarise(
     plan: Plan,
     options: dict[str, Any],
+    with_intercept: bool,
     answer: Answer,
     points: np.ndarray,
     frame: np.ndarray,
     projection: np.ndarray | None = None,
 ) -> np.ndarray:
-    gradient = answer.values[0][0]
-    return to_numpy(summarise(points, gradient, frame, projection, plan, **options))
+    gradient, sums = answer.values[0]
+    sums = sums if with_intercept else None
+    return to_numpy(summarise(points, gradient, frame, projection, plan, **options, sums=sums))

@@ -15,6 +15,7 @@ import numpy as np
 from dasklasso.backend import to_numpy
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import OptionError, ValueFound
+from dasklasso.objective.losses import Loss
 from dasklasso.scan import tree
 from dasklasso.scan.bad_values import bad_value
 from dasklasso.scan.engine import ScanEngine
@@ -39,6 +40,7 @@ class FirstLook:
     power_norm : ‖Av‖ of the power iteration's first product
     alpha_max : (n_targets,), the smallest alpha at which only unpenalised columns are in use,
         for l1_ratio 1
+    slope : (n_targets,), of the mean loss in the intercept, at the null model
     bytes_read : int
     """
 
@@ -47,6 +49,7 @@ class FirstLook:
     free: Unpenalised | None
     power_norm: float
     alpha_max: np.ndarray
+    slope: np.ndarray
     bytes_read: int
 
 
@@ -90,6 +93,31 @@ def moments_of_targets(engine: ScanEngine) -> Moments:
     return moments
 
 
+def check_targets(engine: ScanEngine, targets: Moments, loss: Loss) -> None:
+    """Refuse targets that the loss is not defined for. Reads y only, and only to name the row.
+
+    Raises
+    ------
+    ValueFound
+        Names the first row with such a target, and the value.
+    """
+    least, greatest = loss.target_range
+    if np.all((targets.minimum >= least) & (targets.maximum <= greatest)):
+        return
+    for i in range(len(engine.layout.row_bounds) - 1):
+        rows = targets_only(engine.table, i)
+        assert rows.y is not None
+        y = np.asarray(rows.y)
+        outside = np.argwhere((y < least) | (y > greatest))
+        if outside.size:
+            row, target = (int(place) for place in outside[0])
+            raise ValueFound(
+                f"target {target} is {y[row, target]:g} at row {rows.start + row:,}; loss "
+                f"{loss.name} expects numbers from {least:g} to {greatest:g}: labels 0 and 1, or "
+                "probabilities"
+            )
+
+
 def look(engine: ScanEngine, problem: Problem, frame: da.Array, device: str) -> FirstLook:
     """Run the scan at zero.
 
@@ -107,7 +135,8 @@ def look(engine: ScanEngine, problem: Problem, frame: da.Array, device: str) -> 
         )
     n_targets = problem.n_targets
     points = _first_points(engine, n_targets, index)
-    query = gradient_query(problem, range(n_targets), "float64", device)
+    null = problem.null_intercept if problem.steps_intercept else None
+    query = gradient_query(problem, range(n_targets), "float64", device, null)
     answer = engine.gradient(query, points, frame)
     found = bring(engine, points, answer)
     gradient = as_dask(engine, found.gradient)
@@ -137,6 +166,7 @@ def look(engine: ScanEngine, problem: Problem, frame: da.Array, device: str) -> 
         free,
         power_norm=float(np.sqrt(extremes[:, -1].sum())),
         alpha_max=extremes[:, :n_targets].max(axis=0),
+        slope=found.sums[1, :n_targets],
         bytes_read=found.bytes_read,
     )
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dasklasso.backend import Array, Backend, backend_for, namespace
-from dasklasso.objective.certificate import COLUMN_SUMS, column_sums
+from dasklasso.objective.certificate import COLUMN_SUMS, column_sums, widened
 from dasklasso.scan.kernels import INVERSE_SCALE
 from dasklasso.solvers.problem import penalty_at
 from dasklasso.solvers.unpenalised import dual_direction
@@ -110,6 +110,7 @@ def summarise(
     l1_ratio: float,
     positive: bool,
     device: str,
+    sums: Array | None = None,
 ) -> Array:
     """What decisions need of one block of columns, once its gradient is known.
 
@@ -117,6 +118,8 @@ def summarise(
     ----------
     projection : (width, K) or None
         What projecting the dual direction off unpenalised columns takes from ``v``.
+    sums : (3, n_points) or None
+        Over rows, where the intercept is a coordinate: slopes then have to sum to zero first.
 
     Returns
     -------
@@ -133,6 +136,8 @@ def summarise(
     grad_u, grad_z = gradient[:, :k], gradient[:, k : 2 * k]
     penalty = penalty_at(frame, _row(plan.alpha, backend), l1_ratio, positive)
     dual = dual_direction(u, grad_u, frame, projection, positive)
+    if sums is not None:
+        dual = widened(-grad_u, backend.asarray(sums)[:, :k], penalty)
     certificate = column_sums(u, -grad_u, penalty, dual)
     step = 1.0 / plan.lipschitz
     following = penalty.prox(z - step * grad_z, step)
@@ -161,7 +166,7 @@ def next_momentum(t: np.ndarray, restart: np.ndarray) -> tuple[np.ndarray, np.nd
 
 @dataclass(frozen=True)
 class Lipschitz:
-    """An estimate of the largest eigenvalue of the standardised Gram matrix.
+    """An estimate of the largest eigenvalue of the standardised Gram matrix, times the loss's.
 
     Attributes
     ----------
@@ -175,6 +180,9 @@ class Lipschitz:
         Whether the power iteration has ended.
     bound : float
         The trace, above which the constant cannot lie.
+    loss_curvature : float
+        Largest curvature of the loss in a prediction: what turns an eigenvalue of the Gram matrix
+        into a bound on curvature. All the other numbers have it in them.
     """
 
     value: float
@@ -182,9 +190,11 @@ class Lipschitz:
     rounds: int
     settled: bool
     bound: float
+    loss_curvature: float = 1.0
 
     def after_product(self, norm: float) -> Lipschitz:
-        """After one more product Av with ‖v‖ = 1, ‖Av‖ = ``norm`` (never above the constant)."""
+        """After one more product Av with ‖v‖ = 1, ‖Av‖ = ``norm`` (never above the eigenvalue)."""
+        norm = self.loss_curvature * norm
         grown = norm - self.seen
         seen = max(self.seen, norm)
         settled = self.rounds >= 4 and (grown < 1e-3 * seen or self.rounds >= 40)
@@ -197,6 +207,7 @@ class Lipschitz:
             rounds=self.rounds + 1,
             settled=settled,
             bound=self.bound,
+            loss_curvature=self.loss_curvature,
         )
 
     def after_curvature(self, curvature: float) -> Lipschitz:
@@ -207,6 +218,7 @@ class Lipschitz:
             rounds=self.rounds,
             settled=self.settled,
             bound=self.bound,
+            loss_curvature=self.loss_curvature,
         )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from dasklasso.backend import Array
 from dasklasso.errors import OptionError, ValueFound
+from dasklasso.objective.losses import Loss, Squared, loss_named
 from dasklasso.objective.penalties import ElasticNet
 from dasklasso.scan.kernels import CENTRE, FRAME_WIDTH, INVERSE_SCALE, L1, L2, SHIFT
 from dasklasso.scan.moments import Moments
@@ -45,6 +46,13 @@ class Objective:
     def __post_init__(self) -> None:
         if not 0.0 <= self.l1_ratio <= 1.0:
             raise OptionError(f"l1_ratio: {self.l1_ratio} found, expected a number from 0 to 1")
+        loss, factor = loss_named(self.loss), self.penalty_factor
+        # a dual point would have to be orthogonal to unpenalised columns under weights that change
+        if factor is not None and not loss.quadratic and np.any(np.asarray(factor) == 0):
+            raise OptionError(
+                f"penalty_factor: 0 found for feature {int(np.argmin(np.abs(factor)))}, expected "
+                f"positive numbers: loss {self.loss} has no unpenalised features yet"
+            )
 
 
 @dataclass(frozen=True)
@@ -56,8 +64,13 @@ class Problem:
     objective : Objective
     frame : (n_features, 5) float64
         Shift, centre, 1/scale (0 for columns that cannot matter), l1 and l2 factors.
-    y_mean, null_loss : (n_targets,)
-        Mean of y (0 without intercept), and the loss of the model without features.
+    y_mean : (n_targets,)
+        What targets are centred at: the mean of y where the loss is a quadratic and there is an
+        intercept, else 0.
+    null_loss : (n_targets,)
+        Loss of the model without features.
+    null_intercept : (n_targets,)
+        Prediction of that model, less ``y_mean``.
     total_weight : sum of the rows' weights
     """
 
@@ -65,7 +78,17 @@ class Problem:
     frame: np.ndarray
     y_mean: np.ndarray
     null_loss: np.ndarray
+    null_intercept: np.ndarray
     total_weight: float
+
+    @property
+    def loss(self) -> Loss:
+        return loss_named(self.objective.loss)
+
+    @property
+    def steps_intercept(self) -> bool:
+        """Whether the intercept is a coordinate that is solved for: centring does not remove it."""
+        return self.objective.fit_intercept and not self.loss.quadratic
 
     @property
     def n_features(self) -> int:
@@ -124,28 +147,28 @@ def make_problem(
     frame[:, INVERSE_SCALE] = inverse
     frame[:, L1] = factor * ratio
     frame[:, L2] = factor * ratio**2
-    y_mean = targets.mean if objective.fit_intercept else np.zeros_like(targets.mean)
+    loss = loss_named(objective.loss)
     variance = targets.squares / targets.weight
-    null = null_loss(targets.mean, variance, fit_intercept=objective.fit_intercept)
-    constant = np.flatnonzero(null == 0)
-    if constant.size:
+    constant, null = loss.null_model(targets.mean, variance, fit_intercept=objective.fit_intercept)
+    y_mean = constant if loss.quadratic else np.zeros_like(constant)
+    nothing = np.flatnonzero(null == 0)
+    if nothing.size:
         raise ValueFound(
-            f"target {constant[0]} is {targets.mean[constant[0]]:g} in every row of positive "
+            f"target {nothing[0]} is {targets.mean[nothing[0]]:g} in every row of positive "
             "sample_weight, expected at least two different values"
         )
-    return Problem(objective, frame, y_mean, null, columns.weight)
+    return Problem(objective, frame, y_mean, null, constant - y_mean, columns.weight)
 
 
 def null_loss(mean: np.ndarray, variance: np.ndarray, *, fit_intercept: bool) -> np.ndarray:
-    """Loss of the model without features; 0 for a target that is constant but for rounding.
+    """Squared loss of the model without features; 0 for a target constant but for rounding.
 
     Parameters
     ----------
     mean, variance : (n_targets,)
         Of the targets, under the rows' weights.
     """
-    spread = variance if fit_intercept else variance + mean**2
-    return np.where(spread <= (1e-14 * mean) ** 2, 0.0, 0.5 * spread)
+    return Squared().null_model(mean, variance, fit_intercept=fit_intercept)[1]
 
 
 def penalty_factors(given: np.ndarray | None, n_features: int) -> np.ndarray:
@@ -181,8 +204,14 @@ def penalty_at(frame: Array, alpha: Array, l1_ratio: float, positive: bool) -> E
     )
 
 
-def gradient_query(problem: Problem, targets: Sequence[int], dtype: str, device: str) -> Gradient:
-    """The gradient query of a problem, for points of these targets."""
+def gradient_query(
+    problem: Problem,
+    targets: Sequence[int],
+    dtype: str,
+    device: str,
+    intercepts: np.ndarray | None = None,
+) -> Gradient:
+    """The gradient query of a problem, for points of these targets (and with these intercepts)."""
     return Gradient(
         targets=tuple(int(t) for t in targets),
         y_shift=tuple(float(m) for m in problem.y_mean),
@@ -190,6 +219,7 @@ def gradient_query(problem: Problem, targets: Sequence[int], dtype: str, device:
         dtype=dtype,
         device=device,
         loss=problem.objective.loss,
+        intercepts=() if intercepts is None else tuple(intercepts.tolist()),
     )
 
 

@@ -22,6 +22,7 @@ from dasklasso.solvers.fista import (
     Plan,
     next_momentum,
 )
+from dasklasso.solvers.intercepts import Evaluated, Intercepts
 
 STALL_SCANS = 300  # without a better gap: float32 has given what it has
 
@@ -67,6 +68,8 @@ class Slots:
     plan : Plan
         The step whose points were, or will be, evaluated next.
     lipschitz : Lipschitz
+    intercepts : Intercepts or None
+        Of the plan's points, where the intercept is a coordinate.
     """
 
     jobs: np.ndarray
@@ -76,6 +79,7 @@ class Slots:
     waiting: tuple[int, ...]
     plan: Plan
     lipschitz: Lipschitz
+    intercepts: Intercepts | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,7 @@ def first_slots(
     lipschitz: Lipschitz,
     base: np.ndarray,
     power: float | None,
+    evaluated: Evaluated | None = None,
 ) -> Slots:
     """Fill the slots with the first jobs of ``wanted``.
 
@@ -117,6 +122,8 @@ def first_slots(
         For every job the column, of the points last evaluated, that it starts from.
     power : float or None
         Norm of the power iterate among those points.
+    evaluated : Evaluated or None
+        Intercepts of those points, where the intercept is a coordinate.
     """
     flying = np.asarray(wanted[:n_slots], dtype=int)
     plan = Plan(
@@ -135,6 +142,7 @@ def first_slots(
         waiting=tuple(wanted[n_slots:]),
         plan=plan,
         lipschitz=lipschitz,
+        intercepts=_stepped(evaluated, plan, jobs.target(flying), lipschitz),
     )
 
 
@@ -148,7 +156,13 @@ def judge(
 
 
 def advance(
-    slots: Slots, jobs: Jobs, outcome: Outcome, stepwise: np.ndarray, power: np.ndarray
+    slots: Slots,
+    jobs: Jobs,
+    outcome: Outcome,
+    stepwise: np.ndarray,
+    power: np.ndarray,
+    evaluated: Evaluated | None = None,
+    noise: np.ndarray | float = 0.0,
 ) -> Slots:
     """The slots for the next scan.
 
@@ -158,9 +172,18 @@ def advance(
         The summary of the last scan.
     power : (2,)
         ‖Av‖² and vᵀAv of the power iteration.
+    evaluated : Evaluated or None
+        What the scan showed of intercepts, where the intercept is a coordinate.
+    noise : (K,)
+        How far rounding may move differences of gradients.
     """
     k = slots.jobs.size
-    lipschitz, too_small = _lipschitz(slots, stepwise, power)
+    if slots.intercepts is not None and evaluated is not None:
+        of_loss = slots.lipschitz.loss_curvature
+        stepwise = slots.intercepts.in_stepwise(
+            stepwise, evaluated.slope, slots.plan.lipschitz, of_loss
+        )
+    lipschitz, too_small = _lipschitz(slots, stepwise, power, noise)
     restart = (stepwise[RESTART] > 0) | too_small
     momentum, t = next_momentum(slots.t, restart)
     base = np.where(restart, np.arange(k), k + np.arange(k))
@@ -198,11 +221,20 @@ def advance(
         waiting=tuple(waiting),
         plan=plan,
         lipschitz=lipschitz,
+        intercepts=_stepped(evaluated, plan, jobs.target(flying[keep]), lipschitz),
     )
 
 
+def _stepped(
+    evaluated: Evaluated | None, plan: Plan, targets: np.ndarray, lipschitz: Lipschitz
+) -> Intercepts | None:
+    if evaluated is None:
+        return None
+    return evaluated.step(plan, targets, lipschitz.loss_curvature)
+
+
 def _lipschitz(
-    slots: Slots, stepwise: np.ndarray, power: np.ndarray
+    slots: Slots, stepwise: np.ndarray, power: np.ndarray, noise: np.ndarray | float
 ) -> tuple[Lipschitz, np.ndarray]:
     """The estimate after a scan, and which problems have met more curvature than it allowed."""
     estimate = slots.lipschitz
@@ -210,7 +242,8 @@ def _lipschitz(
         estimate = estimate.after_product(float(np.sqrt(power[0])))
     distance = stepwise[DISTANCE]
     with np.errstate(divide="ignore", invalid="ignore"):
-        curvature = np.where(distance > 0, stepwise[CURVATURE] / distance, 0.0)
+        certain = stepwise[CURVATURE] - noise * np.sqrt(distance)
+        curvature = np.where(distance > 0, certain / distance, 0.0)
     # differences of nearly equal gradients are noise: only steps that still move count
     moving = distance > 1e-10 * np.max(distance, initial=0.0)
     worst = float(np.max(np.where(moving, curvature, 0.0), initial=0.0))

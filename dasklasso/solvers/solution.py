@@ -28,6 +28,7 @@ class Solution:
     gap : duality gap over the loss of the null model
     residual_mean : weighted mean of the loss's gradient at the solution: zero but for rounding
     certified : whether the gap comes from a scan in float64
+    intercept : of centred columns, where it is a coordinate that is solved for; else 0
     """
 
     nonzeros: Nonzeros
@@ -35,6 +36,7 @@ class Solution:
     gap: float
     residual_mean: float
     certified: bool
+    intercept: float = 0.0
 
 
 def sparse_columns(array: da.Array, columns: Sequence[int], runner: Runner) -> list[Nonzeros]:

@@ -16,6 +16,7 @@ from dasklasso.fit_options import FitOptions, RunOptions
 from dasklasso.fitting import fit_path
 from dasklasso.solvers import checkpoint
 from dasklasso.solvers.fista import Lipschitz, Plan
+from dasklasso.solvers.intercepts import Intercepts
 from dasklasso.solvers.slots import Slots
 from dasklasso.solvers.solution import Solution
 
@@ -248,10 +249,12 @@ def test_slots_come_back_from_json_with_every_bit(numbers, best):
         np.array([0, 1, 2]),
         (7, 8),
         plan,
-        Lipschitz(numbers[1], 0.1, 3, False, 9.0),
+        Lipschitz(numbers[1], 0.1, 3, False, 9.0, 0.25),
+        Intercepts(array, array + 1.0, -array),
     )
     back = checkpoint.slots_from_json(json.loads(json.dumps(checkpoint.slots_to_json(slots))))
-    for one, other in ((slots, back), (slots.plan, back.plan)):
+    pairs = ((slots, back), (slots.plan, back.plan), (slots.intercepts, back.intercepts))
+    for one, other in pairs:
         for name, value in vars(one).items():
             if isinstance(value, np.ndarray):
                 assert np.array_equal(value, getattr(other, name))
@@ -262,9 +265,10 @@ def test_slots_come_back_from_json_with_every_bit(numbers, best):
 
 @given(values=st.lists(FLOAT, min_size=2, max_size=2), gap=FLOAT)
 def test_solutions_come_back_from_json_with_every_bit(values, gap):
-    one = Solution((np.array([3, 9]), np.array(values)), 0.5, gap, -0.0, True)
+    one = Solution((np.array([3, 9]), np.array(values)), 0.5, gap, -0.0, True, values[0])
     text = json.dumps(checkpoint.solutions_to_json({11: one}))
     back = checkpoint.solutions_from_json(json.loads(text))[11]
     assert np.array_equal(back.nonzeros[0], one.nonzeros[0])
     assert np.array_equal(back.nonzeros[1], one.nonzeros[1])
     assert (back.objective, back.gap, back.certified) == (0.5, gap, True)
+    assert back.intercept == values[0]

@@ -1,0 +1,96 @@
+"""The intercept as one more coordinate, where centring does not take it out of the problem.
+
+Standardised columns are centred, so the intercept b and the coefficients u do not meet in
+``[X̃ 1]ᵀP[X̃ 1]``: with the loss's curvature at most c, the loss is majorised by the quadratic with
+``c λ I`` for u and ``c`` for b, where λ is the largest eigenvalue of X̃ᵀPX̃. So b takes steps of
+1/c of its own, in the same iterations, with the same momentum and restarts as u (FISTA in that
+metric: Tseng, 2008, On accelerated proximal gradient methods for convex-concave optimization,
+section 2). A b is one number for each point, so all of it is arithmetic on the client.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dasklasso.solvers.fista import CURVATURE, RESTART, ZERO, Plan
+
+
+@dataclass(frozen=True)
+class Intercepts:
+    """Intercepts of the points that are evaluated next: arrays of shape (K,) float64.
+
+    Attributes
+    ----------
+    u, z : at the iterates, and at the points that momentum leads to
+    previous : at the iterates before
+    """
+
+    u: np.ndarray
+    z: np.ndarray
+    previous: np.ndarray
+
+    @property
+    def points(self) -> np.ndarray:
+        """(2K,) in the order of a plan's points."""
+        return np.concatenate([self.u, self.z])
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name).tolist() for name in ("u", "z", "previous")}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Intercepts:
+        return cls(**{name: np.asarray(values, dtype=float) for name, values in data.items()})
+
+    def in_stepwise(
+        self, stepwise: np.ndarray, slope: np.ndarray, lipschitz: float, curvature: float
+    ) -> np.ndarray:
+        """The summary of a scan with the intercepts' share in its tests.
+
+        Parameters
+        ----------
+        stepwise : (8, K)
+            Of the coefficients alone.
+        slope : (2K,)
+            Of the mean loss in the intercept, at u and z.
+        lipschitz : what steps of coefficients were divided by
+        curvature : largest of the loss, what steps of intercepts are divided by
+        """
+        k = self.u.size
+        at_u, at_z = slope[:k], slope[k:]
+        between = self.z - self.u
+        following = self.z - at_z / curvature
+        restart = (self.z - following) * (following - self.u)
+        found = stepwise.copy()
+        # both in the metric of u, so that coefficients' shares are what they are without b
+        found[RESTART] += restart * (curvature / lipschitz)
+        # b's curvature is known to be within its bound: what exceeds it is coefficients'
+        found[CURVATURE] += (at_z - at_u) * between - curvature * between**2
+        return found
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What a scan showed of intercepts.
+
+    Attributes
+    ----------
+    at, slope : (n_points,)
+        Intercepts of the points last evaluated, and the slope of the mean loss in them.
+    null : (n_targets,)
+        Intercepts of the null models, where a job begins that starts at zero.
+    """
+
+    at: np.ndarray
+    slope: np.ndarray
+    null: np.ndarray
+
+    def step(self, plan: Plan, targets: np.ndarray, curvature: float) -> Intercepts:
+        """Intercepts of a plan's points: the step that coefficients take in it."""
+        null = self.null[targets]
+        begins = plan.base == ZERO
+        u = np.where(begins, null, self.at[plan.base] - self.slope[plan.base] / curvature)
+        previous = np.where(plan.previous == ZERO, null, self.at[plan.previous])
+        return Intercepts(u, u + plan.momentum * (u - previous), previous)

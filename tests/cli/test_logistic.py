@@ -1,0 +1,95 @@
+"""A logistic model from a table to probabilities, on the command line."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import zarr
+from click.testing import CliRunner
+
+from dasklasso.cli import main
+from dasklasso.result import load_model
+
+
+def run(*arguments, exit_code=0):
+    result = CliRunner().invoke(main, [str(a) for a in arguments])
+    assert result.exit_code == exit_code, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A folder with a store of labels, a logistic path and a logistic and a squared model."""
+    folder = tmp_path_factory.mktemp("work")
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 4))
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    frame["sick"] = (rng.random(200) < 1 / (1 + np.exp(1 - 2 * X[:, 0]))).astype(int)
+    frame.to_csv(folder / "t.csv", index=False)
+    store = folder / "s.zarr"
+    run("ingest", folder / "t.csv", store, "--target", "sick")
+    options = ["--loss", "logistic", "--no-dashboard"]
+    grid = ["--n-alphas", 4, "--eps", 0.1, "--json"]
+    printed = run("path", store, *options, *grid, "--out", folder / "path").stdout
+    (folder / "path.json").write_text(printed.splitlines()[-1])
+    run("fit", store, *options, "--alpha", 0.05, "--out", folder / "fit")
+    run("fit", store, "--alpha", 0.05, "--no-dashboard", "--out", folder / "squared")
+    return folder
+
+
+def test_a_path_is_solved_to_its_tolerance_by_fista(work):
+    summary = json.loads((work / "path.json").read_text())
+    assert summary["solver"] == "fista"
+    assert max(summary["dual_gap"]) <= 1e-6
+    assert summary["n_nonzero"][0] == 0 < summary["n_nonzero"][-1]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "zarr"])
+def test_probabilities_are_of_the_label_1(ending, work, tmp_path):
+    out = tmp_path / f"p.{ending}"
+    run("predict", work / "fit", work / "s.zarr", "--proba", "--no-dashboard", "--out", out)
+    read = {
+        "csv": lambda: pd.read_csv(out)["prediction"].to_numpy(),
+        "parquet": lambda: pd.read_parquet(out)["prediction"].to_numpy(),
+        "zarr": lambda: zarr.open_array(str(out), mode="r")[:],
+    }
+    found = read[ending]()
+    frame = pd.read_csv(work / "t.csv")
+    X = frame.drop(columns="sick").to_numpy().astype(np.float32)
+    assert np.allclose(found, load_model(work / "fit").predict_proba(X), rtol=1e-9)
+    sick = frame["sick"] == 1
+    assert found[sick].mean() > found[~sick].mean() + 0.1
+
+
+def test_without_proba_predictions_are_linear(work, tmp_path):
+    out = tmp_path / "p.csv"
+    run("predict", work / "fit", work / "s.zarr", "--no-dashboard", "--out", out)
+    X = pd.read_csv(work / "t.csv").drop(columns="sick").to_numpy().astype(np.float32)
+    expected = load_model(work / "fit").predict(X)
+    assert np.allclose(pd.read_csv(out)["prediction"], expected, rtol=1e-9)
+
+
+def test_proba_is_refused_for_a_squared_model(work, tmp_path):
+    out = tmp_path / "p.csv"
+    arguments = [work / "squared", work / "s.zarr", "--proba", "--out", out]
+    result = run("predict", *arguments, exit_code=2)
+    assert "loss squared has no probabilities" in result.stderr
+    assert not out.exists()
+
+
+def test_cv_is_refused(work, tmp_path):
+    arguments = [work / "s.zarr", "--loss", "logistic", "--out", tmp_path / "m"]
+    result = run("cv", *arguments, exit_code=2)
+    assert "loss: logistic found, but gram and folds need squared" in result.stderr
+
+
+def test_select_is_refused(work, tmp_path):
+    arguments = [work / "s.zarr", "--loss", "logistic", "--by", "bic", "--out", tmp_path / "m"]
+    result = run("select", *arguments, exit_code=2)
+    assert "loss: logistic cannot select features" in result.stderr
+
+
+def test_plan_knows_the_loss(work):
+    printed = run("plan", work / "s.zarr", "--loss", "logistic", "--json").stdout
+    assert json.loads(printed.splitlines()[-1])["solver"] == "fista"
