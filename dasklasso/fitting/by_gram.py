@@ -31,6 +31,7 @@ from dasklasso.solvers.state import Settings
 
 CV_TOL = 1e-8  # of tol: curves are compared with each other, so solved far beyond what is certified
 LEAST_CV_TOL = 1e-15
+ROUNDING = 1e-10  # of gaps: what is below it is not worth a word
 SURE_SHARE = 1e-4  # of a variance: errors below it have lost all but three digits in float32
 
 
@@ -144,7 +145,7 @@ def _cross_validate(
 def _warn_of(record: CvRecord, problem: Problem, data: Dataset, options: FitOptions) -> None:
     """Say where curves are less exact than they look."""
     worst = max(float(curve.gap.max()) for curve in record.by_ratio)
-    if worst > options.tol:
+    if worst > max(options.tol, ROUNDING):
         warnings.warn(
             f"folds: models trained without one of them have gaps of up to {worst:.2g}, above "
             f"{options.tol:.2g}: their errors are not those of the optimum",
