@@ -7,7 +7,6 @@ refused before anything of X is read.
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,16 +17,14 @@ from dasklasso.errors import MemoryLimitError, OptionError
 from dasklasso.fit_options import FitOptions, RunOptions
 from dasklasso.scan.bands import layout_of
 from dasklasso.scan.cells import Labelling
-from dasklasso.scan.cluster import PROCESS_BYTES
+from dasklasso.scan.cluster import PROCESS_BYTES, threads_each
 from dasklasso.scan.gram_scan import default_blocks, in_tiles
 from dasklasso.scan.kernels import slab_rows
 from dasklasso.sizes import format_size
 from dasklasso.solvers.gram import POINT_BYTES, points_at_once
 from dasklasso.solvers.slots import slots_for
 
-BANDS_IN_FLIGHT = (
-    4  # for each thread, where moments are taken by tiles: rows read, and written down
-)
+BANDS_IN_FLIGHT = 4  # of a thread that takes moments by tiles: rows read, and written down
 
 
 @dataclass(frozen=True)
@@ -138,10 +135,7 @@ def memory_limit(run: RunOptions) -> int:
 
 def workers_and_threads(run: RunOptions) -> tuple[int, int]:
     """Worker processes (0: threads in this process), and threads of each, on this machine."""
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    return run.workers or 0, max(1, cores // (run.workers or 1))
+    return run.workers or 0, threads_each(run.workers)
 
 
 # -- memory -------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from dasklasso.errors import OptionError
 from dasklasso.objective.losses import loss_named
 from dasklasso.scan.bands import BAND_BYTES
 from dasklasso.scan.cells import Folds, Labelling
-from dasklasso.scan.labels import labels_for
+from dasklasso.scan.labels import RowLabels, labels_for
 from dasklasso.selection.cv_record import Rule
 from dasklasso.selection.grid import SMALLEST_L1_RATIO, alpha_grid, given_alphas
 from dasklasso.solvers.problem import Objective
@@ -150,20 +150,16 @@ class CvOptions:
         seed = self.seed if self.kind == "random" else 0
         return Labelling(self.kind, self.folds, seed)
 
-    def count(self, data: Dataset) -> int:
-        """Number of folds of some data.
+    def labels(self, data: Dataset) -> RowLabels:
+        """The folds of some data's rows, from one look at their fold column if that is needed.
 
         Raises
         ------
         OptionError
-            When the data have no fold column and need one, or too few labels or rows.
+            As :meth:`labelling`; when the data have no fold column and need one, or too few
+            labels or rows.
         """
-        labelling = self.labelling()
-        if labelling.n_folds > data.n_rows:
-            raise OptionError(
-                f"folds: {labelling.n_folds} found, expected at most the {data.n_rows} rows"
-            )
-        return labels_for(labelling, data.fold, data.location).n_labels
+        return labels_for(self.labelling(), data)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from threadpoolctl import ThreadpoolController
 
 from dasklasso.dataset.blocks import BlockSource
 from dasklasso.dataset.dataset import Dataset
+from dasklasso.fit_options import RunOptions
+from dasklasso.scan.cluster import threads_each
 
 READ_BYTES = 64 << 20  # enough to know how fast blocks come
 SAMPLED_BLOCKS = 256
@@ -33,6 +35,18 @@ class Machine:
     bytes_per_second: float
     flops_float32: float
     flops_float64: float
+
+
+def machine_for(data: Dataset, run: RunOptions, seconds: float = 0.3) -> Machine | None:
+    """The rates of what a fit will run on, or None where that is not the cores of this machine.
+
+    Parameters
+    ----------
+    seconds : as for :func:`measure_machine`
+    """
+    if run.device != "cpu" or run.scheduler is not None:
+        return None
+    return measure_machine(data, (run.workers or 1) * threads_each(run.workers), seconds)
 
 
 def measure_machine(data: Dataset, threads: int, seconds: float = 0.3) -> Machine:

@@ -72,30 +72,28 @@ def plan_command(
 def _plan(stage: SolveStage, folds: int | None) -> tuple[Plan, Machine | None]:
     from functools import partial
 
-    from dasklasso.choice import workers_and_threads
     from dasklasso.dataset.dataset import open_dataset
     from dasklasso.fit_options import CvOptions
     from dasklasso.fitting.statistics import are_kept
-    from dasklasso.machine import measure_machine
+    from dasklasso.machine import machine_for
     from dasklasso.planning import plan_fit
     from dasklasso.scan.cells import Labelling
+    from dasklasso.scan.labels import RowLabels
 
     data = open_dataset(stage.store, empty_chunks=stage.empty_chunks)
-    run, cv = stage._solve_options(), None if folds is None else CvOptions(folds)
+    run = stage._solve_options()
+    labels = RowLabels(Labelling()) if folds is None else CvOptions(folds).labels(data)
     plan = partial(
         plan_fit,
         data,
         stage._fit_options(data),
         run,
-        n_folds=1 if cv is None else cv.count(data),
-        statistics_kept=are_kept(data, Labelling() if cv is None else cv.labelling(), run),
+        n_folds=labels.n_labels,
+        statistics_kept=are_kept(data, labels.labelling, run),
     )
     unmeasured = plan()  # what cannot fit is refused before anything is read
-    if run.device != "cpu" or run.scheduler is not None:
-        return unmeasured, None  # it is not this machine's cores that will compute
-    workers, threads = workers_and_threads(run)
-    machine = measure_machine(data, max(1, workers) * threads)
-    return plan(machine=machine), machine
+    machine = machine_for(data, run)
+    return (unmeasured if machine is None else plan(machine=machine)), machine
 
 
 def _lines(plan: Plan, machine: Machine | None) -> Iterator[tuple[str, str]]:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from dasklasso.choice import n_problems_of
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import DataWarning
 from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
+from dasklasso.fitting.on_moments import Session, open_session
 from dasklasso.fitting.session import Solved, over_workers
-from dasklasso.fitting.statistics import Statistics, statistics_for
-from dasklasso.scan.cells import Cells, Labelling
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.gram_scan import exact_products
+from dasklasso.scan.labels import RowLabels
 from dasklasso.selection.cross_validation import CrossValidation, cross_validate_ratios
 from dasklasso.selection.cv_record import CvRecord, over_targets
 from dasklasso.selection.grid import saturated_at
@@ -25,9 +23,8 @@ from dasklasso.solvers.checkpoint import remove_checkpoint
 from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.from_moments import problem_of
 from dasklasso.solvers.gram import GramSolver
-from dasklasso.solvers.problem import Objective, Problem
+from dasklasso.solvers.problem import Problem
 from dasklasso.solvers.slots import Jobs
-from dasklasso.solvers.state import Settings
 
 CV_TOL = 1e-8  # of tol: curves are compared with each other, so solved far beyond what is certified
 LEAST_CV_TOL = 1e-15
@@ -38,75 +35,54 @@ SURE_SHARE = 1e-4  # of a variance: errors below it have lost all but three digi
 def solve_by_gram(
     data: Dataset,
     engine: ScanEngine,
-    objective: Objective,
     options: FitOptions,
     run: RunOptions,
     cv: CvOptions | None,
+    labels: RowLabels,
     progress: Callable[[ScanEvent], None] | None,
     announce: Callable[[str], None] | None = None,
 ) -> Solved:
     """Solve for every alpha; with ``cv``, after its folds have chosen the l1_ratio.
 
+    Parameters
+    ----------
+    labels : RowLabels
+        The folds of ``cv``, or one of all rows.
+
     Raises
     ------
     DasklassoError
     """
-    began = time.monotonic()
-    labelling = Labelling() if cv is None else cv.labelling()
-    n_labels = 1 if cv is None else cv.count(data)
-    with statistics_for(
-        data,
-        engine,
-        labelling,
-        run,
-        n_labels,
-        n_jobs=n_problems_of(data, options),
-        began=began,
-        progress=progress,
-        announce=announce,
-    ) as statistics:
-        solved = _solved(data, engine, objective, options, run, cv, progress, statistics, began)
+    with open_session(
+        data, engine, options, run, labels, progress=progress, announce=announce
+    ) as session:
+        solved = _solved(session, cv)
     if run.checkpoint is not None and solved.worst_gap <= options.tol:
         remove_checkpoint(Path(run.checkpoint))
     return solved
 
 
-def _solved(
-    data: Dataset,
-    engine: ScanEngine,
-    objective: Objective,
-    options: FitOptions,
-    run: RunOptions,
-    cv: CvOptions | None,
-    progress: Callable[[ScanEvent], None] | None,
-    statistics: Statistics,
-    began: float,
-) -> Solved:
-    moments = statistics.cells.total()
-    problem = problem_of(moments, objective)
-    settings = Settings(tol=options.tol, max_scans=options.max_scans, device=run.device)
-    solver = GramSolver(
-        engine, problem, moments, settings, progress, bytes_read=statistics.bytes_read, began=began
-    )
+def _solved(session: Session, cv: CvOptions | None) -> Solved:
+    objective = session.objective
+    problem = problem_of(session.moments, objective)
+    solver = session.solver(problem)
     ratios = [objective.l1_ratio] if cv is None or not cv.l1_ratios else list(cv.l1_ratios)
-    grids = [_grid(data, solver, ratio, options) for ratio in ratios]
+    grids = [_grid(session, solver, ratio) for ratio in ratios]
     record = None
     if cv is not None:
-        record = _cross_validate(
-            statistics.cells, problem, engine, objective, options, cv, ratios, grids
-        )
+        record = _cross_validate(session, problem, cv, ratios, grids)
         solver.penalise(record.l1_ratio)
-        _warn_of(record, problem, data, options)
+        _warn_of(record, problem, session.data, session.options)
     jobs = Jobs(grids[0] if record is None else record.best.alphas, problem.n_targets)
     found = solver.certify(jobs, solver.solve(jobs))
-    return Solved(
-        solver.problem, jobs, found.solutions, "gram", engine.scans, found.bytes_read, record
-    )
+    scans = session.engine.scans
+    return Solved(solver.problem, jobs, found.solutions, "gram", scans, found.bytes_read, record)
 
 
-def _grid(data: Dataset, solver: GramSolver, l1_ratio: float, options: FitOptions) -> np.ndarray:
+def _grid(session: Session, solver: GramSolver, l1_ratio: float) -> np.ndarray:
     """The alphas of one l1_ratio."""
-    grid = options.grid(data, solver.alpha_max(), l1_ratio)
+    options = session.options
+    grid = options.grid(session.data, solver.alpha_max(), l1_ratio)
     if options.stop_saturated and options.alphas is None:  # who names alphas wants them all
         solver.penalise(l1_ratio)
         jobs = Jobs(grid, solver.problem.n_targets)
@@ -115,22 +91,25 @@ def _grid(data: Dataset, solver: GramSolver, l1_ratio: float, options: FitOption
 
 
 def _cross_validate(
-    cells: Cells,
+    session: Session,
     problem: Problem,
-    engine: ScanEngine,
-    objective: Objective,
-    options: FitOptions,
     cv: CvOptions,
     ratios: Sequence[float],
     grids: Sequence[np.ndarray],
 ) -> CvRecord:
     """Every fold, l1_ratio and target, on the workers."""
-    folds = cells.by_fold()
-    tol = max(CV_TOL * options.tol, LEAST_CV_TOL)
+    folds = session.cells.by_fold()
+    tol = max(CV_TOL * session.options.tol, LEAST_CV_TOL)
     by_target: list[tuple[CrossValidation, ...]] = []
-    for target in range(folds[0].n_targets):
+    for target in range(problem.n_targets):
         choice = cross_validate_ratios(
-            folds, objective, ratios, grids, target=target, tol=tol, map=over_workers(engine.runner)
+            folds,
+            session.objective,
+            ratios,
+            grids,
+            target=target,
+            tol=tol,
+            map=over_workers(session.engine.runner),
         )
         by_target.append(choice.by_ratio)
     return CvRecord(

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 
 from dasklasso.backend import backend_for
-from dasklasso.choice import workers_and_threads
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import OptionError
 from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
 from dasklasso.fitting.assemble import as_path
 from dasklasso.fitting.by_fista import solve_by_fista
 from dasklasso.fitting.by_gram import solve_by_gram
-from dasklasso.fitting.session import open_runner
+from dasklasso.fitting.session import open_engine
 from dasklasso.fitting.statistics import are_kept
-from dasklasso.machine import Machine, measure_machine
-from dasklasso.memory import PeakMemory
+from dasklasso.machine import Machine, machine_for
 from dasklasso.planning import plan_fit
 from dasklasso.result import FittedPath
 from dasklasso.scan.cells import Labelling
-from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.labels import RowLabels
 from dasklasso.solvers.events import ScanEvent
 
 MEASURED_BYTES = 8 << 30  # of X: a plan of less has no time in it
@@ -103,23 +100,19 @@ def _fit(
         raise OptionError("resume: needs a checkpoint folder")
     if data.y is None:
         raise OptionError(f"{data.location}: has no target y, and a fit needs one")
-    labelling = Labelling() if cv is None else cv.labelling()
+    labels = RowLabels(Labelling()) if cv is None else cv.labels(data)
     plan = plan_fit(
         data,
         options,
         run,
-        n_folds=1 if cv is None else cv.count(data),
-        statistics_kept=are_kept(data, labelling, run),
+        n_folds=labels.n_labels,
+        statistics_kept=are_kept(data, labels.labelling, run),
         machine=_measured(data, run),
     )
     began = time.monotonic()
-    with ExitStack() as stack:
-        runner = stack.enter_context(open_runner(data, run, announce))
-        peak = stack.enter_context(PeakMemory())
-        stack.callback(runner.forget, data.fingerprint)
-        engine = ScanEngine(data, runner, run.band_bytes)
+    with open_engine(data, run, announce) as (engine, peak):
         if plan.solver == "gram":
-            solved = solve_by_gram(data, engine, objective, options, run, cv, progress, announce)
+            solved = solve_by_gram(data, engine, options, run, cv, labels, progress, announce)
         else:
             solved = solve_by_fista(data, engine, objective, options, run, progress)
     return as_path(
@@ -135,7 +128,4 @@ def _fit(
 def _measured(data: Dataset, run: RunOptions) -> Machine | None:
     """This machine's rates, where measuring them is short beside the fit and says something."""
     nbytes = data.n_rows * data.n_features * data.X.dtype.itemsize
-    if nbytes < MEASURED_BYTES or run.device != "cpu" or run.scheduler is not None:
-        return None
-    workers, threads = workers_and_threads(run)
-    return measure_machine(data, max(1, workers) * threads, seconds=0.1)
+    return None if nbytes < MEASURED_BYTES else machine_for(data, run, seconds=0.1)

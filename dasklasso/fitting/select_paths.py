@@ -12,9 +12,9 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from dasklasso.errors import OptionError
+from dasklasso.fitting.on_moments import Session
 from dasklasso.fitting.select_options import SelectOptions
-from dasklasso.fitting.select_session import Found, Session
-from dasklasso.fitting.selected import features_at
+from dasklasso.fitting.selected import Found, features_at
 from dasklasso.fitting.session import over_workers
 from dasklasso.result import FittedPath
 from dasklasso.scan.cross_moments import CrossMoments

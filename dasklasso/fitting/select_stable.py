@@ -14,8 +14,9 @@ from dasklasso.choice import gram_memory, memory_limit
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import MemoryLimitError
 from dasklasso.fit_options import FitOptions, RunOptions
+from dasklasso.fitting.on_moments import Session
 from dasklasso.fitting.select_options import SelectOptions
-from dasklasso.fitting.select_session import Found, Session
+from dasklasso.fitting.selected import Found
 from dasklasso.fitting.session import over_workers
 from dasklasso.scan.cells import Labelling
 from dasklasso.scan.gram_scan import block_edges, default_blocks

@@ -12,6 +12,26 @@ from dasklasso.result import FittedPath
 
 
 @dataclass(frozen=True)
+class Found:
+    """What a method found, before anybody knows what it cost.
+
+    Attributes
+    ----------
+    path : FittedPath or None
+        Its ``seconds`` and ``peak_memory_bytes`` are not known yet.
+    features, chosen, table :
+        As :class:`Selected` has them.
+    bytes_read : int
+    """
+
+    path: FittedPath | None
+    features: tuple[dict[str, Any], ...]
+    chosen: dict[str, Any]
+    table: list[dict[str, Any]]
+    bytes_read: int
+
+
+@dataclass(frozen=True)
 class Selected:
     """Selected features.
 

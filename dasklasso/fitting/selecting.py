@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -12,17 +11,16 @@ from dasklasso.backend import backend_for
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import OptionError
 from dasklasso.fit_options import FitOptions, RunOptions
+from dasklasso.fitting.on_moments import Session, open_session
 from dasklasso.fitting.select_options import SelectOptions
 from dasklasso.fitting.select_paths import select_adaptive, select_by_criterion, select_relaxed
-from dasklasso.fitting.select_session import Found, Session
 from dasklasso.fitting.select_stable import labelling_of_parts, select_stable
-from dasklasso.fitting.selected import Selected
-from dasklasso.fitting.session import open_runner
-from dasklasso.fitting.statistics import are_kept, statistics_for
-from dasklasso.memory import PeakMemory
+from dasklasso.fitting.selected import Found, Selected
+from dasklasso.fitting.session import open_engine
+from dasklasso.fitting.statistics import are_kept
 from dasklasso.planning import plan_fit
 from dasklasso.scan.cells import Labelling
-from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.labels import RowLabels, labels_for
 from dasklasso.solvers.events import ScanEvent
 
 __all__ = ["Selected", "select_features"]
@@ -72,7 +70,7 @@ def select_features(
     run = run or RunOptions()
     selection.check()
     options = _for_moments(options)
-    objective = options.objective()
+    options.objective()  # refuses what cannot be used
     backend_for(run.device)
     if data.y is None:
         raise OptionError(f"{data.location}: has no target y, and a selection needs one")
@@ -81,39 +79,15 @@ def select_features(
             f"{data.location}: {data.n_targets} targets found, expected one: features are "
             "selected for a single target"
         )
-    labelling, n_labels, plan = _prepared(data, options, selection, run)
+    labels, plan = _prepared(data, options, selection, run)
     began = time.monotonic()
-    with ExitStack() as stack:
-        runner = stack.enter_context(open_runner(data, run, announce))
-        peak = stack.enter_context(PeakMemory())
-        stack.callback(runner.forget, data.fingerprint)
-        engine = ScanEngine(data, runner, run.band_bytes)
-        statistics = stack.enter_context(
-            statistics_for(
-                data,
-                engine,
-                labelling,
-                run,
-                n_labels,
-                n_jobs=options.n_alphas,
-                began=began,
-                progress=progress,
-                announce=announce,
-            )
-        )
-        session = Session(
-            data=data,
-            engine=engine,
-            options=options,
-            run=run,
-            objective=objective,
-            cells=statistics.cells,
-            moments=statistics.cells.total(),
-            bytes_read=statistics.bytes_read,
-            plan=plan,
-            progress=progress,
-        )
-        found = _found(session, selection, labelling)
+    with (
+        open_engine(data, run, announce) as (engine, peak),
+        open_session(
+            data, engine, options, run, labels, plan=plan, progress=progress, announce=announce
+        ) as session,
+    ):
+        found = _found(session, selection, labels.labelling)
     seconds = time.monotonic() - began
     path = found.path
     if path is not None:
@@ -150,8 +124,8 @@ def _for_moments(options: FitOptions) -> FitOptions:
 
 def _prepared(
     data: Dataset, options: FitOptions, selection: SelectOptions, run: RunOptions
-) -> tuple[Labelling, int, dict[str, Any] | None]:
-    """How rows are put into cells, the number of folds, and the plan where there is a path.
+) -> tuple[RowLabels, dict[str, Any] | None]:
+    """How rows are put into cells, and the plan where there is a path.
 
     Raises
     ------
@@ -159,15 +133,13 @@ def _prepared(
         Before anything is read.
     """
     if selection.by == "stability":
-        parts = labelling_of_parts(data, options, run, selection)
-        return parts, parts.n_folds, None
-    cv = selection.cv if selection.is_cross_validated else None
-    labelling, n_folds = Labelling(), 1
-    if cv is not None:
-        labelling, n_folds = cv.labelling(), cv.count(data)
-    kept = are_kept(data, labelling, run)
-    plan = plan_fit(data, options, run, n_folds=n_folds, statistics_kept=kept)
-    return labelling, n_folds, plan.to_json()
+        return labels_for(labelling_of_parts(data, options, run, selection), data), None
+    labels = RowLabels(Labelling())
+    if selection.is_cross_validated:
+        labels = selection.cv.labels(data)
+    kept = are_kept(data, labels.labelling, run)
+    plan = plan_fit(data, options, run, n_folds=labels.n_labels, statistics_kept=kept)
+    return labels, plan.to_json()
 
 
 def _found(session: Session, selection: SelectOptions, labelling: Labelling) -> Found:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -13,7 +14,9 @@ import numpy as np
 from dasklasso.dataset.blocks import MemoryBlocks
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.fit_options import RunOptions
+from dasklasso.memory import PeakMemory
 from dasklasso.scan.cluster import Runner, runner_for
+from dasklasso.scan.engine import ScanEngine
 from dasklasso.selection.cv_record import CvRecord
 from dasklasso.solvers.problem import Problem
 from dasklasso.solvers.slots import Jobs
@@ -65,6 +68,18 @@ def open_runner(data: Dataset, run: RunOptions, announce: Callable[[str], None] 
         held_here=in_memory,
         announce=announce,
     )
+
+
+@contextmanager
+def open_engine(
+    data: Dataset, run: RunOptions, announce: Callable[[str], None] | None
+) -> Iterator[tuple[ScanEngine, PeakMemory]]:
+    """A context with an engine of its own for one fit, whose memory is watched."""
+    with ExitStack() as stack:
+        runner = stack.enter_context(open_runner(data, run, announce))
+        peak = stack.enter_context(PeakMemory())
+        stack.callback(runner.forget, data.fingerprint)
+        yield ScanEngine(data, runner, run.band_bytes), peak
 
 
 def over_workers(runner: Runner) -> Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 
 from dasklasso.dataset.dataset import Dataset
@@ -17,26 +15,8 @@ from dasklasso.scan.cells import Cells, Labelling
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.gram_scan import default_blocks, scan_cells
 from dasklasso.scan.kept import Key, find_cells, kept_keys, save_cells, serves, statistics_folder
+from dasklasso.scan.labels import RowLabels
 from dasklasso.solvers.checkpoint import STATISTICS
-from dasklasso.solvers.events import ScanEvent
-from dasklasso.solvers.quadratic import load_kernels
-
-PATIENCE = 1.0  # seconds: kernels come from the cache in less
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """Moments, and what they cost.
-
-    Attributes
-    ----------
-    cells : Cells
-    bytes_read : int
-        Of X; 0 where they had been kept.
-    """
-
-    cells: Cells
-    bytes_read: int
 
 
 def are_kept(data: Dataset, wanted: Labelling, run: RunOptions) -> bool:
@@ -48,86 +28,40 @@ def are_kept(data: Dataset, wanted: Labelling, run: RunOptions) -> bool:
     )
 
 
-@contextmanager
-def statistics_for(
-    data: Dataset,
-    engine: ScanEngine,
-    wanted: Labelling,
-    run: RunOptions,
-    n_labels: int,
-    *,
-    n_jobs: int,
-    began: float,
-    progress: Callable[[ScanEvent], None] | None,
-    announce: Callable[[str], None] | None,
-) -> Iterator[Statistics]:
-    """A context with the moments of the data, for a fit that solves on them.
-
-    Kernels are loaded, or compiled, beside the scan; moments are written beside what the caller
-    does with them, and are on disk when the context ends.
+def cells_of(
+    data: Dataset, engine: ScanEngine, labels: RowLabels, run: RunOptions, beside: Executor
+) -> tuple[Cells, int]:
+    """The moments of the data, without a scan where they had been kept.
 
     Parameters
     ----------
-    n_jobs : int
-        Problems that are to be solved.
-    began : float
-        When the fit did, as ``time.monotonic()`` has it.
-    progress : called after the scan, if there is one
-    announce : called with a line where the caller has to wait for kernels
-    """
-    with ThreadPoolExecutor(1) as beside:
-        kernels = beside.submit(load_kernels)
-        found = statistics_of(data, engine, wanted, run, n_labels, beside)
-        if progress is not None and engine.scans:
-            seconds = time.monotonic() - began
-            progress(ScanEvent(engine.scans, 0, n_jobs, 1.0, 0, found.bytes_read, seconds))
-        try:
-            kernels.result(timeout=PATIENCE)
-        except TimeoutError:
-            if announce is not None:
-                announce("Compiling the solver, once for this installation: some 15 seconds.")
-            kernels.result()
-        yield found
-
-
-def statistics_of(
-    data: Dataset,
-    engine: ScanEngine,
-    wanted: Labelling,
-    run: RunOptions,
-    n_labels: int,
-    beside: Executor | None = None,
-) -> Statistics:
-    """The moments of the data under a labelling, without a scan where they had been kept.
-
-    Parameters
-    ----------
-    wanted : Labelling
-        Its ``n_blocks`` is the least number of blocks that will do.
-    n_labels : int
-        Number of folds.
-    beside : Executor, optional
+    labels : RowLabels
+        ``n_blocks`` of its labelling is the least number of blocks that will do.
+    beside : Executor
         Where moments are written while the caller goes on; it has to wait for it at the end.
+
+    Returns
+    -------
+    cells : Cells
+    bytes_read : int
+        Of X; 0 where moments had been kept.
 
     Warns
     -----
     DataWarning
         When kept statistics are damaged, or new ones cannot be kept: the fit goes on.
     """
-    folders = _folders(data, run)
+    folders, wanted = _folders(data, run), labels.labelling
     for folder in folders:
         found = find_cells(folder, data.fingerprint, wanted)
         if found is not None:
-            return Statistics(found, 0)
+            return found, 0
     n_columns = data.n_features + data.n_targets
-    blocks = default_blocks(data.n_rows, n_columns, wanted, n_labels)
+    blocks = default_blocks(data.n_rows, n_columns, wanted, labels.n_labels)
     labelling = replace(wanted, n_blocks=max(wanted.n_blocks, blocks))
-    cells, bytes_read = scan_cells(data, engine, labelling, run.device)
-    if beside is not None:
-        beside.submit(_keep, folders, cells, data.fingerprint)
-    else:
-        _keep(folders, cells, data.fingerprint)
-    return Statistics(cells, bytes_read)
+    cells, bytes_read = scan_cells(data, engine, replace(labels, labelling=labelling), run.device)
+    beside.submit(_keep, folders, cells, data.fingerprint)
+    return cells, bytes_read
 
 
 def _folders(data: Dataset, run: RunOptions) -> list[Path]:

@@ -146,6 +146,16 @@ def _cache_share(memory: int | None, processes: int, threads: int, block_bytes: 
     return max(0, memory // processes - PROCESS_BYTES - working)
 
 
+def cores_here() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads_each(workers: int | None) -> int:
+    """Threads of each of so many worker processes on this machine, or of this process for None."""
+    return max(1, cores_here() // (workers or 1))
+
+
 @contextmanager
 def runner_for(
     *,
@@ -181,11 +191,7 @@ def runner_for(
             "an array in memory can only be read by threads of its own process; for worker "
             "processes or a scheduler put it in a store (dasklasso ingest)"
         )
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    processes = workers or 1
-    threads = max(1, cores // processes)
+    cores, processes, threads = cores_here(), workers or 1, threads_each(workers)
     if memory is not None and scheduler is None:
         need = processes * (PROCESS_BYTES + threads * block_bytes)
         if memory < need:

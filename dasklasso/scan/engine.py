@@ -183,20 +183,19 @@ class ScanEngine:
                 yield rows.start, rows.stop, total + np.asarray(query.intercepts)
         self.scans += 1
 
-    def home_of_row(self, row: int) -> list[str] | None:
-        """The worker that reads this row in scans of a whole band's columns; None: any."""
-        weights = [
-            self.layout.rows(b).stop - self.layout.rows(b).start
-            for b in range(len(self.layout.bands))
-        ]
+    def homes_of_rows(self, rows: Sequence[int]) -> list[list[str] | None]:
+        """The worker that reads each row in scans of a whole band's columns; None: any."""
         shares = self.runner.shares()
-        band = int(np.searchsorted(np.cumsum(weights), row, side="right"))
-        for (first, stop), (address, _) in zip(
-            _by_share(weights, [n for _, n in shares]), shares, strict=True
-        ):
-            if first <= band < stop:
-                return None if address is None else [address]
-        return None
+        runs = _by_share(self._heights(), [n for _, n in shares])
+        bands = np.searchsorted(np.cumsum(self._heights()), rows, side="right")
+        owners = np.searchsorted([stop for _, stop in runs], bands, side="right")
+        addresses = [shares[owner][0] for owner in owners]
+        return [None if address is None else [address] for address in addresses]
+
+    def _heights(self) -> list[int]:
+        """Rows of each band."""
+        bands = [self.layout.rows(b) for b in range(len(self.layout.bands))]
+        return [band.stop - band.start for band in bands]
 
     # -- one part: a band holds all columns ----------------------------------------------------
 
@@ -238,10 +237,7 @@ class ScanEngine:
 
     def _runs(self, part: int) -> list[tuple[tasks.Run, list[str] | None]]:
         """Runs of bands in reading order, with the worker that each belongs to."""
-        weights = [
-            self.layout.rows(b).stop - self.layout.rows(b).start
-            for b in range(len(self.layout.bands))
-        ]
+        weights = self._heights()
         row_bytes = self.layout.part_widths[part] * self.layout.itemsize
         shares = self.runner.shares()
         found: list[tuple[tasks.Run, list[str] | None]] = []

@@ -15,7 +15,6 @@ import numpy as np
 
 from dasklasso.backend import backend_for
 from dasklasso.dataset.dataset import Dataset
-from dasklasso.errors import OptionError
 from dasklasso.scan.bad_values import bad_value
 from dasklasso.scan.cells import Cells, Labelling
 from dasklasso.scan.cross_moments import CrossMoments
@@ -23,7 +22,7 @@ from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.gram import GramAccumulator
 from dasklasso.scan.gram_tiles import scan_tiles
 from dasklasso.scan.graph import GraphBuilder, delayed_of
-from dasklasso.scan.labels import RowLabels, labels_for
+from dasklasso.scan.labels import RowLabels
 from dasklasso.scan.reading import Caching, Reader, Table
 
 CELLS_BYTES = 256 << 20  # of the moments of all cells together
@@ -51,10 +50,10 @@ def default_blocks(n_rows: int, n_columns: int, labelling: Labelling, n_labels: 
     n_labels : number of folds
     """
     contiguous = labelling.folds == "contiguous"
-    labels = 1 if contiguous else n_labels
     if in_tiles(n_columns, labelling, n_labels):
         return n_labels if contiguous else 1
-    most = min(MOST_BLOCKS, CELLS_BYTES // (labels * n_columns**2 * 8), n_rows // BLOCK_ROWS)
+    fit = _blocks_that_fit(n_columns, labelling, n_labels)
+    most = min(MOST_BLOCKS, fit, n_rows // BLOCK_ROWS)
     if contiguous:  # whole folds
         return max(1, most // n_labels) * n_labels
     return 1 << max(0, most.bit_length() - 1)  # so that a few threads share them evenly
@@ -89,14 +88,14 @@ def block_edges(
 
 
 def scan_cells(
-    data: Dataset, engine: ScanEngine, labelling: Labelling, device: str = "cpu"
+    data: Dataset, engine: ScanEngine, labels: RowLabels, device: str = "cpu"
 ) -> tuple[Cells, int]:
     """One read of X: the moments of every (fold, block).
 
     Parameters
     ----------
-    labelling : Labelling
-        With the number of blocks wanted (see :func:`default_blocks`).
+    labels : RowLabels
+        Of these data; their labelling has the number of blocks wanted (:func:`default_blocks`).
 
     Returns
     -------
@@ -106,19 +105,12 @@ def scan_cells(
 
     Raises
     ------
-    OptionError
-        When the labelling needs a column of labels that the data do not have, or more folds than
-        there are rows.
     ValueFound
         When X has a NaN or an infinity: the message names the row and the column.
     """
-    n = data.n_rows
-    if labelling.n_folds > n:
-        raise OptionError(f"folds: {labelling.n_folds} found, expected at most the {n} rows")
-    table = engine.table
+    labelling, table = labels.labelling, engine.table
     whole = replace(table.layout, parts=((0, len(table.layout.column_bounds) - 1),))
     table = replace(table, layout=whole)
-    labels = labels_for(labelling, data.fold, data.location)
     n_columns = data.n_features + data.n_targets
     dtype = np.dtype(np.float64 if exact_products(data) else np.float32)
     asked_for = labelling.n_blocks > (labelling.n_folds if labelling.folds == "contiguous" else 1)
@@ -133,8 +125,13 @@ def scan_cells(
 
 def in_tiles(n_columns: int, labelling: Labelling, n_labels: int) -> bool:
     """Whether moments are too large for each task to have its own."""
-    labels = 1 if labelling.folds == "contiguous" else n_labels
-    return FEWEST_CELLS * labels * n_columns**2 * 8 > CELLS_BYTES
+    return _blocks_that_fit(n_columns, labelling, n_labels) < FEWEST_CELLS
+
+
+def _blocks_that_fit(n_columns: int, labelling: Labelling, n_labels: int) -> int:
+    """Blocks whose moments fit the memory for them, each kept apart by label."""
+    labels = 1 if labelling.folds == "contiguous" else n_labels  # a block lies in one fold
+    return CELLS_BYTES // (labels * n_columns**2 * 8)
 
 
 def _by_blocks(
@@ -147,13 +144,12 @@ def _by_blocks(
     row_bytes = table.layout.n_features * table.X.dtype.itemsize
     builder = GraphBuilder()
     keys = []
+    homes = engine.homes_of_rows(edges[:-1])
     for number, (start, stop) in enumerate(pairwise(edges)):
         # the same bands are kept decoded as by the scans that follow: as many as fit
         caching = Caching(budget, pin=not table.X.mapped and start * row_bytes < budget)
         function = partial(gram_block, table, labels, start, stop, dtype.name, device, caching)
-        keys.append(
-            builder.add("scan-gram", (number,), function, workers=engine.home_of_row(start))
-        )
+        keys.append(builder.add("scan-gram", (number,), function, workers=homes[number]))
     engine.turn()
     found = engine.runner.compute(*[delayed_of(builder, key) for key in keys])
     places = sorted((fold, b) for b, block in enumerate(found) for fold in block.moments)

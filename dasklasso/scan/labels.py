@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dasklasso.dataset.blocks import BlockSource
+from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.zarrblocks import read_rows
 from dasklasso.errors import OptionError
 from dasklasso.scan.cells import Folds, Labelling
@@ -74,8 +75,8 @@ class RowLabels:
         return self.fold_of_group[np.searchsorted(self.groups, found)]
 
 
-def labels_for(labelling: Labelling, column: BlockSource | None, location: str) -> RowLabels:
-    """Meet a labelling with the data's column of labels.
+def labels_for(labelling: Labelling, data: Dataset) -> RowLabels:
+    """Meet a labelling with data: their rows, and their column of labels.
 
     Groups are dealt to folds as evenly as they allow: the largest first, each to the fold with
     the fewest rows so far, as scikit-learn's ``GroupKFold`` does.
@@ -83,20 +84,26 @@ def labels_for(labelling: Labelling, column: BlockSource | None, location: str) 
     Raises
     ------
     OptionError
-        When a column is needed and there is none, or it has fewer labels than folds.
+        When there are more folds than rows; when a column is needed and there is none, or it has
+        fewer labels than folds.
     """
+    if labelling.n_folds > data.n_rows:
+        raise OptionError(
+            f"folds: {labelling.n_folds} found, expected at most the {data.n_rows} rows"
+        )
     if labelling.folds not in ("column", "groups"):
         return RowLabels(labelling, labelling.n_folds)
+    column = data.fold
     if column is None:
         raise OptionError(
-            f"folds: {labelling.folds!r} needs a column of labels, and {location} has none. "
+            f"folds: {labelling.folds!r} needs a column of labels, and {data.location} has none. "
             "Name one when the data are ingested: dasklasso ingest --fold NAME."
         )
     groups, sizes = _distinct(column)
     expected = 2 if labelling.folds == "column" else labelling.n_folds
     if len(groups) < expected:
         raise OptionError(
-            f"folds: {len(groups)} different labels found in the fold column of {location}, "
+            f"folds: {len(groups)} different labels found in the fold column of {data.location}, "
             f"expected at least {expected}"
         )
     if labelling.folds == "column":

@@ -14,7 +14,7 @@ from sklearn.model_selection import KFold
 from dasklasso.dataset.dataset import from_arrays, open_dataset
 from dasklasso.errors import DataWarning, MemoryLimitError, OptionError
 from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
-from dasklasso.fitting import fit_cv, fit_path, statistics
+from dasklasso.fitting import fit_cv, fit_path, on_moments
 from dasklasso.result import load_model
 from dasklasso.scan.labels import random_folds
 
@@ -145,8 +145,8 @@ def test_a_checkpoint_keeps_statistics_of_data_without_a_place(regression, tmp_p
 
 def test_who_waits_for_kernels_is_told(stored, monkeypatch):
     compiled = threading.Event()
-    monkeypatch.setattr(statistics, "PATIENCE", 0.01)
-    monkeypatch.setattr(statistics, "load_kernels", lambda: compiled.wait(60))
+    monkeypatch.setattr(on_moments, "PATIENCE", 0.01)
+    monkeypatch.setattr(on_moments, "load_kernels", lambda: compiled.wait(60))
     said = []
 
     def announce(line):

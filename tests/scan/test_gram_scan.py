@@ -17,7 +17,7 @@ from dasklasso.scan.cluster import InProcess, OnCluster
 from dasklasso.scan.cross_moments import cross_moments
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.gram_scan import block_edges, default_blocks, scan_cells
-from dasklasso.scan.labels import random_folds
+from dasklasso.scan.labels import labels_for, random_folds
 
 KINDS = {
     "none": Labelling(),
@@ -50,7 +50,7 @@ BLOCKS = {"none": 3, "random": 3, "contiguous": 4, "column": 2, "groups": 2}
 
 def scanned(data, labelling, threads=2):
     engine = ScanEngine(data, InProcess(threads), band_bytes=8 * 9 * 40)
-    return (*scan_cells(data, engine, labelling), engine)
+    return (*scan_cells(data, engine, labels_for(labelling, data)), engine)
 
 
 def agree(found, X, y, weight):
@@ -100,7 +100,7 @@ def test_the_bits_are_the_same_whoever_computes(way, rows, make_store):
         Client(cluster, set_as_default=False) as client,
     ):
         engine = ScanEngine(data, OnCluster(client), band_bytes=8 * 9 * 40)
-        other, _ = scan_cells(data, engine, KINDS["random"])
+        other, _ = scan_cells(data, engine, labels_for(KINDS["random"], data))
     for a, b in zip(one.moments, other.moments, strict=True):
         np.testing.assert_array_equal(a.products, b.products)
         np.testing.assert_array_equal(a.mean, b.mean)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,13 +11,20 @@ from hypothesis import strategies as st
 from sklearn.model_selection import GroupKFold
 
 from dasklasso.dataset.blocks import MemoryBlocks
+from dasklasso.dataset.dataset import from_arrays
 from dasklasso.errors import OptionError
 from dasklasso.scan.cells import Labelling
 from dasklasso.scan.labels import labels_for, random_folds
 
 
-def column(labels):
-    return MemoryBlocks(np.asarray(labels)[:, None], (0, len(labels) // 2, len(labels)))
+def labelled(labelling, labels, n=10):
+    """The labelling of some rows whose fold column is ``labels``, or that have none."""
+    fold = None
+    if labels is not None:
+        n = len(labels)
+        fold = MemoryBlocks(np.asarray(labels)[:, None], (0, n // 2, n))
+    data = from_arrays(np.zeros((n, 1)), np.arange(n))
+    return labels_for(labelling, replace(data, fold=fold, location="d"))
 
 
 @given(
@@ -45,26 +54,26 @@ def test_neighbouring_runs_are_dealt_differently():
 
 
 def test_column_labels_are_taken_as_they_are():
-    found = labels_for(Labelling("column"), column([7, 3, 7, 3, 9]), "d")
+    found = labelled(Labelling("column"), [7, 3, 7, 3, 9])
     assert found.n_labels == 3
     np.testing.assert_array_equal(found.of_rows(1, 4), [3, 7, 3])
 
 
 def test_groups_are_dealt_as_scikit_learn_deals_them():
     groups = np.random.default_rng(0).integers(-20, 20, 400) ** 2
-    found = labels_for(Labelling("groups", 4), column(groups), "d").of_rows(0, 400)
+    found = labelled(Labelling("groups", 4), groups).of_rows(0, 400)
     expected = np.bincount([len(test) for _, test in GroupKFold(4).split(groups, groups=groups)])
     np.testing.assert_array_equal(np.bincount(np.bincount(found)), expected)
 
 
 def test_a_group_is_never_divided():
     groups = np.random.default_rng(1).integers(0, 30, 500)
-    found = labels_for(Labelling("groups", 5), column(groups), "d").of_rows(0, 500)
+    found = labelled(Labelling("groups", 5), groups).of_rows(0, 500)
     assert all(len(np.unique(found[groups == group])) == 1 for group in np.unique(groups))
 
 
 def test_rows_need_no_label_where_there_is_one_fold():
-    assert labels_for(Labelling(), None, "d").of_rows(0, 10) is None
+    assert labelled(Labelling(), None).of_rows(0, 10) is None
 
 
 @pytest.mark.parametrize(
@@ -76,6 +85,5 @@ def test_rows_need_no_label_where_there_is_one_fold():
     ],
 )
 def test_labels_that_cannot_make_folds_are_refused(labelling, labels, message):
-    source = None if labels is None else column(labels)
     with pytest.raises(OptionError, match=message):
-        labels_for(labelling, source, "d")
+        labelled(labelling, labels)

@@ -1,53 +1,39 @@
-"""What every way to select features has at hand: the moments of the rows, and a certificate."""
+"""What every fit on second moments has at hand: those of the rows, and a certificate."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from dasklasso.choice import n_problems_of
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.fit_options import FitOptions, RunOptions
 from dasklasso.fitting.assemble import as_path
 from dasklasso.fitting.session import Solved
+from dasklasso.fitting.statistics import cells_of
 from dasklasso.result import FittedPath
 from dasklasso.scan.cells import Cells
 from dasklasso.scan.cross_moments import CrossMoments
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.kernels import INVERSE_SCALE
+from dasklasso.scan.labels import RowLabels
 from dasklasso.selection.cv_record import CvRecord
 from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.gram import GramSolver
 from dasklasso.solvers.problem import Objective, Problem
+from dasklasso.solvers.quadratic import load_kernels
 from dasklasso.solvers.slots import Jobs
 from dasklasso.solvers.state import Settings
 
-TIGHT = (
-    1e-6  # of tol: supports are compared with each other, so solved far beyond what is certified
-)
+TIGHT = 1e-6  # of tol: supports are compared, so solved far beyond what is certified
 LEAST_TOL = 1e-13
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a method found, before anybody knows what it cost.
-
-    Attributes
-    ----------
-    path : FittedPath or None
-        Its ``seconds`` and ``peak_memory_bytes`` are not known yet.
-    features, chosen, table :
-        As :class:`~dasklasso.fitting.selected.Selected` has them.
-    bytes_read : int
-    """
-
-    path: FittedPath | None
-    features: tuple[dict[str, Any], ...]
-    chosen: dict[str, Any]
-    table: list[dict[str, Any]]
-    bytes_read: int
+PATIENCE = 1.0  # seconds: kernels come from the cache in less
 
 
 @dataclass(frozen=True)
@@ -56,7 +42,7 @@ class Session:
 
     Attributes
     ----------
-    data, engine, options, run, progress : of the selection
+    data, engine, options, run, progress : of the fit
     objective : Objective
         What ``options`` describe.
     cells : Cells
@@ -65,6 +51,8 @@ class Session:
     bytes_read : int
         By the scan that brought the moments.
     plan : dict or None
+    began : float
+        When the fit did, as ``time.monotonic()`` has it.
     """
 
     data: Dataset
@@ -77,6 +65,7 @@ class Session:
     bytes_read: int
     plan: dict[str, Any] | None
     progress: Callable[[ScanEvent], None] | None
+    began: float
 
     @property
     def tol(self) -> float:
@@ -88,7 +77,13 @@ class Session:
         options = self.options
         settings = Settings(tol=options.tol, max_scans=options.max_scans, device=self.run.device)
         return GramSolver(
-            self.engine, problem, self.moments, settings, self.progress, bytes_read=self.bytes_read
+            self.engine,
+            problem,
+            self.moments,
+            settings,
+            self.progress,
+            bytes_read=self.bytes_read,
+            began=self.began,
         )
 
     def alphas(self, solver: GramSolver) -> np.ndarray:
@@ -131,3 +126,55 @@ class Session:
         )
         path = as_path(self.data, solved, self.options, seconds=0.0, peak=0, plan=self.plan)
         return path, done.bytes_read
+
+
+@contextmanager
+def open_session(
+    data: Dataset,
+    engine: ScanEngine,
+    options: FitOptions,
+    run: RunOptions,
+    labels: RowLabels,
+    *,
+    plan: dict[str, Any] | None = None,
+    progress: Callable[[ScanEvent], None] | None,
+    announce: Callable[[str], None] | None,
+) -> Iterator[Session]:
+    """A context with the moments of the data: kept ones, or from a scan, and then kept.
+
+    Kernels are loaded, or compiled, beside the scan; moments are written beside what the caller
+    does with them, and are on disk when the context ends.
+
+    Parameters
+    ----------
+    labels : RowLabels
+        How rows are put into cells; ``n_blocks`` of its labelling is the least that will do.
+    progress : called after the scan, if there is one
+    announce : called with a line where the caller has to wait for kernels
+    """
+    began = time.monotonic()
+    with ThreadPoolExecutor(1) as beside:
+        kernels = beside.submit(load_kernels)
+        cells, bytes_read = cells_of(data, engine, labels, run, beside)
+        if progress is not None and engine.scans:
+            seconds, n_jobs = time.monotonic() - began, n_problems_of(data, options)
+            progress(ScanEvent(engine.scans, 0, n_jobs, 1.0, 0, bytes_read, seconds))
+        try:
+            kernels.result(timeout=PATIENCE)
+        except TimeoutError:
+            if announce is not None:
+                announce("Compiling the solver, once for this installation: some 15 seconds.")
+            kernels.result()
+        yield Session(
+            data=data,
+            engine=engine,
+            options=options,
+            run=run,
+            objective=options.objective(),
+            cells=cells,
+            moments=cells.total(),
+            bytes_read=bytes_read,
+            plan=plan,
+            progress=progress,
+            began=began,
+        )
