@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 import click
 
 from dasklasso.sizes import parse_size
-from dasklasso.stages import Device, EmptyChunks, Loss, Solver
+from dasklasso.stages import Device, EmptyChunks, FoldKind, Loss, Rule, Solver
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -135,10 +135,41 @@ grid = stacked(
         help="Smallest alpha over the largest [default: 1e-3; 1e-2 where rows are fewer than "
         "features].",
     ),
-    click.option(
-        "--stop-saturated", is_flag=True, help="End the path where it explains nothing more."
-    ),
 )
+stop_saturated = click.option(
+    "--stop-saturated", is_flag=True, help="End the path where it explains nothing more."
+)
+
+
+def folds(of: str, seed_of: str) -> Callable[[F], F]:
+    """How rows are put into folds, and which alpha their errors choose.
+
+    Parameters
+    ----------
+    of, seed_of : help on what has folds, and what the seed is of
+    """
+    return stacked(
+        click.option("--folds", type=click.IntRange(min=2), default=5, show_default=True, help=of),
+        click.option(
+            "--fold-kind",
+            type=choice(FoldKind),
+            default="random",
+            show_default=True,
+            help="Rows at random; runs of rows; whole groups (the store's fold column); or folds "
+            "as that column says.",
+        ),
+        click.option(
+            "--seed", type=click.IntRange(min=0), default=0, show_default=True, help=seed_of
+        ),
+        click.option(
+            "--rule",
+            type=choice(Rule),
+            default="min",
+            show_default=True,
+            help="Least mean error, or the largest alpha within a standard error of it.",
+        ),
+    )
+
 
 table = click.option("--table", metavar="FILE", help="Also write a table: .csv, .parquet or .json.")
 out = click.option("--out", required=True, metavar="MODEL", help="Folder the model is saved to.")

@@ -9,38 +9,12 @@ import click
 
 from dasklasso.cli import options
 from dasklasso.select_stage import Bound, By, Initial
-from dasklasso.stages import FoldKind, Rule
 
 if TYPE_CHECKING:
     from dasklasso.fitting.selected import Selected
     from dasklasso.select_stage import SelectStage
 
 SHOWN = 12  # features, where more are in a model or a table
-
-_folds = options.stacked(
-    click.option(
-        "--folds",
-        type=click.IntRange(min=2),
-        default=5,
-        show_default=True,
-        help="Of relaxed and adaptive.",
-    ),
-    click.option("--fold-kind", type=options.choice(FoldKind), default="random", show_default=True),
-    click.option(
-        "--seed",
-        type=click.IntRange(min=0),
-        default=0,
-        show_default=True,
-        help="Of random folds and half-samples.",
-    ),
-    click.option(
-        "--rule",
-        type=options.choice(Rule),
-        default="min",
-        show_default=True,
-        help="Least mean error, or the largest alpha within a standard error of it.",
-    ),
-)
 
 _criteria = options.stacked(
     click.option(
@@ -137,14 +111,9 @@ _stability = options.stacked(
 )
 @click.option("--out", metavar="MODEL", help="Folder the model is saved to; not of stability.")
 @options.table
-@click.option("--n-alphas", type=click.IntRange(min=1), default=100, show_default=True)
-@click.option(
-    "--eps",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Smallest alpha over the largest [default: 1e-3, or 1e-2 where features outnumber rows].",
-)
+@options.grid
 @_criteria
-@_folds
+@options.folds("Of relaxed and adaptive.", "Of random folds and half-samples.")
 @_refits
 @_stability
 @options.model

@@ -10,7 +10,6 @@ import click
 
 from dasklasso.cli import options
 from dasklasso.cli.commands import Failure
-from dasklasso.stages import FoldKind, Rule
 
 if TYPE_CHECKING:
     from dasklasso.result import FittedPath
@@ -56,6 +55,7 @@ def fit_command(as_json: bool, **values: Any) -> None:
 )
 @click.argument("store")
 @options.grid
+@options.stop_saturated
 @options.out
 @options.table
 @options.model
@@ -81,25 +81,7 @@ def path_command(as_json: bool, **values: Any) -> None:
     epilog=options.example("dasklasso cv diabetes.zarr --folds 5 --out model --table curve.csv"),
 )
 @click.argument("store")
-@click.option("--folds", type=click.IntRange(min=2), default=5, show_default=True)
-@click.option(
-    "--fold-kind",
-    type=options.choice(FoldKind),
-    default="random",
-    show_default=True,
-    help="Rows at random; runs of rows; whole groups (the store's fold column); or folds as "
-    "that column says.",
-)
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of random folds."
-)
-@click.option(
-    "--rule",
-    type=options.choice(Rule),
-    default="min",
-    show_default=True,
-    help="Least mean error, or the largest alpha within a standard error of it.",
-)
+@options.folds("Number of folds.", "Of random folds.")
 @click.option(
     "--alpha",
     type=click.FloatRange(min=0, min_open=True),
@@ -113,6 +95,7 @@ def path_command(as_json: bool, **values: Any) -> None:
     help="To choose from, instead of --l1-ratio; may be repeated.",
 )
 @options.grid
+@options.stop_saturated
 @options.out
 @options.table
 @options.model
