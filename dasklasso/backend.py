@@ -75,6 +75,11 @@ def dtype_of(xp: Any, dtype: Any) -> Any:
     return getattr(xp, np.dtype(dtype).name)
 
 
+def device_of(array: Array) -> Any:
+    """What to hand a namespace's constructors as ``device``, to be where ``array`` is."""
+    return None if isinstance(array, np.ndarray) else array.device
+
+
 def to_numpy(array: Array) -> np.ndarray:
     """``array`` copied to host memory where it is not there already."""
     if isinstance(array, np.ndarray):

@@ -43,13 +43,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from dasklasso.backend import Array, namespace
-from dasklasso.objective.penalties import ElasticNet
+from dasklasso.objective.penalties import Penalty
 
 COLUMN_SUMS = 5  # rows of what column_sums returns
+RATIO = 2  # the row of them that is a maximum, not a sum
 LOSS, SLOPE, SLOPE_SQUARES = range(3)  # rows of a scan's sums over rows
 
 
-def column_sums(w: Array, v: Array, penalty: ElasticNet, dual_v: Array | None = None) -> Array:
+def column_sums(w: Array, v: Array, penalty: Penalty, dual_v: Array | None = None) -> Array:
     """What the certificate needs of some columns: additive, but for the ratio, a maximum.
 
     Parameters
@@ -57,7 +58,7 @@ def column_sums(w: Array, v: Array, penalty: ElasticNet, dual_v: Array | None = 
     w : (n_columns, n_problems) float64
     v : (n_columns, n_problems) float64
         ``XᵀPr`` of these columns: the negative gradient of the loss.
-    penalty : ElasticNet
+    penalty : Penalty
         Of these columns.
     dual_v : (n_columns, n_problems), optional
         ``XᵀPθ`` where θ is not r itself but r less its projection on unpenalised columns.
@@ -73,7 +74,7 @@ def column_sums(w: Array, v: Array, penalty: ElasticNet, dual_v: Array | None = 
     zero = 0.0 * v
     l1 = penalty.l1 + zero
     quadratic = (penalty.l2 + zero) > 0
-    size = dual_v if penalty.positive else xp.abs(dual_v)
+    size = penalty.size(dual_v)
     size = xp.where(size > 0, size, zero)
     over_nothing = xp.where(size > 0, zero + float("inf"), zero)
     ratio = xp.where(l1 > 0, size / xp.where(l1 > 0, l1, zero + 1.0), over_nothing)
@@ -93,8 +94,26 @@ def column_sums(w: Array, v: Array, penalty: ElasticNet, dual_v: Array | None = 
 def combine_column_sums(blocks: np.ndarray) -> np.ndarray:
     """(n_blocks, 5, n_problems) → (5, n_problems): sums, and the maximum of the ratios."""
     total = blocks.sum(axis=0)
-    total[2] = blocks[:, 2].max(axis=0)
+    total[RATIO] = blocks[:, RATIO].max(axis=0)
     return total
+
+
+def together(sums: np.ndarray, n_outputs: int, largest: int | None = None) -> np.ndarray:
+    """Sums over the columns of each problem, again in each of them.
+
+    Parameters
+    ----------
+    sums : (n_rows, n_problems · n_outputs)
+    n_outputs : columns of a problem, next to each other
+    largest : row of which the maximum is taken instead, or None
+    """
+    if n_outputs == 1:
+        return sums
+    apart = sums.reshape(len(sums), -1, n_outputs)
+    total = apart.sum(axis=2)
+    if largest is not None:
+        total[largest] = apart[largest].max(axis=1)
+    return np.repeat(total, n_outputs, axis=1)
 
 
 def shift_share(sums: Array) -> Array:
@@ -116,7 +135,7 @@ def shift_share(sums: Array) -> Array:
     return xp.where(share < 1.0, share, xp.ones_like(share))
 
 
-def widened(v: Array, sums: Array, penalty: ElasticNet) -> Array:
+def widened(v: Array, sums: Array, penalty: Penalty) -> Array:
     """What no ``|v_j|`` exceeds once slopes sum to zero (one-sided when positive).
 
     Parameters

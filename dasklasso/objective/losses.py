@@ -37,6 +37,15 @@ class Loss(ABC):
     target_range: tuple[float, float]
     gives_probabilities: bool
 
+    @property
+    def n_outputs(self) -> int:
+        """Predictions of a row.
+
+        Where they are several, they are the last axis of ``prediction`` and of derivatives in it,
+        which targets and values do not have.
+        """
+        return 1
+
     @abstractmethod
     def value(self, prediction: Array, y: Array) -> Array:
         """f(p, y)."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from dasklasso.backend import Array, Backend, dtype_of, namespace
+from dasklasso.backend import Array, Backend, device_of, dtype_of, namespace
 from dasklasso.objective.losses import Loss
 
 SLAB_BYTES = (
@@ -258,11 +258,7 @@ def targets_of(y: Array, targets: Sequence[int]) -> Array:
     if y.shape[1] == 1:
         return y
     xp = namespace(y)
-    return xp.take(y, xp.asarray(list(targets), device=_device(y)), axis=1)
-
-
-def _device(array: Array) -> Any:
-    return None if isinstance(array, np.ndarray) else array.device
+    return xp.take(y, xp.asarray(list(targets), device=device_of(y)), axis=1)
 
 
 def gradient_rows(

@@ -1,0 +1,140 @@
+"""The softmax loss of one row: C predictions, and a target that is one of C classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dasklasso.backend import Array, device_of, namespace
+from dasklasso.objective.losses import ROUNDING, Loss
+
+
+@dataclass(frozen=True)
+class Softmax(Loss):
+    """The negative log-likelihood of one of C classes, ``log Σ_k exp(p_k) − p_y``.
+
+    Hastie, Tibshirani and Friedman (2009), The Elements of Statistical Learning, eq. 4.17, but
+    with coefficients for every class: the penalty chooses among those that predict the same.
+
+    Predictions have the C classes on their last axis. Targets are codes 0 … C − 1 of any real
+    type, of a shape that broadcasts with that of the predictions without the last axis.
+
+    Attributes
+    ----------
+    n_classes : int
+    """
+
+    n_classes: int
+    name = "softmax"
+    # the Hessian diag(t) − ttᵀ is at most ½(I − 11ᵀ/C): Böhning (1992), Multinomial logistic
+    # regression algorithm, theorem 5.3
+    max_curvature = 0.5
+    quadratic = False
+    target_range = (0.0, np.inf)
+    gives_probabilities = True
+
+    @property
+    def n_outputs(self) -> int:
+        """Predictions of a row: one for each class."""
+        return self.n_classes
+
+    def value(self, prediction: Array, y: Array) -> Array:
+        """f(p, y): (...)."""
+        return self.value_and_gradient(prediction, y)[0]
+
+    def gradient(self, prediction: Array, y: Array) -> Array:
+        """Probabilities less the indicator of the class: (..., C)."""
+        shares, _ = self._shares(prediction)
+        return shares - self._own(prediction, y)
+
+    def value_and_gradient(self, prediction: Array, y: Array) -> tuple[Array, Array]:
+        xp = namespace(prediction)
+        own = self._own(prediction, y)
+        shares, log_total = self._shares(prediction)
+        at_own = _sum(xp.where(own > 0, prediction, xp.zeros_like(prediction)))
+        return log_total - at_own, shares - own
+
+    def curvature(self, prediction: Array, y: Array) -> Array:
+        """Diagonal of the Hessian ``diag(t) − ttᵀ`` in p, t the probabilities: (..., C)."""
+        shares = self.mean(prediction)
+        return shares * (1.0 - shares)
+
+    def conjugate(self, dual: Array, y: Array) -> Array:
+        """``Σ_k t_k log t_k`` at t = u + indicator(y), +inf where that is no distribution: (...).
+
+        Rockafellar (1970), Convex Analysis, section 16: the conjugate of log Σ exp.
+        """
+        xp = namespace(dual)
+        t = dual + self._own(dual, y)
+        inside = xp.all(t >= -ROUNDING, axis=-1)
+        inside = inside & (xp.abs(_sum(t) - 1.0) <= ROUNDING * self.n_classes)
+        positive = t > 0
+        logs = xp.log(xp.where(positive, t, xp.ones_like(t)))
+        value = _sum(xp.where(positive, t * logs, xp.zeros_like(t)))
+        return xp.where(inside, value, xp.full_like(value, float("inf")))
+
+    def mean(self, prediction: Array) -> Array:
+        """``exp(p_k) / Σ_l exp(p_l)``: the probability of each class, (..., C)."""
+        return self._shares(prediction)[0]
+
+    def null_model(
+        self, mean: np.ndarray, variance: np.ndarray, *, fit_intercept: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The model without features, from the classes' frequencies.
+
+        Parameters
+        ----------
+        mean : (C,)
+            Frequency of each class, under the rows' weights.
+
+        Returns
+        -------
+        prediction : (C,), their logarithms less the mean of these; or 0 without an intercept
+        loss : (C,), the entropy of the frequencies, or log C, again for every class
+        """
+        frequency = np.asarray(mean, dtype=np.float64)
+        if not fit_intercept:
+            return np.zeros_like(frequency), np.full_like(frequency, np.log(self.n_classes))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logs = np.log(frequency)
+            entropy = -np.sum(np.where(frequency > 0, frequency * logs, 0.0))
+            prediction = logs - logs.mean()
+        # with one class the best constant is infinite: its loss of 0 says so
+        return prediction, np.full_like(frequency, max(float(entropy), 0.0))
+
+    def _shares(self, prediction: Array) -> tuple[Array, Array]:
+        """Probabilities (..., C), and log Σ exp p (...)."""
+        xp = namespace(prediction)
+        top = _greatest(prediction)
+        sizes = xp.exp(prediction - xp.expand_dims(top, axis=-1))  # at most 1
+        total = _sum(sizes)
+        return sizes / xp.expand_dims(total, axis=-1), top + xp.log(total)
+
+    def _own(self, like: Array, y: Array) -> Array:
+        """Indicator of each target's class, (..., C), in the type of ``like``."""
+        return indicators(y, self.n_classes, like.dtype)
+
+
+def indicators(y: Array, n_classes: int, dtype: Any) -> Array:
+    """1 at the class that a code names, else 0: codes (...) → (..., C) of ``dtype``."""
+    xp = namespace(y)
+    classes = xp.arange(n_classes, dtype=y.dtype, device=device_of(y))
+    return xp.astype(xp.expand_dims(y, axis=-1) == classes, dtype)
+
+
+def _sum(array: Array) -> Array:
+    """Over the last, short axis: as a product, for NumPy is slow at summing short rows."""
+    xp = namespace(array)
+    ones = xp.ones((array.shape[-1],), dtype=array.dtype, device=device_of(array))
+    return xp.reshape(xp.reshape(array, (-1, array.shape[-1])) @ ones, array.shape[:-1])
+
+
+def _greatest(array: Array) -> Array:
+    """Maximum over the last, short axis: class by class, for the same reason."""
+    xp = namespace(array)
+    greatest = array[..., 0]
+    for k in range(1, array.shape[-1]):
+        greatest = xp.maximum(greatest, array[..., k])
+    return greatest
