@@ -58,7 +58,7 @@ class FitOptions:
         OptionError
             When an option has a value that cannot be used.
         """
-        loss_named(self.loss)
+        loss = loss_named(self.loss)
         if self.solver not in SOLVERS:
             raise OptionError(f"solver: {self.solver!r} is none of {', '.join(SOLVERS)}")
         if not self.tol > 0:
@@ -75,7 +75,7 @@ class FitOptions:
             self.standardize,
             self.positive,
             self.penalty_factor,
-            self.loss,
+            loss,
         )
 
     def grid(self, data: Dataset, alpha_max: np.ndarray, l1_ratio: float) -> np.ndarray:

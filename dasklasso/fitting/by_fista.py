@@ -16,7 +16,6 @@ from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import OptionError
 from dasklasso.fit_options import FitOptions, RunOptions
 from dasklasso.fitting.session import Solved
-from dasklasso.objective.losses import loss_named
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.solvers.checkpoint import has_checkpoint, remove_checkpoint, saved_alphas
 from dasklasso.solvers.drive import Drive
@@ -60,7 +59,7 @@ def _solve(
     progress: Callable[[ScanEvent], None] | None,
 ) -> tuple[Problem, Jobs, State]:
     targets = moments_of_targets(engine)
-    check_targets(engine, targets, loss_named(objective.loss))
+    check_targets(engine, targets, objective.loss)
     columns, nbytes = column_moments(data, engine, run.device)
     problem = make_problem(objective, columns, targets)
     frame = engine.placed(problem.frame)

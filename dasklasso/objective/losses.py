@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -15,6 +17,7 @@ ROUNDING = 1e-15  # of a probability: the sum of a dual value and a target
 class Loss(ABC):
     """A smooth convex loss ``f(p, y)`` of a row's prediction p and target y.
 
+    A loss is a value: two of the same class and parameters are equal, and it travels to workers.
     The methods from ``value`` to ``mean`` are elementwise over arrays of one shape, of any array
     API namespace.
 
@@ -31,11 +34,11 @@ class Loss(ABC):
         Whether the mean of y at a prediction is a probability.
     """
 
-    name: str
-    max_curvature: float
-    quadratic: bool
-    target_range: tuple[float, float]
-    gives_probabilities: bool
+    name: ClassVar[str]
+    max_curvature: ClassVar[float]
+    quadratic: ClassVar[bool]
+    target_range: ClassVar[tuple[float, float]]
+    gives_probabilities: ClassVar[bool]
 
     @property
     def n_outputs(self) -> int:
@@ -88,6 +91,7 @@ class Loss(ABC):
         """
 
 
+@dataclass(frozen=True)
 class Squared(Loss):
     """Half the squared residual, ½(p − y)²."""
 
@@ -125,6 +129,7 @@ class Squared(Loss):
         return (mean if fit_intercept else np.zeros_like(mean)), loss
 
 
+@dataclass(frozen=True)
 class Logistic(Loss):
     """The negative log-likelihood of a binary target, log(1 + eᵖ) − y p, with y from 0 to 1.
 
@@ -190,6 +195,7 @@ def _minus_entropy(t: Array) -> Array:
     return xp.where(within, t * xp.log(t) + (1.0 - t) * xp.log1p(-t), xp.zeros_like(t))
 
 
+SQUARED = Squared()  # the default wherever a loss may be chosen
 LOSSES: dict[str, type[Loss]] = {loss.name: loss for loss in (Squared, Logistic)}
 
 

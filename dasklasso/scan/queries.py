@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from dasklasso.backend import Array, Backend, backend_for, to_numpy
-from dasklasso.objective.losses import Loss, loss_named
+from dasklasso.objective.losses import SQUARED, Loss
 from dasklasso.scan import kernels, moments
 from dasklasso.scan.kernels import Rows, Weights
 
@@ -60,7 +60,7 @@ class Gradient(Query):
     total_weight : sum of the rows' weights
     dtype : float32 or float64, the precision of products
     device : as in :func:`dasklasso.backend.backend_for`
-    loss : name of the loss
+    loss : Loss
     intercepts : of each problem, added to its predictions; empty for zeros
     """
 
@@ -69,17 +69,13 @@ class Gradient(Query):
     total_weight: float
     dtype: str = "float64"
     device: str = "cpu"
-    loss: str = "squared"
+    loss: Loss = SQUARED
     intercepts: tuple[float, ...] = ()
     name = "gradient"
 
     @property
     def backend(self) -> Backend:
         return backend_for(self.device)
-
-    @property
-    def loss_object(self) -> Loss:
-        return loss_named(self.loss)
 
     def prepare(self, inputs: Sequence[Array], widths: Sequence[int]) -> Weights:
         points, frame = inputs
@@ -97,7 +93,7 @@ class Gradient(Query):
         return kernels.gradient_rows(
             rows,
             replace(prepared, constant=self.with_intercepts(prepared.constant)),
-            self.loss_object,
+            self.loss,
             self.targets,
             np.asarray(self.y_shift),
             np.dtype(self.dtype),
@@ -137,7 +133,7 @@ class Gradient(Query):
             prediction = prediction + share
         prediction = self.with_intercepts(prediction)
         y, weight = kernels.row_arrays(rows, np.asarray(self.y_shift), np.float64, self.backend)
-        known = (kernels.targets_of(y, self.targets), weight, self.loss_object, len(self.targets))
+        known = (kernels.targets_of(y, self.targets), weight, self.loss, len(self.targets))
         return kernels.residuals(prediction, *known), kernels.loss_sums(prediction, *known)
 
     def gradient_part(self, rows: Rows, residual: Array, prepared: Weights) -> Array:

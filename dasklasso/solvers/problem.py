@@ -15,7 +15,7 @@ import numpy as np
 
 from dasklasso.backend import Array
 from dasklasso.errors import OptionError, ValueFound
-from dasklasso.objective.losses import Loss, Squared, loss_named
+from dasklasso.objective.losses import SQUARED, Loss
 from dasklasso.objective.penalties import ElasticNet
 from dasklasso.scan.kernels import CENTRE, FRAME_WIDTH, INVERSE_SCALE, L1, L2, SHIFT
 from dasklasso.scan.moments import Moments
@@ -33,7 +33,7 @@ class Objective:
     l1_ratio : share of the l1 penalty, 0 … 1
     fit_intercept, standardize, positive : bool
     penalty_factor : (n_features,) or None for ones
-    loss : name of the loss
+    loss : Loss
     """
 
     l1_ratio: float = 1.0
@@ -41,17 +41,17 @@ class Objective:
     standardize: bool = False
     positive: bool = False
     penalty_factor: np.ndarray | None = None
-    loss: str = "squared"
+    loss: Loss = SQUARED
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.l1_ratio <= 1.0:
             raise OptionError(f"l1_ratio: {self.l1_ratio} found, expected a number from 0 to 1")
-        loss, factor = loss_named(self.loss), self.penalty_factor
+        factor = self.penalty_factor
         # a dual point would have to be orthogonal to unpenalised columns under weights that change
-        if factor is not None and not loss.quadratic and np.any(np.asarray(factor) == 0):
+        if factor is not None and not self.loss.quadratic and np.any(np.asarray(factor) == 0):
             raise OptionError(
                 f"penalty_factor: 0 found for feature {int(np.argmin(np.abs(factor)))}, expected "
-                f"positive numbers: loss {self.loss} has no unpenalised features yet"
+                f"positive numbers: loss {self.loss.name} has no unpenalised features yet"
             )
 
 
@@ -83,7 +83,7 @@ class Problem:
 
     @property
     def loss(self) -> Loss:
-        return loss_named(self.objective.loss)
+        return self.objective.loss
 
     @property
     def steps_intercept(self) -> bool:
@@ -147,7 +147,7 @@ def make_problem(
     frame[:, INVERSE_SCALE] = inverse
     frame[:, L1] = factor * ratio
     frame[:, L2] = factor * ratio**2
-    loss = loss_named(objective.loss)
+    loss = objective.loss
     variance = targets.squares / targets.weight
     constant, null = loss.null_model(targets.mean, variance, fit_intercept=objective.fit_intercept)
     y_mean = constant if loss.quadratic else np.zeros_like(constant)
@@ -168,7 +168,7 @@ def null_loss(mean: np.ndarray, variance: np.ndarray, *, fit_intercept: bool) ->
     mean, variance : (n_targets,)
         Of the targets, under the rows' weights.
     """
-    return Squared().null_model(mean, variance, fit_intercept=fit_intercept)[1]
+    return SQUARED.null_model(mean, variance, fit_intercept=fit_intercept)[1]
 
 
 def penalty_factors(given: np.ndarray | None, n_features: int) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -128,3 +130,12 @@ def test_beyond_probabilities_the_conjugate_of_logistic_is_infinite(u):
 def test_an_unknown_loss_is_an_option_error_that_names_it():
     with pytest.raises(OptionError, match="loss: 'hinge' is none of squared, logistic"):
         loss_named("hinge")
+
+
+@each_loss
+def test_a_loss_is_a_value(name):
+    loss = loss_named(name)
+    again = pickle.loads(pickle.dumps(loss))
+    assert again == loss
+    assert hash(again) == hash(loss)
+    assert [other == loss for other in map(loss_named, LOSSES)].count(True) == 1
