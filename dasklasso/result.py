@@ -64,6 +64,9 @@ class FittedPath:
         How coefficients differ from those of the options above, in plain JSON types: ``kind``
         "relaxed" with its ``gamma``, where gaps and objectives are those of the lasso that was
         relaxed; or "adaptive" with the ``penalty_factor`` of each feature, None where it is out.
+    classes : tuple of (tuple of labels or None), length n_targets, or None
+        Of targets that are labels, those of class 0, 1, ...: numbers in ascending order, or the
+        names of text targets. None for targets that are numbers or probabilities.
     """
 
     alphas: np.ndarray
@@ -89,6 +92,7 @@ class FittedPath:
     cross_validation: CvRecord | None = None
     plan: dict[str, Any] | None = None
     refit: dict[str, Any] | None = None
+    classes: tuple[tuple[int | float | str, ...] | None, ...] | None = None
 
     def __post_init__(self) -> None:
         shape = (self.n_alphas, self.n_targets)
@@ -255,7 +259,7 @@ class FittedPath:
         return prediction[:, 0] if self.y_is_vector else prediction
 
     def predict_proba(self, X: Any, alpha: float | None = None) -> np.ndarray:
-        """Probabilities of the label 1 for rows in memory: 1 / (1 + e⁻ᵖ) of :meth:`predict`'s p.
+        """Probabilities of the greater label for rows in memory: 1 / (1 + e⁻ᵖ) of predictions p.
 
         Parameters and errors are those of :meth:`predict`.
 
@@ -380,6 +384,8 @@ def load_model(folder: str | Path) -> FittedPath:
             raise ModelError(f"{Path(folder) / DOCUMENT} has no entry {field.name!r}.")
         value = document[field.name]
         values[field.name] = tuple(value) if isinstance(value, list) else value
+    if values.get("classes") is not None:
+        values["classes"] = tuple(one and tuple(one) for one in values["classes"])
     if values.get("cross_validation") is not None:
         try:
             values["cross_validation"] = CvRecord.from_json(values["cross_validation"])

@@ -318,7 +318,7 @@ class PredictStage(ClusterStage):
                 "alpha": float(path.alphas[0]) if alpha is None else alpha,
                 "model_fingerprint": path.fingerprint,
                 "data_fingerprint": data.fingerprint,
-                **({"proba": True} if self.proba else {}),
+                **({"proba": True, "classes": path.classes} if self.proba else {}),
             },
             overwrite=self.overwrite,
         )

@@ -59,6 +59,10 @@ def _facts(data: Dataset, store: str) -> Iterator[tuple[str, str]]:
             f"{_few(data.target_names)}"
             + ("" if data.y_is_vector else f" ({data.n_targets} columns)"),
         )
+    for name, classes in zip(data.target_names, data.target_classes, strict=False):
+        if classes is not None:
+            of = "" if data.y_is_vector else f" of {name}"
+            yield f"classes{of}", _few([f"{k} = {label}" for k, label in enumerate(classes)])
     beside = [name for name in ("sample_weight", "fold") if getattr(data, name) is not None]
     if beside:
         yield "beside", ", ".join(beside)

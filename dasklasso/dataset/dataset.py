@@ -45,6 +45,9 @@ class Dataset:
         x0, x1, … and y (or y0, y1, …) where the data do not name them.
     y_is_vector : bool
         Whether y was given with one dimension; predictions then have one too.
+    target_classes : sequence of (tuple of str or None), or empty
+        For each target that was text when it was ingested, the names of its classes: code 0
+        first. Empty where no target was.
     statistics : ColumnStatistics or None
         None for data that we did not ingest: a scan computes them.
     fingerprint : str
@@ -63,6 +66,7 @@ class Dataset:
     statistics: ColumnStatistics | None
     fingerprint: str
     location: str
+    target_classes: Sequence[tuple[str, ...] | None] = ()
     keep: object = field(default=None, repr=False)  # a temporary store, deleted with the dataset
 
     @property
@@ -135,15 +139,17 @@ def open_dataset(
         weights, _ = opener.optional("sample_weight")
     folds, _ = opener.optional("fold")
 
-    whole = manifest is not None and y is None and sample_weight is None and target == "y"
+    own_target = manifest is not None and y is None and target == "y"
+    whole = own_target and sample_weight is None
     dataset = Dataset(
         X=X,
         y=None if targets is None else as_float64(targets),
         sample_weight=None if weights is None else as_float64(weights),
         fold=folds,
         feature_names=manifest.feature_names if manifest else NumberedNames("x", X.shape[1]),
-        target_names=_target_names(targets, manifest if whole else None),
+        target_names=_target_names(targets, manifest if own_target else None),
         y_is_vector=y_is_vector,
+        target_classes=manifest.target_classes if manifest and own_target else (),
         statistics=manifest.statistics if manifest else None,
         fingerprint=manifest.fingerprint if manifest else "",
         location=location,

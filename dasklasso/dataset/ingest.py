@@ -18,6 +18,7 @@ from dasklasso.dataset.encode import Encoder, Missing, choose_dtype
 from dasklasso.dataset.manifest import Manifest
 from dasklasso.dataset.roles import Roles, assign_roles
 from dasklasso.dataset.sources import Source, open_source
+from dasklasso.dataset.sources.base import TRUTHS
 from dasklasso.dataset.survey import Survey, survey
 from dasklasso.dataset.writer import StoreWriter, reserve
 from dasklasso.errors import OptionError, SourceError, ValueFound
@@ -88,7 +89,7 @@ def ingest(
     target : str or sequence of str, optional
         Column(s) to predict. NPY, NPZ, HDF5: also an array or NPY file beside X, or a column
         number. NPZ and HDF5 have ``y`` or ``target`` by default, svmlight its label. Text becomes
-        classes 0 to k-1 in sorted order, recorded in the manifest's origin.
+        classes 0 to k-1 in sorted order, recorded in the manifest's origin; so do booleans.
     weight, fold : str, optional
         Columns of sample weights and of fold labels.
     drop : iterable of str
@@ -151,6 +152,7 @@ def ingest(
             label=opened.path,
         )
         _copy(opened, roles, encoder, writer, memory, progress)
+        _refuse_one_class(opened, roles, known)
         manifest = writer.finish(_origin(opened, roles, known, missing, drop))
     assert writer.codec is not None
     return IngestReport(
@@ -213,8 +215,6 @@ def batch_rows(n_columns: int, memory: int) -> int:
 def _origin(
     source: Source, roles: Roles, known: Survey, missing: str, drop: tuple[str, ...]
 ) -> dict[str, Any]:
-    text = {column.name: list(known.levels[column.name])
-            for column in roles.targets if column.kind == "text"}  # fmt: skip
     origin: dict[str, Any] = {
         "source": source.path,
         "format": source.format,
@@ -222,7 +222,7 @@ def _origin(
         "versions": {name: version(name) for name in ("dasklasso", "numpy", "pyarrow", "zarr")},
         "missing": missing,
         "dropped": list(drop),
-        "target_classes": text,
+        "target_classes": _target_classes(roles, known),
         "levels": {column.name: list(known.levels[column.name])
                    for column in roles.features if column.kind == "text"},
     }  # fmt: skip
@@ -233,6 +233,22 @@ def _origin(
         if roles.fold.kind == "text":
             origin["fold_classes"] = list(known.levels[roles.fold.name])
     return origin
+
+
+def _target_classes(roles: Roles, known: Survey) -> dict[str, list[str]]:
+    """Names of the codes of each target that is text or boolean."""
+    texts = {c.name: list(known.levels[c.name]) for c in roles.targets if c.kind == "text"}
+    truths = {c.name: list(TRUTHS) for c in roles.targets if c.is_boolean}
+    return texts | truths
+
+
+def _refuse_one_class(source: Source, roles: Roles, known: Survey) -> None:
+    for column in roles.targets:
+        if column.kind == "text" and len(known.levels[column.name]) == 1:
+            raise ValueFound(
+                f"{source.path}: target {column.name} is {known.levels[column.name][0]!r} in every "
+                "row, expected at least two classes."
+            )
 
 
 def _warnings(manifest: Manifest, source: Source) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from dasklasso.dataset.manifest import Manifest
 from dasklasso.dataset.roles import Roles, assign_roles
-from dasklasso.dataset.sources.base import Batch, Column, Source, suggest
+from dasklasso.dataset.sources.base import TRUTHS, Batch, Column, Source, suggest
 from dasklasso.dataset.survey import Survey
 from dasklasso.errors import OptionError, SourceError, ValueFound
 
@@ -194,7 +194,8 @@ def _survey(source: Source, store: _Store, roles: Roles) -> Survey:
     firsts = store.columns()
     for name, column in zip(store.manifest.target_names, roles.targets, strict=True):
         classes = origin.get("target_classes", {}).get(name)
-        _refuse_other_kind(source, store, column, "number" if classes is None else "text")
+        if not (column.is_boolean and classes == list(TRUTHS)):
+            _refuse_other_kind(source, store, column, "number" if classes is None else "text")
         if classes is not None:
             levels[column.name] = tuple(classes)
     if roles.fold is not None:

@@ -80,6 +80,15 @@ class Manifest:
     origin: dict[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
 
+    @property
+    def target_classes(self) -> tuple[tuple[str, ...] | None, ...]:
+        """Names of the classes of each target that was text; empty where none was."""
+        recorded = self.origin.get("target_classes") or {}
+        if not recorded:
+            return ()
+        found = (recorded.get(name) for name in self.target_names)
+        return tuple(None if names is None else tuple(names) for names in found)
+
     def to_json(self) -> dict[str, Any]:
         """The manifest as plain JSON types."""
         return {

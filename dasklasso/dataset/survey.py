@@ -10,6 +10,7 @@ import numpy as np
 
 from dasklasso.dataset.roles import Roles
 from dasklasso.dataset.sources.base import Column, Source
+from dasklasso.dataset.targets import MAX_CLASSES
 from dasklasso.errors import SourceError, ValueFound
 
 MAX_LEVELS = 1000
@@ -85,7 +86,7 @@ def survey(source: Source, roles: Roles, *, fill: bool, rows: int) -> Survey:
     Raises
     ------
     SourceError
-        A text column has more than 1,000 levels.
+        A text column has more than 1,000 levels, or a target more than 10,000.
     ValueFound
         A column has no value at all.
     """
@@ -118,12 +119,13 @@ def survey(source: Source, roles: Roles, *, fill: bool, rows: int) -> Survey:
 
 
 def _refuse_too_many(source: Source, name: str, found: _Levels, roles: Roles) -> None:
-    if len(found.counts) > MAX_LEVELS:
+    most = MAX_CLASSES if any(column.name == name for column in roles.targets) else MAX_LEVELS
+    if len(found.counts) > most:
         some = ", ".join(repr(text) for text in sorted(found.counts)[:3])
         is_feature = any(column.name == name for column in roles.features)
         hint = f" Leave it out: --drop {name}." if is_feature else ""
         raise SourceError(
-            f"{source.path}: column {name} is text with more than {MAX_LEVELS:,} different "
+            f"{source.path}: column {name} is text with more than {most:,} different "
             f"values ({some}, ...), expected categories.{hint}"
         )
 

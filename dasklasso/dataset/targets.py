@@ -10,6 +10,8 @@ import numpy as np
 from dasklasso.dataset.blocks import BlockSource
 from dasklasso.errors import StoreError, ValueFound
 
+MAX_CLASSES = 10_000  # of a target
+
 
 class NumberedNames(Sequence[str]):
     """Names of columns that have none: x0, x1, … without a string in memory for each."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
 
+from dasklasso.dataset.classes import Classes
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.fit_options import FitOptions
 from dasklasso.fitting.session import Solved
@@ -24,6 +26,7 @@ def as_path(
     seconds: float,
     peak: int,
     plan: dict[str, Any] | None = None,
+    classes: Sequence[Classes | None] = (),
 ) -> FittedPath:
     """The path that is handed to the user.
 
@@ -31,6 +34,7 @@ def as_path(
     ----------
     seconds, peak : what the fit took, in seconds and bytes
     plan : what had been planned, in plain JSON types
+    classes : for each target, the labels that its codes stand for
     """
     problem, jobs, record = solved.problem, solved.jobs, solved.cross_validation
     n_alphas, n_targets = len(jobs.alphas), jobs.n_targets
@@ -86,6 +90,7 @@ def as_path(
         versions=_versions(),
         cross_validation=record,
         plan=plan,
+        classes=tuple(classes) if any(classes) else None,
     )
 
 

@@ -12,6 +12,7 @@ from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
 from dasklasso.fitting.assemble import as_path
 from dasklasso.fitting.by_fista import solve_by_fista
 from dasklasso.fitting.by_gram import solve_by_gram
+from dasklasso.fitting.labelling import labelled
 from dasklasso.fitting.session import open_engine
 from dasklasso.fitting.statistics import are_kept
 from dasklasso.machine import Machine, machine_for
@@ -100,6 +101,7 @@ def _fit(
         raise OptionError("resume: needs a checkpoint folder")
     if data.y is None:
         raise OptionError(f"{data.location}: has no target y, and a fit needs one")
+    coded = labelled(data, options)
     labels = RowLabels(Labelling()) if cv is None else cv.labels(data)
     plan = plan_fit(
         data,
@@ -110,11 +112,11 @@ def _fit(
         machine=_measured(data, run),
     )
     began = time.monotonic()
-    with open_engine(data, run, announce) as (engine, peak):
+    with open_engine(coded.data, run, announce) as (engine, peak):
         if plan.solver == "gram":
-            solved = solve_by_gram(data, engine, options, run, cv, labels, progress, announce)
+            solved = solve_by_gram(coded.data, engine, options, run, cv, labels, progress, announce)
         else:
-            solved = solve_by_fista(data, engine, objective, options, run, progress)
+            solved = solve_by_fista(coded.data, engine, objective, options, run, progress)
     return as_path(
         data,
         solved,
@@ -122,6 +124,7 @@ def _fit(
         seconds=time.monotonic() - began,
         peak=peak.nbytes,
         plan=plan.to_json(),
+        classes=coded.classes,
     )
 
 

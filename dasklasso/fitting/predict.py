@@ -29,7 +29,7 @@ def predict_store(
     Parameters
     ----------
     proba : bool
-        Whether to give probabilities of the label 1 instead of ``Xw + b``.
+        Whether to give probabilities of the greater label instead of ``Xw + b``.
 
     Yields
     ------

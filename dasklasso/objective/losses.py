@@ -32,6 +32,8 @@ class Loss(ABC):
     target_range : (least, greatest) target that the loss is defined for
     gives_probabilities : bool
         Whether the mean of y at a prediction is a probability.
+    most_classes : int
+        Of how many classes targets may be labels, 0 where they are numbers.
     """
 
     name: ClassVar[str]
@@ -39,6 +41,7 @@ class Loss(ABC):
     quadratic: ClassVar[bool]
     target_range: ClassVar[tuple[float, float]]
     gives_probabilities: ClassVar[bool]
+    most_classes: ClassVar[int] = 0
 
     @property
     def n_outputs(self) -> int:
@@ -142,6 +145,7 @@ class Logistic(Loss):
     quadratic = False
     target_range = (0.0, 1.0)
     gives_probabilities = True
+    most_classes = 2
 
     def value(self, prediction: Array, y: Array) -> Array:
         return self.value_and_gradient(prediction, y)[0]

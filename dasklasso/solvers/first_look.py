@@ -113,8 +113,8 @@ def check_targets(engine: ScanEngine, targets: Moments, loss: Loss) -> None:
             row, target = (int(place) for place in outside[0])
             raise ValueFound(
                 f"target {target} is {y[row, target]:g} at row {rows.start + row:,}; loss "
-                f"{loss.name} expects numbers from {least:g} to {greatest:g}: labels 0 and 1, or "
-                "probabilities"
+                f"{loss.name} expects numbers from {least:g} to {greatest:g}, or two "
+                "different labels"
             )
 
 

@@ -93,3 +93,16 @@ def test_select_is_refused(work, tmp_path):
 def test_plan_knows_the_loss(work):
     printed = run("plan", work / "s.zarr", "--loss", "logistic", "--json").stdout
     assert json.loads(printed.splitlines()[-1])["solver"] == "fista"
+
+
+def test_a_target_of_text_gives_a_model_of_its_classes(work, tmp_path):
+    frame = pd.read_csv(work / "t.csv")
+    frame["sick"] = np.where(frame.sick == 1, "yes", "no")
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    run("ingest", tmp_path / "t.csv", tmp_path / "s", "--target", "sick")
+    options = ["--loss", "logistic", "--no-dashboard", "--alpha", 0.05]
+    run("fit", tmp_path / "s", *options, "--out", tmp_path / "model")
+    path = load_model(tmp_path / "model")
+    assert path.classes == (("no", "yes"),)
+    assert np.array_equal(path.coef, load_model(work / "fit").coef)
+    assert "no, yes" in run("show", tmp_path / "model").stdout

@@ -255,7 +255,7 @@ def test_probabilities_of_a_store_are_those_of_its_rows(make_store):
 @pytest.mark.parametrize("value", [-1.0, 2.0, 1.0000001])
 def test_a_target_that_is_no_probability_is_named(value, make_store):
     X, y = labelled()
-    y[77] = value
+    y[:3], y[77] = (0.5, 0.25, 1.0), value
     with pytest.raises(ValueFound, match=f"target 0 is {value:g} at row 77; .* from 0 to 1"):
         fit_path(make_store(X, y, chunk_rows=50), OPTIONS, RUN)
 
@@ -267,7 +267,7 @@ def test_one_class_among_rows_that_count_is_refused(label, make_store):
     y[5] = 1 - label
     weight = np.ones(len(X))
     weight[5] = 0.0
-    with pytest.raises(ValueFound, match=f"target 0 is {label:g} in every row of positive"):
+    with pytest.raises(ValueFound, match=f"is of one class, {label:g}, in every row of positive"):
         fit_path(make_store(X, y, weight), OPTIONS, RUN)
 
 

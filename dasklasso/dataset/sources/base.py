@@ -11,6 +11,8 @@ import numpy as np
 
 from dasklasso.errors import SourceError
 
+TRUTHS = ("false", "true")  # names of a boolean column's 0 and 1
+
 
 @dataclass(frozen=True)
 class Column:
@@ -31,6 +33,11 @@ class Column:
     kind: Literal["number", "text", "other"]
     dtype: np.dtype
     type_name: str
+
+    @property
+    def is_boolean(self) -> bool:
+        """Whether the values are false and true, taken as the numbers 0 and 1."""
+        return self.dtype == np.uint8 and self.type_name == "bool"
 
 
 class Batch(Protocol):
