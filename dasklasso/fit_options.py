@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dasklasso.dataset.class_weights import ClassWeight
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import OptionError
 from dasklasso.objective.losses import loss_named
@@ -34,6 +35,7 @@ class FitOptions:
     tol : relative dual gap: gap / loss of the null model
     max_scans : most reads of X
     stop_saturated : whether a path ends where it explains nothing more; by solver "gram" only
+    class_weight : "balanced", pairs of a label and its weight, or None; for losses of labels only
     """
 
     loss: str = "squared"
@@ -49,6 +51,7 @@ class FitOptions:
     tol: float = 1e-6
     max_scans: int = 10_000
     stop_saturated: bool = False
+    class_weight: ClassWeight | None = None
 
     def objective(self) -> Objective:
         """The objective these options describe.
@@ -67,6 +70,8 @@ class FitOptions:
             raise OptionError("stop_saturated: needs solver='gram', and solver is 'fista'")
         if self.stop_saturated and self.loss != "squared":
             raise OptionError(f"stop_saturated: needs loss='squared', and loss is {self.loss!r}")
+        if self.class_weight is not None and not loss.most_classes:
+            raise OptionError(f"class_weight: loss {self.loss} has no classes, logistic has")
         if self.max_scans < 1:
             raise OptionError(f"max_scans: {self.max_scans} found, expected at least 1")
         return Objective(

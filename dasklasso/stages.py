@@ -17,6 +17,7 @@ from dasklasso.errors import ConvergenceWarning, ModelError, OptionError
 from dasklasso.sizes import parse_size
 
 if TYPE_CHECKING:
+    from dasklasso.dataset.class_weights import ClassWeight
     from dasklasso.dataset.dataset import Dataset
     from dasklasso.dataset.ingest import IngestReport
     from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
@@ -123,6 +124,7 @@ class SolveStage(ClusterStage, ABC):
     no_intercept: bool = False
     positive: bool = False
     penalty_factor: str | None = None
+    class_weight: str | None = None
     checkpoint: str | None = None
     checkpoint_seconds: float = 30.0
     resume: bool = False
@@ -137,6 +139,7 @@ class SolveStage(ClusterStage, ABC):
             parse_size(self.memory)
         if self.resume and self.checkpoint is None:
             raise OptionError("--resume needs --checkpoint DIR: the folder to resume from.")
+        self._class_weight()
         check_free(Path(self.out), overwrite=self.overwrite)
 
     def run(
@@ -192,8 +195,14 @@ class SolveStage(ClusterStage, ABC):
             solver=self.solver,
             tol=self.tol,
             max_scans=self.max_scans,
+            class_weight=self._class_weight(),
             **self._grid(),
         )
+
+    def _class_weight(self) -> ClassWeight | None:
+        from dasklasso.dataset.class_weights import parse_class_weight
+
+        return None if self.class_weight is None else parse_class_weight(self.class_weight)
 
 
 @dataclass(frozen=True, kw_only=True)

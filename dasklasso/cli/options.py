@@ -108,6 +108,11 @@ model = stacked(
         metavar="FILE",
         help="CSV with feature,factor, or one number per feature (text, NPY). 0: unpenalised.",
     ),
+    click.option(
+        "--class-weight",
+        metavar="balanced|LABEL=W,...",
+        help="Weigh rows by class: so that all classes count the same, or as given (others 1).",
+    ),
 )
 
 checkpoint = stacked(

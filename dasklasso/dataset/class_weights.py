@@ -1,13 +1,64 @@
-"""Rows weighted by the class of their label."""
+"""Rows weighted by the class of their label; what the store holds stays as it is."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 
+from dasklasso.dataset.blocks import BlockSource
+from dasklasso.dataset.classes import Classes, Label, derived_fingerprint
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.zarrblocks import read_rows
+from dasklasso.errors import OptionError
+
+ClassWeight = Literal["balanced"] | tuple[tuple[Label, float], ...]
+"""Weights that even classes out, or pairs of a label and its weight; other labels weigh 1."""
+
+
+def parse_class_weight(text: str) -> ClassWeight:
+    """``balanced``, or ``LABEL=W,LABEL=W``.
+
+    Raises
+    ------
+    OptionError
+    """
+    if text == "balanced":
+        return "balanced"
+    pairs: list[tuple[Label, float]] = []
+    for part in text.split(","):
+        label, equals, weight = part.rpartition("=")
+        try:
+            pairs.append((label.strip(), float(weight)))
+        except ValueError:
+            equals = ""
+        if not equals or not label.strip():
+            raise OptionError(
+                f"class_weight: {part!r} found, expected 'balanced' or LABEL=WEIGHT,LABEL=WEIGHT"
+            )
+    return checked_class_weight(pairs)
+
+
+def checked_class_weight(pairs: list[tuple[Label, float]]) -> ClassWeight:
+    """The weights given to labels.
+
+    Raises
+    ------
+    OptionError
+        A weight is no positive number, or a label occurs twice.
+    """
+    labels = [label for label, _ in pairs]
+    for label, weight in pairs:
+        if not (math.isfinite(weight) and weight > 0):
+            raise OptionError(
+                f"class_weight: {weight} found for {label}, expected a positive number"
+            )
+        if labels.count(label) > 1:
+            raise OptionError(f"class_weight: {label} occurs twice, expected once")
+    return tuple(pairs)
 
 
 def class_totals(data: Dataset, target: int, n_classes: int) -> np.ndarray:
@@ -27,3 +78,93 @@ def class_totals(data: Dataset, target: int, n_classes: int) -> np.ndarray:
             weight = read_rows(data.sample_weight, start, stop)[:, 0]
         totals += np.bincount(codes, weight, minlength=n_classes)
     return totals
+
+
+def class_factors(asked: ClassWeight, classes: Classes, totals: np.ndarray) -> np.ndarray:
+    """(n_classes,) what the weights of each class's rows are multiplied by.
+
+    Balanced: Σ s / (C · Σ s of the class), as scikit-learn's ``compute_class_weight`` has it
+    (King and Zeng, 2001, Logistic regression in rare events data), so that the sum of all weights
+    does not change.
+
+    Parameters
+    ----------
+    totals : (n_classes,)
+        As :func:`class_totals`.
+
+    Raises
+    ------
+    OptionError
+        A label is none of the classes.
+    """
+    if asked == "balanced":
+        there = totals > 0
+        even = totals.sum() / (np.count_nonzero(there) * np.where(there, totals, 1.0))
+        return np.where(there, even, 1.0)
+    factors = np.ones(len(classes))
+    for label, weight in asked:
+        places = [k for k, known in enumerate(classes) if _same(label, known)]
+        if not places:
+            some = ", ".join(str(known) for known in classes[:8])
+            more = ", ..." if len(classes) > 8 else ""
+            raise OptionError(f"class_weight: {label} is none of the classes: {some}{more}")
+        factors[places] = weight
+    return factors
+
+
+def _same(label: Label, known: Label) -> bool:
+    if isinstance(label, str) and not isinstance(known, str):
+        try:
+            return float(label) == known
+        except ValueError:
+            return False
+    return label == known
+
+
+def weighted_by_class(data: Dataset, factors: np.ndarray) -> Dataset:
+    """The data with the weights of each class's rows multiplied by its factor.
+
+    Parameters
+    ----------
+    data : Dataset
+        With one target, coded.
+    factors : (n_classes,)
+    """
+    assert data.y is not None
+    return replace(
+        data,
+        sample_weight=ClassWeighted(data.y, data.sample_weight, factors),
+        fingerprint=derived_fingerprint(data, "class weights", factors.tolist()),
+    )
+
+
+class ClassWeighted:
+    """Row weights, (n_rows, 1) float64, times the factor of each row's class. Pickles small.
+
+    Parameters
+    ----------
+    codes : BlockSource, (n_rows, 1)
+    weight : BlockSource or None, (n_rows, 1)
+    factors : (n_classes,) float64
+    """
+
+    dtype = np.dtype(np.float64)
+    mapped = False
+    column_bounds: tuple[int, ...] = (0, 1)
+
+    def __init__(self, codes: BlockSource, weight: BlockSource | None, factors: np.ndarray) -> None:
+        self.codes, self.weight, self.factors = codes, weight, factors
+        self.shape, self.row_bounds = (codes.shape[0], 1), codes.row_bounds
+
+    def block(self, i: int, j: int) -> np.ndarray:
+        """Block (i, j) of the weights."""
+        factors = self.factors[self.codes.block(i, 0).astype(np.intp)]
+        if self.weight is None:
+            return factors
+        return factors * read_rows(self.weight, self.row_bounds[i], self.row_bounds[i + 1])
+
+    def will_need(self, i: int, j: int) -> None:
+        self.codes.will_need(i, j)
+
+    def stored_bytes(self, i: int, j: int) -> int:
+        return self.codes.stored_bytes(i, j)

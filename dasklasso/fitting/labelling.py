@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from dasklasso.dataset.class_weights import class_totals
+from dasklasso.dataset.class_weights import class_factors, class_totals, weighted_by_class
 from dasklasso.dataset.classes import Labelled, binary_labels, class_labels
 from dasklasso.dataset.dataset import Dataset
-from dasklasso.errors import ValueFound
+from dasklasso.errors import OptionError, ValueFound
 from dasklasso.fit_options import FitOptions
 from dasklasso.objective.losses import loss_named
 
@@ -17,17 +19,27 @@ def labelled(data: Dataset, options: FitOptions) -> Labelled:
 
     Reads y and the weights, and those only for losses of labels.
 
+    Class weights multiply those of the rows, and so do not change what a model is of: a fit
+    with them is one with ``sample_weight``.
+
     Raises
     ------
     ValueFound
         Targets cannot be taken as labels; or all rows that have weight are of one class.
+    OptionError
+        Class weights are asked for where there is not one target of labels, or of other labels.
     """
     most = loss_named(options.loss).most_classes
     if not most:
         return Labelled(data, (None,) * data.n_targets)
     found = binary_labels(data) if most == 2 else class_labels(data)
+    asked = options.class_weight
+    if asked is not None and (data.n_targets > 1 or found.classes[0] is None):
+        what = f"{data.n_targets} targets" if data.n_targets > 1 else "probabilities as targets"
+        raise OptionError(f"class_weight: {what} found, expected one target of labels")
     for target, classes in enumerate(found.classes):
-        if classes is None or (data.sample_weight is None and len(classes) > 1):
+        known = data.sample_weight is None and asked is None
+        if classes is None or (known and len(classes) > 1):
             continue
         totals = class_totals(found.data, target, len(classes))
         if np.count_nonzero(totals) < 2:
@@ -36,4 +48,7 @@ def labelled(data: Dataset, options: FitOptions) -> Labelled:
                 f"{classes[int(totals.argmax())]}, in every row of positive sample_weight; "
                 "expected at least two classes."
             )
+        if asked is not None:
+            factors = class_factors(asked, classes, totals)
+            found = replace(found, data=weighted_by_class(found.data, factors))
     return found

@@ -106,3 +106,18 @@ def test_a_target_of_text_gives_a_model_of_its_classes(work, tmp_path):
     assert path.classes == (("no", "yes"),)
     assert np.array_equal(path.coef, load_model(work / "fit").coef)
     assert "no, yes" in run("show", tmp_path / "model").stdout
+
+
+def test_class_weights_are_an_option_and_a_key_of_a_job(work, tmp_path):
+    fit = ["fit", work / "s.zarr", "--loss", "logistic", "--no-dashboard", "--alpha", 0.05]
+    run(*fit, "--class-weight", "0=1,1=4", "--out", tmp_path / "m")
+    (tmp_path / "j.toml").write_text(
+        f'[fit]\nstore = "{work}/s.zarr"\nloss = "logistic"\nalpha = [0.05]\nno_dashboard = true\n'
+        f'class_weight = "1=4"\nout = "{tmp_path}/j"\n'
+    )
+    run("run", tmp_path / "j.toml")
+    found, job = load_model(tmp_path / "m"), load_model(tmp_path / "j")
+    assert np.array_equal(found.coef, job.coef)
+    assert found.intercept[0] > load_model(work / "fit").intercept[0]
+    refused = run(*fit, "--class-weight", "sick=2", "--out", tmp_path / "n", exit_code=2)
+    assert "class_weight: sick is none of the classes: 0, 1" in refused.stderr

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils.class_weight import compute_sample_weight
 
-from dasklasso.errors import ValueFound
+from dasklasso.errors import OptionError, ValueFound
 from dasklasso.fit_options import FitOptions, RunOptions
 from dasklasso.fitting import fit_path
 from dasklasso.result import load_model
@@ -58,3 +61,61 @@ def test_swapped_labels_turn_the_coefficients(make_store):
     one, other = make_store(X, 1 + y), make_store(X, 2 - y)
     a, b = (fit_path(data, OPTIONS, RUN) for data in (one, other))
     assert np.allclose(a.coef, -b.coef, atol=1e-5)
+
+
+# -- class weights -------------------------------------------------------------------------------
+
+
+def theirs(X, y, alpha, class_weight, weight=None):
+    factors = np.ones(len(y)) if weight is None else weight
+    given = compute_sample_weight(class_weight, y) if class_weight != "balanced" else None
+    if given is None:
+        totals = {k: factors[y == k].sum() for k in (0, 1)}
+        given = np.array([factors.sum() / (2 * totals[k]) for k in y])
+    s = factors * given
+    model = LogisticRegression(
+        l1_ratio=1, C=1 / (alpha * s.sum()), solver="saga", tol=1e-10, max_iter=20_000
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return model.set_params(penalty="elasticnet").fit(X, y, s)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("class_weight", ["balanced", ((0, 3.0), (1, 0.5))])
+def test_class_weights_agree_with_scikit_learn(class_weight, weighted, make_store):
+    X, y = binary()
+    y[:60] = 1.0
+    weight = np.random.default_rng(1).uniform(0.5, 2, len(y)) if weighted else None
+    data = make_store(X, y, weight, chunk_rows=40)
+    path = fit_path(data, replace(OPTIONS, class_weight=class_weight), RUN)
+    asked = class_weight if class_weight == "balanced" else {int(k): w for k, w in class_weight}
+    for i, alpha in enumerate(path.alphas):
+        model = theirs(X, y, alpha, asked, weight)
+        assert np.allclose(path.coef[i], model.coef_[0], atol=2e-4)
+        found, expected = path.predict_proba(X, alpha), model.predict_proba(X)[:, 1]
+        assert np.max(np.abs(found - expected)) <= 1e-4
+
+
+def test_class_weights_of_names_are_those_of_their_codes(make_store):
+    X, y = binary()
+    data = make_store(X, y)
+    named = replace(data, target_classes=(("default", "paid"),))
+    options = replace(OPTIONS, class_weight=((0, 3.0),))
+    by_name = replace(OPTIONS, class_weight=(("default", 3.0),))
+    assert np.array_equal(fit_path(data, options, RUN).coef, fit_path(named, by_name, RUN).coef)
+
+
+@pytest.mark.parametrize(
+    ("y", "loss", "message"),
+    [
+        (lambda y: y, "squared", "loss squared has no classes"),
+        (lambda y: 0.2 + 0.5 * y, "logistic", "probabilities as targets found, expected one"),
+        (lambda y: np.column_stack([y, 1 - y]), "logistic", "2 targets found, expected one"),
+    ],
+)
+def test_class_weights_need_one_target_of_labels(y, loss, message, make_store):
+    X, labels = binary()
+    options = replace(OPTIONS, loss=loss, class_weight="balanced")
+    with pytest.raises(OptionError, match=message):
+        fit_path(make_store(X, y(labels)), options, RUN)
