@@ -13,6 +13,7 @@ from dasklasso.fit_options import RunOptions
 from dasklasso.fitting.session import open_runner
 from dasklasso.result import FittedPath
 from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.predicting import predictions
 from dasklasso.scan.queries import Prediction
 
 
@@ -52,5 +53,5 @@ def predict_store(
     with open_runner(data, run, None) as runner:
         engine = ScanEngine(replace(data, y=None, sample_weight=None), runner, run.band_bytes)
         query = Prediction(tuple(float(b) for b in intercepts), run.device)
-        for start, stop, prediction in engine.predictions(query, rows):
+        for start, stop, prediction in predictions(engine, query, rows):
             yield start, stop, prediction if loss is None else loss.mean(prediction)

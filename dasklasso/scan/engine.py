@@ -8,23 +8,21 @@ next question) into the same graph.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import dask
 import dask.array as da
 import numpy as np
 from dask.delayed import Delayed
-from scipy.sparse import csr_array
 
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.scan import tasks
 from dasklasso.scan.bands import BAND_BYTES, Layout, layout_of, split_evenly
 from dasklasso.scan.cluster import Runner
 from dasklasso.scan.graph import GraphBuilder, array_of, delayed_of
-from dasklasso.scan.queries import Gradient, Prediction, Query
+from dasklasso.scan.queries import Gradient, Query
 from dasklasso.scan.reading import Caching, Table
 
 RUN_BYTES = 512 << 20  # a task reads about this much: long beside Dask's few ms, short to watch
@@ -155,33 +153,6 @@ class ScanEngine:
         results = self.runner.compute(*[delayed_of(builder, key) for key in finished])
         answers = [[result.values[q] for result in results] for q in range(len(queries))]
         return answers, sum(result.bytes_read for result in results)
-
-    def predictions(
-        self, query: Prediction, coef: csr_array
-    ) -> Iterator[tuple[int, int, np.ndarray]]:
-        """Predict all rows for coef (n_targets, n_features): (first row, stop, prediction).
-
-        As many bands are in flight as there are threads; what is yielded is in row order.
-        """
-        parts = range(len(self.layout.parts))
-        threads = sum(n for _, n in self.runner.shares())
-        predict = dask.delayed(tasks.predict_band, pure=False)
-        # sent once, not with every band
-        weights = [
-            dask.delayed(coef[:, self.layout.columns(part)].toarray().T, pure=False)
-            for part in parts
-        ]
-        bands = range(len(self.layout.bands))
-        for start in bands[::threads]:
-            window = bands[start : start + threads]
-            shares = self.runner.compute(
-                *[predict(self.table, query, b, p, weights[p]) for b in window for p in parts]
-            )
-            for k, band in enumerate(window):
-                rows = self.layout.rows(band)
-                total = sum(shares[k * len(parts) : (k + 1) * len(parts)])
-                yield rows.start, rows.stop, total + np.asarray(query.intercepts)
-        self.scans += 1
 
     def homes_of_rows(self, rows: Sequence[int]) -> list[list[str] | None]:
         """The worker that reads each row in scans of a whole band's columns; None: any."""

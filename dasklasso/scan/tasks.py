@@ -16,6 +16,7 @@ from dasklasso.backend import Array
 from dasklasso.scan import tree
 from dasklasso.scan.bands import Layout
 from dasklasso.scan.cache import CACHE
+from dasklasso.scan.kernels import Rows
 from dasklasso.scan.queries import Gradient, Prediction, Query
 from dasklasso.scan.reading import Caching, Reader, Table, targets_only
 
@@ -188,6 +189,23 @@ def predict_band(
     """One part's share of the prediction of a band: (n_rows, n_targets) float64."""
     reader = Reader(table, part, with_targets=False)
     return np.concatenate([query.of_rows(rows, coef) for rows in reader.rows(band)])
+
+
+def read_band(table: Table, band: int, part: int) -> list[Rows]:
+    """The rows of a band, decoded, for :func:`predict_rows`."""
+    return list(Reader(table, part, with_targets=False).rows(band))
+
+
+def predict_rows(
+    query: Prediction, band: Sequence[Rows], wanted: slice, coef: np.ndarray
+) -> np.ndarray:
+    """One part's share of the prediction of some rows of a band that was read before."""
+    shares = []
+    for rows in band:
+        start, stop = max(wanted.start, rows.start), min(wanted.stop, rows.start + rows.n_rows)
+        if start < stop:
+            shares.append(query.of_rows(rows.between(start, stop), coef))
+    return np.concatenate(shares)
 
 
 # Small ones -------------------------------------------------------------------------------------
