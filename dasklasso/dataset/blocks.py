@@ -85,6 +85,28 @@ class MemoryBlocks:
         return self.block(i, j).nbytes
 
 
+class LastBlock:
+    """A block source that remembers the last block, for rows that are read in order, piecewise."""
+
+    def __init__(self, source: BlockSource) -> None:
+        self.source = source
+        self.shape, self.dtype, self.mapped = source.shape, source.dtype, source.mapped
+        self.row_bounds, self.column_bounds = source.row_bounds, source.column_bounds
+        self._last: tuple[tuple[int, int], np.ndarray] | None = None
+
+    def block(self, i: int, j: int) -> np.ndarray:
+        if self._last is None or self._last[0] != (i, j):
+            self._last = None  # two blocks at a time are not held
+            self._last = (i, j), self.source.block(i, j)
+        return self._last[1]
+
+    def will_need(self, i: int, j: int) -> None:
+        self.source.will_need(i, j)
+
+    def stored_bytes(self, i: int, j: int) -> int:
+        return self.source.stored_bytes(i, j)
+
+
 _IN_MEMORY: weakref.WeakValueDictionary[str, MemoryBlocks] = weakref.WeakValueDictionary()
 
 

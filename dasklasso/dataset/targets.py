@@ -106,6 +106,18 @@ def check_targets(y: BlockSource, names: Sequence[str], location: str) -> None:
         )
 
 
+def check_finite(y: BlockSource, names: Sequence[str], location: str) -> None:
+    """Read all targets once: each value finite. A target may be the same in every row.
+
+    Raises
+    ------
+    ValueFound
+        Naming the row and the target.
+    """
+    for (i, j), values in _blocks(y):
+        _refuse_nonfinite(y, i, j, values, names, location)
+
+
 def check_weights(weight: BlockSource, location: str) -> None:
     """Sample weights: one column, finite, none negative, not all zero.
 
