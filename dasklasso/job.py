@@ -31,10 +31,11 @@ from pathlib import Path
 from typing import Any
 
 from dasklasso.errors import OptionError
+from dasklasso.score_stage import ScoreStage
 from dasklasso.select_stage import SelectStage
 from dasklasso.stages import CvStage, FitStage, IngestStage, PathStage, PredictStage
 
-Stage = IngestStage | FitStage | PathStage | CvStage | SelectStage | PredictStage
+Stage = IngestStage | FitStage | PathStage | CvStage | SelectStage | PredictStage | ScoreStage
 STAGES: dict[str, type[Stage]] = {
     "ingest": IngestStage,
     "fit": FitStage,
@@ -42,13 +43,14 @@ STAGES: dict[str, type[Stage]] = {
     "cv": CvStage,
     "select": SelectStage,
     "predict": PredictStage,
+    "score": ScoreStage,
 }
 _READ = ("source", "store", "model", "penalty_factor")
 
 
 @dataclass(frozen=True)
 class Job:
-    """Stages in the order they run in: ingest; fit, path, cv or select; predict."""
+    """Stages in the order they run in: ingest; fit, path, cv or select; predict; score."""
 
     stages: dict[str, Stage]
 
@@ -101,7 +103,7 @@ def load_job(file: str | Path, overrides: Iterable[str] = ()) -> Job:
         stages[name] = kind(**options)
         if name == "ingest":
             written["store"] = options["store"]
-        elif name != "predict" and options.get("out"):
+        elif name not in ("predict", "score") and options.get("out"):
             written["model"] = options["out"]
     return Job(stages)
 

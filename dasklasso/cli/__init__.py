@@ -20,6 +20,7 @@ COMMANDS = {
     "cv": "solve",
     "select": "selecting",
     "predict": "models",
+    "score": "scoring",
     "show": "models",
     "run": "jobs",
     "bench": "benchmarks",

@@ -2,5 +2,6 @@
 
 from dasklasso.fitting.fit import fit_cv, fit_path
 from dasklasso.fitting.predict import predict_store
+from dasklasso.fitting.score import score_store
 
-__all__ = ["fit_cv", "fit_path", "predict_store"]
+__all__ = ["fit_cv", "fit_path", "predict_store", "score_store"]
