@@ -123,7 +123,7 @@ def test_a_store_without_a_target_or_with_other_features_is_refused(work, tmp_pa
 
 def test_a_job_scores_the_model_that_it_made(work, tmp_path):
     (tmp_path / "job.toml").write_text(
-        f"[fit]\nstore = '{work}/size.zarr'\nalpha = 0.1\nout = '{tmp_path}/m'\n"
+        f"[fit]\nstore = '{work}/size.zarr'\nsolver = 'fista'\nalpha = 0.1\nout = '{tmp_path}/m'\n"
         f"no_dashboard = true\n[score]\nstore = '{work}/size.zarr'\nno_dashboard = true\n"
         f"table = '{tmp_path}/scores.json'\n"
     )

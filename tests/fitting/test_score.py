@@ -107,7 +107,7 @@ def test_of_squared_loss_r2_is_that_of_scikit_learn(make_store, regression):
 
 @pytest.mark.parametrize("memory", [3000, 20_000, 1 << 20])
 def test_the_area_has_the_same_bits_whatever_the_memory(memory, make_store, monkeypatch):
-    X, y, s = labels(n=3000)
+    X, y, s = labels(n=1500)
     data = make_store(X, y[:, 0], s, chunk_rows=400)
     whole = score_store(data, path_of("logistic"), all_alphas=True, run=RUN)
     monkeypatch.setattr(score, "MEMORY", memory)

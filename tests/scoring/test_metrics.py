@@ -30,7 +30,7 @@ def some_rows(seed, *, labels=False):
     return prediction, y.astype(float), rng.exponential(size=n)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=25)
 @given(seeds)
 def test_squared_loss_as_in_scikit_learn(seed):
     prediction, y, s = some_rows(seed)
@@ -45,7 +45,7 @@ def test_squared_loss_as_in_scikit_learn(seed):
             assert found["deviance_explained"][m, k] == pytest.approx(found["r2"][m, k], rel=1e-10)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=25)
 @given(seeds)
 def test_logistic_loss_as_in_scikit_learn(seed):
     prediction, y, s = some_rows(seed, labels=True)
