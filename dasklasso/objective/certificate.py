@@ -12,28 +12,42 @@ duality gap). Only sums over rows and over columns enter, so that a scan can bri
 
 Losses that are no quadratics
 -----------------------------
-Rows now have weights πᵢ and predictions pᵢ = x̃ᵢᵀw + b. With slopes ``gᵢ = f'(pᵢ, yᵢ)``, Π the
-diagonal of π, ``v = −X̃ᵀΠg`` and dual points θ = s·g, 0 ≤ s ≤ 1, the dual value is
-``−Σ πᵢ f*(s gᵢ) − Ω*(sv)`` (Ndiaye, Fercoq, Gramfort and Salmon, 2017, Gap safe screening rules for
-sparsity enforcing penalties, section 2). f* is convex with f*(0) = −inf f ≤ 0, so
-``f*(s g) ≤ s f*(g)``, and Fenchel's equality gives ``f*(g) = g p − f(p)``. With
-``E = −Σ πᵢ f*(gᵢ) = loss + wᵀv − bS``, an entropy, where S = Σ πᵢ gᵢ,
+Rows now have weights πᵢ, which sum to one, and predictions pᵢ = x̃ᵢᵀw + b. With slopes
+``gᵢ = f'(pᵢ, yᵢ)``, Π the diagonal of π and ``v = −X̃ᵀΠg``, dual points θ have the dual value
+``−Σ πᵢ f*(θᵢ) − Ω*(−X̃ᵀΠθ)`` (Ndiaye, Fercoq, Gramfort and Salmon, 2017, Gap safe screening rules
+for sparsity enforcing penalties, section 2). Fenchel's equality gives ``f*(g) = g p − f(p)``, hence
+``Σ π f*(g) = P − loss`` with ``P = bS − wᵀv`` and S = Σ π g. θ is made from g in two steps, each of
+which costs little near the optimum. Both rest on one property of f, that k(u) = 1/f*''(u), the
+curvature f'' where the slope is u, is concave on the domain of f* (logistic: t(1−t) with t = u + y;
+Poisson: u + y; Huber: 1), which holds 0.
 
-    gap(s) ≤ loss + Ω(w) − s E + Ω*(sv).
+*Shift.* With an intercept, a coordinate that costs nothing, θ must sum to zero. Each loss has a
+room r(p, y) ≥ 0, with g ± r in the domain of f* (logistic and Poisson: r = f''; Huber: what the
+slope lies within ±delta), and ``r / k(g) ≤ m``. Then ``q = g − c r`` with ``c = S / R₀``,
+R₀ = Σ π r, sums to zero. For |c| < 1 concavity gives k(g ∓ τr) ≥ (1−τ) k(g), so that Taylor's
+remainder, with B(a) = ∫₀ᵃ (a−τ)/(1−τ) dτ = a + (1−a) log(1−a) ≈ a²/2, bounds
 
-With an intercept, a coordinate b that costs nothing, θ must also sum to zero, which g does only at
-the optimum. Shrinking the positive slopes, where S > 0, by the factor 1 − t with t = S / Σ πg⁺
-(or the negative ones, where S < 0) makes it so, and stays in the domain of f*, which is convex and
-has 0 in it. That costs two terms, both proportional to t:
+    Σ π f*(q) ≤ P − loss − c R₁ + m R₀ B(|c|),   R₁ = Σ π r p.
 
-- ``f*((1−t) g) ≤ (1−t) f*(g)``, and f* ≤ 0 in its domain, as it is for the logistic loss (there
-  ``u p ≤ f(p)`` at both ends of the domain, −y and 1 − y), so that E becomes at least (1 − t) E;
-- every ``|v_j|`` grows by at most ``t Σ πᵢ |gᵢ| |x̃ᵢⱼ| ≤ t (Σ πg²)^½``, for standardised columns
-  have ``Σ πx̃² = 1`` (Cauchy and Schwarz).
+Every v_j moves by c Σ π r x̃ⱼ, at most |c| (Σ π r² − R₀²)^½, for standardised columns sum to zero
+and have ``Σ π x̃² = 1`` (Cauchy and Schwarz). Where |c| is large, θ = 0 is what is left.
 
-t itself need not be known: ``Σ πg⁺ = ½(Σ π|g| + S)`` and ``|g| ≤ 1`` give
-``t ≤ 2|S| / (Σ πg² + |S|)``, and the bounds grow with t. So no sum over rows beyond those of a
-squared loss is needed.
+*Scaling.* θ = s q with 0 ≤ s ≤ 1 makes sv feasible. φ(s) = Σ π f*(s q) has a slope at 1 of
+
+    φ'(1) = Σ π q f*'(q) ≥ P − c R₁ − m |c|/(1−|c|) (G + |c| R₀),   G = (Σ π g²)^½,
+
+since f*'(q) differs from p = f*'(g) by at most ``|c| r / ((1−|c|) k(g))``. By concavity
+k(sq) ≥ s k(q) ≥ s (1−|c|) k(g), so that with M = Σ π g² / k(g)
+
+    φ''(s) ≤ M_q / s,   M_q = (√M + |c| √(m R₀))² / (1−|c|)   (Minkowski),
+
+and φ(s) ≤ φ(1) − (1−s) φ'(1) + M_q B(1−s). Altogether
+
+    gap(s) ≤ Ω(w) + s (P − c R₁) + m R₀ B(|c|) + (1−s) m |c|/(1−|c|) (G + |c| R₀)
+             + M_q B(1−s) + Ω*(sv).
+
+Being convex, with f*(0) = −inf f ≤ 0, φ also lies below its chord, φ(s) ≤ s φ(1), which is the
+better bound far from the optimum, and where slopes of hopeless rows make M infinite.
 """
 
 from __future__ import annotations
@@ -47,7 +61,11 @@ from dasklasso.objective.penalties import Penalty
 
 COLUMN_SUMS = 5  # rows of what column_sums returns
 RATIO = 2  # the row of them that is a maximum, not a sum
-LOSS, SLOPE, SLOPE_SQUARES = range(3)  # rows of a scan's sums over rows
+# rows of a scan's sums over rows: the first three for every loss, M, R₀, R₁ and Σ π r² besides for
+# one that is no quadratic
+LOSS, SLOPE, SLOPE_SQUARES, SLOPE_RATIO, ROOM, ROOM_PRODUCT, ROOM_SQUARES = range(7)
+LARGEST_SHIFT = 0.5  # |c|, beyond which a shifted dual point would show nothing
+SUM_ROUNDING = 1e-14  # of a difference of sums, relative to them
 
 
 def column_sums(w: Array, v: Array, penalty: Penalty, dual_v: Array | None = None) -> Array:
@@ -116,23 +134,23 @@ def together(sums: np.ndarray, n_outputs: int, largest: int | None = None) -> np
     return np.repeat(total, n_outputs, axis=1)
 
 
-def shift_share(sums: Array) -> Array:
-    """The share t of one side's slopes that goes, so that slopes sum to zero: a bound from above.
+def shift_of(sums: Array) -> Array:
+    """What multiple c of rows' rooms makes slopes sum to zero; 0 where it is too large for use.
 
     Parameters
     ----------
-    sums : (3, n_problems) float64
-        Σ π·loss, S = Σ π·slope, Σ π·slope², of slopes between −1 and 1.
+    sums : (7, n_problems) float64
 
     Returns
     -------
-    (n_problems,) float64, 0 … 1
+    (n_problems,) float64
     """
     xp = namespace(sums)
-    size = xp.abs(sums[SLOPE, :])
-    total = sums[SLOPE_SQUARES, :] + size
-    share = 2.0 * size / xp.where(total > 0, total, xp.ones_like(total))
-    return xp.where(share < 1.0, share, xp.ones_like(share))
+    slope, room = sums[SLOPE, :], sums[ROOM, :]
+    usable = xp.abs(slope) < LARGEST_SHIFT * room
+    return xp.where(usable, slope, xp.zeros_like(slope)) / xp.where(
+        usable, room, xp.ones_like(room)
+    )
 
 
 def widened(v: Array, sums: Array, penalty: Penalty) -> Array:
@@ -141,12 +159,14 @@ def widened(v: Array, sums: Array, penalty: Penalty) -> Array:
     Parameters
     ----------
     v : (n_columns, n_problems) float64
-        Of standardised columns: each of unit spread, or zero and without a penalty.
-    sums : (3, n_problems) float64
-        As for :func:`shift_share`.
+        Of standardised columns: centred and of unit spread, or zero and without a penalty.
+    sums : (7, n_problems) float64
     """
     xp = namespace(v)
-    offset = shift_share(sums) * xp.sqrt(sums[SLOPE_SQUARES, :])
+    mean, squares = sums[ROOM, :], sums[ROOM_SQUARES, :]
+    spread = squares - mean**2
+    spread = xp.where(spread > 0, spread, xp.zeros_like(spread)) + SUM_ROUNDING * squares
+    offset = xp.abs(shift_of(sums)) * xp.sqrt(spread)
     size = v if penalty.positive else xp.abs(v)
     matters = (penalty.l1 + penalty.l2 + 0.0 * v) > 0
     return xp.where(matters, size + offset[None, :], size)
@@ -222,13 +242,14 @@ def smooth_certificate(
     intercepts: np.ndarray | None,
     *,
     quadratic: bool,
+    room_ratio: float,
 ) -> Certificate:
-    """Duality gap of problems whose loss is that of a probability model: f ≥ 0, |f'| ≤ 1, f* ≤ 0.
+    """Duality gap of problems whose loss is no quadratic.
 
     Parameters
     ----------
-    sums : (3, n_problems)
-        Σ π·loss, Σ π·slope, Σ π·slope², the weights π summing to one.
+    sums : (7, n_problems)
+        Over rows, of weights that sum to one.
     columns : (5, n_problems)
         From :func:`column_sums`, combined over all columns; with an intercept their ``dual_v`` is
         :func:`widened`.
@@ -236,28 +257,47 @@ def smooth_certificate(
         b of the problems, in coordinates of centred columns; None without an intercept.
     quadratic : bool
         Whether the penalty has a quadratic part (l1_ratio < 1).
+    room_ratio : float
+        m, of the loss.
 
     Returns
     -------
     Certificate
     """
     penalty, product, ratio, conjugate, n_nonzero = columns
-    loss = sums[LOSS]
-    if intercepts is None:
-        kept = np.ones_like(loss)
-    else:
-        kept = 1.0 - shift_share(sums)
-        product = product - intercepts * sums[SLOPE]
-    with np.errstate(divide="ignore"):
-        s = np.where(ratio > 1.0, 1.0 / ratio, 1.0)
-    if quadratic:
-        # the bound is linear in s, by Ω*(sv) ≤ s·Ω*(v): its best is at one of the two ends
-        s = np.where(kept * (loss + product) > conjugate, s, 0.0)
-    # loss − s·kept·(loss + product), with the large terms cancelled by hand
-    share = s * kept
-    with np.errstate(invalid="ignore"):
-        costs = np.where(s > 0, s * conjugate, 0.0)
-    gap = (1.0 - share) * loss + penalty - share * product + costs
-    return Certificate(
-        primal=loss + penalty, gap=np.maximum(gap, 0.0), n_nonzero=n_nonzero.astype(int)
-    )
+    loss, room = sums[LOSS], sums[ROOM]
+    shift, feasible = np.zeros_like(loss), np.ones(loss.shape, bool)
+    first = -product  # φ'(1) of the shifted point, but for ``blur``
+    if intercepts is not None:
+        shift = np.abs(shift_of(sums))
+        feasible = np.abs(sums[SLOPE]) < LARGEST_SHIFT * room
+        feasible |= sums[SLOPE] == 0
+        first = first + intercepts * sums[SLOPE] - shift_of(sums) * sums[ROOM_PRODUCT]
+    second = room_ratio * room * bend(shift)
+    blur = room_ratio * shift / (1 - shift) * (np.sqrt(sums[SLOPE_SQUARES]) + shift * room)
+    root = np.sqrt(sums[SLOPE_RATIO]) + shift * np.sqrt(room_ratio * room)
+    bent = root**2 / (1 - shift)
+
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        limit = np.where(ratio > 1.0, 1.0 / ratio, 1.0)
+        limit = np.where(feasible & np.isfinite(conjugate), limit, 0.0)
+        rate = first + np.where(limit > 0, conjugate, 0.0)  # Ω*(sv) ≤ s·Ω*(v)
+        # both bounds are convex in s: the least of each between 0 and the limit
+        least = np.where(bent > 0, np.exp(np.minimum((blur - rate) / bent, 0.0)), 1.0)
+        s = np.minimum(least, limit)
+        remainder = np.where(s < 1.0, bent * bend(1.0 - s), 0.0)
+        taylor = penalty + s * rate + second + (1.0 - s) * blur + remainder
+    taylor = np.where(limit > 0, taylor, np.inf)
+    chord = loss + penalty + np.minimum(0.0, limit * (rate - loss + second))
+    gap = np.maximum(np.fmin(taylor, chord), 0.0)
+    return Certificate(primal=loss + penalty, gap=gap, n_nonzero=n_nonzero.astype(int))
+
+
+def bend(a: np.ndarray) -> np.ndarray:
+    """B(a) = a + (1 − a) log(1 − a), 0 ≤ a ≤ 1: what curvature that grows as 1/(1 − a) adds up to.
+
+    Not below a²/2, however small a is, where the difference is rounding.
+    """
+    rest = 1.0 - a
+    logarithm = np.where(rest > 0, np.log1p(-np.where(rest > 0, a, 0.0)), 0.0)
+    return np.maximum(a + rest * logarithm, 0.5 * a**2)

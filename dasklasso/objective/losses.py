@@ -30,6 +30,8 @@ class Loss(ABC):
         Whether f is a quadratic in p: centring columns and targets then takes the intercept out
         of the problem. Otherwise the intercept is one more coordinate.
     target_range : (least, greatest) target that the loss is defined for
+    room_ratio : float
+        sup of r/f'', the certificate's m, for a loss that is no quadratic.
     gives_probabilities : bool
         Whether the mean of y at a prediction is a probability.
     most_classes : int
@@ -42,6 +44,10 @@ class Loss(ABC):
     target_range: ClassVar[tuple[float, float]]
     gives_probabilities: ClassVar[bool]
     most_classes: ClassVar[int] = 0
+
+    @property
+    def room_ratio(self) -> float:
+        return 1.0
 
     @property
     def n_outputs(self) -> int:
@@ -63,6 +69,13 @@ class Loss(ABC):
     def value_and_gradient(self, prediction: Array, y: Array) -> tuple[Array, Array]:
         """Both at once, where one serves the other."""
         return self.value(prediction, y), self.gradient(prediction, y)
+
+    def terms(self, prediction: Array, y: Array) -> tuple[Array, ...]:
+        """Value and slope g, and what the certificate of a loss that is no quadratic needs besides.
+
+        That is g²/f'', and the room r: see :mod:`dasklasso.objective.certificate`.
+        """
+        return self.value_and_gradient(prediction, y)
 
     @abstractmethod
     def curvature(self, prediction: Array, y: Array) -> Array:
@@ -151,15 +164,20 @@ class Logistic(Loss):
         return self.value_and_gradient(prediction, y)[0]
 
     def gradient(self, prediction: Array, y: Array) -> Array:
-        return self.mean(prediction) - y
+        sign, odds, _, miss = _sides(prediction, y)
+        return sign * (miss / (1.0 + odds))
 
     def value_and_gradient(self, prediction: Array, y: Array) -> tuple[Array, Array]:
+        return self.terms(prediction, y)[:2]
+
+    def terms(self, prediction: Array, y: Array) -> tuple[Array, ...]:
         xp = namespace(prediction)
-        small = xp.exp(-xp.abs(prediction))  # at most 1, so nothing overflows
-        above = prediction > 0
-        upper = xp.where(above, prediction, xp.zeros_like(prediction))
-        value = upper - y * prediction + xp.log1p(small)
-        return value, xp.where(above, xp.ones_like(small), small) / (1.0 + small) - y
+        sign, odds, against, miss = _sides(prediction, y)
+        total = 1.0 + odds
+        value = against * xp.abs(prediction) + xp.log1p(odds)
+        # g²/f'' would be 0/0 in rows that a float holds for certain
+        ratio = miss * (miss / (odds + xp.finfo(odds.dtype).smallest_normal))
+        return value, sign * (miss / total), ratio, odds / (total * total)
 
     def curvature(self, prediction: Array, y: Array) -> Array:
         xp = namespace(prediction)
@@ -189,6 +207,23 @@ class Logistic(Loss):
             prediction = np.log(mean) - np.log1p(-mean)
         # with one class the best constant is infinite: its loss of 0 says so
         return prediction, -_minus_entropy(mean)
+
+
+def _sides(prediction: Array, y: Array) -> tuple[Array, Array, Array, Array]:
+    """Logistic rows by the side that their prediction takes, without a branch or an overflow.
+
+    Returns
+    -------
+    sign : 1 where the prediction is for y = 1, else −1
+    odds : of the other side, e^−|p|, at most 1
+    against : the target's share of the other side
+    miss : |slope|·(1 + odds), signed as if the prediction were for y = 1; exact for labels
+    """
+    xp = namespace(prediction)
+    odds = xp.exp(-xp.abs(prediction))
+    above = xp.astype(prediction > 0, odds.dtype)
+    against = y + above * (1.0 - 2.0 * y)
+    return 2.0 * above - 1.0, odds, against, against - (1.0 - against) * odds
 
 
 def _minus_entropy(t: Array) -> Array:

@@ -231,26 +231,36 @@ def residuals(
 def loss_sums(
     prediction: Array, y: Array, weight: Array | None, loss: Loss, n_problems: int
 ) -> Array:
-    """(3, n_points) float64: Σ s·loss, Σ s·(dloss/dprediction), Σ s·(dloss/dprediction)².
+    """(3 or 7, n_points) float64: Σ s·loss, Σ s·g, Σ s·g², with the slopes g = dloss/dprediction.
 
-    Zero for directions, but for the middle one: Σ s·prediction, which centring needs.
+    Where the loss is no quadratic, these and Σ s·g²/f'', Σ s·r, Σ s·r·prediction, Σ s·r²: see
+    :mod:`dasklasso.objective.certificate`. Zero for directions, but for the second: Σ s·prediction,
+    which centring needs. Terms are of the prediction's precision, sums are added in float64.
     """
     xp = namespace(prediction)
-    prediction, y = xp.astype(prediction, xp.float64), xp.astype(y, xp.float64)
+    n_rows, n_points = prediction.shape
+    height = max(1, SUMS_AT_ONCE // n_points)
+    if isinstance(prediction, np.ndarray) and n_rows >= 2 * height:
+        return sum(
+            loss_sums(prediction[i : i + height], y[i : i + height], part, loss, n_problems)
+            for i in range(0, n_rows, height)
+            for part in [None if weight is None else weight[i : i + height]]
+        )
     problems = prediction[:, :n_problems]
-    value, slope = loss.value_and_gradient(problems, y)
+    value, slope, *more = loss.terms(problems, y)
     terms = [value, slope, slope * slope]
-    if n_problems < prediction.shape[1]:
-        rest = prediction[:, n_problems:]
-        nothing = xp.zeros_like(rest)
-        terms = [
-            xp.concat([term, more], axis=1)
-            for term, more in zip(terms, [nothing, rest, nothing], strict=True)
-        ]
-    if weight is not None:
-        weight = xp.astype(weight, xp.float64)
-        terms = [term * weight for term in terms]
-    return xp.stack([xp.sum(term, axis=0) for term in terms])
+    if more:
+        ratio, room = more
+        terms += [ratio, room, room * problems, room * room]
+    share = xp.ones_like(prediction[:, :1]) if weight is None else weight
+    share = xp.astype(share, xp.float64).T
+    sums = xp.concat([share @ xp.astype(term, xp.float64) for term in terms], axis=0)
+    if n_problems == prediction.shape[1]:
+        return sums
+    rest = share @ xp.astype(prediction[:, n_problems:], xp.float64)
+    nothing = xp.zeros_like(rest)
+    others = [rest if row == 1 else nothing for row in range(len(terms))]
+    return xp.concat([sums, xp.concat(others, axis=0)], axis=1)
 
 
 def targets_of(y: Array, targets: Sequence[int]) -> Array:
@@ -276,7 +286,7 @@ def gradient_rows(
     -------
     gradient : (n_columns, n_points) float64
         ``(X − shift)ᵀ residual`` of the stored columns.
-    sums : (3, n_points) float64
+    sums : (3 or 7, n_points) float64
         As in :func:`loss_sums`.
     """
     y, weight = row_arrays(rows, y_shift, dtype, backend)

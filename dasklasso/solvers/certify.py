@@ -96,14 +96,20 @@ def certificate_of(
 
     Parameters
     ----------
-    sums : (3, K), over rows
+    sums : (3 or 7, K), over rows
     columns : (5, K), over columns
     projection : c of each point and its gradient at unpenalised columns, or empty
     intercepts : (K,), where the intercept is a coordinate
     """
     quadratic = problem.objective.l1_ratio < 1.0
     if not problem.loss.quadratic:
-        return smooth_certificate(sums, columns, intercepts, quadratic=quadratic)
+        return smooth_certificate(
+            sums,
+            columns,
+            intercepts,
+            quadratic=quadratic,
+            room_ratio=problem.loss.room_ratio,
+        )
     squares = sums[2]
     if problem.objective.fit_intercept:
         squares = squares - sums[1] ** 2

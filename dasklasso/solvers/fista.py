@@ -118,7 +118,7 @@ def summarise(
     ----------
     projection : (width, K) or None
         What projecting the dual direction off unpenalised columns takes from ``v``.
-    sums : (3, n_points) or None
+    sums : (7, n_points) or None
         Over rows, where the intercept is a coordinate: slopes then have to sum to zero first.
 
     Returns

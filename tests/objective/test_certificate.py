@@ -53,7 +53,7 @@ def test_the_gap_is_never_below_the_true_suboptimality(
     away = np.maximum(away, 0) if positive else away
     found = certify(X, y, away, l1, l2, positive)
     null = 0.5 * np.mean(y**2)
-    assert np.all(best.gap <= 1e-9 * null)
+    assert np.all(best.gap <= 1e-9 * null + 2 * model.dual_gap_)  # where theirs has converged
     assert np.all(found.gap >= 0)
     # best.primal is itself above the optimum by at most its own gap
     assert np.all(found.gap >= found.primal - best.primal - 1e-12 * (null + found.primal))
