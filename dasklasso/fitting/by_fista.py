@@ -20,8 +20,8 @@ from dasklasso.scan.engine import ScanEngine
 from dasklasso.solvers.checkpoint import has_checkpoint, remove_checkpoint, saved_alphas
 from dasklasso.solvers.drive import Drive
 from dasklasso.solvers.events import ScanEvent
-from dasklasso.solvers.first_look import check_targets, column_moments, look, moments_of_targets
-from dasklasso.solvers.problem import Objective, Problem, make_problem
+from dasklasso.solvers.first_look import look, meet
+from dasklasso.solvers.problem import Objective, Problem
 from dasklasso.solvers.slots import Jobs
 from dasklasso.solvers.state import Settings, State
 
@@ -58,10 +58,7 @@ def _solve(
     folder: Path | None,
     progress: Callable[[ScanEvent], None] | None,
 ) -> tuple[Problem, Jobs, State]:
-    targets = moments_of_targets(engine)
-    check_targets(engine, targets, objective.loss)
-    columns, nbytes = column_moments(data, engine, run.device)
-    problem = make_problem(objective, columns, targets)
+    problem, nbytes = meet(data, engine, objective, run.device)
     frame = engine.placed(problem.frame)
     settings = Settings(
         tol=options.tol,

@@ -24,7 +24,7 @@ from dasklasso.scan.moments import Moments, merge_moments, target_moments
 from dasklasso.scan.queries import ColumnMoments
 from dasklasso.scan.reading import targets_only
 from dasklasso.solvers.bring import Coefficients, as_dask, bring
-from dasklasso.solvers.problem import Problem, gradient_query
+from dasklasso.solvers.problem import Objective, Problem, gradient_query, make_problem
 from dasklasso.solvers.unpenalised import MOST, Unpenalised
 
 
@@ -77,6 +77,22 @@ def column_moments(data: Dataset, engine: ScanEngine, device: str) -> tuple[Mome
     if moments.bad.any():
         raise bad_value(data, engine)
     return moments, nbytes
+
+
+def meet(
+    data: Dataset, engine: ScanEngine, objective: Objective, device: str
+) -> tuple[Problem, int]:
+    """The problem that an objective is on some data, and the bytes of X read for its moments.
+
+    Raises
+    ------
+    ValueFound, OptionError
+        As :func:`check_targets`, :func:`column_moments` and :func:`make_problem`.
+    """
+    targets = moments_of_targets(engine)
+    check_targets(engine, targets, objective.loss)
+    columns, nbytes = column_moments(data, engine, device)
+    return make_problem(objective, columns, targets), nbytes
 
 
 def moments_of_targets(engine: ScanEngine) -> Moments:
