@@ -15,7 +15,7 @@ import psutil
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import MemoryLimitError, OptionError
 from dasklasso.fit_options import FitOptions, RunOptions
-from dasklasso.scan.bands import layout_of
+from dasklasso.scan.bands import Layout, layout_of
 from dasklasso.scan.cells import Labelling
 from dasklasso.scan.cluster import PROCESS_BYTES, threads_each
 from dasklasso.scan.gram_scan import default_blocks, in_tiles
@@ -64,7 +64,7 @@ class Choice:
 
     Attributes
     ----------
-    solver : {"gram", "fista"}
+    solver : {"gram", "fista", "prox_sgd"}
     why : half a sentence
     memory : bytes that it needs in all processes together
     memory_per_worker : bytes that one process that computes needs
@@ -90,12 +90,14 @@ def choose_solver(data: Dataset, options: FitOptions, run: RunOptions, n_folds: 
         When ``solver="gram"`` or a cross-validation needs more than the limit: ``run.memory``,
         or half of what is available now.
     OptionError
-        When the solver asked for cannot do it: gram needs squared loss, folds need gram.
+        When the solver asked for cannot do it: gram needs squared loss, folds need gram, prox_sgd
+        bands that hold all columns.
     """
     if options.solver not in ("auto", "gram"):
         if n_folds > 1:
             raise OptionError(f"solver: {options.solver} cannot cross-validate, gram can")
-        need = fista_memory(data, options, run)
+        memory = sgd_memory if options.solver == "prox_sgd" else fista_memory
+        need = memory(data, options, run)
         return Choice(options.solver, "asked for", need.total, need.per_worker)
     must = options.solver == "gram" or n_folds > 1
     squared = options.loss == "squared"
@@ -181,6 +183,28 @@ def fista_memory(data: Dataset, options: FitOptions, run: RunOptions) -> Memory:
     return Memory(once, 2 * array + _reading_bytes(data, run), workers, threads)
 
 
+def sgd_memory(data: Dataset, options: FitOptions, run: RunOptions) -> Memory:
+    """What ``solver="prox_sgd"`` needs.
+
+    Raises
+    ------
+    OptionError
+        When X is too wide for a band to hold all of its columns.
+    """
+    workers, threads = workers_and_threads(run)
+    n_parts = len(_layout(data, run).parts)
+    if n_parts > 1:
+        raise OptionError(
+            f"solver: prox_sgd needs rows whole, and {data.n_features:,} features are read in "
+            f"{n_parts} parts: use solver fista, or ingest with smaller chunks"
+        )
+    # iterates and averages of all problems, which are certified together
+    array = 8 * data.n_features * 2 * n_problems_of(data, options)
+    # those, before and after a step, and what it makes on its way; only one thread takes steps
+    once = 6 * array + 2 * run.band_bytes
+    return Memory(once, 2 * array + _reading_bytes(data, run), workers, threads)
+
+
 def certified_at_once(data: Dataset, options: FitOptions) -> int:
     """Problems that gram certifies in one scan, as its solver decides."""
     return min(points_at_once(data.n_features), n_problems_of(data, options))
@@ -188,14 +212,19 @@ def certified_at_once(data: Dataset, options: FitOptions) -> int:
 
 def _reading_bytes(data: Dataset, run: RunOptions) -> int:
     """Of a thread: a slab in float64; where blocks are decoded, one, one computed on, and slack."""
-    X = data.X
-    layout = layout_of(
-        X.row_bounds, X.column_bounds, X.dtype.itemsize, run.band_bytes, divisible=X.mapped
-    )
+    X, layout = data.X, _layout(data, run)
     widest = int(np.diff(X.column_bounds).max())
     rows = min(slab_rows([widest], np.dtype(np.float64)), int(np.diff(layout.row_bounds).max()))
     slab = 8 * rows * max(layout.part_widths)
     return slab if X.mapped else slab + 3 * layout.block_bytes()
+
+
+def _layout(data: Dataset, run: RunOptions) -> Layout:
+    """How X is cut, as the engine cuts it."""
+    X = data.X
+    return layout_of(
+        X.row_bounds, X.column_bounds, X.dtype.itemsize, run.band_bytes, divisible=X.mapped
+    )
 
 
 def _path_bytes(data: Dataset, options: FitOptions) -> int:

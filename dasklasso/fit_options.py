@@ -17,7 +17,7 @@ from dasklasso.selection.cv_record import Rule
 from dasklasso.selection.grid import SMALLEST_L1_RATIO, alpha_grid, given_alphas
 from dasklasso.solvers.problem import Objective
 
-SOLVERS = ("auto", "fista", "gram")
+SOLVERS = ("auto", "fista", "gram", "prox_sgd")
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,13 @@ class FitOptions:
     n_alphas, eps : of the grid, as in :func:`dasklasso.selection.grid.alpha_grid`
     l1_ratio, fit_intercept, standardize, positive, penalty_factor :
         As in :class:`dasklasso.solvers.problem.Objective`.
-    solver : {"auto", "fista", "gram"}
+    solver : {"auto", "fista", "gram", "prox_sgd"}
     tol : relative dual gap: gap / loss of the null model
     max_scans : most reads of X
     stop_saturated : whether a path ends where it explains nothing more; by solver "gram" only
     class_weight : "balanced", pairs of a label and its weight, or None; for losses of labels only
+    epochs, batch_size, seed : of solver "prox_sgd": most scans of steps, rows of a step, and what
+        the order of rows follows from
     """
 
     loss: str = "squared"
@@ -52,6 +54,9 @@ class FitOptions:
     max_scans: int = 10_000
     stop_saturated: bool = False
     class_weight: ClassWeight | None = None
+    epochs: int = 20
+    batch_size: int = 256
+    seed: int = 0
 
     def objective(self) -> Objective:
         """The objective these options describe.
@@ -66,14 +71,17 @@ class FitOptions:
             raise OptionError(f"solver: {self.solver!r} is none of {', '.join(SOLVERS)}")
         if not self.tol > 0:
             raise OptionError(f"tol: {self.tol} found, expected a positive number")
-        if self.stop_saturated and self.solver == "fista":
-            raise OptionError("stop_saturated: needs solver='gram', and solver is 'fista'")
+        if self.stop_saturated and self.solver not in ("auto", "gram"):
+            raise OptionError(f"stop_saturated: needs solver='gram', and solver is {self.solver!r}")
         if self.stop_saturated and self.loss != "squared":
             raise OptionError(f"stop_saturated: needs loss='squared', and loss is {self.loss!r}")
         if self.class_weight is not None and not loss.most_classes:
             raise OptionError(f"class_weight: loss {self.loss} has no classes, logistic has")
         if self.max_scans < 1:
             raise OptionError(f"max_scans: {self.max_scans} found, expected at least 1")
+        for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise OptionError(f"{name}: {getattr(self, name)} found, expected at least {least}")
         return Objective(
             self.l1_ratio,
             self.fit_intercept,

@@ -29,6 +29,7 @@ from dasklasso.errors import MemoryLimitError
 from dasklasso.fit_options import FitOptions, RunOptions
 from dasklasso.machine import Machine
 from dasklasso.sizes import format_size
+from dasklasso.solvers.epochs import CERTIFY_EVERY
 
 FISTA_SCANS = 60  # of each alpha, from a warm start: some need 20, some hundreds
 EFFICIENCY = 0.5  # of bare products: a scan also copies, shifts, converts and adds up
@@ -42,7 +43,7 @@ class Plan:
 
     Attributes
     ----------
-    solver : {"gram", "fista"}
+    solver : {"gram", "fista", "prox_sgd"}
     why : why this solver
     note : what is uncertain about the figures; "" where nothing is
     scans : reads of X
@@ -81,16 +82,21 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Scan:
-    """Some equal scans: how many, and what each computes in which precision."""
+    """Some equal scans: how many, and what each computes in which precision.
+
+    ``threads`` is the share of the machine's threads that compute.
+    """
 
     times: int
     flops: float
     dtype: np.dtype
+    threads: float = 1.0
 
     def seconds(self, machine: Machine) -> float:
         """Of the arithmetic of one of them."""
         single = self.dtype == np.float32
-        return self.flops / (machine.flops_float32 if single else machine.flops_float64)
+        rate = machine.flops_float32 if single else machine.flops_float64
+        return self.flops / (rate * self.threads)
 
 
 def _seconds(scans: list[_Scan], nbytes: int, machine: Machine, *, read_again: bool) -> float:
@@ -127,7 +133,8 @@ def plan_fit(
     Raises
     ------
     MemoryLimitError
-        As :func:`choose_solver`; also when fista needs more than the ``run.memory`` it was given.
+        As :func:`choose_solver`; also when another solver needs more than the ``run.memory`` it was
+        given.
     OptionError
     """
     options.objective()  # refuses what a fit would refuse
@@ -138,11 +145,15 @@ def plan_fit(
             f"memory: {limit:,} bytes, but {choice.solver} needs {format_size(choice.memory)}; "
             "give more memory, fewer workers, or ingest with smaller chunks"
         )
-    scans = list(_scans(data, options, choice.solver, statistics_kept=statistics_kept))
+    workers, threads = workers_and_threads(run)
+    at_work = threads * max(1, workers)
+    scans = list(_scans(data, options, choice.solver, at_work, statistics_kept=statistics_kept))
     n_scans = sum(scan.times for scan in scans)
     notes = []
     if choice.solver == "fista":
         notes.append("the number of scans is a guess: it depends on how correlated columns are")
+    if choice.solver == "prox_sgd":
+        notes.append("epochs reach no small gap: each solution comes with the gap that it has")
     if n_scans > options.max_scans:
         notes.append(f"max_scans {options.max_scans}: solutions will not be certified")
     if run.scheduler is not None:
@@ -154,7 +165,6 @@ def plan_fit(
         room = psutil.virtual_memory().available if data.X.mapped else limit
         read_again = nbytes + choice.memory > room
         seconds = _seconds(scans, nbytes, machine, read_again=read_again)
-    workers, threads = workers_and_threads(run)
     return Plan(
         solver=choice.solver,
         why=choice.why,
@@ -177,12 +187,20 @@ def plan_fit(
 
 
 def _scans(
-    data: Dataset, options: FitOptions, solver: str, *, statistics_kept: bool
+    data: Dataset, options: FitOptions, solver: str, threads: int, *, statistics_kept: bool
 ) -> Iterator[_Scan]:
     n, d = data.X.shape
     # products are in float32 where that holds every stored value
     single = np.result_type(data.X.dtype, np.float32)
     problems = n_problems_of(data, options)
+    if solver == "prox_sgd":
+        epochs = max(0, min(options.epochs, options.max_scans - 2))
+        # steps of one batch after the other, with a power iteration beside them
+        yield _Scan(epochs, 4.0 * n * d * (problems + 1), single, threads=1.0 / threads)
+        exact = np.dtype(np.float64)  # the first look, and certificates of two points
+        yield _Scan(1, 4.0 * n * d * (data.n_targets + 1), exact)
+        yield _Scan(max(1, -(-epochs // CERTIFY_EVERY)), 4.0 * n * d * 2 * problems, exact)
+        return
     if solver != "gram":
         slots = slots_in_flight(data, options)
         times = min(math.ceil(problems / slots) * FISTA_SCANS, options.max_scans)

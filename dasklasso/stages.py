@@ -29,7 +29,7 @@ IngestProgress = Callable[[int, "int | None"], None]
 
 # The choices of an option: the command line offers them, a job is checked against them.
 Loss = Literal["squared", "logistic"]
-Solver = Literal["auto", "fista", "gram"]
+Solver = Literal["auto", "fista", "gram", "prox_sgd"]
 Device = Literal["cpu", "cuda"]
 FoldKind = Literal["random", "contiguous", "groups", "column"]
 Rule = Literal["min", "1se"]
@@ -130,6 +130,9 @@ class SolveStage(ClusterStage, ABC):
     resume: bool = False
     stats: str | None = None
     no_stats: bool = False
+    epochs: int = 20
+    batch_size: int = 256
+    seed: int = 0
 
     def check(self) -> None:
         """Refuse, before any work, what would be refused after it."""
@@ -196,6 +199,9 @@ class SolveStage(ClusterStage, ABC):
             tol=self.tol,
             max_scans=self.max_scans,
             class_weight=self._class_weight(),
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            seed=self.seed,
             **self._grid(),
         )
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dasklasso.choice import choose_solver, fista_memory, gram_memory
+from dasklasso.choice import choose_solver, fista_memory, gram_memory, sgd_memory
 from dasklasso.dataset.blocks import MemoryBlocks, chunk_bounds
 from dasklasso.dataset.dataset import from_arrays
 from dasklasso.errors import ChunkCorrupt, MemoryLimitError, OptionError
@@ -102,7 +102,7 @@ def test_half_of_what_is_available_is_the_limit_where_none_is_given(table, monke
 # -- memory -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("need", [gram_memory, fista_memory])
+@pytest.mark.parametrize("need", [gram_memory, fista_memory, sgd_memory])
 def test_blocks_that_must_be_decoded_take_memory(table, need):
     mapped, decoded = (table(10**6, 100, mapped=mapped) for mapped in (True, False))
     more = need(decoded, FitOptions(), RUN).per_thread - need(mapped, FitOptions(), RUN).per_thread
@@ -185,6 +185,32 @@ def test_fista_that_does_not_fit_in_the_memory_given_is_refused(table):
     run = RunOptions(memory=1 << 20)
     with pytest.raises(MemoryLimitError, match="memory: 1,048,576 bytes, but fista needs"):
         plan_fit(table(10**4, 50), FitOptions(), run)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "max_scans", "scans"), [(1, 100, 3), (12, 100, 16), (20, 6, 6), (20, 1, 2)]
+)
+def test_epochs_are_scans_and_so_are_their_certificates(table, epochs, max_scans, scans):
+    options = FitOptions(solver="prox_sgd", epochs=epochs, max_scans=max_scans)
+    assert plan_fit(table(10**6, 50), options, RUN).scans == scans
+
+
+def test_steps_one_after_the_other_take_the_time_of_one_thread(table, monkeypatch):
+    options = FitOptions(solver="prox_sgd", epochs=1)
+    machine = Machine(1e15, 1e9, 1e15)
+    seconds = []
+    for threads in (1, 4):
+        monkeypatch.setattr("dasklasso.planning.workers_and_threads", lambda _, t=threads: (0, t))
+        seconds.append(plan_fit(table(10**6, 50), options, RUN, machine=machine).seconds)
+    assert seconds[1] == pytest.approx(4 * seconds[0], rel=0.01)
+
+
+def test_columns_in_parts_are_refused_to_prox_sgd(table):
+    options, run = FitOptions(solver="prox_sgd"), replace(RUN, band_bytes=50_000 * 4 * 100)
+    wide = table(50_000, 1_000)
+    wide.X.column_bounds, wide.X.mapped = tuple(range(0, 1_001, 100)), False
+    with pytest.raises(OptionError, match="1,000 features are read in 10 parts: use solver fista"):
+        plan_fit(wide, options, run)
 
 
 def test_options_that_a_fit_would_refuse_are_refused(table):

@@ -115,6 +115,30 @@ model = stacked(
     ),
 )
 
+stochastic = stacked(
+    click.option(
+        "--epochs",
+        type=click.IntRange(min=1),
+        default=20,
+        show_default=True,
+        help="Of solver prox_sgd: most scans of steps.",
+    ),
+    click.option(
+        "--batch-size",
+        type=click.IntRange(min=1),
+        default=256,
+        show_default=True,
+        help="Of solver prox_sgd: rows of a step.",
+    ),
+    click.option(
+        "--seed",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="Of solver prox_sgd: of the order of rows.",
+    ),
+)
+
 checkpoint = stacked(
     click.option("--checkpoint", metavar="DIR", help="Keep the state here while running."),
     click.option(

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 )
 @click.option("--folds", type=click.IntRange(min=2), help="Plan a cross-validation.")
 @options.model
+@options.stochastic
 @options.cluster
 @options.statistics
 @options.as_json

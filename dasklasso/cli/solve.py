@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 )
 @options.out
 @options.model
+@options.stochastic
 @options.cluster
 @options.checkpoint
 @options.statistics
@@ -59,6 +60,7 @@ def fit_command(as_json: bool, **values: Any) -> None:
 @options.out
 @options.table
 @options.model
+@options.stochastic
 @options.cluster
 @options.checkpoint
 @options.statistics
@@ -199,7 +201,8 @@ def require_convergence(path: FittedPath, stage: SolveStage) -> None:
 
     worst = int(path.dual_gap.argmax())
     n_above = int((path.dual_gap > path.tol).sum())
-    on = "--resume and more --max-scans go on" if stage.checkpoint else "more --max-scans may help"
+    more = "--epochs" if path.solver == "prox_sgd" else "--max-scans"
+    on = f"--resume and more {more} go on" if stage.checkpoint else f"more {more} may help"
     raise Failure(
         f"not converged: {n_above} of {path.n_alphas} alphas have a gap above {path.tol:.2g} "
         f"(worst {path.dual_gap[worst]:.2g} at alpha {path.alphas[worst]:.6g}) after "

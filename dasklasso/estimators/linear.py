@@ -81,7 +81,7 @@ class Lasso(FixedAlpha):
         the units of X either way.
     penalty_factor : (n_features,) array-like, default=None
         f: multiplies alpha for each feature; 0 leaves a feature unpenalised.
-    solver : {"auto", "gram", "fista"}, default="auto"
+    solver : {"auto", "gram", "fista", "prox_sgd"}, default="auto"
     memory : str or int, default=None
         For the whole process tree, like ``"1.5GiB"``; by default a third of what is free.
     workers : int, default=None

@@ -96,6 +96,9 @@ def test_path_asks_for_a_grid(solver, store, tmp_path):
         (["--solver", "fista"], {"solver": "fista"}),
         (["--tol", 1e-9], {"tol": 1e-9}),
         (["--max-scans", 5], {"max_scans": 5}),
+        (["--solver", "prox_sgd"], {"epochs": 20, "batch_size": 256, "seed": 0}),
+        (["--epochs", 3, "--batch-size", 7], {"epochs": 3, "batch_size": 7}),
+        (["--seed", 2], {"seed": 2}),
     ],
 )
 def test_options_reach_the_solver(solver, store, tmp_path, arguments, options):
