@@ -219,6 +219,17 @@ def residuals(
     y : (n_rows, n_problems) or (n_rows, 1)
     weight : (n_rows, 1) or None
     """
+    # a loss with many temporaries takes few rows at a time: see SUMS_AT_ONCE
+    n_rows, n_points = prediction.shape
+    height = max(1, SUMS_AT_ONCE // n_points)
+    costly = isinstance(prediction, np.ndarray) and not loss.quadratic
+    if costly and n_rows >= 2 * height:
+        out = np.empty_like(prediction)
+        for i in range(0, n_rows, height):
+            part = None if weight is None else weight[i : i + height]
+            some = prediction[i : i + height]
+            out[i : i + height] = residuals(some, y[i : i + height], part, loss, n_problems)
+        return out
     if n_problems == prediction.shape[1]:
         residual = loss.gradient(prediction, y)
     else:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dasklasso.backend import backend_for, to_numpy
+from dasklasso.objective.losses import Logistic
 from dasklasso.scan import kernels
 from dasklasso.scan.kernels import Rows
 from dasklasso.scan.queries import Gradient, Prediction
@@ -141,3 +142,19 @@ def test_slabs_show_every_row_once_in_the_dtype_asked_for(n, width, points, shif
         assert np.array_equal(slab[:, 0], np.arange(start, stop) - (1.0 if shifted else 0.0))
         at = stop
     assert at == n
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_many_rows_have_the_residuals_and_sums_of_their_parts(weighted):
+    rng, loss = np.random.default_rng(0), Logistic()
+    p, y = rng.standard_normal((3001, 12)), rng.uniform(0, 1, (3001, 1))
+    weight = rng.uniform(0.5, 2, (3001, 1)) if weighted else None
+    rows = [slice(i, i + 100) for i in range(0, 3001, 100)]
+    parts = [(p[some], y[some], None if weight is None else weight[some]) for some in rows]
+    found = kernels.residuals(p, y, weight, loss, 10)
+    assert np.array_equal(
+        found, np.concatenate([kernels.residuals(*part, loss, 10) for part in parts])
+    )
+    sums = kernels.loss_sums(p, y, weight, loss, 10)
+    expected = sum(kernels.loss_sums(*part, loss, 10) for part in parts)
+    assert np.allclose(sums, expected, rtol=1e-12)
