@@ -12,6 +12,7 @@ _LAZY = {
     "FittedPath": "dasklasso.result",
     "Lasso": "dasklasso.estimators",
     "LassoCV": "dasklasso.estimators",
+    "LogisticL1": "dasklasso.estimators",
     "OnlineElasticNet": "dasklasso.estimators",
     "enet_path": "dasklasso.estimators",
     "lasso_path": "dasklasso.estimators",

@@ -2,6 +2,7 @@
 
 from dasklasso.estimators.cross_validated import ElasticNetCV, LassoCV
 from dasklasso.estimators.linear import ElasticNet, Lasso
+from dasklasso.estimators.logistic import LogisticL1
 from dasklasso.estimators.online import OnlineElasticNet
 from dasklasso.estimators.paths import enet_path, lasso_path
 
@@ -10,6 +11,7 @@ __all__ = [
     "ElasticNetCV",
     "Lasso",
     "LassoCV",
+    "LogisticL1",
     "OnlineElasticNet",
     "enet_path",
     "lasso_path",

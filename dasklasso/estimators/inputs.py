@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Real
 from typing import Any
 
 import dask
 import numpy as np
 import zarr
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight, validate_data
 from zarr.abc.store import Store
 
@@ -18,7 +20,7 @@ from dasklasso.dataset.dataset import Dataset, from_arrays, open_dataset
 from dasklasso.dataset.spill import is_dask, spill
 from dasklasso.dataset.targets import NumberedNames
 from dasklasso.dataset.zarrblocks import ZarrBlocks
-from dasklasso.errors import ModelError, OptionError
+from dasklasso.errors import ModelError, OptionError, ValueFound
 from dasklasso.result import FittedPath
 
 _NAMED = (str, os.PathLike, zarr.Group, zarr.Array, Store)
@@ -89,16 +91,75 @@ def checked_dataset(model: Any, X: Any, y: Any, sample_weight: Any) -> Dataset:
     ValueFound
         A target is constant, or the weights cannot be used.
     """
-    y, sample_weight = _in_memory(y), _in_memory(sample_weight)
     table, y = validate_data(
         model,
         X,
-        y,
+        _in_memory(y),
         dtype="numeric",
         y_numeric=True,
         multi_output=True,
         ensure_min_samples=2,  # of one row nothing is left beside the mean
     )
+    return _of_table(model, table, y, sample_weight)
+
+
+def labelled_dataset(model: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Dataset, np.ndarray]:
+    """Data in memory whose targets are two labels, and those in ascending order.
+
+    Raises
+    ------
+    ValueError, TypeError
+        scikit-learn's own, for a wrong shape or type, NaN or infinity, and for y of numbers.
+    ValueFound
+        y has not two labels, or the weights cannot be used.
+    """
+    table, y = validate_data(model, X, _in_memory(y), dtype="numeric", ensure_min_samples=2)
+    check_classification_targets(y)
+    values, names, classes = values_of_labels(y)
+    if len(classes) < 2:
+        raise ValueFound(f"y has one class only, {classes[0]!r} in every row; expected two classes")
+    if len(classes) > 2:
+        kind = type_of_target(y, input_name="y")
+        raise ValueFound(
+            f"Only binary classification is supported. The type of the target is {kind}: "
+            f"{len(classes)} classes"
+        )
+    data = _of_table(model, table, values, sample_weight)
+    return replace(data, target_classes=() if names is None else (names,)), classes
+
+
+def values_of_labels(y: np.ndarray) -> tuple[np.ndarray, tuple[str, ...] | None, np.ndarray]:
+    """Labels as numbers.
+
+    Returns
+    -------
+    values : (n_rows,) float64
+        The labels themselves where they are numbers, else their codes.
+    names : tuple of str, or None where labels are numbers
+        What codes stand for.
+    classes : (n_classes,)
+        The labels, ascending, of y's own type.
+    """
+    classes, codes = np.unique(y, return_inverse=True)
+    if all(isinstance(label, Real) for label in classes.tolist()):
+        return classes.astype(np.float64)[codes], None, classes
+    return codes.astype(np.float64), tuple(str(label) for label in classes), classes
+
+
+def labels_beside(y: Any) -> tuple[Any, tuple[str, ...] | None, np.ndarray | None]:
+    """Labels given beside a store or a dask array, as :func:`values_of_labels` has them.
+
+    Names of arrays, and lazy numbers, stay as they are: their labels (None) are not known.
+    """
+    lazy = is_dask(y) and y.dtype.kind in "biuf"
+    if y is None or isinstance(y, _NAMED) or lazy:
+        return y, None, None
+    return values_of_labels(np.asarray(y).reshape(-1))
+
+
+def _of_table(model: Any, table: np.ndarray, y: np.ndarray, sample_weight: Any) -> Dataset:
+    """A table that was checked, with its targets and weights."""
+    sample_weight = _in_memory(sample_weight)
     if sample_weight is not None:
         sample_weight = _check_sample_weight(
             sample_weight, table, dtype=np.float64, ensure_non_negative=True

@@ -1,58 +1,23 @@
-"""What the linear models share: fit, predict, score, on data of every kind."""
+"""What the linear models share: predict and score, on data of every kind."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from dasklasso.dataset.dataset import Dataset
-from dasklasso.dataset.spill import is_dask
 from dasklasso.dataset.zarrblocks import read_rows
-from dasklasso.errors import ModelError
-from dasklasso.estimators.checking import factor_of, folder, integer, number
-from dasklasso.estimators.folds import Folds
-from dasklasso.estimators.inputs import (
-    checked_dataset,
-    checked_table,
-    dask_dataset,
-    is_stored,
-    names_given,
-    predict_dask,
-    stored_dataset,
-)
-from dasklasso.estimators.solving import null_loss, solve
-from dasklasso.fit_options import FitOptions, RunOptions
-from dasklasso.fitting import predict_store
+from dasklasso.estimators.base import Model
+from dasklasso.estimators.inputs import is_stored, stored_dataset
 from dasklasso.result import FittedPath
-from dasklasso.sizes import parse_size
-from dasklasso.stages import check_features
 
 
-class LinearModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
-    """Base of the linear models, whose ``__init__`` sets the parameters below."""
-
-    l1_ratio: Any
-    fit_intercept: bool
-    tol: float
-    max_iter: int
-    positive: bool
-    standardize: bool
-    penalty_factor: Any
-    solver: str
-    memory: str | int | None
-    workers: int | None
-    scheduler: str | None
-    device: str
-    checkpoint: str | os.PathLike[str] | None
-    resume: bool
-    stats: str | os.PathLike[str] | Literal[False] | None
-    verbose: bool
+class LinearModel(MultiOutputMixin, RegressorMixin, Model):
+    """Base of the linear models of squared loss."""
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict rows.
@@ -72,12 +37,7 @@ class LinearModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ModelError, ValueError
             X has other features than the model.
         """
-        check_is_fitted(self)
-        if is_stored(X):
-            return self._predict_stored(stored_dataset(X, require_target=False))
-        if is_dask(X):
-            return predict_dask(self.path_, X)
-        return self.path_.predict(checked_table(self, X))
+        return self._predictions(X)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """The coefficient of determination R², averaged over targets.
@@ -98,106 +58,9 @@ class LinearModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
         sample_weight = None if sample_weight is None else np.asarray(sample_weight)
         return float(r2_score(np.asarray(y), self.predict(X), sample_weight=sample_weight))
 
-    @property
-    def sparse_coef_(self) -> Any:
-        """(n_targets, n_features) scipy.sparse.csr_array of ``coef_``."""
-        check_is_fitted(self)
-        return self.path_.coefficients_at()[0]
-
-    def _store(self, parameters: dict[str, Any]) -> None:
-        """Store the parameters of ``__init__``, given as its ``locals()``, as they are."""
-        self.__dict__.update((name, value) for name, value in parameters.items() if name != "self")
-
-    def _predict_stored(self, data: Dataset) -> np.ndarray:
-        ours, theirs = names_given(self.path_.feature_names), names_given(data.feature_names)
-        if ours is not None and theirs is not None:
-            check_features(self.path_, theirs, data.location)
-        elif data.n_features != self.n_features_in_:
-            raise ModelError(
-                f"{data.location}: X has {data.n_features} features, but "
-                f"{type(self).__name__} is expecting {self.n_features_in_} features as input"
-            )
-        found = np.empty((data.n_rows, self.path_.n_targets))
-        run = replace(self._run_options(), checkpoint=None, resume=False)
-        for start, stop, rows in predict_store(data, self.path_, run=run):
-            found[start:stop] = rows
-        return found[:, 0] if self.path_.y_is_vector else found
-
-    def _solve(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        grid: dict[str, Any],
-        *,
-        folds: Folds | None = None,
-        stacklevel: int,
-    ) -> tuple[FittedPath, Dataset]:
-        """The path over a grid of alphas, and the data it was fitted on."""
-        options, run = self._fit_options(grid), self._run_options()
-        options.objective()  # a parameter that cannot be used is said before any work
-        data, cv = self._dataset(X, y, sample_weight), None
-        if folds is not None:
-            data, cv = folds.of(data)
-        path = solve(data, options, run, cv, verbose=bool(self.verbose), stacklevel=stacklevel)
-        return path, data
-
     def _keep(self, path: FittedPath, data: Dataset) -> None:
         """Set the attributes of a fit, as they are at the alpha that it selected."""
-        rows, intercepts = path.coefficients_at()
-        selected = path.grid_index(path.resolve_alpha(None))
-        assert selected is not None  # one of the grid: it has a certificate
-        gaps = path.dual_gaps[selected]
-        absolute = gaps * null_loss(data, fit_intercept=bool(self.fit_intercept))
+        rows, intercepts = self._keep_gaps(path, data)
         coef, vector = rows.toarray(), path.y_is_vector
-        self.path_ = path
         self.coef_ = coef[0] if vector else coef
         self.intercept_ = float(intercepts[0]) if vector else intercepts
-        self.dual_gap_ = float(absolute[0]) if vector else absolute
-        self.relative_gap_ = float(gaps[0]) if vector else gaps
-        self.n_iter_ = int(np.ceil(path.scans))
-
-    def _dataset(self, X: Any, y: Any, sample_weight: Any) -> Dataset:
-        if not (is_stored(X) or is_dask(X)):
-            return checked_dataset(self, X, y, sample_weight)
-        if is_stored(X):
-            data = stored_dataset(X, y, sample_weight)
-        else:
-            data = dask_dataset(X, y, sample_weight)
-        self.n_features_in_ = data.n_features
-        names = names_given(data.feature_names)
-        if names is not None:
-            self.feature_names_in_ = np.asarray(names, dtype=object)
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_  # of an earlier fit
-        return data
-
-    def _l1_ratios(self) -> tuple[float, ...]:
-        """Those to fit: several where a cross-validation chooses."""
-        return (number("l1_ratio", self.l1_ratio),)
-
-    def _fit_options(self, grid: dict[str, Any]) -> FitOptions:
-        return FitOptions(
-            l1_ratio=self._l1_ratios()[0],
-            fit_intercept=bool(self.fit_intercept),
-            standardize=bool(self.standardize),
-            positive=bool(self.positive),
-            penalty_factor=factor_of(self.penalty_factor),
-            solver=self.solver,
-            tol=number("tol", self.tol),
-            max_scans=integer("max_iter", self.max_iter),
-            **grid,
-        )
-
-    def _run_options(self) -> RunOptions:
-        return RunOptions(
-            memory=None if self.memory is None else parse_size(self.memory),
-            workers=None if self.workers is None else integer("workers", self.workers),
-            scheduler=self.scheduler,
-            device=self.device,
-            dashboard=bool(self.verbose),  # a link that nobody is told of serves nobody
-            checkpoint=folder("checkpoint", self.checkpoint),
-            resume=bool(self.resume),
-            stats=None if self.stats is False else folder("stats", self.stats),
-            keep_statistics=self.stats is not False,
-        )

@@ -16,10 +16,10 @@ from dasklasso.dataset.dataset import Dataset
 from dasklasso.estimators.inputs import reachable_by_workers
 from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
 from dasklasso.fitting import fit_cv, fit_path
+from dasklasso.fitting.labelling import labelled
 from dasklasso.result import FittedPath
 from dasklasso.scan.cluster import InProcess, existing_client
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.solvers import problem
 from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.first_look import moments_of_targets
 
@@ -108,7 +108,8 @@ def solve(
     return path
 
 
-def null_loss(data: Dataset, *, fit_intercept: bool) -> np.ndarray:
+def null_loss(data: Dataset, options: FitOptions) -> np.ndarray:
     """(n_targets,) loss of the model without features, in which relative gaps are counted."""
-    y = moments_of_targets(ScanEngine(data, InProcess(1)))
-    return problem.null_loss(y.mean, y.squares / y.weight, fit_intercept=fit_intercept)
+    y = moments_of_targets(ScanEngine(labelled(data, options).data, InProcess(1)))
+    loss, fit_intercept = options.objective().loss, options.fit_intercept
+    return loss.null_model(y.mean, y.squares / y.weight, fit_intercept=fit_intercept)[1]

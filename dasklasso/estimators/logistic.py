@@ -1,0 +1,237 @@
+"""The l1-regularised logistic regression in scikit-learn's manner."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from numbers import Real
+from typing import Any, Literal, Self
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils.validation import check_is_fitted
+
+from dasklasso.dataset.class_weights import ClassWeight, checked_class_weight
+from dasklasso.dataset.classes import Label, binary_labels
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.dataset.spill import is_dask
+from dasklasso.dataset.zarrblocks import read_rows
+from dasklasso.errors import OptionError, ValueFound
+from dasklasso.estimators.base import Model
+from dasklasso.estimators.checking import number
+from dasklasso.estimators.inputs import (
+    is_stored,
+    labelled_dataset,
+    labels_beside,
+    stored_dataset,
+)
+
+
+class LogisticL1(ClassifierMixin, Model):
+    """Logistic regression with l1 and l2 penalties, on data of any size, to a certified gap.
+
+    It minimises ``1/Σs Σ_i s_i (log(1 + exp(p_i)) - y_i p_i) + alpha Σ_j f_j (l1_ratio |w_j| +
+    (1 - l1_ratio)/2 w_j²)`` with ``p_i = x_iᵀw + b``, y_i 1 for the greater of two labels and 0
+    for the other, row weights s and penalty factors f (both 1 by default).
+    ``sklearn.linear_model.LogisticRegression`` minimises this times ``1/alpha`` for
+    ``C = 1/(alpha Σs)``.
+
+    Parameters
+    ----------
+    alpha : float, default=0.01
+        Strength of the penalty, positive.
+    l1_ratio : float, default=1.0
+        Share of the l1 penalty, from 0 to 1.
+    class_weight : "balanced" or dict, default=None
+        Multiplies the weights of each class's rows: so that classes have the same total, or by
+        the number given for a label (1 for labels that are not given).
+    fit_intercept, tol, max_iter, positive, standardize, penalty_factor, memory, workers, \
+scheduler, device, checkpoint, resume, stats, verbose :
+        As in :class:`~dasklasso.estimators.linear.Lasso`; penalty factors must be positive.
+    solver : {"auto", "fista"}, default="auto"
+
+    Attributes
+    ----------
+    classes_ : (2,) array
+        The labels, ascending; text in a store by the names it had when it was ingested.
+    coef_ : (1, n_features) float64
+    intercept_ : (1,) float64
+    sparse_coef_ : (1, n_features) scipy.sparse.csr_array
+    dual_gap_, relative_gap_ : float
+        Duality gap at the solution, in the units of the objective, and divided by the loss of
+        the model without features.
+    n_iter_, n_scans_ : int
+        Scans made, that is reads of X.
+    n_features_in_, feature_names_in_, path_ :
+        As in :class:`~dasklasso.estimators.linear.Lasso`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = LogisticL1(alpha=0.05).fit(X[:100], y[:100])
+    >>> model.predict(X[[0, 99]]).tolist()
+    [0, 1]
+    """
+
+    _loss = "logistic"
+
+    def __init__(
+        self,
+        alpha: float = 0.01,
+        *,
+        l1_ratio: float = 1.0,
+        class_weight: Any = None,
+        fit_intercept: bool = True,
+        tol: float = 1e-6,
+        max_iter: int = 10_000,
+        positive: bool = False,
+        standardize: bool = False,
+        penalty_factor: Any = None,
+        solver: str = "auto",
+        memory: str | int | None = None,
+        workers: int | None = None,
+        scheduler: str | None = None,
+        device: str = "cpu",
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+        stats: str | os.PathLike[str] | Literal[False] | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self._store(locals())
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : (n_rows, n_features)
+            Of any kind that :meth:`Lasso.fit <dasklasso.estimators.linear.FixedAlpha.fit>` takes.
+        y : (n_rows,)
+            Two labels, numbers or text, in any kind of array, or the name of an array in the
+            store. May be left out for a store.
+        sample_weight : (n_rows,) or float, optional
+            Weights of the rows, only their ratios matter. By default the store's own, or ones.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        OptionError
+            A parameter has a value that cannot be used.
+        ValueFound
+            X, y or the weights hold a value that cannot be used; y has not two labels.
+        StoreError
+            The store cannot be opened or read.
+
+        Warns
+        -----
+        sklearn.exceptions.ConvergenceWarning
+            The relative dual gap is above ``tol`` after ``max_iter`` scans. It is a
+            :class:`dasklasso.errors.ConvergenceWarning` as well.
+        """
+        grid = {"alphas": (number("alpha", self.alpha),)}
+        path, data = self._solve(X, y, sample_weight, grid, stacklevel=3)
+        rows, intercepts = self._keep_gaps(path, data)
+        self.coef_, self.intercept_ = rows.toarray(), intercepts
+        self.dual_gap_ = float(np.ravel(self.dual_gap_)[0])
+        self.relative_gap_ = float(np.ravel(self.relative_gap_)[0])
+        self.n_scans_ = self.n_iter_
+        return self
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """``Xw + b``, the log of the odds of the greater label: (n_rows,) float64.
+
+        Parameters
+        ----------
+        X : (n_rows, n_features)
+            Of any kind that :meth:`fit` takes.
+
+        Raises
+        ------
+        ModelError, ValueError
+            X has other features than the model.
+        """
+        return self._predictions(X).reshape(-1)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The label of the greater probability: (n_rows,). X as for :meth:`decision_function`."""
+        return self._labels(self.decision_function(X))
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Logs of :meth:`predict_proba`, exact where those are close to 0 or 1."""
+        p = self.decision_function(X)
+        return -np.logaddexp(0.0, np.column_stack([p, -p]))
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probability of each label, in the order of ``classes_``: (n_rows, 2) float64."""
+        return np.exp(self.predict_log_proba(X))
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """The share of rows, by their weights, whose label is predicted.
+
+        Parameters
+        ----------
+        X, y, sample_weight :
+            As for :meth:`fit`.
+        """
+        check_is_fitted(self)
+        if is_stored(X):
+            values, names, labels = labels_beside(y)
+            data = stored_dataset(X, values, sample_weight)
+            assert data.y is not None
+            true = read_rows(data.y, 0, data.n_rows)[:, 0]
+            if labels is None and data.target_classes:
+                names = data.target_classes[0]
+            if names is not None:
+                true = np.asarray(names)[true.astype(np.intp)]
+            if data.sample_weight is not None:
+                sample_weight = read_rows(data.sample_weight, 0, data.n_rows)[:, 0]
+            found = self._labels(self._predict_stored(data).reshape(-1))
+            return float(accuracy_score(true, found, sample_weight=sample_weight))
+        weight = None if sample_weight is None else np.asarray(sample_weight)
+        return float(accuracy_score(np.asarray(y), self.predict(X), sample_weight=weight))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        return tags
+
+    def _labels(self, decision: np.ndarray) -> np.ndarray:
+        return self.classes_[(decision > 0).astype(np.intp)]
+
+    def _class_weight(self) -> ClassWeight | None:
+        given = self.class_weight
+        if given is None:
+            return None
+        if isinstance(given, str) and given == "balanced":
+            return "balanced"
+        if not isinstance(given, Mapping):
+            raise OptionError(f"class_weight: {given!r} found, expected 'balanced' or a dict")
+        pairs: list[tuple[Label, float]] = [
+            (float(label) if isinstance(label, Real) else str(label), number("class_weight", w))
+            for label, w in given.items()
+        ]
+        return checked_class_weight(pairs)
+
+    def _dataset(self, X: Any, y: Any, sample_weight: Any) -> Dataset:
+        if not (is_stored(X) or is_dask(X)):
+            data, self.classes_ = labelled_dataset(self, X, y, sample_weight)
+            return data
+        values, names, labels = labels_beside(y)
+        data = super()._dataset(X, values, sample_weight)
+        data = data if names is None else replace(data, target_classes=(names,))
+        if data.n_targets != 1:
+            raise ValueFound(f"{data.location}: {data.n_targets} targets found, expected one")
+        [classes] = binary_labels(data).classes
+        if classes is None:
+            raise ValueFound(
+                f"{data.location}: y has probabilities, expected two labels; "
+                "dasklasso fit --loss logistic takes probabilities"
+            )
+        self.classes_ = np.asarray(classes) if labels is None else labels
+        return data
