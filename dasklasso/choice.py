@@ -238,10 +238,11 @@ def n_alphas_of(options: FitOptions) -> int:
 
 
 def n_problems_of(data: Dataset, options: FitOptions) -> int:
-    """Problems that a fit solves: one for each alpha and target."""
-    return n_alphas_of(options) * max(1, data.n_targets)
+    """Problems that a fit solves: one for each alpha and target, and each output of the loss."""
+    return n_alphas_of(options) * max(1, data.n_targets) * max(1, options.loss_value.n_outputs)
 
 
 def slots_in_flight(data: Dataset, options: FitOptions) -> int:
     """Problems that share each scan of fista, as its ``Drive`` decides."""
-    return slots_for(data.n_rows, data.n_features, n_problems_of(data, options))
+    n_problems, n_outputs = n_problems_of(data, options), max(1, options.loss_value.n_outputs)
+    return slots_for(data.n_rows, data.n_features, n_problems, n_outputs)

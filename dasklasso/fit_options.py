@@ -9,7 +9,8 @@ import numpy as np
 from dasklasso.dataset.class_weights import ClassWeight
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import OptionError
-from dasklasso.objective.losses import loss_named
+from dasklasso.objective.losses import Loss
+from dasklasso.objective.named import loss_named
 from dasklasso.scan.bands import BAND_BYTES
 from dasklasso.scan.cells import Folds, Labelling
 from dasklasso.scan.labels import RowLabels, labels_for
@@ -26,11 +27,12 @@ class FitOptions:
 
     Attributes
     ----------
-    loss : {"squared", "logistic"}
+    loss : {"squared", "logistic", "softmax"}
     alphas : the user's own alphas, or None for a grid
     n_alphas, eps : of the grid, as in :func:`dasklasso.selection.grid.alpha_grid`
     l1_ratio, fit_intercept, standardize, positive, penalty_factor :
         As in :class:`dasklasso.solvers.problem.Objective`.
+    grouped : whether a feature is in or out for all classes together; by loss "softmax" only
     solver : {"auto", "fista", "gram", "prox_sgd"}
     tol : relative dual gap: gap / loss of the null model
     max_scans : most reads of X
@@ -38,6 +40,7 @@ class FitOptions:
     class_weight : "balanced", pairs of a label and its weight, or None; for losses of labels only
     epochs, batch_size, seed : of solver "prox_sgd": most scans of steps, rows of a step, and what
         the order of rows follows from
+    n_classes : of a target that is a class: a fit finds and fills it in
     """
 
     loss: str = "squared"
@@ -57,6 +60,19 @@ class FitOptions:
     epochs: int = 20
     batch_size: int = 256
     seed: int = 0
+    grouped: bool = False
+    n_classes: int = 0
+
+    @property
+    def loss_value(self) -> Loss:
+        """The loss that is meant.
+
+        Raises
+        ------
+        OptionError
+            When there is none of that name.
+        """
+        return loss_named(self.loss, self.n_classes)
 
     def objective(self) -> Objective:
         """The objective these options describe.
@@ -66,7 +82,7 @@ class FitOptions:
         OptionError
             When an option has a value that cannot be used.
         """
-        loss = loss_named(self.loss)
+        loss = self.loss_value
         if self.solver not in SOLVERS:
             raise OptionError(f"solver: {self.solver!r} is none of {', '.join(SOLVERS)}")
         if not self.tol > 0:
@@ -89,6 +105,7 @@ class FitOptions:
             self.positive,
             self.penalty_factor,
             loss,
+            self.grouped,
         )
 
     def grid(self, data: Dataset, alpha_max: np.ndarray, l1_ratio: float) -> np.ndarray:

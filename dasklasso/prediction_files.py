@@ -44,6 +44,7 @@ def write_predictions(
     n_rows: int,
     target_names: Sequence[str] | None,
     attributes: dict[str, Any],
+    labels: np.ndarray | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write predictions beside the final name, then rename them into place.
@@ -54,10 +55,13 @@ def write_predictions(
         ``.zarr``: an array (n_rows,) or (n_rows, n_targets); ``.parquet`` and ``.csv``: a column
         ``prediction``, or ``prediction_NAME`` for each target.
     blocks : iterable of (row_start, row_stop, (rows, n_targets) float64), in row order
+        With ``labels``: (rows, 1) codes of classes, in whose place the labels are written.
     n_rows : int
     target_names : sequence of str, or None where y is one vector
     attributes : dict of JSON types
         Kept with a Zarr array and a Parquet file.
+    labels : (n_classes,) numbers or text, or None
+        A Zarr array keeps the codes of those that are text: Zarr has no settled type for it.
     overwrite : bool
 
     Raises
@@ -67,8 +71,19 @@ def write_predictions(
     """
     out = Path(out)
     check_prediction_file(out, overwrite=overwrite)
+    kind: np.dtype[Any] = np.dtype(np.float64)
+    if labels is not None:
+        if out.suffix == ".zarr" and labels.dtype.kind == "U":
+            labels = np.arange(len(labels))
+        kind = labels.dtype
+        blocks = _labelled(blocks, labels)
     with written_beside(out) as partial:
-        _WRITERS[out.suffix](partial, blocks, n_rows, target_names, attributes)
+        _WRITERS[out.suffix](partial, blocks, n_rows, target_names, attributes, kind)
+
+
+def _labelled(blocks: Blocks, labels: np.ndarray) -> Blocks:
+    for start, stop, codes in blocks:
+        yield start, stop, labels[codes.astype(np.intp)]
 
 
 def _write_zarr(
@@ -77,6 +92,7 @@ def _write_zarr(
     n_rows: int,
     target_names: Sequence[str] | None,
     attributes: dict[str, Any],
+    kind: np.dtype,
 ) -> None:
     import zarr
 
@@ -87,7 +103,7 @@ def _write_zarr(
         str(path),
         shape=(n_rows,) if vector else (n_rows, width),
         chunks=(rows,) if vector else (rows, width),
-        dtype="float64",
+        dtype=kind,
         config={"write_empty_chunks": True},
         attributes={**attributes, "target_names": target_names and list(target_names)},
     )
@@ -103,14 +119,14 @@ def _batches(blocks: Blocks, schema: Any) -> Iterable[Any]:
         yield pa.record_batch(columns, schema=schema)
 
 
-def _schema(target_names: Sequence[str] | None, attributes: dict[str, Any]) -> Any:
+def _schema(target_names: Sequence[str] | None, attributes: dict[str, Any], kind: np.dtype) -> Any:
     import json
 
     import pyarrow as pa
 
     names = ["prediction"] if target_names is None else [f"prediction_{n}" for n in target_names]
     return pa.schema(
-        [(name, pa.float64()) for name in names],
+        [(name, pa.string() if kind.kind == "U" else pa.from_numpy_dtype(kind)) for name in names],
         metadata={"dasklasso": json.dumps(attributes)},
     )
 
@@ -121,10 +137,11 @@ def _write_parquet(
     n_rows: int,
     target_names: Sequence[str] | None,
     attributes: dict[str, Any],
+    kind: np.dtype,
 ) -> None:
     import pyarrow.parquet as pq
 
-    schema = _schema(target_names, attributes)
+    schema = _schema(target_names, attributes, kind)
     with pq.ParquetWriter(path, schema) as writer:
         for batch in _batches(blocks, schema):
             writer.write_batch(batch)
@@ -136,17 +153,18 @@ def _write_csv(
     n_rows: int,
     target_names: Sequence[str] | None,
     attributes: dict[str, Any],
+    kind: np.dtype,
 ) -> None:
     import pyarrow.csv as pc
 
-    schema = _schema(target_names, attributes)
+    schema = _schema(target_names, attributes, kind)
     options = pc.WriteOptions(quoting_style="needed")
     with pc.CSVWriter(path, schema, write_options=options) as writer:
         for batch in _batches(blocks, schema):
             writer.write_batch(batch)
 
 
-_Writer = Callable[[Path, Blocks, int, Sequence[str] | None, dict[str, Any]], None]
+_Writer = Callable[[Path, Blocks, int, Sequence[str] | None, dict[str, Any], np.dtype], None]
 _WRITERS: dict[str, _Writer] = {
     ".zarr": _write_zarr,
     ".parquet": _write_parquet,

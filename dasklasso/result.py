@@ -11,7 +11,8 @@ import numpy as np
 
 from dasklasso.errors import ModelError, OptionError
 from dasklasso.model_store import ARRAYS, DOCUMENT, read_model, write_model
-from dasklasso.objective.losses import Loss, loss_named
+from dasklasso.objective.losses import Loss
+from dasklasso.objective.named import loss_named
 from dasklasso.selection.cv_record import CvRecord
 
 if TYPE_CHECKING:
@@ -26,15 +27,17 @@ _ON_DISK = {"alphas": "alphas", "intercepts": "intercept", "dual_gaps": "dual_ga
 class FittedPath:
     """Solutions along a decreasing grid of alphas, for one or several targets.
 
+    The classes of a softmax loss are targets here: each has coefficients, and they are one problem.
+
     Attributes
     ----------
     alphas : (n_alphas,) float64, decreasing
     coef_rows : (n_alphas * n_targets, n_features) scipy.sparse.csr_array, float64
         Row ``i_alpha * n_targets + target``, in the units of the data.
     intercepts : (n_alphas, n_targets) float64
-    dual_gaps : (n_alphas, n_targets) float64
+    dual_gaps : (n_alphas, n_problems) float64
         Relative: duality gap divided by the null model's loss.
-    objectives : (n_alphas, n_targets) float64
+    objectives : (n_alphas, n_problems) float64
     y_is_vector : bool
         Whether y was one vector: ``coef`` and ``intercept`` then have no axis of targets.
     feature_names : sequence of str, length n_features
@@ -64,9 +67,10 @@ class FittedPath:
         How coefficients differ from those of the options above, in plain JSON types: ``kind``
         "relaxed" with its ``gamma``, where gaps and objectives are those of the lasso that was
         relaxed; or "adaptive" with the ``penalty_factor`` of each feature, None where it is out.
-    classes : tuple of (tuple of labels or None), length n_targets, or None
-        Of targets that are labels, those of class 0, 1, ...: numbers in ascending order, or the
-        names of text targets. None for targets that are numbers or probabilities.
+    classes : tuple of (tuple of labels or None), or None
+        For each target of the data. Of targets that are labels, those of class 0, 1, ...: numbers
+        in ascending order, or the names of text targets. None for targets that are numbers or
+        probabilities.
     """
 
     alphas: np.ndarray
@@ -95,10 +99,10 @@ class FittedPath:
     classes: tuple[tuple[int | float | str, ...] | None, ...] | None = None
 
     def __post_init__(self) -> None:
-        shape = (self.n_alphas, self.n_targets)
+        shape = (self.n_alphas, self.n_problems)
         expected = {
             "coef_rows": (self.n_alphas * self.n_targets, self.n_features),
-            "intercepts": shape,
+            "intercepts": (self.n_alphas, self.n_targets),
             "dual_gaps": shape,
             "objectives": shape,
         }
@@ -122,6 +126,16 @@ class FittedPath:
     @property
     def n_targets(self) -> int:
         return len(self.target_names)
+
+    @property
+    def predicts_classes(self) -> bool:
+        """Whether targets are the classes of one target, and predictions its labels."""
+        return loss_named(self.loss).n_outputs != 1
+
+    @property
+    def n_problems(self) -> int:
+        """Problems of one alpha: one for each target, one for all of the classes of one."""
+        return 1 if self.predicts_classes else self.n_targets
 
     @property
     def coef(self) -> np.ndarray:
@@ -223,7 +237,25 @@ class FittedPath:
         )
 
     def predict(self, X: Any, alpha: float | None = None) -> np.ndarray:
-        """Predictions for rows in memory.
+        """Predictions for rows in memory: ``Xw + b``, or labels of the most probable classes.
+
+        Parameters and errors are those of :meth:`linear_prediction`.
+
+        Returns
+        -------
+        (n_rows,) or (n_rows, n_targets) float64; of classes (n_rows,) labels
+        """
+        prediction = self.linear_prediction(X, alpha)
+        return self.labels[prediction.argmax(axis=1)] if self.predicts_classes else prediction
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(n_targets,) labels of the classes, where :attr:`predicts_classes`."""
+        [labels] = self.classes or (None,)
+        return np.asarray(self.target_names if labels is None else labels)
+
+    def linear_prediction(self, X: Any, alpha: float | None = None) -> np.ndarray:
+        """``Xw + b`` for rows in memory.
 
         Parameters
         ----------
@@ -259,9 +291,9 @@ class FittedPath:
         return prediction[:, 0] if self.y_is_vector else prediction
 
     def predict_proba(self, X: Any, alpha: float | None = None) -> np.ndarray:
-        """Probabilities of the greater label for rows in memory: 1 / (1 + e⁻ᵖ) of predictions p.
+        """Probabilities for rows in memory: of the greater label, or of each class.
 
-        Parameters and errors are those of :meth:`predict`.
+        Parameters and errors are those of :meth:`linear_prediction`.
 
         Returns
         -------
@@ -273,7 +305,7 @@ class FittedPath:
             Also where the model's loss has no probabilities.
         """
         loss = self.loss_of_probabilities()
-        return loss.mean(self.predict(X, alpha))
+        return loss.mean(self.linear_prediction(X, alpha))
 
     def loss_of_probabilities(self) -> Loss:
         """The model's loss, which turns predictions into probabilities by its ``mean``.
@@ -286,7 +318,8 @@ class FittedPath:
         loss = loss_named(self.loss)
         if not loss.gives_probabilities:
             raise ModelError(
-                f"loss {self.loss} has no probabilities: they are of models fitted by logistic."
+                f"loss {self.loss} has no probabilities: they are of models fitted by logistic and "
+                "softmax."
             )
         return loss
 

@@ -28,7 +28,7 @@ Announce = Callable[[str], None]
 IngestProgress = Callable[[int, "int | None"], None]
 
 # The choices of an option: the command line offers them, a job is checked against them.
-Loss = Literal["squared", "logistic"]
+Loss = Literal["squared", "logistic", "softmax"]
 Solver = Literal["auto", "fista", "gram", "prox_sgd"]
 Device = Literal["cpu", "cuda"]
 FoldKind = Literal["random", "contiguous", "groups", "column"]
@@ -123,6 +123,7 @@ class SolveStage(ClusterStage, ABC):
     standardize: bool = False
     no_intercept: bool = False
     positive: bool = False
+    grouped: bool = False
     penalty_factor: str | None = None
     class_weight: str | None = None
     checkpoint: str | None = None
@@ -194,6 +195,7 @@ class SolveStage(ClusterStage, ABC):
             fit_intercept=not self.no_intercept,
             standardize=self.standardize,
             positive=self.positive,
+            grouped=self.grouped,
             penalty_factor=factor,
             solver=self.solver,
             tol=self.tol,
@@ -324,16 +326,19 @@ class PredictStage(ClusterStage):
             path.loss_of_probabilities()
         path.coefficients_at(self.alpha)  # an alpha that is not there is said before any work
         alpha = self.alpha if self.alpha is not None else path.alpha_selected
+        labels = path.labels if path.predicts_classes and not self.proba else None
         write_predictions(
             self.out,
             predict_store(data, path, alpha=self.alpha, proba=self.proba, run=self._run_options()),
             n_rows=data.n_rows,
-            target_names=None if path.y_is_vector else path.target_names,
+            target_names=None if path.y_is_vector or labels is not None else path.target_names,
+            labels=labels,
             attributes={
                 "alpha": float(path.alphas[0]) if alpha is None else alpha,
                 "model_fingerprint": path.fingerprint,
                 "data_fingerprint": data.fingerprint,
-                **({"proba": True, "classes": path.classes} if self.proba else {}),
+                **({"proba": True} if self.proba else {}),
+                **({"classes": path.classes} if self.proba or labels is not None else {}),
             },
             overwrite=self.overwrite,
         )

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     type=click.FloatRange(min=0),
     help="Within the model's alphas [default: the selected or only one].",
 )
-@click.option("--proba", is_flag=True, help="Probabilities of the greater label (loss logistic).")
+@click.option(
+    "--proba", is_flag=True, help="Probabilities: of the greater label, or of each class."
+)
 @options.cluster
 @options.overwrite
 def predict_command(**values: Any) -> None:
@@ -125,7 +127,7 @@ def _print_features(path: FittedPath, alpha: float | None, top: int | None) -> N
     ]
     for name, classes in zip(path.target_names, path.classes or (), strict=False):
         if classes is not None:
-            of = "" if path.y_is_vector else f" of {name}"
+            of = "" if path.y_is_vector or path.predicts_classes else f" of {name}"
             pairs.append((f"classes{of}", ", ".join(str(label) for label in classes)))
     print_pairs(pairs)
     headings = ["coef"] if path.y_is_vector else [f"coef {name}" for name in path.target_names]

@@ -103,6 +103,9 @@ model = stacked(
     click.option("--no-intercept", is_flag=True, help="Fit without an intercept."),
     click.option("--positive", is_flag=True, help="Allow no negative coefficient."),
     click.option(
+        "--grouped", is_flag=True, help="A feature in or out for all classes together (softmax)."
+    ),
+    click.option(
         "--penalty-factor",
         type=click.Path(exists=True, dir_okay=False),
         metavar="FILE",

@@ -62,21 +62,28 @@ def as_path(
         shape=(len(jobs), data.n_features),
     )
     shape = (n_alphas, n_targets)
+    # classes are one problem: what is known of it is in the column of each
+    joint = jobs.n_outputs > 1
+    solutions = found[:: jobs.n_outputs]
+    target_names = data.target_names
+    if joint:
+        target_names = [str(label) for label in classes[0] or ()]
     return FittedPath(
         alphas=jobs.alphas,
         coef_rows=coef,
         intercepts=intercepts.reshape(shape),
-        dual_gaps=np.array([one.gap for one in found]).reshape(shape),
-        objectives=np.array([one.objective for one in found]).reshape(shape),
-        y_is_vector=data.y_is_vector,
+        dual_gaps=np.array([one.gap for one in solutions]).reshape(n_alphas, -1),
+        objectives=np.array([one.objective for one in solutions]).reshape(n_alphas, -1),
+        y_is_vector=data.y_is_vector and not joint,
         feature_names=data.feature_names,
-        target_names=data.target_names,
+        target_names=target_names,
         loss=options.loss,
         l1_ratio=problem.objective.l1_ratio,
         penalty_options={
             "fit_intercept": options.fit_intercept,
             "standardize": options.standardize,
             "positive": options.positive,
+            **({"grouped": options.grouped} if joint else {}),
             "penalty_factor": options.penalty_factor is not None,
         },
         alpha_selected=_selected(solved),

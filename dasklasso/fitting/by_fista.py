@@ -78,7 +78,7 @@ def _solve(
     free = None if first is None else first.free
 
     def drive_for(grid: np.ndarray) -> Drive:
-        jobs = Jobs(grid, problem.n_targets)
+        jobs = Jobs(grid, problem.n_targets, objective.loss.n_outputs)
         return Drive(engine, problem, frame, jobs, free, settings, progress)
 
     if resumed and folder is not None:

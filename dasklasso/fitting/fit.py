@@ -13,7 +13,7 @@ from dasklasso.fitting.assemble import as_path
 from dasklasso.fitting.by_fista import solve_by_fista
 from dasklasso.fitting.by_gram import solve_by_gram
 from dasklasso.fitting.by_sgd import solve_by_sgd
-from dasklasso.fitting.labelling import labelled
+from dasklasso.fitting.labelling import labelled, with_classes
 from dasklasso.fitting.session import open_engine
 from dasklasso.fitting.statistics import are_kept
 from dasklasso.machine import Machine, machine_for
@@ -96,13 +96,14 @@ def _fit(
     progress: Callable[[ScanEvent], None] | None,
     announce: Callable[[str], None] | None,
 ) -> FittedPath:
-    objective = options.objective()
+    options.objective()  # refuses, before anything is read, what cannot be
     backend_for(run.device)
     if run.resume and run.checkpoint is None:
         raise OptionError("resume: needs a checkpoint folder")
     if data.y is None:
         raise OptionError(f"{data.location}: has no target y, and a fit needs one")
     coded = labelled(data, options)
+    options = with_classes(options, coded)
     labels = RowLabels(Labelling()) if cv is None else cv.labels(data)
     plan = plan_fit(
         data,
@@ -117,9 +118,9 @@ def _fit(
         if plan.solver == "gram":
             solved = solve_by_gram(coded.data, engine, options, run, cv, labels, progress, announce)
         elif plan.solver == "prox_sgd":
-            solved = solve_by_sgd(coded.data, engine, objective, options, run, progress)
+            solved = solve_by_sgd(coded.data, engine, options.objective(), options, run, progress)
         else:
-            solved = solve_by_fista(coded.data, engine, objective, options, run, progress)
+            solved = solve_by_fista(coded.data, engine, options.objective(), options, run, progress)
     return as_path(
         data,
         solved,

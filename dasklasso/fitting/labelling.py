@@ -11,7 +11,6 @@ from dasklasso.dataset.classes import Labelled, binary_labels, class_labels
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import OptionError, ValueFound
 from dasklasso.fit_options import FitOptions
-from dasklasso.objective.losses import loss_named
 
 
 def labelled(data: Dataset, options: FitOptions) -> Labelled:
@@ -27,11 +26,16 @@ def labelled(data: Dataset, options: FitOptions) -> Labelled:
     ValueFound
         Targets cannot be taken as labels; or all rows that have weight are of one class.
     OptionError
-        Class weights are asked for where there is not one target of labels, or of other labels.
+        There are several targets, and the loss is of one; or class weights are asked for where
+        there is not one target of labels, or of other labels.
     """
-    most = loss_named(options.loss).most_classes
+    most = options.loss_value.most_classes
     if not most:
         return Labelled(data, (None,) * data.n_targets)
+    if most > 2 and data.n_targets != 1:
+        raise OptionError(
+            f"loss: {options.loss} found for {data.n_targets} targets, expected one, the class"
+        )
     found = binary_labels(data) if most == 2 else class_labels(data)
     asked = options.class_weight
     if asked is not None and (data.n_targets > 1 or found.classes[0] is None):
@@ -52,3 +56,10 @@ def labelled(data: Dataset, options: FitOptions) -> Labelled:
             factors = class_factors(asked, classes, totals)
             found = replace(found, data=weighted_by_class(found.data, factors))
     return found
+
+
+def with_classes(options: FitOptions, coded: Labelled) -> FitOptions:
+    """The options of a fit, with the number of classes where the loss needs to know it."""
+    [classes, *_] = coded.classes
+    joint = options.loss_value.n_outputs != 1 and classes is not None
+    return replace(options, n_classes=len(classes or ())) if joint else options

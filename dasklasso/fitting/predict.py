@@ -30,12 +30,13 @@ def predict_store(
     Parameters
     ----------
     proba : bool
-        Whether to give probabilities of the greater label instead of ``Xw + b``.
+        Whether to give probabilities, of the greater label or of each class, instead of
+        ``Xw + b`` or the codes of the most probable classes.
 
     Yields
     ------
     (row_start, row_stop, prediction)
-        In row order; prediction is (rows, n_targets) float64.
+        In row order; prediction is (rows, n_targets) float64, or codes (rows, 1).
 
     Raises
     ------
@@ -54,4 +55,8 @@ def predict_store(
         engine = ScanEngine(replace(data, y=None, sample_weight=None), runner, run.band_bytes)
         query = Prediction(tuple(float(b) for b in intercepts), run.device)
         for start, stop, prediction in predictions(engine, query, rows):
-            yield start, stop, prediction if loss is None else loss.mean(prediction)
+            if loss is not None:
+                prediction = loss.mean(prediction)
+            elif path.predicts_classes:
+                prediction = prediction.argmax(axis=1)[:, None]
+            yield start, stop, prediction

@@ -24,7 +24,7 @@ from dasklasso.fit_options import RunOptions
 from dasklasso.fitting.scored import Scored
 from dasklasso.fitting.session import open_runner
 from dasklasso.memory import PeakMemory
-from dasklasso.objective.losses import loss_named
+from dasklasso.objective.named import loss_named
 from dasklasso.result import FittedPath
 from dasklasso.scan.cluster import PROCESS_BYTES, cores_here
 from dasklasso.scan.engine import ScanEngine

@@ -167,6 +167,12 @@ def widened(v: Array, sums: Array, penalty: Penalty) -> Array:
     spread = squares - mean**2
     spread = xp.where(spread > 0, spread, xp.zeros_like(spread)) + SUM_ROUNDING * squares
     offset = xp.abs(shift_of(sums)) * xp.sqrt(spread)
+    return moved_by(offset, v, penalty)
+
+
+def moved_by(offset: Array, v: Array, penalty: Penalty) -> Array:
+    """What no ``|v_j|`` exceeds when it moves by ``offset`` (n_problems,) at most."""
+    xp = namespace(v)
     size = v if penalty.positive else xp.abs(v)
     matters = (penalty.l1 + penalty.l2 + 0.0 * v) > 0
     return xp.where(matters, size + offset[None, :], size)

@@ -9,7 +9,6 @@ from typing import ClassVar
 import numpy as np
 
 from dasklasso.backend import Array, namespace
-from dasklasso.errors import OptionError
 
 ROUNDING = 1e-15  # of a probability: the sum of a dual value and a target
 
@@ -235,17 +234,3 @@ def _minus_entropy(t: Array) -> Array:
 
 
 SQUARED = Squared()  # the default wherever a loss may be chosen
-LOSSES: dict[str, type[Loss]] = {loss.name: loss for loss in (Squared, Logistic)}
-
-
-def loss_named(name: str) -> Loss:
-    """The loss called ``name``.
-
-    Raises
-    ------
-    OptionError
-        When there is none of that name.
-    """
-    if name not in LOSSES:
-        raise OptionError(f"loss: {name!r} is none of {', '.join(LOSSES)}")
-    return LOSSES[name]()

@@ -24,9 +24,10 @@ class Softmax(Loss):
     Attributes
     ----------
     n_classes : int
+        0 while it is not known: only its attributes are then of use.
     """
 
-    n_classes: int
+    n_classes: int = 0
     name = "softmax"
     # the Hessian diag(t) − ttᵀ is at most ½(I − 11ᵀ/C): Böhning (1992), Multinomial logistic
     # regression algorithm, theorem 5.3
@@ -34,6 +35,7 @@ class Softmax(Loss):
     quadratic = False
     target_range = (0.0, np.inf)
     gives_probabilities = True
+    most_classes = 10_000
 
     @property
     def n_outputs(self) -> int:
@@ -50,11 +52,22 @@ class Softmax(Loss):
         return shares - self._own(prediction, y)
 
     def value_and_gradient(self, prediction: Array, y: Array) -> tuple[Array, Array]:
+        value, gradient, _ = self.terms(prediction, y)
+        return value, gradient
+
+    def terms(self, prediction: Array, y: Array) -> tuple[Array, ...]:
+        """Value (...), gradient (..., C) and q/(1 − q), q the probability of all other classes.
+
+        For the last see :mod:`dasklasso.objective.softmax_certificate`.
+        """
         xp = namespace(prediction)
         own = self._own(prediction, y)
         shares, log_total = self._shares(prediction)
         at_own = _sum(xp.where(own > 0, prediction, xp.zeros_like(prediction)))
-        return log_total - at_own, shares - own
+        share = _sum(shares * own)
+        # where a row is hopeless still a number that many rows can add up
+        least = float(xp.finfo(share.dtype).smallest_normal) * 2.0**64
+        return log_total - at_own, shares - own, _sum(shares * (1.0 - own)) / (share + least)
 
     def curvature(self, prediction: Array, y: Array) -> Array:
         """Diagonal of the Hessian ``diag(t) − ttᵀ`` in p, t the probabilities: (..., C)."""

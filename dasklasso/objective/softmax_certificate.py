@@ -3,10 +3,17 @@
 Rows have weights πᵢ that sum to one, predictions pᵢ = Wᵀx̃ᵢ + b and class indicators eᵢ. With the
 slopes gᵢ = softmax(pᵢ) − eᵢ and V = −X̃ᵀΠG, dual points are θᵢ = tᵢ − eᵢ for distributions tᵢ over
 the classes, whose dual value is ``Σ πᵢ H(tᵢ) − Ω*(−X̃ᵀΠΘ)``, H the entropy ``−Σ_k t_k log t_k``,
-for f*(θ) = −H(t). Shrinking g by 0 ≤ s ≤ 1 gives tᵢ = (1 − s) eᵢ + s softmax(pᵢ), and sV. H is
-concave and f*(0) = 0, so ``H(tᵢ) ≥ −s f*(gᵢ)`` and, by Fenchel's equality,
+for f*(θ) = −H(t). Shrinking g by 0 ≤ s ≤ 1 gives tᵢ = (1 − s) eᵢ + s softmax(pᵢ), and sV. The
+entropy at s = 1 and its slope there are, by Fenchel's equality,
 
-    Σ πᵢ H(tᵢ) ≥ s E,    E = loss + ⟨W, V⟩ − bᵀS,    S = Σ πᵢ gᵢ.
+    φ(1) = loss − P,    φ'(1) = −P,    P = bᵀS − ⟨W, V⟩,    S = Σ πᵢ gᵢ.
+
+φ is concave with φ(0) = 0, so that φ(s) ≥ s φ(1). Where row i gives the other classes than its own
+the probability qᵢ, the second derivative of −H is ``qᵢ/s + qᵢ²/(1 − s qᵢ) ≤ qᵢ/(1 − qᵢ)/s``, for
+1 − s q ≥ s (1 − q). With M = Σ πᵢ qᵢ/(1 − qᵢ) and B(a) = a + (1 − a) log(1 − a), Taylor's formula
+gives φ(s) ≥ φ(1) − (1 − s) φ'(1) − M B(1 − s), the better bound near s = 1. Both together are
+
+    φ(s) ≥ loss − s P − min((1 − s) loss, M B(1 − s)).
 
 With an intercept, coordinates b that cost nothing, θ must also sum to zero in every class: the
 means t̄ = ȳ + sS of the distributions must be the frequencies ȳ of the classes. Where S_k > 0, class
@@ -28,7 +35,7 @@ loses so, ``mᵢ = Σ_k (1 − a_k) tᵢₖ``, goes to the classes with S_k < 0,
 
 So for V with those offsets added to every |v|,
 
-    gap(s) ≤ loss + Ω(W) − s E + cost(s) + Ω*(sV).
+    gap(s) ≤ Ω(W) + s P + min((1 − s) loss, M B(1 − s)) + cost(s) + Ω*(sV).
 """
 
 from __future__ import annotations
@@ -36,7 +43,7 @@ from __future__ import annotations
 import numpy as np
 
 from dasklasso.backend import Array, namespace
-from dasklasso.objective.certificate import LOSS, SLOPE, Certificate
+from dasklasso.objective.certificate import LOSS, SLOPE, SLOPE_RATIO, Certificate, bend
 
 
 def offsets(slope: Array, frequency: Array) -> Array:
@@ -87,30 +94,30 @@ def softmax_certificate(
     sums: np.ndarray,
     columns: np.ndarray,
     intercepts: np.ndarray | None,
-    frequency: np.ndarray,
+    n_classes: int,
+    frequency: np.ndarray | None,
 ) -> Certificate:
     """Duality gap of softmax problems, again for each of their columns.
 
     Parameters
     ----------
-    sums : (3, n_problems · C)
-        Σ π·loss, the same in all columns of a problem, Σ π·slope, Σ π·slope².
+    sums : (4, n_problems · C)
+        Over rows, of weights that sum to one: loss, slope, slope², and M; the first and the last
+        are the same in all columns of a problem.
     columns : (5, n_problems · C)
         From :func:`~dasklasso.objective.certificate.column_sums`, combined over all columns of X
         and over those of each problem (:func:`~dasklasso.objective.certificate.together`); with
         an intercept their ``dual_v`` has :func:`offsets` added.
     intercepts : (n_problems · C,) or None
         b, in coordinates of centred columns; None without an intercept.
-    frequency : (C,)
-        Of the classes, under the rows' weights.
+    n_classes : C
+    frequency : (C,) or None
+        Of the classes, under the rows' weights; not needed without an intercept.
     """
-    n_classes = frequency.shape[0]
     penalty, product, ratio, conjugate, n_nonzero = columns[:, ::n_classes]
     loss = sums[LOSS, ::n_classes]
     slope = sums[SLOPE].reshape(-1, n_classes)
-    if intercepts is None:
-        slope = np.zeros_like(slope)
-    else:
+    if intercepts is not None:
         product = product - np.sum(intercepts.reshape(-1, n_classes) * slope, axis=1)
     with np.errstate(divide="ignore"):
         limit = np.where(ratio > 1.0, 1.0 / ratio, 1.0)
@@ -119,9 +126,9 @@ def softmax_certificate(
     for s in (limit, np.zeros_like(limit)):
         with np.errstate(invalid="ignore"):
             infeasible = np.where(s > 0, s * conjugate, 0.0)
-        # loss − s·(loss + product), with the large terms cancelled by hand
-        gap = (1.0 - s) * loss + penalty - s * product + infeasible
-        gaps.append(gap + entropy_cost(s, slope, frequency))
+        bent = np.minimum((1.0 - s) * loss, sums[SLOPE_RATIO, ::n_classes] * bend(1.0 - s))
+        gap = penalty - s * product + bent + infeasible
+        gaps.append(gap if frequency is None else gap + entropy_cost(s, slope, frequency))
     gap = np.maximum(np.minimum(*gaps), 0.0)
     primal = loss + penalty
     return Certificate(*(np.repeat(x, n_classes) for x in (primal, gap, n_nonzero.astype(int))))

@@ -230,22 +230,29 @@ def residuals(
             some = prediction[i : i + height]
             out[i : i + height] = residuals(some, y[i : i + height], part, loss, n_problems)
         return out
-    if n_problems == prediction.shape[1]:
-        residual = loss.gradient(prediction, y)
-    else:
-        xp = namespace(prediction)
-        slope = loss.gradient(prediction[:, :n_problems], y)
-        residual = xp.concat([slope, prediction[:, n_problems:]], axis=1)
+    xp = namespace(prediction)
+    problems = by_output(prediction[:, :n_problems], loss)
+    residual = xp.reshape(loss.gradient(problems, y), (-1, n_problems))
+    if n_problems < prediction.shape[1]:
+        residual = xp.concat([residual, prediction[:, n_problems:]], axis=1)
     return residual if weight is None else residual * weight
+
+
+def by_output(prediction: Array, loss: Loss) -> Array:
+    """Predictions as a loss of several outputs takes them, these apart on the last axis."""
+    if loss.n_outputs == 1:
+        return prediction
+    return namespace(prediction).reshape(prediction, (prediction.shape[0], -1, loss.n_outputs))
 
 
 def loss_sums(
     prediction: Array, y: Array, weight: Array | None, loss: Loss, n_problems: int
 ) -> Array:
-    """(3 or 7, n_points) float64: Σ s·loss, Σ s·g, Σ s·g², with the slopes g = dloss/dprediction.
+    """(3, 4 or 7, n_points) float64: Σ s·loss, Σ s·g, Σ s·g², with the slopes g = dloss/dprediction.
 
     Where the loss is no quadratic, these and Σ s·g²/f'', Σ s·r, Σ s·r·prediction, Σ s·r²: see
-    :mod:`dasklasso.objective.certificate`. Zero for directions, but for the second: Σ s·prediction,
+    :mod:`dasklasso.objective.certificate`. A loss of several outputs has no room r, and is summed
+    again in the column of each. Zero for directions, but for the second: Σ s·prediction,
     which centring needs. Terms are of the prediction's precision, sums are added in float64.
     """
     xp = namespace(prediction)
@@ -258,11 +265,15 @@ def loss_sums(
             for part in [None if weight is None else weight[i : i + height]]
         )
     problems = prediction[:, :n_problems]
-    value, slope, *more = loss.terms(problems, y)
+    value, slope, *more = loss.terms(by_output(problems, loss), y)
+    if loss.n_outputs > 1:
+        value, *more = (xp.repeat(term, loss.n_outputs, axis=1) for term in (value, *more))
+        slope = xp.reshape(slope, value.shape)
     terms = [value, slope, slope * slope]
-    if more:
-        ratio, room = more
-        terms += [ratio, room, room * problems, room * room]
+    terms += more
+    if len(more) > 1:
+        room = more[1]
+        terms += [room * problems, room * room]
     share = xp.ones_like(prediction[:, :1]) if weight is None else weight
     share = xp.astype(share, xp.float64).T
     sums = xp.concat([share @ xp.astype(term, xp.float64) for term in terms], axis=0)

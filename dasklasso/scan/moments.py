@@ -92,6 +92,20 @@ def target_moments(y: np.ndarray, weight: np.ndarray | None) -> Moments:
     return moments_of(np.asarray(y, dtype=np.float64), weight)
 
 
+def indicator_moments(totals: np.ndarray) -> Moments:
+    """Moments of the indicators of classes, from the weight of each class's rows."""
+    weight = float(totals.sum())
+    share = totals / weight
+    return Moments(
+        weight=weight,
+        mean=share,
+        squares=weight * share * (1.0 - share),
+        minimum=np.zeros_like(share),
+        maximum=np.ones_like(share),
+        bad=np.zeros_like(share),
+    )
+
+
 def to_host(moments: Moments, convert: Any) -> Moments:
     """The same moments with every array passed through ``convert``."""
     return Moments(

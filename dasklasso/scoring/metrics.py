@@ -12,7 +12,8 @@ from typing import ClassVar
 import numpy as np
 
 from dasklasso.errors import OptionError
-from dasklasso.objective.losses import Loss, loss_named
+from dasklasso.objective.losses import Loss
+from dasklasso.objective.named import loss_named
 from dasklasso.scoring.targets import Targets
 
 Reasons = list["str | None"]  # for each target why a metric is undefined, None where it is defined

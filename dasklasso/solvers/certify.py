@@ -9,16 +9,22 @@ from typing import Any
 import dask.array as da
 import numpy as np
 
-from dasklasso.backend import Array, backend_for, to_numpy
+from dasklasso.backend import Array, Backend, backend_for, to_numpy
 from dasklasso.errors import ValueFound
 from dasklasso.objective.certificate import (
+    RATIO,
+    SLOPE,
     Certificate,
     column_sums,
     combine_column_sums,
+    moved_by,
     smooth_certificate,
     squared_certificate,
+    together,
     widened,
 )
+from dasklasso.objective.penalties import Penalty
+from dasklasso.objective.softmax_certificate import offsets, softmax_certificate
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.tasks import Answer
 from dasklasso.solvers.bring import Brought, bring
@@ -102,6 +108,11 @@ def certificate_of(
     intercepts : (K,), where the intercept is a coordinate
     """
     quadratic = problem.objective.l1_ratio < 1.0
+    if problem.loss.n_outputs > 1:
+        joint = together(columns, problem.loss.n_outputs, RATIO)
+        return softmax_certificate(
+            sums, joint, intercepts, problem.loss.n_outputs, problem.frequency
+        )
     if not problem.loss.quadratic:
         return smooth_certificate(
             sums,
@@ -119,6 +130,22 @@ def certificate_of(
         reduced, product = free.corrected(squares, squares + columns[1], -gradient, c, targets)
         projected = {"projected_squares": reduced, "projected_product": product}
     return squared_certificate(squares, columns, quadratic=quadratic, **projected)
+
+
+def without_slope(
+    v: Array, sums: Array, penalty: Penalty, frequency: np.ndarray | None, backend: Backend
+) -> Array:
+    """What no ``|v_j|`` exceeds once slopes sum to zero, as an intercept needs.
+
+    Parameters
+    ----------
+    v : (n_columns, K) float64
+    sums : (3, K) float64, over rows
+    frequency : of classes, where slopes must sum to zero in each, else None
+    """
+    if frequency is None:
+        return widened(v, sums, penalty)
+    return moved_by(offsets(sums[SLOPE, :], backend.asarray(frequency)), v, penalty)
 
 
 def check_finite(sums: np.ndarray) -> None:
@@ -149,8 +176,9 @@ def _column_sums(
     gradient = backend.asarray(answer.values[0][0])
     objective = problem.objective
     alpha = backend.asarray(np.asarray(alphas, dtype=np.float64)[None, :])
-    penalty = penalty_at(frame, alpha, objective.l1_ratio, objective.positive)
+    penalty = penalty_at(frame, alpha, objective.l1_ratio, objective.positive, objective.n_together)
     dual = dual_direction(points, gradient, frame, projection, objective.positive)
     if problem.steps_intercept:
-        dual = widened(-gradient, backend.asarray(answer.values[0][1]), penalty)
+        sums = backend.asarray(answer.values[0][1])
+        dual = without_slope(-gradient, sums, penalty, problem.frequency, backend)
     return to_numpy(column_sums(points, -gradient, penalty, dual))

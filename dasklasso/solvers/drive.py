@@ -17,7 +17,12 @@ import dask.array as da
 import numpy as np
 
 from dasklasso.backend import to_numpy
-from dasklasso.objective.certificate import COLUMN_SUMS, SLOPE_SQUARES, combine_column_sums
+from dasklasso.objective.certificate import (
+    COLUMN_SUMS,
+    SLOPE_SQUARES,
+    combine_column_sums,
+    together,
+)
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.tasks import Answer
 from dasklasso.solvers.bring import (
@@ -115,7 +120,8 @@ class Drive:
     def n_slots(self) -> int:
         """Problems in flight."""
         layout = self.engine.layout
-        return slots_for(layout.n_rows, layout.n_features, len(self.jobs))
+        n_outputs = self.jobs.n_outputs
+        return slots_for(layout.n_rows, layout.n_features, len(self.jobs), n_outputs)
 
     # -- running ------------------------------------------------------------------------------
 
@@ -278,7 +284,8 @@ class Drive:
             c = self.free.coefficients(points, gradient, k, self.problem.objective.positive)
             arrays.append(self.free.projection(c, self.settings.device))
             extra = [c, self.free.rows(gradient[:, :k])]
-        summarised = partial(_summarise, slots.plan, self._options, b is not None)
+        options = {**self._options, "frequency": self.problem.frequency}
+        summarised = partial(_summarise, slots.plan, options, b is not None)
         summary = answer.apply("summary", summarised, *arrays)
         found = bring(self.engine, points, answer, [*summary, *extra])
         check_finite(found.sums)
@@ -294,6 +301,7 @@ class Drive:
         return {
             "l1_ratio": objective.l1_ratio,
             "positive": objective.positive,
+            "n_together": objective.n_together,
             "device": self.settings.device,
         }
 
@@ -330,7 +338,8 @@ class Drive:
         """
         if self.problem.loss.quadratic:
             return 0.0
-        size = np.sqrt(slope_squares * self.problem.n_features)
+        of_problems = together(slope_squares[None], self.jobs.n_outputs)[0]
+        size = np.sqrt(of_problems * self.problem.n_features)
         return NOISE * float(np.finfo(dtype).eps) * size
 
     # -- watching and surviving ---------------------------------------------------------------

@@ -13,14 +13,16 @@ import dask.array as da
 import numpy as np
 
 from dasklasso.backend import to_numpy
+from dasklasso.dataset.class_weights import class_totals
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import OptionError, ValueFound
 from dasklasso.objective.losses import Loss
+from dasklasso.objective.penalties import GroupElasticNet
 from dasklasso.scan import tree
 from dasklasso.scan.bad_values import bad_value
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.kernels import L1
-from dasklasso.scan.moments import Moments, merge_moments, target_moments
+from dasklasso.scan.moments import Moments, indicator_moments, merge_moments, target_moments
 from dasklasso.scan.queries import ColumnMoments
 from dasklasso.scan.reading import targets_only
 from dasklasso.solvers.bring import Coefficients, as_dask, bring
@@ -89,8 +91,11 @@ def meet(
     ValueFound, OptionError
         As :func:`check_targets`, :func:`column_moments` and :func:`make_problem`.
     """
-    targets = moments_of_targets(engine)
-    check_targets(engine, targets, objective.loss)
+    if objective.loss.n_outputs > 1:
+        targets = indicator_moments(class_totals(data, 0, objective.loss.n_outputs))
+    else:
+        targets = moments_of_targets(engine)
+        check_targets(engine, targets, objective.loss)
     columns, nbytes = column_moments(data, engine, device)
     return make_problem(objective, columns, targets), nbytes
 
@@ -171,6 +176,7 @@ def look(engine: ScanEngine, problem: Problem, frame: da.Array, device: str) -> 
         frame,
         *projected,
         n_targets=n_targets,
+        n_together=problem.objective.n_together,
         dtype=float,
         meta=np.empty((0, 0)),
         chunks=((1,) * len(engine.column_chunks), (n_targets + 1,)),
@@ -212,14 +218,19 @@ def _extremes(
     projection: np.ndarray | None = None,
     *,
     n_targets: int,
+    n_together: int,
 ) -> np.ndarray:
     dense, frame = to_numpy(gradient), to_numpy(frame)
     v = -dense[:, :n_targets]
     if projection is not None:
         v = v - to_numpy(projection)
+    size = np.abs(v)
+    if n_together > 1:
+        # rounded up, for the prox takes the norm of a multiple of v
+        size = GroupElasticNet(1.0, 0.0, n_together).size(v) * (1.0 + 1e-14)
     penalised = frame[:, L1, None] > 0
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(penalised, np.abs(v) / frame[:, L1, None], 0.0)
+        ratio = np.where(penalised, size / frame[:, L1, None], 0.0)
     return np.append(ratio.max(axis=0, initial=0.0), np.sum(dense[:, -1] ** 2))[None, :]
 
 

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from dasklasso.backend import Array, Backend, backend_for, namespace
-from dasklasso.objective.certificate import COLUMN_SUMS, column_sums, widened
+from dasklasso.objective.certificate import COLUMN_SUMS, column_sums
 from dasklasso.scan.kernels import INVERSE_SCALE
+from dasklasso.solvers.certify import without_slope
 from dasklasso.solvers.problem import penalty_at
 from dasklasso.solvers.unpenalised import dual_direction
 
@@ -67,6 +68,7 @@ def prox_step(
     plan: Plan,
     l1_ratio: float,
     positive: bool,
+    n_together: int,
     device: str,
 ) -> Array:
     """One step of all problems on one block of columns.
@@ -89,7 +91,7 @@ def prox_step(
     base = _columns(points, plan.base, backend)
     slope = _columns(gradient, plan.base, backend)
     previous = _columns(points, plan.previous, backend)
-    penalty = penalty_at(frame, _row(plan.alpha, backend), l1_ratio, positive)
+    penalty = penalty_at(frame, _row(plan.alpha, backend), l1_ratio, positive, n_together)
     step = 1.0 / plan.lipschitz
     u = penalty.prox(base - step * slope, step)
     # columns that cannot matter (no spread) stay out, whatever rounding says
@@ -109,8 +111,10 @@ def summarise(
     plan: Plan,
     l1_ratio: float,
     positive: bool,
+    n_together: int,
     device: str,
     sums: Array | None = None,
+    frequency: np.ndarray | None = None,
 ) -> Array:
     """What decisions need of one block of columns, once its gradient is known.
 
@@ -120,6 +124,7 @@ def summarise(
         What projecting the dual direction off unpenalised columns takes from ``v``.
     sums : (7, n_points) or None
         Over rows, where the intercept is a coordinate: slopes then have to sum to zero first.
+    frequency : of classes, where they have to in each
 
     Returns
     -------
@@ -134,10 +139,10 @@ def summarise(
     k = plan.base.size
     u, z = points[:, :k], points[:, k : 2 * k]
     grad_u, grad_z = gradient[:, :k], gradient[:, k : 2 * k]
-    penalty = penalty_at(frame, _row(plan.alpha, backend), l1_ratio, positive)
+    penalty = penalty_at(frame, _row(plan.alpha, backend), l1_ratio, positive, n_together)
     dual = dual_direction(u, grad_u, frame, projection, positive)
     if sums is not None:
-        dual = widened(-grad_u, backend.asarray(sums)[:, :k], penalty)
+        dual = without_slope(-grad_u, backend.asarray(sums)[:, :k], penalty, frequency, backend)
     certificate = column_sums(u, -grad_u, penalty, dual)
     step = 1.0 / plan.lipschitz
     following = penalty.prox(z - step * grad_z, step)

@@ -16,7 +16,7 @@ import numpy as np
 from dasklasso.backend import Array
 from dasklasso.errors import OptionError, ValueFound
 from dasklasso.objective.losses import SQUARED, Loss
-from dasklasso.objective.penalties import ElasticNet
+from dasklasso.objective.penalties import ElasticNet, GroupElasticNet, Penalty
 from dasklasso.scan.kernels import CENTRE, FRAME_WIDTH, INVERSE_SCALE, L1, L2, SHIFT
 from dasklasso.scan.moments import Moments
 from dasklasso.scan.queries import Gradient
@@ -34,6 +34,7 @@ class Objective:
     fit_intercept, standardize, positive : bool
     penalty_factor : (n_features,) or None for ones
     loss : Loss
+    grouped : whether a feature's coefficients for all outputs of the loss are in or out together
     """
 
     l1_ratio: float = 1.0
@@ -42,10 +43,15 @@ class Objective:
     positive: bool = False
     penalty_factor: np.ndarray | None = None
     loss: Loss = SQUARED
+    grouped: bool = False
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.l1_ratio <= 1.0:
             raise OptionError(f"l1_ratio: {self.l1_ratio} found, expected a number from 0 to 1")
+        if self.grouped and self.loss.n_outputs == 1:
+            raise OptionError(f"grouped: needs loss softmax, and loss is {self.loss.name}")
+        if self.grouped and self.positive:
+            raise OptionError("grouped: cannot be together with positive")
         factor = self.penalty_factor
         # a dual point would have to be orthogonal to unpenalised columns under weights that change
         if factor is not None and not self.loss.quadratic and np.any(np.asarray(factor) == 0):
@@ -54,10 +60,17 @@ class Objective:
                 f"positive numbers: loss {self.loss.name} has no unpenalised features yet"
             )
 
+    @property
+    def n_together(self) -> int:
+        """Coefficients of a feature that are in or out together."""
+        return self.loss.n_outputs if self.grouped else 1
+
 
 @dataclass(frozen=True)
 class Problem:
     """An objective met with data: everything about rows reduced to numbers.
+
+    Where the loss has several outputs, these are the targets here: columns of one problem.
 
     Attributes
     ----------
@@ -89,6 +102,12 @@ class Problem:
     def steps_intercept(self) -> bool:
         """Whether the intercept is a coordinate that is solved for: centring does not remove it."""
         return self.objective.fit_intercept and not self.loss.quadratic
+
+    @property
+    def frequency(self) -> np.ndarray | None:
+        """(n_targets,) of classes, where slopes must sum to zero in each; None for other losses."""
+        joint = self.loss.n_outputs > 1 and self.steps_intercept
+        return self.loss.mean(self.null_intercept) if joint else None
 
     @property
     def n_features(self) -> int:
@@ -151,6 +170,12 @@ def make_problem(
     variance = targets.squares / targets.weight
     constant, null = loss.null_model(targets.mean, variance, fit_intercept=objective.fit_intercept)
     y_mean = constant if loss.quadratic else np.zeros_like(constant)
+    missing = np.flatnonzero(targets.mean == 0) if loss.n_outputs > 1 else np.zeros(0, int)
+    if missing.size and objective.fit_intercept:
+        raise ValueFound(
+            f"class {missing[0]} (of 0 to {loss.n_outputs - 1}) has no row of positive "
+            "sample_weight: its intercept has no finite best value"
+        )
     nothing = np.flatnonzero(null == 0)
     if nothing.size:
         raise ValueFound(
@@ -195,13 +220,13 @@ def penalty_factors(given: np.ndarray | None, n_features: int) -> np.ndarray:
     return factor
 
 
-def penalty_at(frame: Array, alpha: Array, l1_ratio: float, positive: bool) -> ElasticNet:
+def penalty_at(
+    frame: Array, alpha: Array, l1_ratio: float, positive: bool, n_together: int = 1
+) -> Penalty:
     """The penalty of some columns at several alphas (1, n_problems), from their frame."""
-    return ElasticNet(
-        l1=frame[:, L1, None] * (alpha * l1_ratio),
-        l2=frame[:, L2, None] * (alpha * (1.0 - l1_ratio)),
-        positive=positive,
-    )
+    l1 = frame[:, L1, None] * (alpha * l1_ratio)
+    l2 = frame[:, L2, None] * (alpha * (1.0 - l1_ratio))
+    return ElasticNet(l1, l2, positive) if n_together == 1 else GroupElasticNet(l1, l2, n_together)
 
 
 def gradient_query(
@@ -214,7 +239,8 @@ def gradient_query(
     """The gradient query of a problem, for points of these targets (and with these intercepts)."""
     return Gradient(
         targets=tuple(int(t) for t in targets),
-        y_shift=tuple(float(m) for m in problem.y_mean),
+        # codes are one column, however many classes there are
+        y_shift=tuple(problem.y_mean.tolist()) if problem.loss.n_outputs == 1 else (0.0,),
         total_weight=problem.total_weight,
         dtype=dtype,
         device=device,

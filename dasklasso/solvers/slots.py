@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from dasklasso.objective.certificate import Certificate
+from dasklasso.objective.certificate import RATIO, Certificate, together
 from dasklasso.solvers.fista import (
     CURVATURE,
     DISTANCE,
@@ -31,14 +31,20 @@ STALL_SCANS = 300  # without a better gap: float32 has given what it has
 class Jobs:
     """All (alpha, target) pairs, numbered ``i_alpha * n_targets + target``.
 
+    Where a loss has several outputs, they are the targets: the jobs of an alpha are then one
+    problem. They are always in flight together, in slots next to each other, for whatever is
+    decided about them is decided from numbers that are the same in all of them.
+
     Attributes
     ----------
     alphas : (n_alphas,) float64, decreasing
     n_targets : int
+    n_outputs : jobs that are one problem: ``n_targets``, or 1
     """
 
     alphas: np.ndarray
     n_targets: int
+    n_outputs: int = 1
 
     def __len__(self) -> int:
         return len(self.alphas) * self.n_targets
@@ -98,11 +104,12 @@ class Outcome:
     leaving: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
 
 
-def slots_for(n_rows: int, n_features: int, n_jobs: int) -> int:
-    """How many problems share each read: more, until their columns outweigh it."""
+def slots_for(n_rows: int, n_features: int, n_jobs: int, n_outputs: int = 1) -> int:
+    """How many jobs share each read: more, until their columns outweigh it. Whole problems."""
     worthwhile = int(np.clip(2.5e8 / (n_rows * n_features), 16, 128))
     fits = max(1, (64 << 20) // (16 * n_features))
-    return min(worthwhile, fits, n_jobs)
+    most = min(worthwhile, fits, n_jobs)
+    return max(1, most // n_outputs) * n_outputs
 
 
 def first_slots(
@@ -183,6 +190,7 @@ def advance(
         stepwise = slots.intercepts.in_stepwise(
             stepwise, evaluated.slope, slots.plan.lipschitz, of_loss
         )
+    stepwise = together(stepwise, jobs.n_outputs, RATIO)
     lipschitz, too_small = _lipschitz(slots, stepwise, power, noise)
     restart = (stepwise[RESTART] > 0) | too_small
     momentum, t = next_momentum(slots.t, restart)

@@ -27,10 +27,10 @@ def objective(X, y, pi, W, b, penalty):
 
 
 def sums_of(X, y, pi, W, b):
-    """(3, C) sums over rows, and V."""
-    value, g = Softmax(len(b)).value_and_gradient(X @ W + b, y)
-    loss = np.full(len(b), pi @ value)
-    return np.array([loss, pi @ g, pi @ g**2]), -(X.T @ (pi[:, None] * g))
+    """(4, C) sums over rows, and V."""
+    value, g, ratio = Softmax(len(b)).terms(X @ W + b, y)
+    loss, bent = np.full(len(b), pi @ value), np.full(len(b), pi @ ratio)
+    return np.array([loss, pi @ g, pi @ g**2, bent]), -(X.T @ (pi[:, None] * g))
 
 
 def certify(X, y, pi, W, b, penalty, intercept):
@@ -40,7 +40,9 @@ def certify(X, y, pi, W, b, penalty, intercept):
     dual = penalty.size(v) if penalty.positive else np.abs(v)
     dual = dual + offsets(sums[1], frequency) if intercept else v
     columns = together(column_sums(W, v, penalty, dual), len(b), RATIO)
-    return softmax_certificate(sums, columns, b if intercept else None, frequency)
+    if not intercept:
+        return softmax_certificate(sums, columns, None, len(b), None)
+    return softmax_certificate(sums, columns, b, len(b), frequency)
 
 
 def nearly_optimal(X, y, pi, n_classes, penalty, intercept):
