@@ -31,7 +31,7 @@ from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.predicting import predictions
 from dasklasso.scan.queries import Prediction
 from dasklasso.scoring.calibration import Calibration
-from dasklasso.scoring.metrics import LossMetrics, metrics_for
+from dasklasso.scoring.metrics import LossMetrics, check_scorable, metrics_for
 from dasklasso.scoring.ranked import AreaUnderCurve, groups
 from dasklasso.scoring.sorting import SortedScores
 from dasklasso.scoring.targets import Targets, summarise
@@ -101,6 +101,7 @@ def score_store(
     run = run or RunOptions()
     if bins < 1:
         raise OptionError(f"bins: {bins} found, expected at least 1")
+    check_scorable(path.loss)
     models = _models(path, alpha, all_alphas=all_alphas)
     _check(data, path)
     data = data if path.classes is None else recoded(data, path.classes)

@@ -248,7 +248,7 @@ def by_output(prediction: Array, loss: Loss) -> Array:
 def loss_sums(
     prediction: Array, y: Array, weight: Array | None, loss: Loss, n_problems: int
 ) -> Array:
-    """(3, 4 or 7, n_points) float64: Σ s·loss, Σ s·g, Σ s·g², with the slopes g = dloss/dprediction.
+    """(3, 4 or 7, n_points) float64: Σ s·loss, Σ s·g, Σ s·g², slopes g = dloss/dprediction.
 
     Where the loss is no quadratic, these and Σ s·g²/f'', Σ s·r, Σ s·r·prediction, Σ s·r²: see
     :mod:`dasklasso.objective.certificate`. A loss of several outputs has no room r, and is summed

@@ -164,6 +164,17 @@ class OfProbabilities(LossMetrics):
 METRICS: dict[str, type[LossMetrics]] = {"squared": OfMeans, "logistic": OfProbabilities}
 
 
+def check_scorable(loss: str) -> None:
+    """Refuse a loss that has no metrics.
+
+    Raises
+    ------
+    OptionError
+    """
+    if loss not in METRICS:
+        raise OptionError(f"loss: models of {loss} cannot be scored, only of {', '.join(METRICS)}.")
+
+
 def metrics_for(loss: str, targets: Targets) -> LossMetrics:
     """The metrics of a loss, for the targets of some rows.
 
@@ -172,6 +183,5 @@ def metrics_for(loss: str, targets: Targets) -> LossMetrics:
     OptionError
         Where it has none.
     """
-    if loss not in METRICS:
-        raise OptionError(f"loss: models of {loss} cannot be scored, only of {', '.join(METRICS)}.")
+    check_scorable(loss)
     return METRICS[loss](loss_named(loss), targets)

@@ -206,8 +206,12 @@ class Lipschitz:
         # what is still to come is about what the last rounds brought
         margin = 1.02 if settled else 1.0 + min(1.0, max(0.05, 4.0 * grown / max(seen, 1e-300)))
         return Lipschitz(
-            # nothing seen: no column varies, or the first direction is one that X maps to zero
-            value=min(self.bound, seen * margin) if seen > 0 else self.bound,
+            # nothing seen: no column varies, or the first direction is one that X maps to zero;
+            # columns have unit spread, so that eigenvalues are 1 on average: none is the largest
+            # that is less, however little of it a direction shows
+            value=min(self.bound, max(seen * margin, self.loss_curvature))
+            if seen > 0
+            else self.bound,
             seen=seen,
             rounds=self.rounds + 1,
             settled=settled,
