@@ -74,6 +74,16 @@ def test_columns_are_named_after_the_targets(tmp_path):
     assert list(read_csv(tmp_path / "p.csv").columns) == ["prediction_y0", "prediction_y1"]
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("labels", [np.array([-3, 7, 10]), np.array([0.5, 2.0, 3.5])], ids=str)
+def test_labels_of_classes_are_written_for_their_codes(tmp_path, suffix, labels):
+    path, codes = tmp_path / f"p{suffix}", np.array([[2.0], [0.0], [1.0], [1.0]])
+    write(path, codes, [2], target_names=None, labels=labels)
+    found = read(path).ravel()
+    assert np.array_equal(found, labels[[2, 0, 1, 1]])
+    assert found.dtype == labels.dtype
+
+
 def test_a_zarr_array_says_which_model_it_is_from(tmp_path):
     write(tmp_path / "p.zarr", np.ones((2, 1)), attributes={"model_fingerprint": "abc"})
     assert zarr.open_array(str(tmp_path / "p.zarr")).attrs["model_fingerprint"] == "abc"

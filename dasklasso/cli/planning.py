@@ -75,6 +75,7 @@ def _plan(stage: SolveStage, folds: int | None) -> tuple[Plan, Machine | None]:
 
     from dasklasso.dataset.dataset import open_dataset
     from dasklasso.fit_options import CvOptions
+    from dasklasso.fitting.labelling import labelled, with_classes
     from dasklasso.fitting.statistics import are_kept
     from dasklasso.machine import machine_for
     from dasklasso.planning import plan_fit
@@ -84,10 +85,12 @@ def _plan(stage: SolveStage, folds: int | None) -> tuple[Plan, Machine | None]:
     data = open_dataset(stage.store, empty_chunks=stage.empty_chunks)
     run = stage._solve_options()
     labels = RowLabels(Labelling()) if folds is None else CvOptions(folds).labels(data)
+    asked = stage._fit_options(data)
+    asked = with_classes(asked, labelled(data, asked))
     plan = partial(
         plan_fit,
         data,
-        stage._fit_options(data),
+        asked,
         run,
         n_folds=labels.n_labels,
         statistics_kept=are_kept(data, labels.labelling, run),

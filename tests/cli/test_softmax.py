@@ -1,0 +1,106 @@
+"""A softmax model from a table to labels, on the command line."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import zarr
+from click.testing import CliRunner
+
+from dasklasso.cli import main
+from dasklasso.result import load_model
+
+NAMES = np.array(["ash", "birch", "cedar"])
+
+
+def run(*arguments, exit_code=0):
+    result = CliRunner().invoke(main, [str(a) for a in arguments])
+    assert result.exit_code == exit_code, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A folder with a table of text labels, its store and a grouped softmax path."""
+    folder = tmp_path_factory.mktemp("work")
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((240, 5))
+    W = np.zeros((5, 3))
+    W[:2] = [[2.0, 0.0, -2.0], [0.0, 2.0, 0.0]]
+    frame = pd.DataFrame(X, columns=list("abcde"))
+    frame["tree"] = NAMES[(X @ W + rng.gumbel(size=(240, 3))).argmax(axis=1)]
+    frame.to_csv(folder / "t.csv", index=False)
+    run("ingest", folder / "t.csv", folder / "s.zarr", "--target", "tree")
+    options = ["--loss", "softmax", "--grouped", "--no-dashboard", "--tol", 1e-5, "--json"]
+    grid = ["--n-alphas", 4, "--eps", 0.1]
+    printed = run("path", folder / "s.zarr", *options, *grid, "--out", folder / "path").stdout
+    (folder / "path.json").write_text(printed.splitlines()[-1])
+    return folder
+
+
+def rows_of(work):
+    return pd.read_csv(work / "t.csv").drop(columns="tree").to_numpy().astype(np.float32)
+
+
+def test_a_grouped_path_has_whole_features(work):
+    summary, path = json.loads((work / "path.json").read_text()), load_model(work / "path")
+    assert max(summary["dual_gap"]) <= 1e-5
+    assert summary["n_nonzero"][0] == 0 < summary["n_nonzero"][1] < 5
+    assert np.array_equal((path.coef != 0).any(axis=2), (path.coef != 0).all(axis=2))
+    assert path.classes == (("ash", "birch", "cedar"),)
+    assert path.penalty_options["grouped"] is True
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "zarr"])
+def test_labels_are_predicted(ending, work, tmp_path):
+    path, out = load_model(work / "path"), tmp_path / f"p.{ending}"
+    alpha = path.alphas[2]
+    given = ["--alpha", alpha, "--no-dashboard", "--out", out]
+    run("predict", work / "path", work / "s.zarr", *given)
+    expected = path.predict(rows_of(work), alpha)
+    if ending == "zarr":
+        array = zarr.open_array(str(out), mode="r")
+        assert np.array_equal(NAMES[array[:]], expected)
+        assert array.attrs["classes"] == [NAMES.tolist()]
+    else:
+        found = (pd.read_csv if ending == "csv" else pd.read_parquet)(out)["prediction"]
+        assert np.array_equal(found.to_numpy(dtype=str), expected)
+    truth = pd.read_csv(work / "t.csv")["tree"].to_numpy(dtype=str)
+    assert np.mean(expected == truth) > 0.6
+
+
+def test_probabilities_have_a_column_for_each_class(work, tmp_path):
+    path, out = load_model(work / "path"), tmp_path / "p.csv"
+    given = ["--alpha", path.alphas[2], "--proba", "--no-dashboard", "--out", out]
+    run("predict", work / "path", work / "s.zarr", *given)
+    found = pd.read_csv(out)
+    assert list(found.columns) == [f"prediction_{name}" for name in NAMES]
+    assert np.allclose(found, path.predict_proba(rows_of(work), path.alphas[2]), rtol=1e-9)
+    assert np.allclose(found.sum(axis=1), 1.0)
+
+
+def test_show_has_a_coefficient_for_each_class(work):
+    path = load_model(work / "path")
+    printed = run("show", work / "path", "--alpha", path.alphas[2]).stdout
+    assert "ash, birch, cedar" in printed
+    assert all(f"coef {name}" in printed for name in NAMES)
+
+
+def test_plan_counts_the_columns_of_all_classes(work):
+    flops = {}
+    for loss in ("softmax", "squared"):
+        options = ["--loss", loss, "--solver", "fista", "--alpha", 0.1, "--json"]
+        flops[loss] = json.loads(run("plan", work / "s.zarr", *options).stdout)["flops"]
+    assert flops["softmax"] == 3 * flops["squared"]
+
+
+def test_grouped_needs_softmax(work, tmp_path):
+    options = ["--alpha", 0.1, "--grouped", "--out", tmp_path / "m"]
+    result = run("fit", work / "s.zarr", *options, exit_code=2)
+    assert "grouped: needs loss softmax, and loss is squared" in result.stderr
+
+
+def test_scores_are_refused(work):
+    result = run("score", work / "path", work / "s.zarr", "--alpha", 0.1, exit_code=2)
+    assert "models of softmax cannot be scored" in result.stderr
