@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,16 +59,16 @@ class Softmax(Loss):
     def terms(self, prediction: Array, y: Array) -> tuple[Array, ...]:
         """Value (...), gradient (..., C) and q/(1 − q), q the probability of all other classes.
 
-        For the last see :mod:`dasklasso.objective.softmax_certificate`.
+        The last, for :mod:`dasklasso.objective.softmax_certificate`, is ``exp(value) − 1``.
         """
         xp = namespace(prediction)
         own = self._own(prediction, y)
         shares, log_total = self._shares(prediction)
         at_own = _sum(xp.where(own > 0, prediction, xp.zeros_like(prediction)))
-        share = _sum(shares * own)
+        value = log_total - at_own
         # where a row is hopeless still a number that many rows can add up
-        least = float(xp.finfo(share.dtype).smallest_normal) * 2.0**64
-        return log_total - at_own, shares - own, _sum(shares * (1.0 - own)) / (share + least)
+        most = xp.full_like(value, 0.9 * math.log(float(xp.finfo(value.dtype).max)))
+        return value, shares - own, xp.expm1(xp.minimum(value, most))
 
     def curvature(self, prediction: Array, y: Array) -> Array:
         """Diagonal of the Hessian ``diag(t) − ttᵀ`` in p, t the probabilities: (..., C)."""

@@ -266,9 +266,7 @@ def loss_sums(
         )
     problems = prediction[:, :n_problems]
     value, slope, *more = loss.terms(by_output(problems, loss), y)
-    if loss.n_outputs > 1:
-        value, *more = (xp.repeat(term, loss.n_outputs, axis=1) for term in (value, *more))
-        slope = xp.reshape(slope, value.shape)
+    slope = xp.reshape(slope, problems.shape)
     terms = [value, slope, slope * slope]
     terms += more
     if len(more) > 1:
@@ -276,7 +274,9 @@ def loss_sums(
         terms += [room * problems, room * room]
     share = xp.ones_like(prediction[:, :1]) if weight is None else weight
     share = xp.astype(share, xp.float64).T
-    sums = xp.concat([share @ xp.astype(term, xp.float64) for term in terms], axis=0)
+    rows = [share @ xp.astype(term, xp.float64) for term in terms]
+    rows = [xp.repeat(row, n_problems // row.shape[1], axis=1) for row in rows]
+    sums = xp.concat(rows, axis=0)
     if n_problems == prediction.shape[1]:
         return sums
     rest = share @ xp.astype(prediction[:, n_problems:], xp.float64)
