@@ -92,7 +92,9 @@ class FitOptions:
         if self.stop_saturated and self.loss != "squared":
             raise OptionError(f"stop_saturated: needs loss='squared', and loss is {self.loss!r}")
         if self.class_weight is not None and not loss.most_classes:
-            raise OptionError(f"class_weight: loss {self.loss} has no classes, logistic has")
+            raise OptionError(
+                f"class_weight: loss {self.loss} has no classes: logistic and softmax have"
+            )
         if self.max_scans < 1:
             raise OptionError(f"max_scans: {self.max_scans} found, expected at least 1")
         for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):

@@ -44,7 +44,7 @@ class GradientAnswer:
     Attributes
     ----------
     parts : for each part a Delayed :class:`~dasklasso.scan.tasks.Answer`, whose only value is
-        (gradient (width, K), sums (3 or 7, K)), float64
+        (gradient (width, K), sums (3, 4 or 7, K)), float64
     column_chunks : widths of the parts
     n_points : K
     """

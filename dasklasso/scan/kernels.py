@@ -308,7 +308,7 @@ def gradient_rows(
     -------
     gradient : (n_columns, n_points) float64
         ``(X − shift)ᵀ residual`` of the stored columns.
-    sums : (3 or 7, n_points) float64
+    sums : (3, 4 or 7, n_points) float64
         As in :func:`loss_sums`.
     """
     y, weight = row_arrays(rows, y_shift, dtype, backend)

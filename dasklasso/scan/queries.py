@@ -50,8 +50,8 @@ class Gradient(Query):
 
     Inputs: points (n_features, K) float64, the first ``len(targets)`` of them coefficients, the
     others directions whose curvature product ``X̃ᵀ P X̃ v`` is asked for; and the frame
-    (n_features, 5). Answer: gradient (n_features, K) and sums (3 or 7, K), both divided by the sum
-    of the weights.
+    (n_features, 5). Answer: gradient (n_features, K) and sums (3, 4 or 7, K), both divided by the
+    sum of the weights. Points of a loss of several outputs have these next to each other.
 
     Attributes
     ----------
@@ -127,7 +127,7 @@ class Gradient(Query):
         return shares[0] if len(shares) == 1 else xp.concat(shares, axis=0)
 
     def residual(self, rows: Rows, shares: Sequence[Array]) -> tuple[Array, Array]:
-        """Residuals (n_rows, K) and sums (3 or 7, K) of some rows from all parts' predictions."""
+        """Residuals (n_rows, K) and sums (3, 4 or 7, K) of rows from all parts' predictions."""
         prediction = shares[0]
         for share in shares[1:]:
             prediction = prediction + share

@@ -30,7 +30,7 @@ class Brought:
     Attributes
     ----------
     points, gradient : (n_features, K): a Dask array on the workers, or NumPy's here
-    sums : (3 or 7, K) float64
+    sums : (3, 4 or 7, K) float64
     bytes_read : int
     extra : values of the other collections
     """

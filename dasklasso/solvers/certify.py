@@ -102,7 +102,7 @@ def certificate_of(
 
     Parameters
     ----------
-    sums : (3 or 7, K), over rows
+    sums : (3, 4 or 7, K), over rows
     columns : (5, K), over columns
     projection : c of each point and its gradient at unpenalised columns, or empty
     intercepts : (K,), where the intercept is a coordinate
@@ -140,7 +140,7 @@ def without_slope(
     Parameters
     ----------
     v : (n_columns, K) float64
-    sums : (3, K) float64, over rows
+    sums : (4 or 7, K) float64, over rows
     frequency : of classes, where slopes must sum to zero in each, else None
     """
     if frequency is None:

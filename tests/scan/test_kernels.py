@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from dasklasso.backend import backend_for, to_numpy
 from dasklasso.objective.losses import Logistic
+from dasklasso.objective.softmax import Softmax
 from dasklasso.scan import kernels
 from dasklasso.scan.kernels import Rows
 from dasklasso.scan.queries import Gradient, Prediction
@@ -144,10 +145,11 @@ def test_slabs_show_every_row_once_in_the_dtype_asked_for(n, width, points, shif
     assert at == n
 
 
+@pytest.mark.parametrize("loss", [Logistic(), Softmax(5)], ids=["logistic", "softmax"])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_many_rows_have_the_residuals_and_sums_of_their_parts(weighted):
-    rng, loss = np.random.default_rng(0), Logistic()
-    p, y = rng.standard_normal((3001, 12)), rng.uniform(0, 1, (3001, 1))
+def test_many_rows_have_the_residuals_and_sums_of_their_parts(weighted, loss):
+    rng = np.random.default_rng(0)
+    p, y = rng.standard_normal((3001, 12)), rng.integers(0, 2, (3001, 1)).astype(float)
     weight = rng.uniform(0.5, 2, (3001, 1)) if weighted else None
     rows = [slice(i, i + 100) for i in range(0, 3001, 100)]
     parts = [(p[some], y[some], None if weight is None else weight[some]) for some in rows]
@@ -158,3 +160,19 @@ def test_many_rows_have_the_residuals_and_sums_of_their_parts(weighted):
     sums = kernels.loss_sums(p, y, weight, loss, 10)
     expected = sum(kernels.loss_sums(*part, loss, 10) for part in parts)
     assert np.allclose(sums, expected, rtol=1e-12)
+
+
+def test_sums_of_several_outputs_are_in_the_column_of_each():
+    rng, loss = np.random.default_rng(0), Softmax(3)
+    p, y = rng.standard_normal((40, 7)), rng.integers(0, 3, (40, 1)).astype(float)
+    weight = rng.uniform(0.5, 2, (40, 1))
+    found = kernels.loss_sums(p, y, weight, loss, 6)
+    assert found.shape == (4, 7)
+    for first in (0, 3):
+        value, slope, ratio = loss.terms(p[:, first : first + 3], y[:, 0])
+        here = found[:, first : first + 3]
+        assert np.allclose(here[0], weight[:, 0] @ value, rtol=1e-13)
+        assert np.allclose(here[1], weight[:, 0] @ slope, atol=1e-13)
+        assert np.allclose(here[2], weight[:, 0] @ slope**2, rtol=1e-13)
+        assert np.allclose(here[3], weight[:, 0] @ ratio, rtol=1e-13)
+    assert np.allclose(found[:, 6], [0.0, weight[:, 0] @ p[:, 6], 0.0, 0.0], rtol=1e-13)

@@ -1,0 +1,22 @@
+"""Slots: how many jobs are in flight, and what steps are divided by."""
+
+from __future__ import annotations
+
+import pytest
+
+from dasklasso.solvers.fista import Lipschitz
+from dasklasso.solvers.slots import slots_for
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3, 10, 1000])
+def test_problems_of_several_outputs_are_in_flight_whole(n_outputs):
+    for shape in ((100, 10), (10**6, 500), (10**4, 10**7)):
+        slots = slots_for(*shape, 5 * n_outputs, n_outputs)
+        assert slots % n_outputs == 0
+        assert n_outputs <= slots <= 5 * n_outputs
+
+
+@pytest.mark.parametrize("norm", [1e-17, 1e-3, 0.5])
+def test_a_direction_that_shows_little_divides_steps_by_the_mean_eigenvalue(norm):
+    first = Lipschitz(0.5, 0.0, 0, False, bound=10.0, loss_curvature=0.5)
+    assert first.after_product(norm).value >= 0.5
