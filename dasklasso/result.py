@@ -71,6 +71,8 @@ class FittedPath:
         For each target of the data. Of targets that are labels, those of class 0, 1, ...: numbers
         in ascending order, or the names of text targets. None for targets that are numbers or
         probabilities.
+    has_offset : bool or None
+        Whether rows had offsets, which predictions then need.
     """
 
     alphas: np.ndarray
@@ -97,6 +99,7 @@ class FittedPath:
     plan: dict[str, Any] | None = None
     refit: dict[str, Any] | None = None
     classes: tuple[tuple[int | float | str, ...] | None, ...] | None = None
+    has_offset: bool | None = None
 
     def __post_init__(self) -> None:
         shape = (self.n_alphas, self.n_problems)
@@ -236,7 +239,7 @@ class FittedPath:
             f"{self.alphas[-1]:.8g} to {self.alphas[0]:.8g}, and none was selected."
         )
 
-    def predict(self, X: Any, alpha: float | None = None) -> np.ndarray:
+    def predict(self, X: Any, alpha: float | None = None, offset: Any = None) -> np.ndarray:
         """Predictions for rows in memory: ``Xw + b``, or labels of the most probable classes.
 
         Parameters and errors are those of :meth:`linear_prediction`.
@@ -245,7 +248,7 @@ class FittedPath:
         -------
         (n_rows,) or (n_rows, n_targets) float64; of classes (n_rows,) labels
         """
-        prediction = self.linear_prediction(X, alpha)
+        prediction = self.linear_prediction(X, alpha, offset)
         return self.labels[prediction.argmax(axis=1)] if self.predicts_classes else prediction
 
     @property
@@ -254,8 +257,10 @@ class FittedPath:
         [labels] = self.classes or (None,)
         return np.asarray(self.target_names if labels is None else labels)
 
-    def linear_prediction(self, X: Any, alpha: float | None = None) -> np.ndarray:
-        """``Xw + b`` for rows in memory.
+    def linear_prediction(
+        self, X: Any, alpha: float | None = None, offset: Any = None
+    ) -> np.ndarray:
+        """``Xw + b``, and any offset, for rows in memory.
 
         Parameters
         ----------
@@ -263,6 +268,8 @@ class FittedPath:
             A DataFrame must have the model's feature names, in the same order.
         alpha : float or None
             As in :meth:`coefficients_at`.
+        offset : (n_rows,) array-like
+            What is added to each row's prediction; needed where the model was fitted with some.
 
         Returns
         -------
@@ -271,7 +278,7 @@ class FittedPath:
         Raises
         ------
         ModelError
-            When X does not fit the model.
+            When X does not fit the model, or it needs offsets and there are none.
         OptionError
             As in :meth:`coefficients_at`.
         """
@@ -288,9 +295,13 @@ class FittedPath:
         used = np.unique(coef.indices)
         weights = coef[:, used].toarray().T
         prediction = table[:, used].astype(np.float64, copy=False) @ weights + intercept
+        if offset is not None:
+            prediction = prediction + np.asarray(offset, dtype=np.float64).reshape(len(table), 1)
+        elif self.has_offset:
+            raise ModelError("the model was fitted with offsets: expected an offset for each row.")
         return prediction[:, 0] if self.y_is_vector else prediction
 
-    def predict_proba(self, X: Any, alpha: float | None = None) -> np.ndarray:
+    def predict_proba(self, X: Any, alpha: float | None = None, offset: Any = None) -> np.ndarray:
         """Probabilities for rows in memory: of the greater label, or of each class.
 
         Parameters and errors are those of :meth:`linear_prediction`.
@@ -305,7 +316,7 @@ class FittedPath:
             Also where the model's loss has no probabilities.
         """
         loss = self.loss_of_probabilities()
-        return loss.mean(self.linear_prediction(X, alpha))
+        return loss.mean(self.linear_prediction(X, alpha, offset))
 
     def loss_of_probabilities(self) -> Loss:
         """The model's loss, which turns predictions into probabilities by its ``mean``.

@@ -48,6 +48,7 @@ class IngestStage:
     target: tuple[str, ...] = ()
     weight: str | None = None
     fold: str | None = None
+    offset: str | None = None
     drop: tuple[str, ...] = ()
     dtype: Dtype = "float32"
     memory: str = "1GiB"
@@ -73,6 +74,7 @@ class IngestStage:
             target=self.target or None,
             weight=self.weight,
             fold=self.fold,
+            offset=self.offset,
             drop=self.drop,
             dtype=self.dtype,
             memory=parse_size(self.memory),

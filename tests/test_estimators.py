@@ -608,3 +608,13 @@ def test_a_path_refuses_a_single_alpha_by_name(diabetes):
 def test_a_grid_that_cannot_be_used_is_named(diabetes, options, message):
     with pytest.raises(errors.OptionError, match=message):
         dasklasso.enet_path(*diabetes, **options)
+
+
+def test_an_offset_is_what_is_taken_off_the_target(diabetes):
+    X, y = diabetes
+    offset = np.random.default_rng(0).normal(50, 20, len(y))
+    found = dasklasso.Lasso(0.5, **TIGHT).fit(X, y, offset=offset)
+    less = dasklasso.Lasso(0.5, **TIGHT).fit(X, y - offset)
+    np.testing.assert_allclose(found.coef_, less.coef_, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(found.predict(X, offset), less.predict(X) + offset)
+    assert found.dual_gap_ == pytest.approx(less.dual_gap_, abs=1e-9)

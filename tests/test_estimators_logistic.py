@@ -226,3 +226,24 @@ def test_class_weights_that_cannot_be_used_are_refused(class_weight, message, da
 
 def test_it_is_exported():
     assert dasklasso.LogisticL1 is LogisticL1
+
+
+def test_offsets_reach_fit_and_predict(data, tmp_path):
+    X, y = data
+    offset = 2.0 * np.random.default_rng(0).standard_normal(len(y))
+    found = LogisticL1(ALPHA).fit(X, y, offset=offset)
+    group = zarr.open_group(tmp_path / "s.zarr", mode="w")
+    for name, values in {"X": X, "y": y, "offset": offset}.items():
+        group.create_array(name, data=values, chunks=(100, *values.shape[1:]))
+    stored = LogisticL1(ALPHA).fit(group)
+    lazy = da.from_array(X, chunks=(100, 8))
+    assert np.allclose(found.coef_, stored.coef_, atol=1e-5)
+    expected = X @ found.coef_[0] + found.intercept_ + offset
+    assert np.allclose(found.decision_function(X, offset), expected)
+    assert np.allclose(found.decision_function(group), expected)
+    assert np.allclose(found.decision_function(lazy, offset), expected)
+    assert np.array_equal(found.predict(X, offset), (expected > 0).astype(int))
+    with pytest.raises(errors.ModelError, match="expected an offset for each row"):
+        found.predict(X)
+    with pytest.raises(errors.ModelError, match="expected an offset for each row"):
+        found.predict(lazy)

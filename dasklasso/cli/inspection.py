@@ -63,7 +63,8 @@ def _facts(data: Dataset, store: str) -> Iterator[tuple[str, str]]:
         if classes is not None:
             of = "" if data.y_is_vector else f" of {name}"
             yield f"classes{of}", _few([f"{k} = {label}" for k, label in enumerate(classes)])
-    beside = [name for name in ("sample_weight", "fold") if getattr(data, name) is not None]
+    names = ("sample_weight", "fold", "offset")
+    beside = [name for name in names if getattr(data, name) is not None]
     if beside:
         yield "beside", ", ".join(beside)
     yield "fingerprint", data.fingerprint

@@ -74,6 +74,7 @@ def _plan(stage: SolveStage, folds: int | None) -> tuple[Plan, Machine | None]:
     from functools import partial
 
     from dasklasso.dataset.dataset import open_dataset
+    from dasklasso.dataset.offsets import less_offset
     from dasklasso.fit_options import CvOptions
     from dasklasso.fitting.labelling import labelled, with_classes
     from dasklasso.fitting.statistics import are_kept
@@ -93,7 +94,7 @@ def _plan(stage: SolveStage, folds: int | None) -> tuple[Plan, Machine | None]:
         asked,
         run,
         n_folds=labels.n_labels,
-        statistics_kept=are_kept(data, labels.labelling, run),
+        statistics_kept=are_kept(less_offset(data), labels.labelling, run),
     )
     unmeasured = plan()  # what cannot fit is refused before anything is read
     machine = machine_for(data, run)

@@ -21,6 +21,7 @@ from dasklasso.dataset.targets import (
     as_float64,
     check_folds,
     check_length,
+    check_offsets,
     check_targets,
     check_weights,
 )
@@ -48,6 +49,8 @@ class Dataset:
     target_classes : sequence of (tuple of str or None), or empty
         For each target that was text when it was ingested, the names of its classes: code 0
         first. Empty where no target was.
+    offset : BlockSource or None, (n_rows, 1) float64
+        What is added to each row's prediction, whatever the model.
     statistics : ColumnStatistics or None
         None for data that we did not ingest: a scan computes them.
     fingerprint : str
@@ -67,6 +70,7 @@ class Dataset:
     fingerprint: str
     location: str
     target_classes: Sequence[tuple[str, ...] | None] = ()
+    offset: BlockSource | None = None
     keep: object = field(default=None, repr=False)  # a temporary store, deleted with the dataset
 
     @property
@@ -87,6 +91,7 @@ def open_dataset(
     *,
     y: Any = None,
     sample_weight: Any = None,
+    offset: Any = None,
     x: str = "X",
     target: str = "y",
     empty_chunks: EmptyChunks = "error",
@@ -98,9 +103,9 @@ def open_dataset(
     Parameters
     ----------
     store : path, URL, zarr.Group or zarr.Array
-        A group with arrays X and y (and optionally ``sample_weight`` and ``fold``), or the
-        array X alone; ingested by us or written by somebody else, Zarr v2 or v3.
-    y, sample_weight : path, URL, zarr.Array or NumPy array, optional
+        A group with arrays X and y (and optionally ``sample_weight``, ``fold`` and ``offset``),
+        or the array X alone; ingested by us or written by somebody else, Zarr v2 or v3.
+    y, sample_weight, offset : path, URL, zarr.Array or NumPy array, optional
         Instead of the group's own. A plain name is looked for in the group first.
     x, target : str
         Names of X and y in the group.
@@ -138,9 +143,12 @@ def open_dataset(
     if weights is None:
         weights, _ = opener.optional("sample_weight")
     folds, _ = opener.optional("fold")
+    offsets, _ = opener.given("offset", offset)
+    if offsets is None:
+        offsets, _ = opener.optional("offset")
 
     own_target = manifest is not None and y is None and target == "y"
-    whole = own_target and sample_weight is None
+    whole = own_target and sample_weight is None and offset is None
     dataset = Dataset(
         X=X,
         y=None if targets is None else as_float64(targets),
@@ -149,6 +157,7 @@ def open_dataset(
         feature_names=manifest.feature_names if manifest else NumberedNames("x", X.shape[1]),
         target_names=_target_names(targets, manifest if own_target else None),
         y_is_vector=y_is_vector,
+        offset=None if offsets is None else as_float64(offsets),
         target_classes=manifest.target_classes if manifest and own_target else (),
         statistics=manifest.statistics if manifest else None,
         fingerprint=manifest.fingerprint if manifest else "",
@@ -165,6 +174,7 @@ def from_arrays(
     y: Any,
     sample_weight: Any = None,
     *,
+    offset: Any = None,
     feature_names: Sequence[str] | None = None,
 ) -> Dataset:
     """Arrays as a dataset.
@@ -174,7 +184,7 @@ def from_arrays(
     X : (n_rows, n_features) NumPy array, zarr.Array or dask array
         A dask array is written once to a temporary store, which is deleted with the dataset.
     y : (n_rows,) or (n_rows, n_targets), or None for prediction
-    sample_weight : (n_rows,), optional
+    sample_weight, offset : (n_rows,), optional
     feature_names : sequence of str, optional
 
     Raises
@@ -185,7 +195,7 @@ def from_arrays(
         As :func:`open_dataset`.
     """
     location = "the data"
-    given = {"X": X, "y": y, "sample_weight": sample_weight}
+    given = {"X": X, "y": y, "sample_weight": sample_weight, "offset": offset}
     dimensions = {name: np.ndim(array) for name, array in given.items() if array is not None}
     spilled = {name: array for name, array in given.items() if is_dask(array)}
     sources: dict[str, BlockSource | None] = dict.fromkeys(given)
@@ -205,7 +215,7 @@ def from_arrays(
     table = sources["X"]
     if table is None or dimensions["X"] != 2:
         raise OptionError(f"X has {dimensions.get('X', 0)} dimensions, expected 2.")
-    targets, weights = sources["y"], sources["sample_weight"]
+    targets, weights, offsets = sources["y"], sources["sample_weight"], sources["offset"]
     names = NumberedNames("x", table.shape[1]) if feature_names is None else tuple(feature_names)
     if len(names) != table.shape[1]:
         raise OptionError(f"{len(names)} feature names were given for {table.shape[1]} columns.")
@@ -220,6 +230,7 @@ def from_arrays(
         statistics=None,
         fingerprint="",
         location=location,
+        offset=None if offsets is None else as_float64(offsets),
         keep=keep,
     )
     _check(dataset, values=True)
@@ -324,7 +335,7 @@ def _check(dataset: Dataset, *, values: bool) -> None:
         raise ValueFound(
             f"{location}: X has shape {dataset.X.shape}, expected at least one row and one column."
         )
-    for name in ("y", "sample_weight", "fold"):
+    for name in ("y", "sample_weight", "fold", "offset"):
         source = getattr(dataset, name)
         if source is not None:
             check_length(name, source, n, location)
@@ -334,6 +345,8 @@ def _check(dataset: Dataset, *, values: bool) -> None:
         check_targets(dataset.y, dataset.target_names, location)
     if values and dataset.sample_weight is not None:
         check_weights(dataset.sample_weight, location)
+    if dataset.offset is not None:
+        check_offsets(dataset.offset, location)
 
 
 def _fingerprint(dataset: Dataset, manifest: Manifest | None) -> str:
@@ -341,6 +354,7 @@ def _fingerprint(dataset: Dataset, manifest: Manifest | None) -> str:
         "y": dataset.y,
         "sample_weight": dataset.sample_weight,
         "fold": dataset.fold,
+        "offset": dataset.offset,
     }
     if manifest is None:
         return fingerprint_of({"X": dataset.X, **beside})

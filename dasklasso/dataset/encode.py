@@ -27,6 +27,7 @@ class Encoded:
     sample_weight: np.ndarray | None
     fold: np.ndarray | None
     missing: np.ndarray
+    offset: np.ndarray | None = None
 
 
 class Encoder:
@@ -91,6 +92,7 @@ class Encoder:
             sample_weight=None if roles.weight is None else self._weight(batch, roles.weight),
             fold=None if roles.fold is None else self._fold(batch, roles.fold),
             missing=np.concatenate(counts),
+            offset=None if roles.offset is None else self._vector(batch, roles.offset),
         )
 
     # -- X ------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import hashlib
 import google_crc32c
 import numpy as np
 
-FINGERPRINTED = ("X", "y", "sample_weight", "fold")  # in this order
+FINGERPRINTED = ("X", "y", "sample_weight", "fold", "offset")  # in this order
 
 
 def chunk_checksum(values: np.ndarray) -> int:
@@ -22,8 +22,8 @@ def chunk_checksum(values: np.ndarray) -> int:
 class Fingerprint:
     """Collects chunk checksums as chunks are written; equal data in equal chunks agree.
 
-    The digest is SHA-256 over, for each of X, y, sample_weight, fold that is there: its name,
-    dtype and shape, then its chunks' checksums in row-major order of the chunk grid.
+    The digest is SHA-256 over, for each of X, y, sample_weight, fold, offset that is there: its
+    name, dtype and shape, then its chunks' checksums in row-major order of the chunk grid.
     """
 
     def __init__(self) -> None:

@@ -65,6 +65,7 @@ def ingest(
     target: str | Sequence[str] | None = None,
     weight: str | None = None,
     fold: str | None = None,
+    offset: str | None = None,
     drop: Iterable[str] = (),
     dtype: str = "float32",
     memory: int = 1 << 30,
@@ -90,8 +91,9 @@ def ingest(
         Column(s) to predict. NPY, NPZ, HDF5: also an array or NPY file beside X, or a column
         number. NPZ and HDF5 have ``y`` or ``target`` by default, svmlight its label. Text becomes
         classes 0 to k-1 in sorted order, recorded in the manifest's origin; so do booleans.
-    weight, fold : str, optional
-        Columns of sample weights and of fold labels.
+    weight, fold, offset : str, optional
+        Columns of sample weights, of fold labels, and of offsets: what is added to each row's
+        prediction, with no coefficient.
     drop : iterable of str
         Columns to leave out.
     dtype : str
@@ -132,7 +134,9 @@ def ingest(
         opened = open_source(
             source, dataset=dataset_path, memory=memory, scratch=os.fspath(folder.partial)
         )
-        roles = assign_roles(opened, target=target, weight=weight, fold=fold, drop=drop)
+        roles = assign_roles(
+            opened, target=target, weight=weight, fold=fold, drop=drop, offset=offset
+        )
         known = survey(
             opened, roles, fill=missing == "mean", rows=batch_rows(len(roles.used), memory)
         )
@@ -145,6 +149,7 @@ def ingest(
             dtype=kind,
             with_weight=roles.weight is not None,
             with_fold=roles.fold is not None,
+            with_offset=roles.offset is not None,
             codec=codec,
             memory=memory,
             n_rows=opened.n_rows,
@@ -182,7 +187,12 @@ def _copy(
     for batch in source.batches(names, rows):
         encoded = encoder.encode(batch)
         writer.write(
-            encoded.X, encoded.y, encoded.sample_weight, encoded.fold, missing=encoded.missing
+            encoded.X,
+            encoded.y,
+            encoded.sample_weight,
+            encoded.fold,
+            missing=encoded.missing,
+            offset=encoded.offset,
         )
         if encoded.sample_weight is not None:
             total_weight += float(encoded.sample_weight.sum())
@@ -228,6 +238,8 @@ def _origin(
     }  # fmt: skip
     if roles.weight is not None:
         origin["weight"] = roles.weight.name
+    if roles.offset is not None:
+        origin["offset"] = roles.offset.name
     if roles.fold is not None:
         origin["fold"] = roles.fold.name
         if roles.fold.kind == "text":

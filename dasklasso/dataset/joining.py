@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,7 @@ def join(
     weight: str | None,
     fold: str | None,
     drop: Iterable[str],
+    offset: str | None = None,
 ) -> tuple[Roles, Survey]:
     """Which columns of a table are the columns of a store, and what the store knows of them.
 
@@ -78,13 +79,14 @@ def join(
         weight=_beside(source, known, weight, "weight", "sample_weight"),
         fold=_beside(source, known, fold, "fold", "fold"),
         drop=_dropped(source, known, tuple(drop)),
+        offset=_beside(source, known, offset, "offset", "offset"),
     )
     if len(roles.targets) != len(manifest.target_names):
         raise OptionError(
             f"{source.path}: {len(roles.targets)} targets were named, {store} has "
             f"{len(manifest.target_names)} ({', '.join(manifest.target_names[:5])})."
         )
-    roles = Roles(_features(source, known, roles), roles.targets, roles.weight, roles.fold)
+    roles = replace(roles, features=_features(source, known, roles))
     return roles, _survey(source, known, roles)
 
 

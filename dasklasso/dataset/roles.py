@@ -17,11 +17,12 @@ class Roles:
     targets: tuple[Column, ...]
     weight: Column | None
     fold: Column | None
+    offset: Column | None = None
 
     @property
     def used(self) -> tuple[Column, ...]:
         """All columns that are read."""
-        others = (column for column in (self.weight, self.fold) if column is not None)
+        others = (column for column in (self.weight, self.fold, self.offset) if column is not None)
         return (*self.features, *self.targets, *others)
 
 
@@ -32,6 +33,7 @@ def assign_roles(
     weight: str | None,
     fold: str | None,
     drop: Iterable[str],
+    offset: str | None = None,
 ) -> Roles:
     """Look up the columns that were named; the rest are features.
 
@@ -51,14 +53,16 @@ def assign_roles(
         )
     weights = _resolve(source, (weight,) if weight else (), "weight")
     folds = _resolve(source, (fold,) if fold else (), "fold")
+    offsets = _resolve(source, (offset,) if offset else (), "offset")
     dropped = _resolve(source, tuple(drop), "drop")
-    for option, names in (("weight", weights), ("fold", folds)):
+    for option, names in (("weight", weights), ("fold", folds), ("offset", offsets)):
         if len(names) > 1:
             raise OptionError(f"--{option}: has {len(names)} columns, expected one.")
 
     taken: dict[str, str] = {}
     for option, names in (
-        ("target", targets), ("weight", weights), ("fold", folds), ("drop", dropped)
+        ("target", targets), ("weight", weights), ("fold", folds), ("offset", offsets),
+        ("drop", dropped),
     ):  # fmt: skip
         for name in names:
             if name in taken and (taken[name] != "drop" or option != "drop"):
@@ -75,6 +79,7 @@ def assign_roles(
         targets=tuple(by_name[name] for name in targets),
         weight=by_name[weights[0]] if weights else None,
         fold=by_name[folds[0]] if folds else None,
+        offset=by_name[offsets[0]] if offsets else None,
     )
     _check_types(source, roles)
     return roles
@@ -104,11 +109,12 @@ def _check_types(source: Source, roles: Roles) -> None:
                 f"{source.path}: column {column.name} is {column.type_name}, "
                 f"expected numbers or text. {hint}."
             )
-    if roles.weight is not None and roles.weight.kind != "number":
-        raise SourceError(
-            f"{source.path}: column {roles.weight.name} (--weight) is {roles.weight.type_name}, "
-            "expected numbers."
-        )
+    for option, one in (("weight", roles.weight), ("offset", roles.offset)):
+        if one is not None and one.kind != "number":
+            raise SourceError(
+                f"{source.path}: column {one.name} (--{option}) is {one.type_name}, "
+                "expected numbers."
+            )
 
 
 def _few(names: Sequence[str]) -> str:

@@ -143,6 +143,17 @@ def check_weights(weight: BlockSource, location: str) -> None:
         )
 
 
+def check_offsets(offset: BlockSource, location: str) -> None:
+    """Offsets: one column of finite numbers.
+
+    Raises
+    ------
+    StoreError, ValueFound
+    """
+    _one_column("offset", offset, location)
+    check_finite(offset, ("offset",), location)
+
+
 def check_folds(fold: BlockSource, location: str) -> None:
     """Fold labels: one column of integers.
 

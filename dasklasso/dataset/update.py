@@ -93,6 +93,7 @@ def append_rows(
     target: str | Sequence[str] | None = None,
     weight: str | None = None,
     fold: str | None = None,
+    offset: str | None = None,
     drop: Iterable[str] = (),
     memory: int = 1 << 30,
     missing: Missing | None = None,
@@ -117,7 +118,7 @@ def append_rows(
     source : str or Path
         Of any kind that :func:`~dasklasso.dataset.ingest.ingest` takes. It has the store's
         columns, by name and in any order.
-    target, weight, fold, drop : optional
+    target, weight, fold, offset, drop : optional
         Where the names differ from those the store was ingested with.
     memory : int
         Bytes that may be used.
@@ -157,7 +158,13 @@ def append_rows(
             before,
             store=os.fspath(store),
             missing=missing or before.origin.get("missing", "error"),
-            roles={"target": target, "weight": weight, "fold": fold, "drop": drop},
+            roles={
+                "target": target,
+                "weight": weight,
+                "fold": fold,
+                "drop": drop,
+                "offset": offset,
+            },
         )
         appending.copy(memory, followers, progress)
         after = appending.manifest()
@@ -226,6 +233,7 @@ class _Appending:
                 "y": encoded.y,
                 "sample_weight": encoded.sample_weight,
                 "fold": encoded.fold,
+                "offset": encoded.offset,
             }
             first = self.successor.n_rows
             self.successor.write({n: a for n, a in arrays.items() if a is not None})

@@ -134,6 +134,7 @@ def _sources(
     found = {"X": node}
     if isinstance(node, zarr.Group):
         names = {"X": x, "y": target, "sample_weight": "sample_weight", "fold": "fold"}
+        names["offset"] = "offset"
         found = {role: member(node, name) for role, name in names.items()}
         if found["X"] is None:
             raise StoreError(f"{location} has no array {x}.")

@@ -86,8 +86,8 @@ class StoreWriter:
     feature_names, target_names : sequence of str
     dtype : dtype
         Of X on disk; bool is kept as uint8.
-    with_weight, with_fold : bool
-        Whether :meth:`write` is given sample weights and fold labels.
+    with_weight, with_fold, with_offset : bool
+        Whether :meth:`write` is given sample weights, fold labels and offsets.
     codec : {"auto", "none", "lz4", "zstd"}
         ``"auto"`` measures on the first chunk.
     memory : int
@@ -119,6 +119,7 @@ class StoreWriter:
         dtype: Any,
         with_weight: bool = False,
         with_fold: bool = False,
+        with_offset: bool = False,
         codec: str = "auto",
         memory: int = 1 << 30,
         chunk_rows: int | None = None,
@@ -153,6 +154,8 @@ class StoreWriter:
             self._dtypes["sample_weight"] = np.dtype(np.float64)
         if with_fold:
             self._dtypes["fold"] = np.dtype(np.int32)
+        if with_offset:
+            self._dtypes["offset"] = np.dtype(np.float64)
         self._buffer: dict[str, np.ndarray] = {}
         self._held = 0  # rows in the buffer
         self._written = 0  # rows on disk
@@ -176,6 +179,7 @@ class StoreWriter:
         sample_weight: np.ndarray | None = None,
         fold: np.ndarray | None = None,
         missing: np.ndarray | None = None,
+        offset: np.ndarray | None = None,
     ) -> None:
         """Append rows.
 
@@ -183,7 +187,7 @@ class StoreWriter:
         ----------
         X : (m, n_features)
         y : (m,) or (m, n_targets)
-        sample_weight, fold : (m,), given exactly when the writer was made with them
+        sample_weight, fold, offset : (m,), given exactly when the writer was made with them
         missing : (n_features,) int, optional
             How many of these values were missing and have been filled.
 
@@ -199,6 +203,8 @@ class StoreWriter:
             rows["sample_weight"] = np.asarray(sample_weight)
         if fold is not None:
             rows["fold"] = np.asarray(fold)
+        if offset is not None:
+            rows["offset"] = np.asarray(offset)
         self._check(rows)
         if missing is not None:
             self._missing += missing

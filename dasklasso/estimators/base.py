@@ -61,8 +61,8 @@ class Model(BaseEstimator):
     stats: str | os.PathLike[str] | Literal[False] | None
     verbose: bool
 
-    def _predictions(self, X: Any) -> np.ndarray:
-        """``Xw + b`` of rows of any kind: (n_rows,) or (n_rows, n_targets).
+    def _predictions(self, X: Any, offset: Any = None) -> np.ndarray:
+        """``Xw + b``, and offsets, of rows of any kind: (n_rows,) or (n_rows, n_targets).
 
         Raises
         ------
@@ -71,10 +71,10 @@ class Model(BaseEstimator):
         """
         check_is_fitted(self)
         if is_stored(X):
-            return self._predict_stored(stored_dataset(X, require_target=False))
+            return self._predict_stored(stored_dataset(X, offset=offset, require_target=False))
         if is_dask(X):
-            return predict_dask(self.path_, X)
-        return self.path_.predict(checked_table(self, X))
+            return predict_dask(self.path_, X, offset)
+        return self.path_.predict(checked_table(self, X), offset=offset)
 
     @property
     def sparse_coef_(self) -> Any:
@@ -108,13 +108,14 @@ class Model(BaseEstimator):
         sample_weight: Any,
         grid: dict[str, Any],
         *,
+        offset: Any = None,
         folds: Folds | None = None,
         stacklevel: int,
     ) -> tuple[FittedPath, Dataset]:
         """The path over a grid of alphas, and the data it was fitted on."""
         options, run = self._fit_options(grid), self._run_options()
         options.objective()  # a parameter that cannot be used is said before any work
-        data, cv = self._dataset(X, y, sample_weight), None
+        data, cv = self._dataset(X, y, sample_weight, offset), None
         if folds is not None:
             data, cv = folds.of(data)
         path = solve(data, options, run, cv, verbose=bool(self.verbose), stacklevel=stacklevel)
@@ -133,13 +134,13 @@ class Model(BaseEstimator):
         self.n_iter_ = int(np.ceil(path.scans))
         return rows, intercepts
 
-    def _dataset(self, X: Any, y: Any, sample_weight: Any) -> Dataset:
+    def _dataset(self, X: Any, y: Any, sample_weight: Any, offset: Any) -> Dataset:
         if not (is_stored(X) or is_dask(X)):
-            return checked_dataset(self, X, y, sample_weight)
+            return checked_dataset(self, X, y, sample_weight, offset)
         if is_stored(X):
-            data = stored_dataset(X, y, sample_weight)
+            data = stored_dataset(X, y, sample_weight, offset)
         else:
-            data = dask_dataset(X, y, sample_weight)
+            data = dask_dataset(X, y, sample_weight, offset)
         self.n_features_in_ = data.n_features
         names = names_given(data.feature_names)
         if names is not None:

@@ -25,12 +25,19 @@ class CrossValidated(LinearModel):
     random_state: int
     selection_rule: str
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        groups: Any = None,
+        offset: Any = None,
+    ) -> Self:
         """Choose the alpha by cross-validation, and fit the model on all rows.
 
         Parameters
         ----------
-        X, y, sample_weight :
+        X, y, sample_weight, offset :
             As for :meth:`Lasso.fit <dasklasso.estimators.linear.FixedAlpha.fit>`. Weights count
             in training and in a fold's mean squared error; folds count the same, as in
             scikit-learn, whatever their weights.
@@ -69,7 +76,9 @@ class CrossValidated(LinearModel):
             rule=self.selection_rule,
             l1_ratios=ratios,
         )
-        path, data = self._solve(X, y, sample_weight, self._grid(), folds=folds, stacklevel=3)
+        path, data = self._solve(
+            X, y, sample_weight, self._grid(), offset=offset, folds=folds, stacklevel=3
+        )
         self._keep(path, data)
         record = path.cross_validation
         assert record is not None

@@ -32,14 +32,19 @@ def is_stored(X: Any) -> bool:
 
 
 def stored_dataset(
-    X: Any, y: Any = None, sample_weight: Any = None, *, require_target: bool = True
+    X: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    offset: Any = None,
+    *,
+    require_target: bool = True,
 ) -> Dataset:
     """Open a store; y and the weights are its own unless given.
 
     Parameters
     ----------
     X : anything that :func:`is_stored`
-    y, sample_weight : array of any kind, a path, or a name in the store, optional
+    y, sample_weight, offset : array of any kind, a path, or a name in the store, optional
 
     Raises
     ------
@@ -49,10 +54,12 @@ def stored_dataset(
         As :func:`dasklasso.dataset.dataset.open_dataset`.
     """
     if isinstance(X, Dataset):
-        if y is not None or sample_weight is not None:
-            raise OptionError("y and sample_weight: open the dataset with them, not beside it")
+        if any(array is not None for array in (y, sample_weight, offset)):
+            raise OptionError(
+                "y, sample_weight and offset: open the dataset with them, not beside it"
+            )
         return X
-    given = {"y": y, "sample_weight": sample_weight}
+    given = {"y": y, "sample_weight": sample_weight, "offset": offset}
     lazy = {name: array for name, array in given.items() if is_dask(array)}
     keep = None
     if lazy:
@@ -68,20 +75,20 @@ def stored_dataset(
     return data if keep is None else replace(data, keep=keep)
 
 
-def dask_dataset(X: Any, y: Any, sample_weight: Any) -> Dataset:
+def dask_dataset(X: Any, y: Any, sample_weight: Any, offset: Any = None) -> Dataset:
     """Dask arrays, computed once into a temporary store; y and weights may be of any kind."""
     beside = [
         array
         if array is None or is_dask(array) or isinstance(array, zarr.Array)
         else np.asarray(array)
-        for array in (y, sample_weight)
+        for array in (y, sample_weight, offset)
     ]
     if y is None:
         raise OptionError("y: X is a dask array and requires y to be passed, found None")
-    return from_arrays(X, *beside)
+    return from_arrays(X, *beside[:2], offset=beside[2])
 
 
-def checked_dataset(model: Any, X: Any, y: Any, sample_weight: Any) -> Dataset:
+def checked_dataset(model: Any, X: Any, y: Any, sample_weight: Any, offset: Any = None) -> Dataset:
     """Data in memory, checked as scikit-learn checks them; sets ``n_features_in_`` on the model.
 
     Raises
@@ -100,10 +107,12 @@ def checked_dataset(model: Any, X: Any, y: Any, sample_weight: Any) -> Dataset:
         multi_output=True,
         ensure_min_samples=2,  # of one row nothing is left beside the mean
     )
-    return _of_table(model, table, y, sample_weight)
+    return _of_table(model, table, y, sample_weight, offset)
 
 
-def labelled_dataset(model: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Dataset, np.ndarray]:
+def labelled_dataset(
+    model: Any, X: Any, y: Any, sample_weight: Any, offset: Any = None
+) -> tuple[Dataset, np.ndarray]:
     """Data in memory whose targets are two labels, and those in ascending order.
 
     Raises
@@ -124,7 +133,7 @@ def labelled_dataset(model: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Da
             f"Only binary classification is supported. The type of the target is {kind}: "
             f"{len(classes)} classes"
         )
-    data = _of_table(model, table, values, sample_weight)
+    data = _of_table(model, table, values, sample_weight, offset)
     return replace(data, target_classes=() if names is None else (names,)), classes
 
 
@@ -157,15 +166,19 @@ def labels_beside(y: Any) -> tuple[Any, tuple[str, ...] | None, np.ndarray | Non
     return values_of_labels(np.asarray(y).reshape(-1))
 
 
-def _of_table(model: Any, table: np.ndarray, y: np.ndarray, sample_weight: Any) -> Dataset:
-    """A table that was checked, with its targets and weights."""
+def _of_table(
+    model: Any, table: np.ndarray, y: np.ndarray, sample_weight: Any, offset: Any
+) -> Dataset:
+    """A table that was checked, with its targets, weights and offsets."""
     sample_weight = _in_memory(sample_weight)
     if sample_weight is not None:
         sample_weight = _check_sample_weight(
             sample_weight, table, dtype=np.float64, ensure_non_negative=True
         )
     names = getattr(model, "feature_names_in_", None)
-    return from_arrays(_compact(table), y, sample_weight, feature_names=names)
+    if offset is not None:
+        offset = np.asarray(offset, dtype=np.float64)
+    return from_arrays(_compact(table), y, sample_weight, offset=offset, feature_names=names)
 
 
 def checked_table(model: Any, X: Any) -> np.ndarray:
@@ -183,7 +196,7 @@ def _compact(table: np.ndarray) -> np.ndarray:
     return table.astype(np.float64) if wide else table
 
 
-def predict_dask(path: FittedPath, X: Any) -> np.ndarray:
+def predict_dask(path: FittedPath, X: Any, offset: Any = None) -> np.ndarray:
     """Predict a dask array's rows, a row chunk at a time.
 
     Raises
@@ -196,14 +209,21 @@ def predict_dask(path: FittedPath, X: Any) -> np.ndarray:
             f"X has shape {X.shape}, expected (n_rows, {path.n_features}): the model has "
             f"{path.n_features} features."
         )
+    if offset is None and path.has_offset:
+        raise ModelError("the model was fitted with offsets: expected an offset for each row.")
+    linear = replace(path, has_offset=None)
     whole = X.rechunk({1: -1})
     meta = np.empty((0,) * (1 if path.y_is_vector else 2))
     if path.y_is_vector:
-        lazy = whole.map_blocks(path.predict, drop_axis=1, dtype=np.float64, meta=meta)
+        lazy = whole.map_blocks(linear.predict, drop_axis=1, dtype=np.float64, meta=meta)
     else:
         chunks = (whole.chunks[0], (path.n_targets,))
-        lazy = whole.map_blocks(path.predict, chunks=chunks, dtype=np.float64, meta=meta)
-    return lazy.compute()
+        lazy = whole.map_blocks(linear.predict, chunks=chunks, dtype=np.float64, meta=meta)
+    found = lazy.compute()
+    if offset is None:
+        return found
+    rows = np.asarray(offset, dtype=np.float64).reshape(-1)
+    return found + (rows if path.y_is_vector else rows[:, None])
 
 
 def names_given(found: Sequence[str]) -> Sequence[str] | None:
@@ -224,7 +244,7 @@ def reachable_by_workers(data: Dataset) -> Dataset:
     """
     held = {
         name: source
-        for name in ("X", "y", "sample_weight", "fold")
+        for name in ("X", "y", "sample_weight", "fold", "offset")
         if isinstance(source := getattr(data, name), MemoryBlocks)
     }
     if not held:

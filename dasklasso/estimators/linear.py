@@ -14,7 +14,7 @@ class FixedAlpha(LinearModel):
 
     alpha: float
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None) -> Self:
         """Fit the model.
 
         Parameters
@@ -31,6 +31,8 @@ class FixedAlpha(LinearModel):
             Any kind of array, or the name of one in the store. May be left out for a store.
         sample_weight : (n_rows,) or float, optional
             Weights of the rows, only their ratios matter. By default the store's own, or ones.
+        offset : (n_rows,), optional
+            Added to each row's prediction. By default the store's own, if it has any.
 
         Returns
         -------
@@ -52,7 +54,7 @@ class FixedAlpha(LinearModel):
             :class:`dasklasso.errors.ConvergenceWarning` as well.
         """
         grid = {"alphas": (number("alpha", self.alpha),)}
-        path, data = self._solve(X, y, sample_weight, grid, stacklevel=3)
+        path, data = self._solve(X, y, sample_weight, grid, offset=offset, stacklevel=3)
         self._keep(path, data)
         return self
 

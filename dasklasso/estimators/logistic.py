@@ -102,7 +102,7 @@ scheduler, device, checkpoint, resume, stats, verbose :
     ) -> None:
         self._store(locals())
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None) -> Self:
         """Fit the model.
 
         Parameters
@@ -114,6 +114,8 @@ scheduler, device, checkpoint, resume, stats, verbose :
             store. May be left out for a store.
         sample_weight : (n_rows,) or float, optional
             Weights of the rows, only their ratios matter. By default the store's own, or ones.
+        offset : (n_rows,), optional
+            Added to each row's prediction. By default the store's own, if it has any.
 
         Returns
         -------
@@ -135,7 +137,7 @@ scheduler, device, checkpoint, resume, stats, verbose :
             :class:`dasklasso.errors.ConvergenceWarning` as well.
         """
         grid = {"alphas": (number("alpha", self.alpha),)}
-        path, data = self._solve(X, y, sample_weight, grid, stacklevel=3)
+        path, data = self._solve(X, y, sample_weight, grid, offset=offset, stacklevel=3)
         rows, intercepts = self._keep_gaps(path, data)
         self.coef_, self.intercept_ = rows.toarray(), intercepts
         self.dual_gap_ = float(np.ravel(self.dual_gap_)[0])
@@ -143,33 +145,35 @@ scheduler, device, checkpoint, resume, stats, verbose :
         self.n_scans_ = self.n_iter_
         return self
 
-    def decision_function(self, X: Any) -> np.ndarray:
-        """``Xw + b``, the log of the odds of the greater label: (n_rows,) float64.
+    def decision_function(self, X: Any, offset: Any = None) -> np.ndarray:
+        """``Xw + b`` and any offset, the log of the odds of the greater label: (n_rows,) float64.
 
         Parameters
         ----------
         X : (n_rows, n_features)
             Of any kind that :meth:`fit` takes.
+        offset : (n_rows,)
+            Needed where the model was fitted with offsets, and X is no store that has its own.
 
         Raises
         ------
         ModelError, ValueError
             X has other features than the model.
         """
-        return self._predictions(X).reshape(-1)
+        return self._predictions(X, offset).reshape(-1)
 
-    def predict(self, X: Any) -> np.ndarray:
-        """The label of the greater probability: (n_rows,). X as for :meth:`decision_function`."""
-        return self._labels(self.decision_function(X))
+    def predict(self, X: Any, offset: Any = None) -> np.ndarray:
+        """The label of the greater probability: (n_rows,), as :meth:`decision_function` has it."""
+        return self._labels(self.decision_function(X, offset))
 
-    def predict_log_proba(self, X: Any) -> np.ndarray:
+    def predict_log_proba(self, X: Any, offset: Any = None) -> np.ndarray:
         """Logs of :meth:`predict_proba`, exact where those are close to 0 or 1."""
-        p = self.decision_function(X)
+        p = self.decision_function(X, offset)
         return -np.logaddexp(0.0, np.column_stack([p, -p]))
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: Any, offset: Any = None) -> np.ndarray:
         """Probability of each label, in the order of ``classes_``: (n_rows, 2) float64."""
-        return np.exp(self.predict_log_proba(X))
+        return np.exp(self.predict_log_proba(X, offset))
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """The share of rows, by their weights, whose label is predicted.
@@ -218,12 +222,12 @@ scheduler, device, checkpoint, resume, stats, verbose :
         ]
         return checked_class_weight(pairs)
 
-    def _dataset(self, X: Any, y: Any, sample_weight: Any) -> Dataset:
+    def _dataset(self, X: Any, y: Any, sample_weight: Any, offset: Any) -> Dataset:
         if not (is_stored(X) or is_dask(X)):
-            data, self.classes_ = labelled_dataset(self, X, y, sample_weight)
+            data, self.classes_ = labelled_dataset(self, X, y, sample_weight, offset)
             return data
         values, names, labels = labels_beside(y)
-        data = super()._dataset(X, values, sample_weight)
+        data = super()._dataset(X, values, sample_weight, offset)
         data = data if names is None else replace(data, target_classes=(names,))
         if data.n_targets != 1:
             raise ValueFound(f"{data.location}: {data.n_targets} targets found, expected one")

@@ -19,7 +19,7 @@ from dasklasso.result import FittedPath
 class LinearModel(MultiOutputMixin, RegressorMixin, Model):
     """Base of the linear models of squared loss."""
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any, offset: Any = None) -> np.ndarray:
         """Predict rows.
 
         Parameters
@@ -27,6 +27,8 @@ class LinearModel(MultiOutputMixin, RegressorMixin, Model):
         X : (n_rows, n_features)
             Of any kind that :meth:`fit` takes. Stores and dask arrays are read in bounded memory
             (for a lazy answer, map ``path_.predict`` over a dask array's row chunks).
+        offset : (n_rows,)
+            Needed where the model was fitted with offsets, and X is no store that has its own.
 
         Returns
         -------
@@ -37,7 +39,7 @@ class LinearModel(MultiOutputMixin, RegressorMixin, Model):
         ModelError, ValueError
             X has other features than the model.
         """
-        return self._predictions(X)
+        return self._predictions(X, offset)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """The coefficient of determination R², averaged over targets.

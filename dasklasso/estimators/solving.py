@@ -21,7 +21,7 @@ from dasklasso.result import FittedPath
 from dasklasso.scan.cluster import InProcess, existing_client
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.solvers.events import ScanEvent
-from dasklasso.solvers.first_look import moments_of_targets
+from dasklasso.solvers.first_look import moments_of_targets, null_model_of
 
 PRINT_SECONDS = 1.0  # between two lines of a verbose fit
 
@@ -110,6 +110,5 @@ def solve(
 
 def null_loss(data: Dataset, options: FitOptions) -> np.ndarray:
     """(n_targets,) loss of the model without features, in which relative gaps are counted."""
-    y = moments_of_targets(ScanEngine(labelled(data, options).data, InProcess(1)))
-    loss, fit_intercept = options.objective().loss, options.fit_intercept
-    return loss.null_model(y.mean, y.squares / y.weight, fit_intercept=fit_intercept)[1]
+    engine = ScanEngine(labelled(data, options).data, InProcess(1))
+    return null_model_of(engine, moments_of_targets(engine), options.objective())[1]

@@ -98,6 +98,7 @@ def as_path(
         cross_validation=record,
         plan=plan,
         classes=tuple(classes) if any(classes) else None,
+        has_offset=data.offset is not None or None,
     )
 
 

@@ -110,7 +110,7 @@ def _fit(
         options,
         run,
         n_folds=labels.n_labels,
-        statistics_kept=are_kept(data, labels.labelling, run),
+        statistics_kept=are_kept(coded.data, labels.labelling, run),
         machine=_measured(data, run),
     )
     began = time.monotonic()

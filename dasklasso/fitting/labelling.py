@@ -1,4 +1,4 @@
-"""Data as a loss takes them: labels as codes, rows weighted by class."""
+"""Data as a loss takes them: labels as codes, rows weighted by class, targets less offsets."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from dasklasso.dataset.class_weights import class_factors, class_totals, weighted_by_class
 from dasklasso.dataset.classes import Labelled, binary_labels, class_labels
 from dasklasso.dataset.dataset import Dataset
+from dasklasso.dataset.offsets import less_offset
 from dasklasso.errors import OptionError, ValueFound
 from dasklasso.fit_options import FitOptions
 
@@ -17,6 +18,8 @@ def labelled(data: Dataset, options: FitOptions) -> Labelled:
     """The data that a fit is made on, and the labels that the codes of its targets stand for.
 
     Reads y and the weights, and those only for losses of labels.
+
+    Offsets go with predictions, but where the loss is a quadratic: there they come off y.
 
     Class weights multiply those of the rows, and so do not change what a model is of: a fit
     with them is one with ``sample_weight``.
@@ -29,12 +32,19 @@ def labelled(data: Dataset, options: FitOptions) -> Labelled:
         There are several targets, and the loss is of one; or class weights are asked for where
         there is not one target of labels, or of other labels.
     """
-    most = options.loss_value.most_classes
+    loss = options.loss_value
+    most = loss.most_classes
     if not most:
-        return Labelled(data, (None,) * data.n_targets)
+        taken = less_offset(data) if loss.quadratic else data
+        return Labelled(taken, (None,) * data.n_targets)
     if most > 2 and data.n_targets != 1:
         raise OptionError(
             f"loss: {options.loss} found for {data.n_targets} targets, expected one, the class"
+        )
+    if most > 2 and data.offset is not None:
+        raise OptionError(
+            f"offset: {data.location} has one, and loss {options.loss} takes none: what is added "
+            "to every class alike changes nothing"
         )
     found = binary_labels(data) if most == 2 else class_labels(data)
     asked = options.class_weight

@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from dasklasso.dataset.blocks import BlockSource
 from dasklasso.dataset.dataset import Dataset
+from dasklasso.dataset.zarrblocks import read_rows
 from dasklasso.errors import ModelError
 from dasklasso.fit_options import RunOptions
 from dasklasso.fitting.session import open_runner
@@ -41,9 +43,11 @@ def predict_store(
     Raises
     ------
     ModelError
-        When the model has other features than the data, or no probabilities.
+        When the model has other features than the data, or no probabilities; when it was fitted
+        with offsets and the data have none.
     """
     loss = path.loss_of_probabilities() if proba else None
+    offset = offsets_for(data, path)
     run = run or RunOptions()
     if path.n_features != data.n_features:
         raise ModelError(
@@ -52,11 +56,33 @@ def predict_store(
         )
     rows, intercepts = path.coefficients_at(alpha)
     with open_runner(data, run, None) as runner:
-        engine = ScanEngine(replace(data, y=None, sample_weight=None), runner, run.band_bytes)
+        engine = ScanEngine(
+            replace(data, y=None, sample_weight=None, offset=None), runner, run.band_bytes
+        )
         query = Prediction(tuple(float(b) for b in intercepts), run.device)
         for start, stop, prediction in predictions(engine, query, rows):
+            if offset is not None:
+                prediction = prediction + read_rows(offset, start, stop)
             if loss is not None:
                 prediction = loss.mean(prediction)
             elif path.predicts_classes:
                 prediction = prediction.argmax(axis=1)[:, None]
             yield start, stop, prediction
+
+
+def offsets_for(data: Dataset, path: FittedPath) -> BlockSource | None:
+    """The offsets that a model's predictions need: the data's, where it was fitted with some.
+
+    Raises
+    ------
+    ModelError
+        When the data have none.
+    """
+    if not path.has_offset:
+        return None
+    if data.offset is None:
+        raise ModelError(
+            f"{data.location}: has no offset, and the model was fitted with one. Ingest it with "
+            "--offset NAME."
+        )
+    return data.offset

@@ -21,6 +21,7 @@ from dasklasso.dataset.targets import check_finite, check_weights
 from dasklasso.dataset.zarrblocks import read_rows
 from dasklasso.errors import MemoryLimitError, ModelError, OptionError, StoreError, ValueFound
 from dasklasso.fit_options import RunOptions
+from dasklasso.fitting.predict import offsets_for
 from dasklasso.fitting.scored import Scored
 from dasklasso.fitting.session import open_runner
 from dasklasso.memory import PeakMemory
@@ -104,6 +105,7 @@ def score_store(
     check_scorable(path.loss)
     models = _models(path, alpha, all_alphas=all_alphas)
     _check(data, path)
+    offset = offsets_for(data, path)
     data = data if path.classes is None else recoded(data, path.classes)
     rows = _ScoredRows(data)
     targets = summarise(rows.in_blocks())
@@ -120,12 +122,16 @@ def score_store(
             stack.enter_context(closing(one))
         runner = stack.enter_context(open_runner(data, run, None))
         peak = stack.enter_context(PeakMemory())
-        engine = ScanEngine(replace(data, y=None, sample_weight=None), runner, run.band_bytes)
+        engine = ScanEngine(
+            replace(data, y=None, sample_weight=None, offset=None), runner, run.band_bytes
+        )
         query = Prediction(tuple(float(b) for b in models.intercepts), run.device)
         threads = sum(n for _, n in runner.shares())
         most_rows = _rows_at_once(memory // 2, len(models.intercepts), threads)
         sums: Any = 0.0
         for start, stop, values in predictions(engine, query, models.coef, most_rows=most_rows):
+            if offset is not None:
+                values = values + read_rows(offset, start, stop)
             _refuse_nonfinite(data, values, start)
             shaped = values.reshape(stop - start, n_alphas, n_targets)
             prediction, y, weight = rows.beside(start, stop, shaped)

@@ -9,6 +9,7 @@ from typing import Any
 
 from dasklasso.backend import backend_for
 from dasklasso.dataset.dataset import Dataset
+from dasklasso.dataset.offsets import less_offset
 from dasklasso.errors import OptionError
 from dasklasso.fit_options import FitOptions, RunOptions
 from dasklasso.fitting.on_moments import Session, open_session
@@ -79,6 +80,7 @@ def select_features(
             f"{data.location}: {data.n_targets} targets found, expected one: features are "
             "selected for a single target"
         )
+    given, data = data, less_offset(data)
     labels, plan = _prepared(data, options, selection, run)
     began = time.monotonic()
     with (
@@ -91,7 +93,13 @@ def select_features(
     seconds = time.monotonic() - began
     path = found.path
     if path is not None:
-        path = replace(path, seconds=seconds, peak_memory_bytes=peak.nbytes)
+        path = replace(
+            path,
+            seconds=seconds,
+            peak_memory_bytes=peak.nbytes,
+            fingerprint=given.fingerprint,
+            has_offset=given.offset is not None or None,
+        )
     return Selected(
         by=selection.by,
         path=path,

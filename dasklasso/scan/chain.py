@@ -93,10 +93,10 @@ def _joined(pieces: Sequence[Rows]) -> Rows:
     """The rows of consecutive pieces as those of one."""
     if len(pieces) == 1:
         return pieces[0]
-    y, weight = ([getattr(rows, name) for rows in pieces] for name in ("y", "weight"))
+    names = ("y", "weight", "offset")
+    beside = {name: [getattr(rows, name) for rows in pieces] for name in names}
     return Rows(
         pieces[0].start,
         [np.concatenate(blocks) for blocks in zip(*(rows.blocks for rows in pieces), strict=True)],
-        None if y[0] is None else np.concatenate(y),
-        None if weight[0] is None else np.concatenate(weight),
+        **{name: None if a[0] is None else np.concatenate(a) for name, a in beside.items()},
     )

@@ -90,7 +90,9 @@ class ScanEngine:
         self.layout: Layout = layout_of(
             X.row_bounds, X.column_bounds, X.dtype.itemsize, band_bytes, divisible=X.mapped
         )
-        self.table = Table(data.fingerprint, X, data.y, data.sample_weight, self.layout)
+        self.table = Table(
+            data.fingerprint, X, data.y, data.sample_weight, self.layout, data.offset
+        )
         self.runner = runner
         self.scans = 0
         self._forward = True

@@ -41,12 +41,15 @@ class Rows:
     blocks : sequence of (n_rows, width) arrays on the host, left to right
     y : (n_rows, n_targets) float64 or None
     weight : (n_rows, 1) float64 or None
+    offset : (n_rows, 1) float64 or None
+        What is added to every prediction.
     """
 
     start: int
     blocks: Sequence[np.ndarray]
     y: np.ndarray | None
     weight: np.ndarray | None
+    offset: np.ndarray | None = None
 
     @property
     def n_rows(self) -> int:
@@ -60,6 +63,7 @@ class Rows:
             [block[here] for block in self.blocks],
             None if self.y is None else self.y[here],
             None if self.weight is None else self.weight[here],
+            None if self.offset is None else self.offset[here],
         )
 
 
@@ -207,7 +211,12 @@ def predict(
 
 
 def residuals(
-    prediction: Array, y: Array, weight: Array | None, loss: Loss, n_problems: int
+    prediction: Array,
+    y: Array,
+    weight: Array | None,
+    loss: Loss,
+    n_problems: int,
+    offset: Array | None = None,
 ) -> Array:
     """Weighted dloss/dprediction of some rows: (n_rows, n_points).
 
@@ -218,6 +227,7 @@ def residuals(
         instead of a gradient. Their residual is the weighted prediction.
     y : (n_rows, n_problems) or (n_rows, 1)
     weight : (n_rows, 1) or None
+    offset : (n_rows, 1) or None, added to predictions, not to directions
     """
     # a loss with many temporaries takes few rows at a time: see SUMS_AT_ONCE
     n_rows, n_points = prediction.shape
@@ -228,14 +238,19 @@ def residuals(
         for i in range(0, n_rows, height):
             part = None if weight is None else weight[i : i + height]
             some = prediction[i : i + height]
-            out[i : i + height] = residuals(some, y[i : i + height], part, loss, n_problems)
+            more = None if offset is None else offset[i : i + height]
+            out[i : i + height] = residuals(some, y[i : i + height], part, loss, n_problems, more)
         return out
     xp = namespace(prediction)
-    problems = by_output(prediction[:, :n_problems], loss)
+    problems = by_output(_with_offset(prediction[:, :n_problems], offset), loss)
     residual = xp.reshape(loss.gradient(problems, y), (-1, n_problems))
     if n_problems < prediction.shape[1]:
         residual = xp.concat([residual, prediction[:, n_problems:]], axis=1)
     return residual if weight is None else residual * weight
+
+
+def _with_offset(prediction: Array, offset: Array | None) -> Array:
+    return prediction if offset is None else prediction + offset
 
 
 def by_output(prediction: Array, loss: Loss) -> Array:
@@ -246,7 +261,12 @@ def by_output(prediction: Array, loss: Loss) -> Array:
 
 
 def loss_sums(
-    prediction: Array, y: Array, weight: Array | None, loss: Loss, n_problems: int
+    prediction: Array,
+    y: Array,
+    weight: Array | None,
+    loss: Loss,
+    n_problems: int,
+    offset: Array | None = None,
 ) -> Array:
     """(3, 4 or 7, n_points) float64: Σ s·loss, Σ s·g, Σ s·g², slopes g = dloss/dprediction.
 
@@ -254,18 +274,22 @@ def loss_sums(
     :mod:`dasklasso.objective.certificate`. A loss of several outputs has no room r, and is summed
     again in the column of each. Zero for directions, but for the second: Σ s·prediction,
     which centring needs. Terms are of the prediction's precision, sums are added in float64.
+
+    With offsets o the loss of a prediction p is f(p + o), whose conjugate is f*(u) − u o: what is
+    multiplied by a prediction in a certificate is multiplied by p, without the offset.
     """
     xp = namespace(prediction)
     n_rows, n_points = prediction.shape
     height = max(1, SUMS_AT_ONCE // n_points)
     if isinstance(prediction, np.ndarray) and n_rows >= 2 * height:
         return sum(
-            loss_sums(prediction[i : i + height], y[i : i + height], part, loss, n_problems)
+            loss_sums(prediction[i : i + height], y[i : i + height], part, loss, n_problems, some)
             for i in range(0, n_rows, height)
             for part in [None if weight is None else weight[i : i + height]]
+            for some in [None if offset is None else offset[i : i + height]]
         )
     problems = prediction[:, :n_problems]
-    value, slope, *more = loss.terms(by_output(problems, loss), y)
+    value, slope, *more = loss.terms(by_output(_with_offset(problems, offset), loss), y)
     slope = xp.reshape(slope, problems.shape)
     terms = [value, slope, slope * slope]
     terms += more
@@ -313,6 +337,7 @@ def gradient_rows(
     """
     y, weight = row_arrays(rows, y_shift, dtype, backend)
     y, n_problems = targets_of(y, targets), len(targets)
+    offset = row_offsets(rows, dtype, backend)
     xp = namespace(weights.constant)
     constant = xp.astype(weights.constant, dtype_of(xp, dtype))
     pending: list[Array] = []  # predictions whose sums are still to be taken
@@ -321,7 +346,8 @@ def gradient_rows(
     for start, stop, blocks in slabs(rows, weights.shifts, dtype, backend, constant.shape[0]):
         prediction = predict(blocks, weights.columns, weights.used) + constant
         part = None if weight is None else weight[start:stop, :]
-        residual = residuals(prediction, y[start:stop, :], part, loss, n_problems)
+        some = None if offset is None else offset[start:stop, :]
+        residual = residuals(prediction, y[start:stop, :], part, loss, n_problems, some)
         products = [back_project(block, residual) for block in blocks]
         if not totals:
             totals = [xp.astype(product, xp.float64) for product in products]
@@ -332,7 +358,8 @@ def gradient_rows(
         if (stop - first) * constant.shape[0] >= SUMS_AT_ONCE or stop == rows.n_rows:
             whole = pending[0] if len(pending) == 1 else xp.concat(pending, axis=0)
             part = None if weight is None else weight[first:stop, :]
-            more = loss_sums(whole, y[first:stop, :], part, loss, n_problems)
+            some = None if offset is None else offset[first:stop, :]
+            more = loss_sums(whole, y[first:stop, :], part, loss, n_problems, some)
             sums = more if sums is None else sums + more
             pending, first = [], stop
     return (totals[0] if len(totals) == 1 else xp.concat(totals, axis=1)).T, sums
@@ -351,6 +378,11 @@ def row_arrays(
     y = backend.asarray((rows.y - y_shift).astype(dtype))
     weight = None if rows.weight is None else backend.asarray(rows.weight.astype(dtype))
     return y, weight
+
+
+def row_offsets(rows: Rows, dtype: Any, backend: Backend) -> Array | None:
+    """The offsets of some rows, where they have any."""
+    return None if rows.offset is None else backend.asarray(rows.offset.astype(dtype))
 
 
 def standardised_gradient(gradient: Array, sums: Array, frame: Array, total_weight: float) -> Array:

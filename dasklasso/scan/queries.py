@@ -133,7 +133,9 @@ class Gradient(Query):
             prediction = prediction + share
         prediction = self.with_intercepts(prediction)
         y, weight = kernels.row_arrays(rows, np.asarray(self.y_shift), np.float64, self.backend)
-        known = (kernels.targets_of(y, self.targets), weight, self.loss, len(self.targets))
+        offset = kernels.row_offsets(rows, np.float64, self.backend)
+        y = kernels.targets_of(y, self.targets)
+        known = (y, weight, self.loss, len(self.targets), offset)
         return kernels.residuals(prediction, *known), kernels.loss_sums(prediction, *known)
 
     def gradient_part(self, rows: Rows, residual: Array, prepared: Weights) -> Array:

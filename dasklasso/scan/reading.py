@@ -27,6 +27,7 @@ class Table:
     y : blocks of (n_rows, n_targets), or None
     weight : blocks of (n_rows, 1), or None
     layout : Layout
+    offset : blocks of (n_rows, 1), or None
     """
 
     token: str
@@ -34,6 +35,7 @@ class Table:
     y: BlockSource | None
     weight: BlockSource | None
     layout: Layout
+    offset: BlockSource | None = None
 
 
 @dataclass(frozen=True)
@@ -125,12 +127,13 @@ class Reader:
 
 
 def targets_only(table: Table, piece: int, blocks: Sequence[np.ndarray] = ()) -> Rows:
-    """The targets and weights of a piece, beside ``blocks`` of X."""
+    """The targets, weights and offsets of a piece, beside ``blocks`` of X."""
     start, stop = table.layout.row_bounds[piece : piece + 2]
-    y, weight = table.y, table.weight
+    y, weight, offset = table.y, table.weight, table.offset
     return Rows(
         start,
         blocks,
         None if y is None else read_rows(y, start, stop),
         None if weight is None else read_rows(weight, start, stop),
+        None if offset is None else read_rows(offset, start, stop),
     )

@@ -26,6 +26,7 @@ from dasklasso.scan.moments import Moments, indicator_moments, merge_moments, ta
 from dasklasso.scan.queries import ColumnMoments
 from dasklasso.scan.reading import targets_only
 from dasklasso.solvers.bring import Coefficients, as_dask, bring
+from dasklasso.solvers.null_model import null_model_with_offsets
 from dasklasso.solvers.problem import Objective, Problem, gradient_query, make_problem
 from dasklasso.solvers.unpenalised import MOST, Unpenalised
 
@@ -96,8 +97,21 @@ def meet(
     else:
         targets = moments_of_targets(engine)
         check_targets(engine, targets, objective.loss)
+    null = null_model_of(engine, targets, objective)
     columns, nbytes = column_moments(data, engine, device)
-    return make_problem(objective, columns, targets), nbytes
+    return make_problem(objective, columns, targets, null=null), nbytes
+
+
+def null_model_of(
+    engine: ScanEngine, targets: Moments, objective: Objective
+) -> tuple[np.ndarray, np.ndarray]:
+    """Prediction, beside any offsets, and loss of the model without features. Reads no X."""
+    loss, fit_intercept = objective.loss, objective.fit_intercept
+    variance = targets.squares / targets.weight
+    null = loss.null_model(targets.mean, variance, fit_intercept=fit_intercept)
+    if engine.table.offset is None or np.any(null[1] == 0):  # nothing to fit: refused by name
+        return null
+    return null_model_with_offsets(engine, loss, null[0], fit_intercept=fit_intercept)
 
 
 def moments_of_targets(engine: ScanEngine) -> Moments:

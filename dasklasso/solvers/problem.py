@@ -135,9 +135,19 @@ class Problem:
 
 
 def make_problem(
-    objective: Objective, columns: Moments, targets: Moments, *, shift_dtype: str = "float32"
+    objective: Objective,
+    columns: Moments,
+    targets: Moments,
+    *,
+    null: tuple[np.ndarray, np.ndarray] | None = None,
+    shift_dtype: str = "float32",
 ) -> Problem:
     """Meet an objective with the moments of X's columns and of the targets.
+
+    Parameters
+    ----------
+    null : prediction and loss, each (n_targets,), of the model without features
+        By default what the moments of the targets tell.
 
     Raises
     ------
@@ -168,7 +178,9 @@ def make_problem(
     frame[:, L2] = factor * ratio**2
     loss = objective.loss
     variance = targets.squares / targets.weight
-    constant, null = loss.null_model(targets.mean, variance, fit_intercept=objective.fit_intercept)
+    if null is None:
+        null = loss.null_model(targets.mean, variance, fit_intercept=objective.fit_intercept)
+    constant, least = null
     y_mean = constant if loss.quadratic else np.zeros_like(constant)
     missing = np.flatnonzero(targets.mean == 0) if loss.n_outputs > 1 else np.zeros(0, int)
     if missing.size and objective.fit_intercept:
@@ -176,13 +188,13 @@ def make_problem(
             f"class {missing[0]} (of 0 to {loss.n_outputs - 1}) has no row of positive "
             "sample_weight: its intercept has no finite best value"
         )
-    nothing = np.flatnonzero(null == 0)
+    nothing = np.flatnonzero(least == 0)
     if nothing.size:
         raise ValueFound(
             f"target {nothing[0]} is {targets.mean[nothing[0]]:g} in every row of positive "
             "sample_weight, expected at least two different values"
         )
-    return Problem(objective, frame, y_mean, null, constant - y_mean, columns.weight)
+    return Problem(objective, frame, y_mean, least, constant - y_mean, columns.weight)
 
 
 def null_loss(mean: np.ndarray, variance: np.ndarray, *, fit_intercept: bool) -> np.ndarray:

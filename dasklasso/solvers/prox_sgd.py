@@ -131,6 +131,7 @@ class Epoch:
                 [block[index] for block in rows.blocks],
                 None if rows.y is None else rows.y[index],
                 None if rows.weight is None else rows.weight[index],
+                None if rows.offset is None else rows.offset[index],
             )
             iterate = self._met(batch, iterate, frame, backend)
             iterate = self._step(batch, iterate, frame, backend)
