@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from dasklasso.backend import backend_for, to_numpy
 from dasklasso.scan.kernels import Rows
-from dasklasso.scan.moments import column_moments, merge_moments, moments_of, to_host
+from dasklasso.scan.moments import (
+    column_moments,
+    indicator_moments,
+    merge_moments,
+    moments_of,
+    to_host,
+)
 
 
 def assert_moments(found, X, weight=None):
@@ -66,3 +72,9 @@ def test_values_that_are_not_finite_are_counted_and_left_out():
     found = moments_of(X, None)
     assert found.bad.tolist() == [1.0, 2.0]
     assert np.all(np.isfinite(found.mean))
+
+
+def test_moments_of_indicators_follow_from_the_weight_of_each_class():
+    rng = np.random.default_rng(0)
+    own, weight = np.eye(4)[rng.integers(0, 4, 50)], rng.uniform(0.5, 2, (50, 1))
+    assert_moments(indicator_moments(weight[:, 0] @ own), own, weight)
