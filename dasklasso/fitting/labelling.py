@@ -29,8 +29,8 @@ def labelled(data: Dataset, options: FitOptions) -> Labelled:
     ValueFound
         Targets cannot be taken as labels; or all rows that have weight are of one class.
     OptionError
-        There are several targets, or offsets, where the loss is of one target without; or class
-        weights are asked for where there is not one target of labels, or of other labels.
+        There are several targets, and the loss is of one; or class weights are asked for where
+        there is not one target of labels, or of other labels.
     """
     loss = options.loss_value
     most = loss.most_classes
@@ -40,11 +40,6 @@ def labelled(data: Dataset, options: FitOptions) -> Labelled:
     if most > 2 and data.n_targets != 1:
         raise OptionError(
             f"loss: {options.loss} found for {data.n_targets} targets, expected one, the class"
-        )
-    if most > 2 and data.offset is not None:
-        raise OptionError(
-            f"loss: {options.loss} found for data with offsets, which change nothing where they "
-            "are added to the predictions of all classes; expected data without"
         )
     if most > 2 and data.offset is not None:
         raise OptionError(

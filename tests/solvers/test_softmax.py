@@ -11,7 +11,6 @@ from scipy.special import logsumexp, softmax
 from sklearn.datasets import load_digits, load_iris
 from sklearn.linear_model import LogisticRegression
 
-from dasklasso.dataset.dataset import from_arrays
 from dasklasso.errors import OptionError, ValueFound
 from dasklasso.fit_options import FitOptions, RunOptions
 from dasklasso.fitting import fit_path, predict_store
@@ -363,12 +362,3 @@ def test_several_targets_are_refused(make_store):
     X, y = labelled()
     with pytest.raises(OptionError, match="softmax found for 2 targets, expected one, the class"):
         fit_path(make_store(X, np.column_stack([y, y])), OPTIONS, RUN)
-
-
-def test_offsets_are_refused(make_store):
-    X, y = labelled()
-    data = replace(make_store(X, y), offset=from_arrays(X, y, offset=y).offset)
-    with pytest.raises(
-        OptionError, match="softmax found for data with offsets, which change nothi"
-    ):
-        fit_path(data, OPTIONS, RUN)
