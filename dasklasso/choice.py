@@ -22,8 +22,14 @@ from dasklasso.scan.gram_scan import default_blocks, in_tiles
 from dasklasso.scan.kernels import slab_rows
 from dasklasso.sizes import format_size
 from dasklasso.solvers.gram import POINT_BYTES, points_at_once
+from dasklasso.solvers.newton import Limits
 from dasklasso.solvers.slots import slots_for
 
+NEWTON_COLUMNS = 4096  # of a Hessian
+HESSIAN_BYTES = 512 << 20  # of all Hessians, and of their sums in every thread
+SAMPLE_BYTES = 128 << 20
+SAMPLE_ROWS = 64  # for each column: then its Hessian is within a quarter of that of all rows
+SAMPLED_VALUES = 20_000_000  # of X: with fewer a scan costs no more than the sample's would
 BANDS_IN_FLIGHT = 4  # of a thread that takes moments by tiles: rows read, and written down
 
 
@@ -64,7 +70,7 @@ class Choice:
 
     Attributes
     ----------
-    solver : {"gram", "fista", "prox_sgd"}
+    solver : {"gram", "newton", "fista", "prox_sgd"}
     why : half a sentence
     memory : bytes that it needs in all processes together
     memory_per_worker : bytes that one process that computes needs
@@ -96,7 +102,11 @@ def choose_solver(data: Dataset, options: FitOptions, run: RunOptions, n_folds: 
     if options.solver not in ("auto", "gram"):
         if n_folds > 1:
             raise OptionError(f"solver: {options.solver} cannot cross-validate, gram can")
-        memory = sgd_memory if options.solver == "prox_sgd" else fista_memory
+        if options.solver == "newton":
+            refused = newton_refuses(data, options, run)
+            if refused:
+                raise OptionError(f"solver: newton {refused}; fista can")
+        memory = _NEEDS[options.solver]
         need = memory(data, options, run)
         return Choice(options.solver, "asked for", need.total, need.per_worker)
     must = options.solver == "gram" or n_folds > 1
@@ -116,6 +126,9 @@ def choose_solver(data: Dataset, options: FitOptions, run: RunOptions, n_folds: 
     why = f"the Gram matrix does not fit in memory ({figures})"
     if not squared or options.max_scans < 2:
         why = f"loss {options.loss}" if not squared else "gram needs two scans"
+    need = newton_memory(data, options, run)
+    if not squared and not newton_refuses(data, options, run) and need.total <= limit:
+        return Choice("newton", why, need.total, need.per_worker)
     need = fista_memory(data, options, run)
     return Choice("fista", why, need.total, need.per_worker)
 
@@ -169,6 +182,53 @@ def gram_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: in
     if n_folds > 1:
         once += math.ceil(math.log2(n_folds)) * cell  # unions of folds, by halves
     return Memory(once, per_thread, workers, threads)
+
+
+def newton_refuses(data: Dataset, options: FitOptions, run: RunOptions) -> str:
+    """Why ``solver="newton"`` cannot do it; "" where it can."""
+    factor = options.penalty_factor
+    if factor is not None and np.any(np.asarray(factor) == 0):
+        return "has no unpenalised features"
+    if options.loss_value.n_outputs > 1:
+        return "has losses of one prediction a row"
+    X = data.X
+    layout = layout_of(
+        X.row_bounds, X.column_bounds, X.dtype.itemsize, run.band_bytes, divisible=X.mapped
+    )
+    return "needs bands that hold all columns" if len(layout.parts) > 1 else ""
+
+
+def newton_limits(data: Dataset, options: FitOptions, run: RunOptions) -> Limits:
+    """How many Hessians ``solver="newton"`` holds, and of how many columns."""
+    columns = min(data.n_features, NEWTON_COLUMNS)
+    _, threads = workers_and_threads(run)
+    # held, and in every thread a sum of each that is taken, and one to add to it
+    share = HESSIAN_BYTES // (8 * (columns + 1) ** 2 * (1 + 2 * threads))
+    nodes = share // max(1, data.n_targets)
+    return Limits(int(np.clip(nodes, 2, n_alphas_of(options))), columns)
+
+
+def sample_step(data: Dataset) -> int:
+    """One of how many rows ``solver="newton"`` holds in memory as a sample; 0 for none."""
+    n, d = data.X.shape
+    most = SAMPLE_BYTES // max(1, d * data.X.dtype.itemsize)
+    rows = min(SAMPLE_ROWS * d, most, n // 4)
+    worth_it = rows >= 8 * d and n * d >= SAMPLED_VALUES
+    return max(4, n // rows) if worth_it else 0
+
+
+def newton_memory(data: Dataset, options: FitOptions, run: RunOptions) -> Memory:
+    """What ``solver="newton"`` needs."""
+    workers, threads = workers_and_threads(run)
+    limits, problems = newton_limits(data, options, run), n_problems_of(data, options)
+    hessians = 8 * (limits.columns + 1) ** 2 * limits.nodes * max(1, data.n_targets)
+    array = 8 * data.n_features * problems
+    every = sample_step(data)
+    sample = data.n_rows // every * data.n_features * data.X.dtype.itemsize if every else 0
+    # points, gradients and what secants remember; models being minimised
+    once = _path_bytes(data, options) + 8 * array + sample + 2 * hessians
+    once += 3 * threads * 8 * (limits.columns + 1) ** 2
+    return Memory(once, 2 * array + 2 * hessians + _reading_bytes(data, run), workers, threads)
 
 
 def fista_memory(data: Dataset, options: FitOptions, run: RunOptions) -> Memory:
@@ -246,3 +306,6 @@ def slots_in_flight(data: Dataset, options: FitOptions) -> int:
     """Problems that share each scan of fista, as its ``Drive`` decides."""
     n_problems, n_outputs = n_problems_of(data, options), max(1, options.loss_value.n_outputs)
     return slots_for(data.n_rows, data.n_features, n_problems, n_outputs)
+
+
+_NEEDS = {"fista": fista_memory, "newton": newton_memory, "prox_sgd": sgd_memory}

@@ -18,7 +18,7 @@ from dasklasso.selection.cv_record import Rule
 from dasklasso.selection.grid import SMALLEST_L1_RATIO, alpha_grid, given_alphas
 from dasklasso.solvers.problem import Objective
 
-SOLVERS = ("auto", "fista", "gram", "prox_sgd")
+SOLVERS = ("auto", "fista", "gram", "newton", "prox_sgd")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class FitOptions:
     l1_ratio, fit_intercept, standardize, positive, penalty_factor :
         As in :class:`dasklasso.solvers.problem.Objective`.
     grouped : whether a feature is in or out for all classes together; by loss "softmax" only
-    solver : {"auto", "fista", "gram", "prox_sgd"}
+    solver : {"auto", "fista", "gram", "newton", "prox_sgd"}
     tol : relative dual gap: gap / loss of the null model
     max_scans : most reads of X
     stop_saturated : whether a path ends where it explains nothing more; by solver "gram" only

@@ -20,6 +20,7 @@ from dasklasso.choice import (
     memory_limit,
     n_alphas_of,
     n_problems_of,
+    newton_limits,
     slots_in_flight,
     workers_and_threads,
 )
@@ -32,6 +33,7 @@ from dasklasso.sizes import format_size
 from dasklasso.solvers.epochs import CERTIFY_EVERY
 
 FISTA_SCANS = 60  # of each alpha, from a warm start: some need 20, some hundreds
+NEWTON_SCANS = 6  # of all alphas, between the first and the one that certifies
 EFFICIENCY = 0.5  # of bare products: a scan also copies, shifts, converts and adds up
 START_SECONDS = 0.5  # to start a cluster, and whatever is done in memory between scans
 SAMPLED_CHUNKS = 4096  # files whose sizes are asked for; of more, as many spread over all
@@ -43,7 +45,7 @@ class Plan:
 
     Attributes
     ----------
-    solver : {"gram", "fista", "prox_sgd"}
+    solver : {"gram", "newton", "fista", "prox_sgd"}
     why : why this solver
     note : what is uncertain about the figures; "" where nothing is
     scans : reads of X
@@ -147,10 +149,12 @@ def plan_fit(
         )
     workers, threads = workers_and_threads(run)
     at_work = threads * max(1, workers)
-    scans = list(_scans(data, options, choice.solver, at_work, statistics_kept=statistics_kept))
+    scans = list(
+        _scans(data, options, run, choice.solver, at_work, statistics_kept=statistics_kept)
+    )
     n_scans = sum(scan.times for scan in scans)
     notes = []
-    if choice.solver == "fista":
+    if choice.solver in ("fista", "newton"):
         notes.append("the number of scans is a guess: it depends on how correlated columns are")
     if choice.solver == "prox_sgd":
         notes.append("epochs reach no small gap: each solution comes with the gap that it has")
@@ -187,7 +191,13 @@ def plan_fit(
 
 
 def _scans(
-    data: Dataset, options: FitOptions, solver: str, threads: int, *, statistics_kept: bool
+    data: Dataset,
+    options: FitOptions,
+    run: RunOptions,
+    solver: str,
+    threads: int,
+    *,
+    statistics_kept: bool,
 ) -> Iterator[_Scan]:
     n, d = data.X.shape
     # products are in float32 where that holds every stored value
@@ -200,6 +210,16 @@ def _scans(
         exact = np.dtype(np.float64)  # the first look, and certificates of two points
         yield _Scan(1, 4.0 * n * d * (data.n_targets + 1), exact)
         yield _Scan(max(1, -(-epochs // CERTIFY_EVERY)), 4.0 * n * d * 2 * problems, exact)
+        return
+    if solver == "newton":
+        limits = newton_limits(data, options, run)
+        exact = np.dtype(np.float64)
+        # all alphas a few times, fewer and fewer of them; Hessians with the first
+        steps = min(NEWTON_SCANS, max(0, options.max_scans - 2))
+        hessians = 1.0 * n * (limits.columns + 1) ** 2 * limits.nodes * max(1, data.n_targets)
+        yield _Scan(1, 4.0 * n * d * (data.n_targets + 1), exact)
+        yield _Scan(steps, 4.0 * n * d * problems + hessians / max(1, steps), single)
+        yield _Scan(1, 4.0 * n * d * problems, exact)
         return
     if solver != "gram":
         slots = slots_in_flight(data, options)

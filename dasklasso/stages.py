@@ -29,7 +29,7 @@ IngestProgress = Callable[[int, "int | None"], None]
 
 # The choices of an option: the command line offers them, a job is checked against them.
 Loss = Literal["squared", "logistic", "softmax"]
-Solver = Literal["auto", "fista", "gram", "prox_sgd"]
+Solver = Literal["auto", "fista", "gram", "newton", "prox_sgd"]
 Device = Literal["cpu", "cuda"]
 FoldKind = Literal["random", "contiguous", "groups", "column"]
 Rule = Literal["min", "1se"]

@@ -51,12 +51,15 @@ def test_a_gram_matrix_beyond_the_limit_leaves_fista(table):
     assert "does not fit" in choice.why
 
 
-@pytest.mark.parametrize(
-    "options", [{"loss": "logistic"}, {"max_scans": 1}, {"solver": "fista"}], ids=str
-)
+@pytest.mark.parametrize("options", [{"max_scans": 1}, {"solver": "fista"}], ids=str)
 def test_gram_is_not_chosen(table, options):
     choice = choose_solver(table(10**6, 50), FitOptions(**options), RUN)
     assert choice.solver == "fista"
+
+
+def test_newton_is_chosen_for_a_loss_that_is_no_quadratic(table):
+    choice = choose_solver(table(10**6, 50), FitOptions(loss="logistic"), RUN)
+    assert choice.solver == "newton"
 
 
 def test_gram_is_taken_where_it_is_asked_for(table):

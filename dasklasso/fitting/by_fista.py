@@ -67,7 +67,7 @@ def _solve(
         checkpoint=folder,
         # a temporary folder only anchors what is out on workers: no need to write by the clock
         checkpoint_seconds=run.checkpoint_seconds if run.checkpoint else float("inf"),
-        key=_key(data, options, run),
+        key=problem_key(data, options, run),
     )
     alphas = None
     resumed = run.resume and folder is not None and has_checkpoint(folder)
@@ -106,7 +106,7 @@ def _anchor(engine: ScanEngine, run: RunOptions, stack: ExitStack) -> Path | Non
     return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dasklasso-")))
 
 
-def _key(data: Dataset, options: FitOptions, run: RunOptions) -> str:
+def problem_key(data: Dataset, options: FitOptions, run: RunOptions) -> str:
     """Names a problem: the same key means the same steps, bit for bit."""
     parts = asdict(options)
     factor = parts.pop("penalty_factor")

@@ -12,6 +12,7 @@ from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
 from dasklasso.fitting.assemble import as_path
 from dasklasso.fitting.by_fista import solve_by_fista
 from dasklasso.fitting.by_gram import solve_by_gram
+from dasklasso.fitting.by_newton import solve_by_newton
 from dasklasso.fitting.by_sgd import solve_by_sgd
 from dasklasso.fitting.labelling import labelled, with_classes
 from dasklasso.fitting.session import open_engine
@@ -117,6 +118,10 @@ def _fit(
     with open_engine(coded.data, run, announce) as (engine, peak):
         if plan.solver == "gram":
             solved = solve_by_gram(coded.data, engine, options, run, cv, labels, progress, announce)
+        elif plan.solver == "newton":
+            solved = solve_by_newton(
+                coded.data, engine, options.objective(), options, run, progress
+            )
         elif plan.solver == "prox_sgd":
             solved = solve_by_sgd(coded.data, engine, options.objective(), options, run, progress)
         else:

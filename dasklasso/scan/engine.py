@@ -43,8 +43,8 @@ class GradientAnswer:
 
     Attributes
     ----------
-    parts : for each part a Delayed :class:`~dasklasso.scan.tasks.Answer`, whose only value is
-        (gradient (width, K), sums (3, 4 or 7, K)), float64
+    parts : for each part a Delayed :class:`~dasklasso.scan.tasks.Answer`, whose first value is
+        (gradient (width, K), sums (3, 4 or 7, K)), float64; then comes what was asked beside
     column_chunks : widths of the parts
     n_points : K
     """
@@ -130,11 +130,22 @@ class ScanEngine:
         """The same, sent to the workers once, for an array that every scan needs."""
         return self.runner.persist(self.by_columns(array))[0]
 
-    def gradient(self, query: Gradient, points: da.Array, frame: da.Array) -> GradientAnswer:
-        """Ask for gradients at ``points``: one scan, built but not run."""
-        builder = GraphBuilder(points, frame)
-        scan = self._gradient_by_parts if self.is_split else self._gradient_whole
-        finished = scan(builder, Asked(query, (points, frame)))
+    def gradient(
+        self, query: Gradient, points: da.Array, frame: da.Array, also: Sequence[Asked] = ()
+    ) -> GradientAnswer:
+        """Ask for gradients at ``points``: one scan, built but not run.
+
+        Parameters
+        ----------
+        also : what else the scan is asked, where a band holds all columns
+        """
+        builder = GraphBuilder(points, frame, *[array for one in also for array in one.inputs])
+        asked = Asked(query, (points, frame))
+        if self.is_split:
+            assert not also
+            finished = self._gradient_by_parts(builder, asked)
+        else:
+            finished = self._gradient_whole(builder, [asked, *also])
         answers = tuple(delayed_of(builder, key) for key in finished)
         return GradientAnswer(answers, self.column_chunks, points.shape[1])
 
@@ -172,8 +183,8 @@ class ScanEngine:
 
     # -- one part: a band holds all columns ----------------------------------------------------
 
-    def _gradient_whole(self, builder: GraphBuilder, asked: Asked) -> list[Any]:
-        key = self._map_reduce(builder, 0, [asked])
+    def _gradient_whole(self, builder: GraphBuilder, asked: Sequence[Asked]) -> list[Any]:
+        key = self._map_reduce(builder, 0, asked)
         self.turn()
         return [key]
 

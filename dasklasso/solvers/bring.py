@@ -33,6 +33,7 @@ class Brought:
     sums : (3, 4 or 7, K) float64
     bytes_read : int
     extra : values of the other collections
+    beside : answers to what the scan was asked beside the gradient
     """
 
     points: Coefficients
@@ -40,6 +41,7 @@ class Brought:
     sums: np.ndarray
     bytes_read: int
     extra: list[np.ndarray]
+    beside: tuple[Any, ...] = ()
 
 
 def bring(
@@ -77,6 +79,7 @@ def bring(
         to_numpy(parts[0].values[0][1]),
         sum(part.bytes_read for part in parts),
         _home(found[2 * n :]),
+        tuple(parts[0].values[1:]),
     )
 
 

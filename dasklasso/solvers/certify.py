@@ -89,6 +89,28 @@ def certify_points(
     return Certified(found, certificate, certificate.gap / problem.null_loss[targets])
 
 
+def certificate_here(
+    problem: Problem,
+    points: np.ndarray,
+    gradient: np.ndarray,
+    sums: np.ndarray,
+    targets: np.ndarray,
+    alphas: np.ndarray,
+    intercepts: np.ndarray | None = None,
+) -> Certificate:
+    """The certificate of K points whose gradient is here, where every column has a penalty.
+
+    Parameters
+    ----------
+    points, gradient : (n_features, K)
+    sums, targets, alphas, intercepts :
+        As for :func:`certificate_of` and :func:`certify_points`.
+    """
+    answer = Answer([(gradient, sums)], 0)
+    columns = _column_sums(problem, alphas, "cpu", answer, points, problem.frame)
+    return certificate_of(problem, sums, columns, None, [], targets, intercepts)
+
+
 def certificate_of(
     problem: Problem,
     sums: np.ndarray,

@@ -6,8 +6,10 @@ products of unpenalised columns, and the first round of the power iteration.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import dask.array as da
 import numpy as np
@@ -20,7 +22,7 @@ from dasklasso.objective.losses import Loss
 from dasklasso.objective.penalties import GroupElasticNet
 from dasklasso.scan import tree
 from dasklasso.scan.bad_values import bad_value
-from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.engine import Asked, ScanEngine
 from dasklasso.scan.kernels import L1
 from dasklasso.scan.moments import Moments, indicator_moments, merge_moments, target_moments
 from dasklasso.scan.queries import ColumnMoments
@@ -45,6 +47,7 @@ class FirstLook:
         for l1_ratio 1
     slope : (n_targets,), of the mean loss in the intercept, at the null model
     bytes_read : int
+    beside : answers to what the scan was asked beside
     """
 
     points: Coefficients
@@ -54,6 +57,7 @@ class FirstLook:
     alpha_max: np.ndarray
     slope: np.ndarray
     bytes_read: int
+    beside: tuple[Any, ...] = ()
 
 
 def column_moments(data: Dataset, engine: ScanEngine, device: str) -> tuple[Moments, int]:
@@ -153,10 +157,20 @@ def check_targets(engine: ScanEngine, targets: Moments, loss: Loss) -> None:
             )
 
 
-def look(engine: ScanEngine, problem: Problem, frame: da.Array, device: str) -> FirstLook:
+def look(
+    engine: ScanEngine,
+    problem: Problem,
+    frame: da.Array,
+    device: str,
+    also: Sequence[Asked] = (),
+) -> FirstLook:
     """Run the scan at zero.
 
     It runs in float64: alpha_max and the cross products are taken for exact.
+
+    Parameters
+    ----------
+    also : what else the scan is asked, where a band holds all columns
 
     Raises
     ------
@@ -172,7 +186,7 @@ def look(engine: ScanEngine, problem: Problem, frame: da.Array, device: str) -> 
     points = _first_points(engine, n_targets, index)
     null = problem.null_intercept if problem.steps_intercept else None
     query = gradient_query(problem, range(n_targets), "float64", device, null)
-    answer = engine.gradient(query, points, frame)
+    answer = engine.gradient(query, points, frame, also)
     found = bring(engine, points, answer)
     gradient = as_dask(engine, found.gradient)
     free = None
@@ -204,6 +218,7 @@ def look(engine: ScanEngine, problem: Problem, frame: da.Array, device: str) -> 
         alpha_max=extremes[:, :n_targets].max(axis=0),
         slope=found.sums[1, :n_targets],
         bytes_read=found.bytes_read,
+        beside=found.beside,
     )
 
 

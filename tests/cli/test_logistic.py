@@ -38,9 +38,9 @@ def work(tmp_path_factory):
     return folder
 
 
-def test_a_path_is_solved_to_its_tolerance_by_fista(work):
+def test_a_path_is_solved_to_its_tolerance_by_newton(work):
     summary = json.loads((work / "path.json").read_text())
-    assert summary["solver"] == "fista"
+    assert summary["solver"] == "newton"
     assert max(summary["dual_gap"]) <= 1e-6
     assert summary["n_nonzero"][0] == 0 < summary["n_nonzero"][-1]
 
@@ -92,7 +92,7 @@ def test_select_is_refused(work, tmp_path):
 
 def test_plan_knows_the_loss(work):
     printed = run("plan", work / "s.zarr", "--loss", "logistic", "--json").stdout
-    assert json.loads(printed.splitlines()[-1])["solver"] == "fista"
+    assert json.loads(printed.splitlines()[-1])["solver"] == "newton"
 
 
 def test_a_target_of_text_gives_a_model_of_its_classes(work, tmp_path):

@@ -17,7 +17,13 @@ from dasklasso.fitting.select_options import SelectOptions
 from dasklasso.fitting.selecting import select_features
 
 RUN = RunOptions(in_process=True)
-OPTIONS = FitOptions(loss="logistic", n_alphas=3, eps=0.1, tol=1e-10)
+OPTIONS = FitOptions(loss="logistic", solver="fista", n_alphas=3, eps=0.1, tol=1e-10)
+
+
+@pytest.fixture(params=["fista", "newton"])
+def base(request):
+    """The options, by each solver."""
+    return replace(OPTIONS, solver=request.param)
 
 
 def breast_cancer():
@@ -77,20 +83,20 @@ def assert_same(path, X, y, options, weight=None):
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
-def test_breast_cancer_agrees_with_scikit_learn(fit_intercept, make_store):
+def test_breast_cancer_agrees_with_scikit_learn(base, fit_intercept, make_store):
     X, y = breast_cancer()
-    options = replace(OPTIONS, fit_intercept=fit_intercept)
+    options = replace(base, fit_intercept=fit_intercept)
     path = fit_path(make_store(X, y, chunk_rows=200), options, RUN)
-    assert (path.solver, path.loss) == ("fista", "logistic")
+    assert (path.solver, path.loss) == (base.solver, "logistic")
     assert_same(path, X, y, options)
 
 
 @pytest.mark.parametrize("l1_ratio", [1.0, 0.4])
-def test_sample_weights_and_the_elastic_net_agree_with_scikit_learn(l1_ratio, make_store):
+def test_sample_weights_and_the_elastic_net_agree_with_scikit_learn(base, l1_ratio, make_store):
     X, y = labelled()
     weight = np.random.default_rng(1).uniform(0.0, 3.0, len(X))
     weight[:10] = 0.0
-    options = replace(OPTIONS, l1_ratio=l1_ratio)
+    options = replace(base, l1_ratio=l1_ratio)
     path = fit_path(make_store(X, y, weight, chunk_rows=50), options, RUN)
     assert_same(path, X, y, options, weight)
 
@@ -123,14 +129,16 @@ def conditions(X, y, w, b, alpha, options, weight=None):
     ],
     ids=str,
 )
-@pytest.mark.parametrize("split", [False, True])
-def test_solutions_satisfy_the_optimality_conditions(more, split, make_store):
+@pytest.mark.parametrize(
+    ("solver", "split"), [("newton", False), ("fista", False), ("fista", True)]
+)
+def test_solutions_satisfy_the_optimality_conditions(more, solver, split, make_store):
     X, y = labelled()
     X = X * np.array([1.0, 30.0, 0.1, 1, 1, 5, 1, 1])
     weight = np.random.default_rng(2).uniform(0.5, 2.0, len(X))
     data = make_store(X, y, weight, chunk_rows=60, chunk_columns=4 if split else None)
     run = replace(RUN, band_bytes=8 * 4 * 60) if split else RUN
-    options = replace(OPTIONS, **more)
+    options = replace(OPTIONS, solver=solver, **more)
     path = fit_path(data, options, run)
     assert path.dual_gaps.max() <= options.tol
     for w, b, alpha in zip(path.coef, path.intercept, path.alphas, strict=True):
@@ -138,10 +146,10 @@ def test_solutions_satisfy_the_optimality_conditions(more, split, make_store):
         assert not options.positive or w.min() >= 0
 
 
-def test_probabilities_as_targets_are_labels_with_weights(make_store):
+def test_probabilities_as_targets_are_labels_with_weights(base, make_store):
     X, _ = labelled()
     y = np.random.default_rng(3).uniform(0, 1, len(X))
-    options = replace(OPTIONS, alphas=(0.01,))
+    options = replace(base, alphas=(0.01,))
     soft = fit_path(make_store(X, y), options, RUN)
     twice, labels = np.tile(X, (2, 1)), np.repeat([1.0, 0.0], len(X))
     hard = fit_path(make_store(twice, labels, np.concatenate([y, 1 - y])), options, RUN)
@@ -149,18 +157,18 @@ def test_probabilities_as_targets_are_labels_with_weights(make_store):
     assert np.allclose(soft.intercept, hard.intercept, atol=1e-4)
 
 
-def test_at_the_first_alpha_of_a_grid_there_is_only_the_intercept(make_store):
+def test_at_the_first_alpha_of_a_grid_there_is_only_the_intercept(base, make_store):
     X, y = labelled()
-    path = fit_path(make_store(X, y), replace(OPTIONS, n_alphas=2, eps=0.9), RUN)
+    path = fit_path(make_store(X, y), replace(base, n_alphas=2, eps=0.9), RUN)
     assert np.all(path.coef[0] == 0)
     assert path.intercept[0] == pytest.approx(np.log(y.mean() / (1 - y.mean())), rel=1e-12)
     assert np.any(path.coef[1] != 0)
 
 
-def test_several_targets_are_several_problems(make_store):
+def test_several_targets_are_several_problems(base, make_store):
     X, y = labelled()
     Y = np.column_stack([y, 1 - y, np.roll(y, 7)])
-    options = replace(OPTIONS, alphas=(0.05, 0.02))
+    options = replace(base, alphas=(0.05, 0.02))
     path = fit_path(make_store(X, Y, chunk_rows=50), options, RUN)
     for k in range(3):
         alone = fit_path(make_store(X, Y[:, k]), options, RUN)
@@ -169,10 +177,10 @@ def test_several_targets_are_several_problems(make_store):
 
 
 @pytest.mark.parametrize("mean", [0.0, 1e5])
-def test_a_float32_store_is_certified_in_float64(mean, make_store):
+def test_a_float32_store_is_certified_in_float64(base, mean, make_store):
     X, y = labelled()
     X = (X + mean).astype(np.float32)
-    options = replace(OPTIONS, tol=1e-6)
+    options = replace(base, tol=1e-6)
     path = fit_path(make_store(X, y, dtype=np.float32, chunk_rows=40), options, RUN)
     wide = X.astype(float)
     assert path.dual_gaps.max() <= 1e-6
@@ -183,15 +191,17 @@ def test_a_float32_store_is_certified_in_float64(mean, make_store):
 
 @pytest.mark.parametrize("max_scans", [1, 2, 7, 30])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_out_of_scans_every_gap_bounds_the_distance_from_the_optimum(max_scans, dtype, make_store):
+def test_out_of_scans_every_gap_bounds_the_distance_from_the_optimum(
+    base, max_scans, dtype, make_store
+):
     X, y = labelled()
     X = X.astype(dtype)
     data = make_store(X, y, dtype=dtype)
-    best = fit_path(data, OPTIONS, RUN)
-    path = fit_path(data, replace(OPTIONS, max_scans=max_scans), RUN)
+    best = fit_path(data, base, RUN)
+    path = fit_path(data, replace(base, max_scans=max_scans), RUN)
     wide, null = X.astype(float), -np.mean(y * np.log(y.mean()) + (1 - y) * np.log(1 - y.mean()))
     for i, alpha in enumerate(path.alphas):
-        found = objective(wide, y, path.coef[i], path.intercept[i], alpha, OPTIONS)
+        found = objective(wide, y, path.coef[i], path.intercept[i], alpha, base)
         assert path.objective[i] == pytest.approx(found, rel=1e-9)
         assert path.dual_gaps[i, 0] * null >= found - best.objective[i] - 1e-12
 
@@ -227,13 +237,15 @@ def test_a_resumed_fit_gives_the_bits_of_an_uninterrupted_one(scan, split, make_
     assert np.array_equal(resumed.dual_gaps, whole.dual_gaps)
 
 
-@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize(
+    ("solver", "split"), [("newton", False), ("fista", False), ("fista", True)]
+)
 @pytest.mark.parametrize("more", [{}, {"fit_intercept": False}, {"l1_ratio": 0.5}], ids=str)
-def test_a_device_gives_the_same(more, split, make_store):
+def test_a_device_gives_the_same(more, solver, split, make_store):
     X, y = labelled()
     data = make_store(X, y, chunk_rows=60, chunk_columns=4 if split else None)
     run = replace(RUN, band_bytes=8 * 4 * 60) if split else RUN
-    options = replace(OPTIONS, tol=1e-6, **more)
+    options = replace(OPTIONS, solver=solver, tol=1e-6, **more)
     host, device = (fit_path(data, options, replace(run, device=d)) for d in ("cpu", "strict"))
     assert device.scans == host.scans
     assert np.allclose(device.coef, host.coef, rtol=1e-9, atol=1e-12)
@@ -276,7 +288,7 @@ def test_one_class_among_rows_that_count_is_refused(label, make_store):
     [
         ({"penalty_factor": np.array([1.0, 0, 1, 1, 1, 1, 1, 1])}, "0 found for feature 1"),
         ({"solver": "gram"}, "loss: logistic found, but gram and folds need squared"),
-        ({"stop_saturated": True}, "stop_saturated: needs loss='squared'"),
+        ({"stop_saturated": True, "solver": "auto"}, "stop_saturated: needs loss='squared'"),
     ],
 )
 def test_what_logistic_cannot_do_is_refused(more, message, make_store):
@@ -286,7 +298,7 @@ def test_what_logistic_cannot_do_is_refused(more, message, make_store):
 
 def test_folds_are_refused(make_store):
     with pytest.raises(OptionError, match="loss: logistic found, but gram and folds need squared"):
-        fit_cv(make_store(*labelled()), OPTIONS, CvOptions(), RUN)
+        fit_cv(make_store(*labelled()), replace(OPTIONS, solver="auto"), CvOptions(), RUN)
 
 
 @pytest.mark.parametrize("by", ["bic", "relaxed", "adaptive", "stability"])

@@ -1,0 +1,233 @@
+"""A fit by proximal Newton: a first look, a path on a sample of rows, then scans of all of them.
+
+The sample is brought home by the first look. Its mean loss is tilted so that its gradient at the
+null model is that of all rows (the first-order correction of Shamir, Srebro and Zhang, 2014,
+Communication-efficient distributed optimization using an approximate Newton-type method, eq. 13,
+at that model); its path, solved in memory, is where the scans of all rows begin.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dasklasso.backend import to_numpy
+from dasklasso.choice import newton_limits, sample_step
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.fit_options import FitOptions, RunOptions
+from dasklasso.fitting.by_fista import problem_key
+from dasklasso.fitting.session import Solved
+from dasklasso.scan.cluster import InProcess
+from dasklasso.scan.engine import Asked, ScanEngine
+from dasklasso.scan.sampling import Sample, SampleRows, as_dataset
+from dasklasso.scan.weighted_gram import WeightedGrams
+from dasklasso.solvers.bring import bring
+from dasklasso.solvers.checkpoint import has_checkpoint, remove_checkpoint
+from dasklasso.solvers.events import ScanEvent
+from dasklasso.solvers.first_look import FirstLook, look, meet
+from dasklasso.solvers.newton import Limits, Newton, Start, Tilt
+from dasklasso.solvers.newton_checkpoint import Saved, load_tracks, save_tracks
+from dasklasso.solvers.newton_start import (
+    NullModels,
+    columns_at_null,
+    first_start,
+    null_hessians,
+    null_models,
+)
+from dasklasso.solvers.newton_step import Point
+from dasklasso.solvers.problem import Objective, Problem, gradient_query
+from dasklasso.solvers.slots import Jobs
+from dasklasso.solvers.solution import Solution
+from dasklasso.solvers.state import Settings
+from dasklasso.solvers.tracks import Track
+
+SAMPLE_TOL = 1e-4  # relative gap on the sample: it differs from all rows by more
+SAMPLE_SCANS = 12
+SURE = 1.0  # standard errors
+
+
+def solve_by_newton(
+    data: Dataset,
+    engine: ScanEngine,
+    objective: Objective,
+    options: FitOptions,
+    run: RunOptions,
+    progress: Callable[[ScanEvent], None] | None,
+) -> Solved:
+    """Solve for every alpha.
+
+    Raises
+    ------
+    DasklassoError
+    """
+    problem, nbytes = meet(data, engine, objective, run.device)
+    fit = _Fit(data, engine, problem, options, run)
+    saved = fit.saved()
+    first, null, sample = fit.look(sampled=saved is None)
+    if saved is None:
+        alphas = options.grid(data, first.alpha_max, objective.l1_ratio)
+        jobs = Jobs(alphas, problem.n_targets)
+        start, noise = fit.start(jobs, null, sample)
+    else:
+        jobs, start, noise = Jobs(saved.alphas, problem.n_targets), saved.start, 0.0
+    scans, before = (0, 0) if saved is None else (saved.scans, saved.bytes_read)
+    newton = Newton(
+        engine,
+        problem,
+        fit.frame,
+        jobs,
+        fit.settings,
+        fit.limits,
+        progress,
+        noise=noise,
+        bytes_read=before + nbytes + first.bytes_read,
+        save=None if run.checkpoint is None else partial(fit.save, scans),
+    )
+    newton.run(start, null.points)
+    solutions = {job: _solution(track) for job, track in enumerate(newton.tracks)}
+    solved = Solved(problem, jobs, solutions, "newton", scans + engine.scans, newton.bytes_read)
+    if run.checkpoint is not None and solved.worst_gap <= options.tol:
+        remove_checkpoint(Path(run.checkpoint))
+    return solved
+
+
+@dataclass
+class _Fit:
+    """What the steps of one fit have in common."""
+
+    data: Dataset
+    engine: ScanEngine
+    problem: Problem
+    options: FitOptions
+    run: RunOptions
+
+    def __post_init__(self) -> None:
+        options = self.options
+        self.frame = self.engine.placed(self.problem.frame)
+        self.limits: Limits = newton_limits(self.data, self.options, self.run)
+        self.settings = Settings(
+            options.tol,
+            options.max_scans,
+            self.run.device,
+            checkpoint_seconds=self.run.checkpoint_seconds,
+            key=problem_key(self.data, options, self.run),
+        )
+        self.dtype = "float64" if self.data.X.dtype == np.float64 else "float32"
+
+    def saved(self) -> Saved | None:
+        """The checkpoint that the fit goes on from."""
+        if not self.run.resume or self.run.checkpoint is None:
+            return None
+        folder = Path(self.run.checkpoint)
+        return load_tracks(folder, self.settings.key) if has_checkpoint(folder) else None
+
+    def save(self, scans: int, newton: Newton) -> None:
+        """Write a checkpoint, after so many scans before this engine's."""
+        assert self.run.checkpoint is not None
+        save_tracks(
+            Path(self.run.checkpoint),
+            self.settings.key,
+            newton.tracks,
+            self.engine,
+            alphas=newton.jobs.alphas,
+            scans=scans + self.engine.scans,
+            bytes_read=newton.bytes_read,
+        )
+
+    def look(self, *, sampled: bool) -> tuple[FirstLook, NullModels, Sample | None]:
+        """The scan at zero: null models, and a sample of rows where one is worth it."""
+        every = sample_step(self.data) if sampled else 0
+        problem, limits = self.problem, self.limits
+        some = columns_at_null(problem, np.zeros((problem.n_features, 1)), problem.n_features)
+        also: list[Asked] = []
+        if every:
+            also = [Asked(SampleRows(every))]
+        elif some.size <= limits.columns:
+            also = [self._hessians(problem, some, self.engine, self.frame)]
+        first = look(self.engine, problem, self.frame, self.run.device, also)
+        gradient = to_numpy(first.gradient)[:, : problem.n_targets]
+        matrices: Any = None
+        if every:
+            null = null_models(problem, gradient, first.slope, some, [])
+            return first, null, first.beside[0]
+        if also:
+            matrices = first.beside[0]
+        else:
+            some = columns_at_null(problem, gradient, limits.columns)
+            asked = self._hessians(problem, some, self.engine, self.frame)
+            _, matrices = _at_null(problem, self.engine, self.frame, asked, self.run.device)
+        return first, null_models(problem, gradient, first.slope, some, matrices), None
+
+    def start(
+        self, jobs: Jobs, null: NullModels, sample: Sample | None
+    ) -> tuple[Start, float]:
+        """Where scans of all rows begin, and by how much its gradients may be off."""
+        if sample is None:
+            return first_start(self.problem, jobs, null), 0.0
+        rows = as_dataset(sample, self.data)
+        problem = replace(self.problem, total_weight=sample.total_weight)
+        engine = ScanEngine(rows, InProcess(os.cpu_count() or 1), self.run.band_bytes)
+        frame = engine.placed(problem.frame)
+        whole = np.stack([point.gradient for point in null.points], axis=1)
+        slope = np.array([point.slope for point in null.points])
+        some = columns_at_null(problem, whole, self.limits.columns)
+        asked = self._hessians(problem, some, engine, frame)
+        (gradient, sums), matrices = _at_null(problem, engine, frame, asked, self.run.device)
+        tilt = Tilt(whole - gradient, slope - sums[1])
+        here = null_models(problem, whole, slope, some, matrices)
+        newton = Newton(
+            engine,
+            problem,
+            frame,
+            jobs,
+            Settings(SAMPLE_TOL, engine.scans + SAMPLE_SCANS, self.run.device),
+            self.limits,
+            tilt=tilt,
+        )
+        newton.run(first_start(problem, jobs, here), here.points)
+        tracks = newton.tracks
+        found = Start(
+            np.stack([track.point.u for track in tracks], axis=1),
+            np.array([track.point.b for track in tracks]),
+            np.stack([track.point.gradient for track in tracks], axis=1),
+        )
+        # columns are of unit spread: a gradient's standard error is that of a mean of slopes
+        error = float(np.sqrt(sums[2].max() / len(sample.x)))
+        return found, SURE * error
+
+    def _hessians(
+        self, problem: Problem, columns: np.ndarray, engine: ScanEngine, frame: Any
+    ) -> Asked:
+        query: WeightedGrams = null_hessians(problem, columns, self.run.device, self.dtype)
+        zeros = np.zeros((problem.n_features, problem.n_targets))
+        return Asked(query, (engine.by_columns(zeros), frame))
+
+
+def _at_null(
+    problem: Problem, engine: ScanEngine, frame: Any, asked: Asked, device: str
+) -> tuple[tuple[np.ndarray, np.ndarray], list[np.ndarray]]:
+    """A scan at the null models: gradients, sums over rows, and Hessians."""
+    null = problem.null_intercept if problem.steps_intercept else None
+    query = gradient_query(problem, range(problem.n_targets), "float64", device, null)
+    points = asked.inputs[0]
+    found = bring(engine, points, engine.gradient(query, points, frame, [asked]))
+    return (to_numpy(found.gradient), found.sums), found.beside[0]
+
+
+def _solution(track: Track) -> Solution:
+    point: Point = track.point
+    rows = np.flatnonzero(point.u)
+    return Solution(
+        (rows, point.u[rows]),
+        track.objective,
+        track.gap,
+        point.slope,
+        certified=track.certified,
+        intercept=point.b,
+    )

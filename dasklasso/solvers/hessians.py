@@ -1,0 +1,176 @@
+"""Hessians along a path: exact at a few alphas, in between interpolated, and corrected by secants.
+
+Along a path the Hessian of the mean loss changes smoothly with log alpha. So it is taken at a few
+alphas, the *nodes*, and a problem in between has the mean of its two neighbours', weighted by how
+near they are: a convex combination, hence positive semidefinite like them. Each problem then
+corrects its own by what gradients of successive scans show of it (the update of Broyden, Fletcher,
+Goldfarb and Shanno: Nocedal and Wright, 2006, Numerical Optimization, eq. 6.19).
+
+A node is taken again where the problems around it have moved so far that the loss's curvature has
+changed with them, where a column matters that it does not have, and where they gain too little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+NODES_PER_DECADE = 2.5
+MOVED = 0.3  # root mean square of a change of predictions, beyond which curvatures are others
+MOST_SECANTS = 8
+LEAST_CURVATURE = 1e-3  # of what the Hessian says: less in a secant is not believed
+
+
+@dataclass(frozen=True)
+class Node:
+    """A Hessian that a scan brought.
+
+    Attributes
+    ----------
+    columns : (c,) int, ascending
+    matrix : (c + 1, c + 1) float64
+        Over those columns, standardised, and the intercept.
+    point : (n_features,) float64
+        Where it was taken.
+    intercept : float
+    """
+
+    columns: np.ndarray
+    matrix: np.ndarray
+    point: np.ndarray
+    intercept: float
+
+    def moved(self, point: np.ndarray, intercept: float) -> float:
+        """Root mean square of the change of predictions since, rows weighted by curvature."""
+        step = np.append((point - self.point)[self.columns], intercept - self.intercept)
+        return float(np.sqrt(max(step @ (self.matrix @ step), 0.0) / self.matrix[-1, -1]))
+
+
+@dataclass(frozen=True)
+class Secant:
+    """How the gradient changed along a step.
+
+    Attributes
+    ----------
+    step, change : (n_features + 1,) float64
+        Of the coefficients and the intercept; of the gradient and the slope in the intercept.
+    """
+
+    step: np.ndarray
+    change: np.ndarray
+
+
+@dataclass(frozen=True)
+class Quadric:
+    """A quadratic model of the mean loss around a point.
+
+    Attributes
+    ----------
+    columns : (c,) int, ascending: coefficients that may move
+    matrix : (c + 1, c + 1) float64, over those and the intercept
+    """
+
+    columns: np.ndarray
+    matrix: np.ndarray
+
+
+def node_places(alphas: np.ndarray, most: int) -> np.ndarray:
+    """Indices of the alphas that are nodes: the first, the last, and some evenly between.
+
+    Parameters
+    ----------
+    alphas : (n_alphas,), decreasing
+    most : nodes that there is memory for
+    """
+    heights = log_heights(alphas)
+    decades = (heights[0] - heights[-1]) / np.log(10.0)
+    wanted = int(np.clip(np.ceil(NODES_PER_DECADE * decades) + 1, 1, max(most, 1)))
+    if wanted == 1 or decades == 0:
+        return np.array([len(alphas) - 1])
+    at = np.linspace(heights[0], heights[-1], wanted)
+    return np.unique(np.abs(heights[None, :] - at[:, None]).argmin(axis=1))
+
+
+def log_heights(alphas: np.ndarray) -> np.ndarray:
+    """log alpha; zero counts as a thousandth of the smallest other."""
+    positive = alphas[alphas > 0]
+    floor = 1.0 if not positive.size else 1e-3 * positive.min()
+    return np.log(np.where(alphas > 0, alphas, floor))
+
+
+class Hessians:
+    """The nodes of one target's path.
+
+    Parameters
+    ----------
+    alphas : (n_alphas,), decreasing
+    most : nodes that there is memory for
+    """
+
+    def __init__(self, alphas: np.ndarray, most: int) -> None:
+        self.places = node_places(alphas, most)
+        self.nodes: list[Node | None] = [None] * self.places.size
+        self._heights = log_heights(alphas)
+
+    def around(self, index: int) -> list[tuple[int, float]]:
+        """The nodes that the Hessian at ``alphas[index]`` comes from, and their shares."""
+        after = int(np.searchsorted(self.places, index))
+        if after == self.places.size:
+            return [(after - 1, 1.0)]
+        if after == 0 or self.places[after] == index:
+            return [(after, 1.0)]
+        above, below = self._heights[self.places[[after - 1, after]]]
+        share = float((above - self._heights[index]) / (above - below))
+        return [(after - 1, 1.0 - share), (after, share)]
+
+    def columns(self, index: int) -> np.ndarray | None:
+        """Columns whose Hessian is known at ``alphas[index]``; None where it is not taken yet."""
+        found: np.ndarray | None = None
+        for k, _ in self.around(index):
+            node = self.nodes[k]
+            if node is None:
+                return None
+            own = node.columns
+            found = own if found is None else np.intersect1d(found, own, assume_unique=True)
+        return found
+
+    def quadric(self, index: int, wanted: np.ndarray, secants: Sequence[Secant]) -> Quadric | None:
+        """The model at ``alphas[index]`` over those of some columns that nodes have.
+
+        Parameters
+        ----------
+        wanted : (n_features,) bool
+        secants : of the problem, the oldest first
+        """
+        known = self.columns(index)
+        if known is None:
+            return None
+        columns = known[wanted[known]]
+        matrix = np.zeros((columns.size + 1, columns.size + 1))
+        for k, share in self.around(index):
+            node = self.nodes[k]
+            assert node is not None
+            if columns.size == node.columns.size:
+                matrix += share * node.matrix
+                continue
+            place = np.append(np.searchsorted(node.columns, columns), node.columns.size)
+            matrix += share * node.matrix[np.ix_(place, place)]
+        for secant in secants:
+            _correct(matrix, columns, secant)
+        return Quadric(columns, matrix)
+
+
+def _correct(matrix: np.ndarray, columns: np.ndarray, secant: Secant) -> None:
+    """Make ``matrix @ step = change``, in place, if that keeps it positive definite."""
+    place = np.append(columns, secant.step.size - 1)
+    step, change = secant.step[place], secant.change[place]
+    if np.count_nonzero(step) < np.count_nonzero(secant.step):
+        return  # it went where this model does not
+    product = matrix @ step
+    expected, found = float(step @ product), float(step @ change)
+    if not found > LEAST_CURVATURE * expected or not expected > 0:
+        return
+    matrix -= np.outer(product, product / expected)
+    matrix += np.outer(change, change / found)

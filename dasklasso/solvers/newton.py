@@ -1,0 +1,428 @@
+"""Proximal Newton for all problems at once: a scan brings everybody's exact gradient.
+
+Between scans each problem minimises a quadratic model of its own (:mod:`newton_step`), with a
+Hessian that it shares with its neighbours along the path (:mod:`hessians`); the next scan says
+whether the step was good (:mod:`tracks`) and takes what Hessians are wanted, over the columns that
+matter: those in use, and those whose gradient is so large that they may come into use. Columns
+beyond are seen in every gradient, so none that violates the optimality conditions is missed.
+
+Products run in float32 while gaps are far from the tolerance; the scan that certifies is one in
+float64, and what it does not certify goes on in float64.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import dask.array as da
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from dasklasso.backend import to_numpy
+from dasklasso.scan.engine import Asked, ScanEngine
+from dasklasso.scan.kernels import INVERSE_SCALE, L1, L2
+from dasklasso.scan.weighted_gram import WeightedGrams
+from dasklasso.solvers.bring import Brought, bring
+from dasklasso.solvers.certify import certificate_here, check_finite
+from dasklasso.solvers.events import ScanEvent
+from dasklasso.solvers.hessians import MOVED, Hessians, Node
+from dasklasso.solvers.newton_step import Charge, Point, newton_step
+from dasklasso.solvers.problem import Problem, gradient_query
+from dasklasso.solvers.slots import Jobs
+from dasklasso.solvers.state import Settings
+from dasklasso.solvers.tracks import Track
+
+NEAR = 30.0  # times tol: from there a step is likely to arrive, so it is evaluated in float64
+CANDIDATE = 0.7  # of the gradient at which a column comes into use
+INNER = 1e-3  # of a problem's gap: how far its model is minimised
+LEAST_INNER = 1e-12  # of the null loss
+NOISE = {"float32": 1e-6, "float64": 1e-13}  # of an objective
+PATIENCE = {"float32": 2, "float64": 20}  # scans without a gain
+ROOM = 2.0  # null losses that are added to models
+
+
+@dataclass(frozen=True)
+class Tilt:
+    """What is added to the mean loss of some rows so that it has the gradient of all rows.
+
+    Attributes
+    ----------
+    gradient : (n_features, n_targets)
+    slope : (n_targets,), in the intercept
+    """
+
+    gradient: np.ndarray
+    slope: np.ndarray
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where the problems of a fit begin: arrays (n_features, n_jobs) and (n_jobs,).
+
+    Attributes
+    ----------
+    points, intercepts : of the first trials
+    gradients : there, more or less: which columns the first Hessians are wanted of
+    """
+
+    points: np.ndarray
+    intercepts: np.ndarray
+    gradients: np.ndarray
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What Hessians may take.
+
+    Attributes
+    ----------
+    nodes : alphas of each target at which Hessians are held
+    columns : of each Hessian
+    """
+
+    nodes: int
+    columns: int
+
+
+class Newton:
+    """All problems of a fit, and their scans.
+
+    Parameters
+    ----------
+    engine : ScanEngine
+        Whose bands hold all columns.
+    problem : Problem
+    frame : da.Array (n_features, 5), chunked like the engine's columns
+    jobs : Jobs
+    settings : Settings
+    limits : Limits
+    progress : called after every scan
+    tilt : Tilt or None
+    noise : float
+        By how much entries of a first gradient may be off, where it comes from a sample of rows.
+    bytes_read : before this
+    save : called where a checkpoint is due
+    """
+
+    def __init__(
+        self,
+        engine: ScanEngine,
+        problem: Problem,
+        frame: da.Array,
+        jobs: Jobs,
+        settings: Settings,
+        limits: Limits,
+        progress: Callable[[ScanEvent], None] | None = None,
+        *,
+        tilt: Tilt | None = None,
+        noise: float = 0.0,
+        bytes_read: int = 0,
+        save: Callable[[Newton], None] | None = None,
+    ) -> None:
+        self.engine, self.problem, self.frame, self.jobs = engine, problem, frame, jobs
+        self.settings, self.limits, self.progress = settings, limits, progress
+        self.tilt, self.noise, self.bytes_read = tilt, noise, bytes_read
+        self.hessians = [Hessians(jobs.alphas, limits.nodes) for _ in range(jobs.n_targets)]
+        self.tracks: list[Track] = []
+        self._useful = problem.frame[:, INVERSE_SCALE] > 0
+        self._double = engine.table.X.dtype == np.float64
+        self._began = self._saved = time.monotonic()
+        self._save = save
+
+    def run(self, start: Start, null: Sequence[Point]) -> None:
+        """Solve every job; what is found is in ``tracks``, in the order of jobs.
+
+        Parameters
+        ----------
+        start : Start
+        null : for each target its model without features: what is better than a bad start
+        """
+        n_targets = self.jobs.n_targets
+        self.tracks = [
+            Track(
+                index=job // n_targets,
+                target=job % n_targets,
+                trial=(start.points[:, job], float(start.intercepts[job])),
+                point=null[job % n_targets],
+                objective=null[job % n_targets].loss,
+            )
+            for job in range(len(self.jobs))
+        ]
+        matters = [self._matters(t, start.gradients[:, job]) for job, t in enumerate(self.tracks)]
+        dtype = "float64" if self._double or self._is_last() else "float32"
+        while flying := self._flying(dtype):
+            nodes = self._wanted(matters)
+            self._scan(flying, nodes, dtype)
+            self.noise = 0.0  # from now on gradients are those of the rows themselves
+            self._forget(nodes)
+            for track in flying:
+                self._judge(track, dtype)
+            matters = [self._matters(t) for t in self.tracks]
+            before, dtype = dtype, self._next_dtype(dtype)
+            if dtype != before and self._is_last():
+                for track in self.tracks:  # no step that nobody could come back from
+                    track.stay()
+            else:
+                self._aim(matters)
+            self._tell()
+            self._save_if_due()
+
+    # -- who flies, and how -------------------------------------------------------------------
+
+    def _flying(self, dtype: str) -> list[Track]:
+        """Those that the next scan evaluates; nobody where all is done or scans have run out."""
+        left = self.settings.max_scans - self.engine.scans
+        if left < 1:
+            return []
+        open_ones = [t for t in self.tracks if not t.certified]
+        if dtype == "float32":
+            return [t for t in open_ones if not t.resting]
+        return open_ones
+
+    def _is_last(self) -> bool:
+        """Whether one more scan is all there is."""
+        return self.settings.max_scans - self.engine.scans <= 1
+
+    def _judge(self, track: Track, dtype: str) -> None:
+        """Whether a track that was evaluated is done with this precision."""
+        tol = self.settings.tol
+        given_up = track.stalled >= PATIENCE[dtype]
+        if dtype == "float64":
+            track.certified, track.resting = track.gap <= tol or given_up, False
+        else:
+            track.resting = track.gap <= tol or given_up
+
+    def _next_dtype(self, dtype: str) -> str:
+        """float64 from when all that fly are about to arrive."""
+        flying = [t for t in self.tracks if not t.certified and not t.resting]
+        near = all(t.gap <= NEAR * self.settings.tol for t in flying)
+        # where float32 no longer gets on, nobody needs to wait for the others
+        exhausted = any(t.resting and t.gap > self.settings.tol for t in self.tracks)
+        return (
+            "float64" if dtype == "float64" or near or exhausted or self._is_last() else "float32"
+        )
+
+    # -- columns and Hessians -----------------------------------------------------------------
+
+    def _matters(self, track: Track, gradient: np.ndarray | None = None) -> np.ndarray:
+        """(n_features,) bool: columns in use, and those that may come into use.
+
+        The margin is that of the sequential strong rule: gradients change no faster than alpha
+        (Tibshirani et al., 2012, Strong rules for discarding predictors in lasso-type problems).
+        """
+        u = track.trial[0]
+        if gradient is None:
+            u, gradient = track.point.u, track.point.gradient
+        objective = self.problem.objective
+        size = -gradient if objective.positive else np.abs(gradient)
+        l1 = self.problem.frame[:, L1] * (self.jobs.alphas[track.index] * objective.l1_ratio)
+        found = (u != 0) | (size >= CANDIDATE * l1 - self.noise)
+        for secant in track.secants:
+            found |= secant.step[:-1] != 0
+        found &= self._useful
+        most = self.limits.columns
+        if np.count_nonzero(found) > most:  # those that violate their conditions most, for now
+            with np.errstate(divide="ignore", invalid="ignore"):
+                excess = np.where(found, size / l1, -1.0)
+            excess[u != 0] = np.inf
+            found = np.zeros_like(found)
+            found[np.argsort(-excess, kind="stable")[:most]] = True
+            found &= self._useful
+        return found
+
+    def _wanted(self, matters: Sequence[np.ndarray]) -> list[tuple[int, int, np.ndarray]]:
+        """Nodes that the next scan takes: (target, node, columns)."""
+        users: dict[tuple[int, int], list[int]] = {}
+        for k, track in enumerate(self.tracks):
+            if not track.certified and not track.resting:
+                for node, _ in self.hessians[track.target].around(track.index):
+                    users.setdefault((track.target, node), []).append(k)
+        wanted = []
+        for (target, number), own in sorted(users.items()):
+            columns = np.logical_or.reduce([matters[k] for k in own])
+            if self._is_wanted(target, number, [self.tracks[k] for k in own]):
+                known = self.hessians[target].nodes[number]
+                if known is not None and np.count_nonzero(columns) < self.limits.columns:
+                    columns[known.columns] = True
+                wanted.append((target, number, np.flatnonzero(columns)))
+        return wanted
+
+    def _is_wanted(self, target: int, number: int, users: Sequence[Track]) -> bool:
+        node = self.hessians[target].nodes[number]
+        if node is None:
+            return True
+        if node.moved(*self._at_node(target, number).trial) > MOVED:
+            return True
+        if all(track.slow for track in users):
+            return True
+        lacks = np.ones(self.problem.n_features, bool)
+        lacks[node.columns] = False
+        return node.columns.size < self.limits.columns and any(
+            np.any(self._violates(track) & lacks) for track in users
+        )
+
+    def _forget(self, nodes: Sequence[tuple[int, int, np.ndarray]]) -> None:
+        """New nodes know better than secants of the way there."""
+        new = {(target, number) for target, number, _ in nodes}
+        for track in self.tracks:
+            around = self.hessians[track.target].around(track.index)
+            if any((track.target, number) in new for number, _ in around):
+                track.secants = []
+
+    def _violates(self, track: Track) -> np.ndarray:
+        """Columns whose gradient is larger than their penalty allows."""
+        objective, gradient = self.problem.objective, track.point.gradient
+        size = -gradient if objective.positive else np.abs(gradient)
+        l1 = self.problem.frame[:, L1] * (self.jobs.alphas[track.index] * objective.l1_ratio)
+        return (size > l1) & self._useful
+
+    def _at_node(self, target: int, number: int) -> Track:
+        place = self.hessians[target].places[number]
+        return self.tracks[int(place) * self.jobs.n_targets + target]
+
+    # -- scans --------------------------------------------------------------------------------
+
+    def _scan(
+        self, flying: Sequence[Track], nodes: Sequence[tuple[int, int, np.ndarray]], dtype: str
+    ) -> None:
+        """Evaluate trials, and take Hessians."""
+        targets = np.array([t.target for t in flying])
+        points = np.stack([t.trial[0] for t in flying], axis=1)
+        intercepts = np.array([t.trial[1] for t in flying])
+        steps_intercept = self.problem.steps_intercept
+        query = gradient_query(
+            self.problem,
+            targets.tolist(),
+            dtype,
+            self.settings.device,
+            intercepts if steps_intercept else None,
+        )
+        chunked = self.engine.by_columns(points)
+        answer = self.engine.gradient(query, chunked, self.frame, self._hessian_query(nodes))
+        found = bring(self.engine, chunked, answer)
+        check_finite(found.sums)
+        self.bytes_read += found.bytes_read
+        for (target, number, columns), matrix in zip(
+            nodes, found.beside[0] if nodes else [], strict=True
+        ):
+            u, b = self._at_node(target, number).trial
+            self.hessians[target].nodes[number] = Node(columns, matrix, u, b)
+        self._settle(flying, found, points, intercepts, targets, dtype)
+
+    def _hessian_query(self, nodes: Sequence[tuple[int, int, np.ndarray]]) -> list[Asked]:
+        if not nodes:
+            return []
+        at = [self._at_node(target, number).trial for target, number, _ in nodes]
+        points = np.stack([u for u, _ in at], axis=1)
+        problem = self.problem
+        query = WeightedGrams(
+            targets=tuple(target for target, _, _ in nodes),
+            y_shift=tuple(problem.y_mean.tolist()),
+            total_weight=problem.total_weight,
+            intercepts=tuple(float(b) for _, b in at),
+            columns=tuple(columns for _, _, columns in nodes),
+            loss=problem.loss,
+            dtype="float64" if self._double else "float32",
+            device=self.settings.device,
+        )
+        return [Asked(query, (self.engine.by_columns(points), self.frame))]
+
+    def _settle(
+        self,
+        flying: Sequence[Track],
+        found: Brought,
+        points: np.ndarray,
+        intercepts: np.ndarray,
+        targets: np.ndarray,
+        dtype: str,
+    ) -> None:
+        gradient, sums = to_numpy(found.gradient), found.sums.copy()
+        if self.tilt is not None:
+            gradient = gradient + self.tilt.gradient[:, targets]
+            sums[0] += np.sum(self.tilt.gradient[:, targets] * points, axis=0)
+            sums[0] += self.tilt.slope[targets] * intercepts
+            sums[1] += self.tilt.slope[targets]
+        alphas = self.jobs.alphas[[t.index for t in flying]]
+        certificate = certificate_here(
+            self.problem,
+            points,
+            gradient,
+            sums,
+            targets,
+            alphas,
+            intercepts if self.problem.steps_intercept else None,
+        )
+        relative = certificate.gap / self.problem.null_loss[targets]
+        for k, track in enumerate(flying):
+            here = Point(
+                points[:, k],
+                float(intercepts[k]),
+                float(sums[0, k]),
+                gradient[:, k],
+                float(sums[1, k]),
+            )
+            primal = float(certificate.primal[k])
+            track.take(here, primal, float(relative[k]), NOISE[dtype] * abs(primal))
+
+    # -- in memory ----------------------------------------------------------------------------
+
+    def _aim(self, matters: Sequence[np.ndarray]) -> None:
+        """Everybody's next trial."""
+
+        def one(k: int) -> None:
+            track = self.tracks[k]
+            if track.certified or track.resting:
+                track.stay()
+                return
+            quadric = self.hessians[track.target].quadric(track.index, matters[k], track.secants)
+            assert quadric is not None
+            null = float(self.problem.null_loss[track.target])
+            step = newton_step(
+                track.point,
+                quadric,
+                self._charge(track),
+                fit_intercept=self.problem.steps_intercept,
+                tol=max(INNER * min(track.gap, 1.0), LEAST_INNER) * null,
+                room=ROOM * null,
+            )
+            track.aim(step)
+
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
+            for done in [pool.submit(one, k) for k in range(len(self.tracks))]:
+                done.result()
+
+    def _charge(self, track: Track) -> Charge:
+        objective, frame = self.problem.objective, self.problem.frame
+        return Charge(
+            float(self.jobs.alphas[track.index]),
+            objective.l1_ratio,
+            frame[:, L1],
+            frame[:, L2],
+            objective.positive,
+        )
+
+    def _save_if_due(self) -> None:
+        due = time.monotonic() - self._saved >= self.settings.checkpoint_seconds
+        if self._save is not None and due:
+            self._save(self)
+            self._saved = time.monotonic()
+
+    def _tell(self) -> None:
+        if self.progress is None:
+            return
+        tol = self.settings.tol
+        self.progress(
+            ScanEvent(
+                scan=self.engine.scans,
+                n_done=sum(t.gap <= tol for t in self.tracks),
+                n_alphas=len(self.tracks),
+                worst_gap=max(t.gap for t in self.tracks),
+                n_nonzero=int(np.count_nonzero(self.tracks[-1].trial[0])),
+                bytes_read=self.bytes_read,
+                seconds=time.monotonic() - self._began,
+            )
+        )

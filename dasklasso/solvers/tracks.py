@@ -1,0 +1,104 @@
+"""Where each problem of a proximal Newton fit is: the point it holds, and the one it tries next.
+
+A trial is evaluated by the next scan together with everybody else's. If the objective falls by a
+share of what the model promised (the condition of Armijo, as Lee, Sun and Saunders, 2014, eq. 2.16,
+have it for proximal steps), the problem moves there. Otherwise it stays where it is and tries a
+shorter step of a model that has learned from the failure. No scan is made for a line search alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from dasklasso.solvers.hessians import MOST_SECANTS, Secant
+from dasklasso.solvers.newton_step import Point, Step
+
+SUFFICIENT = 1e-4  # of the promised decrease
+SHORTER, LONGER = 0.25, 4.0
+BETTER = 0.9  # of the gap: a gain, whatever rounding makes of the objective
+SLOW = 0.3  # of the gap before last: more, and the model is not good enough
+
+
+@dataclass
+class Track:
+    """One problem.
+
+    Attributes
+    ----------
+    index, target : of its alpha among all, and its target
+    trial : (u, b) to be evaluated next
+    point : Point
+        The best so far.
+    objective, gap : there; the gap relative to the null model's loss, once it is known
+    certified : whether the gap comes from a scan in float64
+    resting : whether it looks solved, or does not get on, and waits for a scan in float64
+    stalled : scans since the gap or the objective last fell
+    secants : what gradients of successive scans showed, the oldest first
+    gaps : of the last three trials
+    damping : share of a step that is taken
+    noise : how far rounding may have moved the objective
+    predicted : what the objective is to lose at the trial
+    """
+
+    index: int
+    target: int
+    trial: tuple[np.ndarray, float]
+    point: Point
+    objective: float
+    gap: float = np.inf
+    certified: bool = False
+    resting: bool = False
+    stalled: int = 0
+    secants: list[Secant] = field(default_factory=list)
+    gaps: list[float] = field(default_factory=list)
+    damping: float = 1.0
+    noise: float = 0.0
+    predicted: float = 0.0
+
+    @property
+    def slow(self) -> bool:
+        """Whether the last two scans gained too little."""
+        return len(self.gaps) > 2 and self.gaps[-1] > SLOW * self.gaps[-3]
+
+    def take(self, found: Point, objective: float, gap: float, noise: float) -> None:
+        """Settle the trial that a scan has evaluated.
+
+        Parameters
+        ----------
+        noise : how far rounding may move this objective
+        """
+        doubt = self.noise + noise
+        self.gaps = [*self.gaps[-2:], gap]
+        self._learn(found)
+        enough = objective <= self.objective - SUFFICIENT * self.predicted + doubt
+        better = np.isfinite(self.gap) and gap <= BETTER * self.gap
+        gains = better or objective < self.objective - doubt
+        self.stalled = 0 if gains else self.stalled + 1
+        if enough or better:
+            self.point, self.objective, self.gap, self.noise = found, objective, gap, noise
+            self.damping = min(1.0, LONGER * self.damping)
+        else:
+            self.damping *= SHORTER
+
+    def aim(self, step: Step) -> None:
+        """Try the minimum of a model next, or as much of the way as is trusted."""
+        u, b, share = self.point.u, self.point.b, self.damping
+        if share >= 1.0:
+            self.trial = step.u, step.b
+        else:
+            self.trial = u + share * (step.u - u), b + share * (step.b - b)
+        self.predicted = share * step.predicted
+
+    def stay(self) -> None:
+        """Be evaluated again where it is."""
+        self.trial, self.predicted = (self.point.u, self.point.b), 0.0
+
+    def _learn(self, found: Point) -> None:
+        before = self.point
+        step = np.append(found.u - before.u, found.b - before.b)
+        if not step.any():
+            return
+        change = np.append(found.gradient - before.gradient, found.slope - before.slope)
+        self.secants = [*self.secants[1 - MOST_SECANTS :], Secant(step, change)]

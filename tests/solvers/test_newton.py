@@ -1,0 +1,172 @@
+"""Proximal Newton: few scans, whatever the data; steps that fail, checkpoints, what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dasklasso.dataset.dataset import from_arrays
+from dasklasso.errors import CheckpointError, OptionError
+from dasklasso.fit_options import FitOptions, RunOptions
+from dasklasso.fitting import fit_path
+
+RUN = RunOptions(in_process=True)
+OPTIONS = FitOptions(loss="logistic", solver="newton", n_alphas=20, eps=1e-2)
+
+
+def drawn(n=400, d=12, seed=0, strength=1.0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, d)) * 10.0 ** rng.uniform(-1, 1, d) + rng.uniform(-3, 3, d)
+    z = (X - X.mean(0)) / X.std(0)
+    p = strength * (z[:, 0] - z[:, 3] + 0.5 * z[:, 5])
+    return X, (rng.random(n) < 1 / (1 + np.exp(-p))).astype(float)
+
+
+def fitted(X, y, weight=None, **more):
+    return fit_path(from_arrays(X, y, weight), replace(OPTIONS, **more), RUN)
+
+
+def test_a_path_takes_few_scans():
+    path = fitted(*drawn(n=3000, d=40), n_alphas=60, eps=1e-3)
+    assert path.converged
+    assert path.scans <= 12
+
+
+def test_one_alpha_takes_few_scans():
+    path = fitted(*drawn(), alphas=(0.01,))
+    assert path.converged
+    assert path.scans <= 8
+
+
+@pytest.mark.parametrize("more", [{}, {"l1_ratio": 0.5}, {"positive": True}], ids=str)
+def test_squared_loss_by_newton_is_that_by_gram(more):
+    X, y = drawn()
+    y = y + X @ np.linspace(-1, 1, X.shape[1])
+    options = {"loss": "squared", "tol": 1e-10, **more}
+    ours, gram = fitted(X, y, **options), fitted(X, y, **options, solver="gram")
+    assert ours.solver == "newton"
+    assert np.allclose(ours.alphas, gram.alphas, rtol=1e-9)
+    assert np.allclose(ours.objective, gram.objective, rtol=1e-9)
+
+
+def test_separable_classes_converge():
+    X, _ = drawn(n=200)
+    y = (X[:, 2] > np.median(X[:, 2])).astype(float)
+    path = fitted(X, y, eps=1e-4)
+    assert path.converged
+    assert np.all(path.predict_proba(X, path.alphas[-1]).round() == y)
+
+
+def test_more_columns_than_rows():
+    X, y = drawn(n=60, d=300)
+    path = fitted(X, y, n_alphas=10, eps=0.05)
+    assert path.converged
+
+
+def test_where_more_columns_matter_than_a_hessian_may_have_gaps_are_honest(monkeypatch):
+    X, y = drawn(n=150, d=80)
+    whole = fitted(X, y, n_alphas=8, eps=0.05, tol=1e-8)
+    monkeypatch.setattr("dasklasso.choice.NEWTON_COLUMNS", 20)
+    few = fitted(X, y, n_alphas=8, eps=0.05, tol=1e-8)
+    fits = whole.n_nonzero <= 10
+    assert np.all(few.dual_gaps[fits] <= 1e-8)
+    null = -np.log(y.mean()) * y.mean() - np.log(1 - y.mean()) * (1 - y.mean())
+    assert np.all(few.objective - whole.objective <= few.dual_gaps[:, 0] * null)
+
+
+def test_a_sample_of_rows_is_where_scans_begin(monkeypatch):
+    X, y = drawn(n=4000)
+    whole = fitted(X, y, tol=1e-9)
+    monkeypatch.setattr("dasklasso.choice.SAMPLED_VALUES", 0)
+    sampled = fitted(X, y, tol=1e-9)
+    assert sampled.converged
+    assert sampled.scans <= whole.scans
+    assert np.allclose(sampled.objective, whole.objective, rtol=1e-8)
+
+
+def test_a_sample_of_one_class_only_does_no_harm(monkeypatch):
+    X, y = drawn(n=2000)
+    y[:] = 0.0
+    y[[5, 700, 1900]] = 1.0
+    monkeypatch.setattr("dasklasso.choice.SAMPLED_VALUES", 0)
+    assert fitted(X, y, n_alphas=5, eps=0.2).converged
+
+
+def test_chunks_do_not_change_solutions(make_store):
+    X, y = drawn()
+    paths = [
+        fit_path(make_store(X, y, chunk_rows=rows), replace(OPTIONS, tol=1e-10), RUN)
+        for rows in (400, 70)
+    ]
+    assert np.allclose(paths[0].coef, paths[1].coef, atol=1e-6)
+    assert np.allclose(paths[0].objective, paths[1].objective, rtol=1e-10)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    scale=st.sampled_from([1e-6, 1.0, 1e6]),
+    strength=st.sampled_from([0.0, 1.0, 20.0]),
+    spread=st.sampled_from([0.0, 8.0]),
+)
+def test_any_data_converge(seed, scale, strength, spread):
+    """Pure noise, nearly separable classes, weights over many orders of magnitude, duplicates."""
+    X, y = drawn(n=80, d=6, seed=seed, strength=strength)
+    y[:2] = 0.0, 1.0
+    X = np.column_stack([X, X[:, 0]]) * scale
+    weight = 10.0 ** np.random.default_rng(seed).uniform(-spread, 0, len(y))
+    path = fitted(X, y, weight, n_alphas=6, standardize=True, max_scans=100)
+    assert path.converged
+    assert np.all(path.dual_gaps >= 0)
+
+
+class Stopped(Exception):
+    pass
+
+
+def interrupted(data, run, scan=3):
+    def stop(event):
+        if event.scan >= scan:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        fit_path(data, OPTIONS, run, progress=stop)
+
+
+def test_an_interrupted_fit_goes_on_from_its_checkpoint(make_store, tmp_path):
+    data = make_store(*drawn(), chunk_rows=100)
+    run = replace(RUN, checkpoint=str(tmp_path / "state"), checkpoint_seconds=0.0)
+    whole = fit_path(data, OPTIONS, RUN)
+    interrupted(data, run, scan=5)
+    begun = fit_path(data, OPTIONS, replace(run, resume=True))
+    assert begun.converged
+    assert whole.scans <= begun.scans <= whole.scans + 4
+    assert np.allclose(begun.objective, whole.objective, rtol=1e-5)
+    assert not (tmp_path / "state").exists() or not list((tmp_path / "state").iterdir())
+
+
+def test_a_checkpoint_of_fista_is_refused(make_store, tmp_path):
+    data = make_store(*drawn(), chunk_rows=100)
+    run = replace(RUN, checkpoint=str(tmp_path / "state"), checkpoint_seconds=0.0, resume=True)
+    fista = replace(OPTIONS, solver="fista", max_scans=5, tol=1e-12)
+    fit_path(data, fista, replace(run, resume=False))
+    with pytest.raises(CheckpointError):
+        fit_path(data, OPTIONS, run)
+
+
+def test_unpenalised_features_are_refused():
+    factor = np.ones(12)
+    factor[3] = 0.0
+    X, y = drawn()
+    with pytest.raises(OptionError, match="newton has no unpenalised features"):
+        fitted(X, y + X[:, 0], loss="squared", penalty_factor=factor)
+
+
+def test_columns_split_into_parts_are_refused(make_store):
+    data = make_store(*drawn(), chunk_rows=100, chunk_columns=4)
+    with pytest.raises(OptionError, match="newton needs bands that hold all columns"):
+        fit_path(data, OPTIONS, replace(RUN, band_bytes=8 * 4 * 100))
