@@ -164,9 +164,7 @@ class _Fit:
             _, matrices = _at_null(problem, self.engine, self.frame, asked, self.run.device)
         return first, null_models(problem, gradient, first.slope, some, matrices), None
 
-    def start(
-        self, jobs: Jobs, null: NullModels, sample: Sample | None
-    ) -> tuple[Start, float]:
+    def start(self, jobs: Jobs, null: NullModels, sample: Sample | None) -> tuple[Start, float]:
         """Where scans of all rows begin, and by how much its gradients may be off."""
         if sample is None:
             return first_start(self.problem, jobs, null), 0.0

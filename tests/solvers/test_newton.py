@@ -96,6 +96,21 @@ def test_a_sample_of_one_class_only_does_no_harm(monkeypatch):
     assert fitted(X, y, n_alphas=5, eps=0.2).converged
 
 
+@pytest.mark.parametrize("sampled", [False, True])
+def test_offsets_and_weights_are_those_of_fista(sampled, monkeypatch):
+    if sampled:
+        monkeypatch.setattr("dasklasso.choice.SAMPLED_VALUES", 0)
+    X, y = drawn(n=1500)
+    rng = np.random.default_rng(1)
+    data = from_arrays(X, y, rng.uniform(0, 2, len(y)), offset=rng.standard_normal(len(y)))
+    paths = [
+        fit_path(data, replace(OPTIONS, solver=solver, n_alphas=4, eps=0.2, tol=1e-8), RUN)
+        for solver in ("newton", "fista")
+    ]
+    assert np.allclose(paths[0].objective, paths[1].objective, rtol=1e-7)
+    assert np.allclose(paths[0].coef, paths[1].coef, atol=1e-3)
+
+
 def test_chunks_do_not_change_solutions(make_store):
     X, y = drawn()
     paths = [
