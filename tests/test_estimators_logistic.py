@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import zarr
 from sklearn.base import clone
-from sklearn.datasets import load_breast_cancer
+from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -193,7 +193,6 @@ def test_it_goes_through_pipelines_clones_and_pickles(data):
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (np.arange(20) % 3, "Only binary classification is supported"),
         (np.full(20, "a"), "y has one class only, 'a'|y has one class only, np.str_"),
         (np.linspace(0, 1, 20), "Unknown label type"),
         (np.eye(20, 2, dtype=int), "y should be a 1d array"),
@@ -206,7 +205,7 @@ def test_targets_that_are_not_two_labels_are_refused(y, message):
 
 def test_probabilities_in_a_store_are_refused(make_store):
     X = np.random.default_rng(0).standard_normal((20, 2))
-    with pytest.raises(errors.ValueFound, match="y has probabilities, expected two labels"):
+    with pytest.raises(errors.ValueFound, match="y has numbers or probabilities, expected labels"):
         LogisticL1().fit(make_store(X, np.linspace(0, 1, 20)))
 
 
@@ -247,3 +246,48 @@ def test_offsets_reach_fit_and_predict(data, tmp_path):
         found.predict(X)
     with pytest.raises(errors.ModelError, match="expected an offset for each row"):
         found.predict(lazy)
+
+
+@pytest.fixture(scope="module")
+def three():
+    X, y = load_iris(return_X_y=True)
+    return (X - X.mean(axis=0)) / X.std(axis=0), y
+
+
+@pytest.mark.parametrize("labels", [(0, 1, 2), ("a", "b", "c")], ids=str)
+def test_more_than_two_labels_are_a_softmax_model(labels, three):
+    X, y = three
+    y = np.array(labels)[y]
+    expected = theirs(X, y, C=1 / (ALPHA * len(y)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected.fit(X, y)
+    found = LogisticL1(ALPHA, tol=1e-9).fit(X, y)
+    assert found.classes_.tolist() == list(labels)
+    assert (found.coef_.shape, found.intercept_.shape) == ((3, 4), (3,))
+    assert np.allclose(found.predict_proba(X), expected.predict_proba(X), atol=1e-3)
+    assert np.array_equal(found.predict(X), expected.predict(X))
+    assert 0 <= found.dual_gap_ <= 1e-9 * np.log(3)
+
+
+def test_a_softmax_model_is_the_same_from_every_kind_of_data(three, tmp_path):
+    X, y = three
+    found = LogisticL1(ALPHA, class_weight="balanced").fit(X, y)
+    group = zarr.open_group(tmp_path / "s.zarr", mode="w")
+    for name, values in {"X": X, "y": y}.items():
+        group.create_array(name, data=values, chunks=(60, *values.shape[1:]))
+    lazy = da.from_array(X, chunks=(60, 4))
+    for given in ((group,), (group, np.array(list("abc"))[y]), (lazy, y)):
+        other = LogisticL1(ALPHA, class_weight="balanced").fit(*given)
+        assert np.allclose(other.decision_function(given[0]), found.decision_function(X), atol=1e-4)
+        assert np.allclose(other.predict_proba(given[0]), found.predict_proba(X), atol=1e-5)
+        assert len(other.classes_) == 3
+    assert LogisticL1(ALPHA).fit(group).score(group) == LogisticL1(ALPHA).fit(X, y).score(X, y)
+
+
+def test_a_model_may_be_fitted_again_to_fewer_labels(three):
+    X, y = three
+    model = LogisticL1(ALPHA).fit(X, y)
+    again = model.fit(X[:100], y[:100])
+    assert again.coef_.shape == (1, 4)
+    assert again.predict_proba(X).shape == (150, 2)

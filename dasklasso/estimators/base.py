@@ -34,15 +34,7 @@ from dasklasso.stages import check_features
 
 
 class Model(BaseEstimator):
-    """Base of all models of one fit, whose ``__init__`` sets the parameters below.
-
-    Attributes
-    ----------
-    _loss : str
-        Name of the loss.
-    """
-
-    _loss = "squared"
+    """Base of all models of one fit, whose ``__init__`` sets the parameters below."""
 
     l1_ratio: Any
     fit_intercept: bool
@@ -74,7 +66,7 @@ class Model(BaseEstimator):
             return self._predict_stored(stored_dataset(X, offset=offset, require_target=False))
         if is_dask(X):
             return predict_dask(self.path_, X, offset)
-        return self.path_.predict(checked_table(self, X), offset=offset)
+        return self.path_.linear_prediction(checked_table(self, X), offset=offset)
 
     @property
     def sparse_coef_(self) -> Any:
@@ -97,7 +89,7 @@ class Model(BaseEstimator):
             )
         found = np.empty((data.n_rows, self.path_.n_targets))
         run = replace(self._run_options(), checkpoint=None, resume=False)
-        for start, stop, rows in predict_store(data, self.path_, run=run):
+        for start, stop, rows in predict_store(data, self.path_, linear=True, run=run):
             found[start:stop] = rows
         return found[:, 0] if self.path_.y_is_vector else found
 
@@ -116,6 +108,7 @@ class Model(BaseEstimator):
         options, run = self._fit_options(grid), self._run_options()
         options.objective()  # a parameter that cannot be used is said before any work
         data, cv = self._dataset(X, y, sample_weight, offset), None
+        options = self._fit_options(grid)  # the loss may depend on the data
         if folds is not None:
             data, cv = folds.of(data)
         path = solve(data, options, run, cv, verbose=bool(self.verbose), stacklevel=stacklevel)
@@ -155,7 +148,7 @@ class Model(BaseEstimator):
 
     def _fit_options(self, grid: dict[str, Any]) -> FitOptions:
         return FitOptions(
-            loss=self._loss,
+            loss=self._loss(),
             l1_ratio=self._l1_ratios()[0],
             fit_intercept=bool(self.fit_intercept),
             standardize=bool(self.standardize),
@@ -167,6 +160,10 @@ class Model(BaseEstimator):
             class_weight=self._class_weight(),
             **grid,
         )
+
+    def _loss(self) -> str:
+        """Name of the loss."""
+        return "squared"
 
     def _class_weight(self) -> ClassWeight | None:
         """Weights of classes, where a model has classes."""

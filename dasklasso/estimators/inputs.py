@@ -11,7 +11,7 @@ from typing import Any
 import dask
 import numpy as np
 import zarr
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, validate_data
 from zarr.abc.store import Store
 
@@ -113,26 +113,20 @@ def checked_dataset(model: Any, X: Any, y: Any, sample_weight: Any, offset: Any 
 def labelled_dataset(
     model: Any, X: Any, y: Any, sample_weight: Any, offset: Any = None
 ) -> tuple[Dataset, np.ndarray]:
-    """Data in memory whose targets are two labels, and those in ascending order.
+    """Data in memory whose targets are labels, and those in ascending order.
 
     Raises
     ------
     ValueError, TypeError
         scikit-learn's own, for a wrong shape or type, NaN or infinity, and for y of numbers.
     ValueFound
-        y has not two labels, or the weights cannot be used.
+        y has not two labels or more, or the weights cannot be used.
     """
     table, y = validate_data(model, X, _in_memory(y), dtype="numeric", ensure_min_samples=2)
     check_classification_targets(y)
     values, names, classes = values_of_labels(y)
     if len(classes) < 2:
         raise ValueFound(f"y has one class only, {classes[0]!r} in every row; expected two classes")
-    if len(classes) > 2:
-        kind = type_of_target(y, input_name="y")
-        raise ValueFound(
-            f"Only binary classification is supported. The type of the target is {kind}: "
-            f"{len(classes)} classes"
-        )
     data = _of_table(model, table, values, sample_weight, offset)
     return replace(data, target_classes=() if names is None else (names,)), classes
 
@@ -215,10 +209,12 @@ def predict_dask(path: FittedPath, X: Any, offset: Any = None) -> np.ndarray:
     whole = X.rechunk({1: -1})
     meta = np.empty((0,) * (1 if path.y_is_vector else 2))
     if path.y_is_vector:
-        lazy = whole.map_blocks(linear.predict, drop_axis=1, dtype=np.float64, meta=meta)
+        lazy = whole.map_blocks(linear.linear_prediction, drop_axis=1, dtype=np.float64, meta=meta)
     else:
         chunks = (whole.chunks[0], (path.n_targets,))
-        lazy = whole.map_blocks(linear.predict, chunks=chunks, dtype=np.float64, meta=meta)
+        lazy = whole.map_blocks(
+            linear.linear_prediction, chunks=chunks, dtype=np.float64, meta=meta
+        )
     found = lazy.compute()
     if offset is None:
         return found

@@ -9,12 +9,19 @@ from numbers import Real
 from typing import Any, Literal, Self
 
 import numpy as np
+from scipy.special import log_softmax
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
 from dasklasso.dataset.class_weights import ClassWeight, checked_class_weight
-from dasklasso.dataset.classes import Label, binary_labels
+from dasklasso.dataset.classes import (
+    Classes,
+    Label,
+    binary_labels,
+    class_labels,
+    distinct_values,
+)
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.spill import is_dask
 from dasklasso.dataset.zarrblocks import read_rows
@@ -32,11 +39,12 @@ from dasklasso.estimators.inputs import (
 class LogisticL1(ClassifierMixin, Model):
     """Logistic regression with l1 and l2 penalties, on data of any size, to a certified gap.
 
-    It minimises ``1/Σs Σ_i s_i (log(1 + exp(p_i)) - y_i p_i) + alpha Σ_j f_j (l1_ratio |w_j| +
-    (1 - l1_ratio)/2 w_j²)`` with ``p_i = x_iᵀw + b``, y_i 1 for the greater of two labels and 0
-    for the other, row weights s and penalty factors f (both 1 by default).
+    For two labels it minimises ``1/Σs Σ_i s_i (log(1 + exp(p_i)) - y_i p_i) + alpha Σ_j f_j
+    (l1_ratio |w_j| + (1 - l1_ratio)/2 w_j²)`` with ``p_i = x_iᵀw + b``, y_i 1 for the greater of
+    two labels and 0 for the other, row weights s and penalty factors f (both 1 by default).
     ``sklearn.linear_model.LogisticRegression`` minimises this times ``1/alpha`` for
-    ``C = 1/(alpha Σs)``.
+    ``C = 1/(alpha Σs)``. For more labels the loss is that of softmax, ``log Σ_k exp(p_k) - p_y``,
+    with coefficients and an intercept for each label, all of them penalised.
 
     Parameters
     ----------
@@ -54,11 +62,11 @@ scheduler, device, checkpoint, resume, stats, verbose :
 
     Attributes
     ----------
-    classes_ : (2,) array
+    classes_ : (n_classes,) array
         The labels, ascending; text in a store by the names it had when it was ingested.
-    coef_ : (1, n_features) float64
-    intercept_ : (1,) float64
-    sparse_coef_ : (1, n_features) scipy.sparse.csr_array
+    coef_ : (1, n_features) float64, or (n_classes, n_features) for more than two
+    intercept_ : (1,) or (n_classes,) float64
+    sparse_coef_ : scipy.sparse.csr_array, of the shape of ``coef_``
     dual_gap_, relative_gap_ : float
         Duality gap at the solution, in the units of the objective, and divided by the loss of
         the model without features.
@@ -75,8 +83,6 @@ scheduler, device, checkpoint, resume, stats, verbose :
     >>> model.predict(X[[0, 99]]).tolist()
     [0, 1]
     """
-
-    _loss = "logistic"
 
     def __init__(
         self,
@@ -110,8 +116,8 @@ scheduler, device, checkpoint, resume, stats, verbose :
         X : (n_rows, n_features)
             Of any kind that :meth:`Lasso.fit <dasklasso.estimators.linear.FixedAlpha.fit>` takes.
         y : (n_rows,)
-            Two labels, numbers or text, in any kind of array, or the name of an array in the
-            store. May be left out for a store.
+            Labels, two or more, numbers or text, in any kind of array, or the name of an array in
+            the store. May be left out for a store.
         sample_weight : (n_rows,) or float, optional
             Weights of the rows, only their ratios matter. By default the store's own, or ones.
         offset : (n_rows,), optional
@@ -126,7 +132,7 @@ scheduler, device, checkpoint, resume, stats, verbose :
         OptionError
             A parameter has a value that cannot be used.
         ValueFound
-            X, y or the weights hold a value that cannot be used; y has not two labels.
+            X, y or the weights hold a value that cannot be used; y has not two labels or more.
         StoreError
             The store cannot be opened or read.
 
@@ -146,7 +152,9 @@ scheduler, device, checkpoint, resume, stats, verbose :
         return self
 
     def decision_function(self, X: Any, offset: Any = None) -> np.ndarray:
-        """``Xw + b`` and any offset, the log of the odds of the greater label: (n_rows,) float64.
+        """``Xw + b`` and any offset: (n_rows,) float64, the log of the odds of the greater label;
+        for more than two labels (n_rows, n_classes), logs of probabilities up to a constant of
+        each row.
 
         Parameters
         ----------
@@ -160,7 +168,7 @@ scheduler, device, checkpoint, resume, stats, verbose :
         ModelError, ValueError
             X has other features than the model.
         """
-        return self._predictions(X, offset).reshape(-1)
+        return self._decision(self._predictions(X, offset))
 
     def predict(self, X: Any, offset: Any = None) -> np.ndarray:
         """The label of the greater probability: (n_rows,), as :meth:`decision_function` has it."""
@@ -169,10 +177,12 @@ scheduler, device, checkpoint, resume, stats, verbose :
     def predict_log_proba(self, X: Any, offset: Any = None) -> np.ndarray:
         """Logs of :meth:`predict_proba`, exact where those are close to 0 or 1."""
         p = self.decision_function(X, offset)
+        if p.ndim == 2:
+            return log_softmax(p, axis=1)
         return -np.logaddexp(0.0, np.column_stack([p, -p]))
 
     def predict_proba(self, X: Any, offset: Any = None) -> np.ndarray:
-        """Probability of each label, in the order of ``classes_``: (n_rows, 2) float64."""
+        """Probability of each label, in the order of ``classes_``: (n_rows, n_classes)."""
         return np.exp(self.predict_log_proba(X, offset))
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
@@ -195,18 +205,20 @@ scheduler, device, checkpoint, resume, stats, verbose :
                 true = np.asarray(names)[true.astype(np.intp)]
             if data.sample_weight is not None:
                 sample_weight = read_rows(data.sample_weight, 0, data.n_rows)[:, 0]
-            found = self._labels(self._predict_stored(data).reshape(-1))
+            found = self._labels(self._decision(self._predict_stored(data)))
             return float(accuracy_score(true, found, sample_weight=sample_weight))
         weight = None if sample_weight is None else np.asarray(sample_weight)
         return float(accuracy_score(np.asarray(y), self.predict(X), sample_weight=weight))
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = False
-        return tags
+    def _decision(self, prediction: np.ndarray) -> np.ndarray:
+        return prediction.reshape(-1) if len(self.classes_) == 2 else prediction
 
     def _labels(self, decision: np.ndarray) -> np.ndarray:
-        return self.classes_[(decision > 0).astype(np.intp)]
+        codes = decision.argmax(axis=1) if decision.ndim == 2 else (decision > 0).astype(np.intp)
+        return self.classes_[codes]
+
+    def _loss(self) -> str:
+        return "softmax" if len(getattr(self, "classes_", ())) > 2 else "logistic"
 
     def _class_weight(self) -> ClassWeight | None:
         given = self.class_weight
@@ -231,11 +243,23 @@ scheduler, device, checkpoint, resume, stats, verbose :
         data = data if names is None else replace(data, target_classes=(names,))
         if data.n_targets != 1:
             raise ValueFound(f"{data.location}: {data.n_targets} targets found, expected one")
-        [classes] = binary_labels(data).classes
-        if classes is None:
-            raise ValueFound(
-                f"{data.location}: y has probabilities, expected two labels; "
-                "dasklasso fit --loss logistic takes probabilities"
-            )
-        self.classes_ = np.asarray(classes) if labels is None else labels
+        self.classes_ = np.asarray(_classes(data)) if labels is None else labels
         return data
+
+
+def _classes(data: Dataset) -> Classes:
+    """The labels of a target: two numbers or names, or more whole numbers or names.
+
+    Raises
+    ------
+    ValueFound
+    """
+    assert data.y is not None
+    several = distinct_values(data.y, 0, most=2).beyond is not None
+    [classes] = (class_labels(data) if several else binary_labels(data)).classes
+    if classes is None or (several and any(isinstance(label, float) for label in classes)):
+        raise ValueFound(
+            f"{data.location}: y has numbers or probabilities, expected labels; "
+            "dasklasso fit --loss logistic takes probabilities"
+        )
+    return classes

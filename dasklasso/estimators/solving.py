@@ -16,12 +16,12 @@ from dasklasso.dataset.dataset import Dataset
 from dasklasso.estimators.inputs import reachable_by_workers
 from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
 from dasklasso.fitting import fit_cv, fit_path
-from dasklasso.fitting.labelling import labelled
+from dasklasso.fitting.labelling import labelled, with_classes
 from dasklasso.result import FittedPath
 from dasklasso.scan.cluster import InProcess, existing_client
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.solvers.events import ScanEvent
-from dasklasso.solvers.first_look import moments_of_targets, null_model_of
+from dasklasso.solvers.first_look import null_model_of, targets_met
 
 PRINT_SECONDS = 1.0  # between two lines of a verbose fit
 
@@ -109,6 +109,9 @@ def solve(
 
 
 def null_loss(data: Dataset, options: FitOptions) -> np.ndarray:
-    """(n_targets,) loss of the model without features, in which relative gaps are counted."""
-    engine = ScanEngine(labelled(data, options).data, InProcess(1))
-    return null_model_of(engine, moments_of_targets(engine), options.objective())[1]
+    """(n_problems,) loss of the model without features, in which relative gaps are counted."""
+    coded = labelled(data, options)
+    objective = with_classes(options, coded).objective()
+    engine = ScanEngine(coded.data, InProcess(1))
+    targets = targets_met(coded.data, engine, objective.loss)
+    return null_model_of(engine, targets, objective)[1][:: objective.loss.n_outputs]

@@ -25,6 +25,7 @@ def predict_store(
     *,
     alpha: float | None = None,
     proba: bool = False,
+    linear: bool = False,
     run: RunOptions | None = None,
 ) -> Iterator[tuple[int, int, np.ndarray]]:
     """Predict every row of a data set, in bounded memory.
@@ -34,6 +35,8 @@ def predict_store(
     proba : bool
         Whether to give probabilities, of the greater label or of each class, instead of
         ``Xw + b`` or the codes of the most probable classes.
+    linear : bool
+        Whether to give ``Xw + b`` of each class too, instead of codes.
 
     Yields
     ------
@@ -65,7 +68,7 @@ def predict_store(
                 prediction = prediction + read_rows(offset, start, stop)
             if loss is not None:
                 prediction = loss.mean(prediction)
-            elif path.predicts_classes:
+            elif path.predicts_classes and not linear:
                 prediction = prediction.argmax(axis=1)[:, None]
             yield start, stop, prediction
 

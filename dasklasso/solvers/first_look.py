@@ -96,14 +96,25 @@ def meet(
     ValueFound, OptionError
         As :func:`check_targets`, :func:`column_moments` and :func:`make_problem`.
     """
-    if objective.loss.n_outputs > 1:
-        targets = indicator_moments(class_totals(data, 0, objective.loss.n_outputs))
-    else:
-        targets = moments_of_targets(engine)
-        check_targets(engine, targets, objective.loss)
+    targets = targets_met(data, engine, objective.loss)
     null = null_model_of(engine, targets, objective)
     columns, nbytes = column_moments(data, engine, device)
     return make_problem(objective, columns, targets, null=null), nbytes
+
+
+def targets_met(data: Dataset, engine: ScanEngine, loss: Loss) -> Moments:
+    """Moments of the targets, or of the indicators of their classes. Reads no X.
+
+    Raises
+    ------
+    ValueFound
+        As :func:`check_targets`.
+    """
+    if loss.n_outputs > 1:
+        return indicator_moments(class_totals(data, 0, loss.n_outputs))
+    targets = moments_of_targets(engine)
+    check_targets(engine, targets, loss)
+    return targets
 
 
 def null_model_of(
