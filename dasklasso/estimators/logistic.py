@@ -58,7 +58,7 @@ class LogisticL1(ClassifierMixin, Model):
     fit_intercept, tol, max_iter, positive, standardize, penalty_factor, memory, workers, \
 scheduler, device, checkpoint, resume, stats, verbose :
         As in :class:`~dasklasso.estimators.linear.Lasso`; penalty factors must be positive.
-    solver : {"auto", "fista"}, default="auto"
+    solver : {"auto", "newton", "fista", "prox_sgd"}, default="auto"
 
     Attributes
     ----------
