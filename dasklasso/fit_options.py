@@ -9,6 +9,7 @@ import numpy as np
 from dasklasso.dataset.class_weights import ClassWeight
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import OptionError
+from dasklasso.objective.huber import HUBER_DELTA
 from dasklasso.objective.losses import Loss
 from dasklasso.objective.named import loss_named
 from dasklasso.scan.bands import BAND_BYTES
@@ -27,7 +28,7 @@ class FitOptions:
 
     Attributes
     ----------
-    loss : {"squared", "logistic", "softmax"}
+    loss : {"squared", "logistic", "softmax", "huber", "poisson"}
     alphas : the user's own alphas, or None for a grid
     n_alphas, eps : of the grid, as in :func:`dasklasso.selection.grid.alpha_grid`
     l1_ratio, fit_intercept, standardize, positive, penalty_factor :
@@ -40,6 +41,7 @@ class FitOptions:
     class_weight : "balanced", pairs of a label and its weight, or None; for losses of labels only
     epochs, batch_size, seed : of solver "prox_sgd": most scans of steps, rows of a step, and what
         the order of rows follows from
+    huber_delta : of loss "huber": the residual up to which it is squared, in units of the target
     n_classes : of a target that is a class: a fit finds and fills it in
     """
 
@@ -61,6 +63,7 @@ class FitOptions:
     batch_size: int = 256
     seed: int = 0
     grouped: bool = False
+    huber_delta: float = HUBER_DELTA
     n_classes: int = 0
 
     @property
@@ -70,9 +73,9 @@ class FitOptions:
         Raises
         ------
         OptionError
-            When there is none of that name.
+            As :func:`~dasklasso.objective.named.loss_named`.
         """
-        return loss_named(self.loss, self.n_classes)
+        return loss_named(self.loss, self.n_classes, self.huber_delta)
 
     def objective(self) -> Objective:
         """The objective these options describe.

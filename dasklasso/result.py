@@ -11,6 +11,7 @@ import numpy as np
 
 from dasklasso.errors import ModelError, OptionError
 from dasklasso.model_store import ARRAYS, DOCUMENT, read_model, write_model
+from dasklasso.objective.huber import HUBER_DELTA
 from dasklasso.objective.losses import Loss
 from dasklasso.objective.named import loss_named
 from dasklasso.selection.cv_record import CvRecord
@@ -242,6 +243,8 @@ class FittedPath:
     def predict(self, X: Any, alpha: float | None = None, offset: Any = None) -> np.ndarray:
         """Predictions for rows in memory: ``Xw + b``, or labels of the most probable classes.
 
+        Of a loss of counts: the mean that the model expects, ``exp(Xw + b)`` for poisson.
+
         Parameters and errors are those of :meth:`linear_prediction`.
 
         Returns
@@ -249,7 +252,15 @@ class FittedPath:
         (n_rows,) or (n_rows, n_targets) float64; of classes (n_rows,) labels
         """
         prediction = self.linear_prediction(X, alpha, offset)
-        return self.labels[prediction.argmax(axis=1)] if self.predicts_classes else prediction
+        if self.predicts_classes:
+            return self.labels[prediction.argmax(axis=1)]
+        return self.loss_value.mean(prediction) if self.loss_value.predicts_mean else prediction
+
+    @property
+    def loss_value(self) -> Loss:
+        """The loss that was minimised."""
+        delta = self.penalty_options.get("huber_delta", HUBER_DELTA)
+        return loss_named(self.loss, self.n_targets, delta)
 
     @property
     def labels(self) -> np.ndarray:

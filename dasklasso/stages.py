@@ -28,7 +28,7 @@ Announce = Callable[[str], None]
 IngestProgress = Callable[[int, "int | None"], None]
 
 # The choices of an option: the command line offers them, a job is checked against them.
-Loss = Literal["squared", "logistic", "softmax"]
+Loss = Literal["squared", "logistic", "softmax", "huber", "poisson"]
 Solver = Literal["auto", "fista", "gram", "newton", "prox_sgd"]
 Device = Literal["cpu", "cuda"]
 FoldKind = Literal["random", "contiguous", "groups", "column"]
@@ -118,6 +118,7 @@ class SolveStage(ClusterStage, ABC):
     """What ``dasklasso fit`` and ``dasklasso path`` have in common."""
 
     loss: Loss = "squared"
+    huber_delta: float = 1.35
     l1_ratio: float = 1.0
     solver: Solver = "auto"
     tol: float = 1e-6
@@ -193,6 +194,7 @@ class SolveStage(ClusterStage, ABC):
             factor = read_penalty_factor(self.penalty_factor, data.feature_names)
         return FitOptions(
             loss=self.loss,
+            huber_delta=self.huber_delta,
             l1_ratio=self.l1_ratio,
             fit_intercept=not self.no_intercept,
             standardize=self.standardize,

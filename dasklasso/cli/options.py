@@ -83,6 +83,13 @@ l1_ratio = click.option(
 
 model = stacked(
     click.option("--loss", type=choice(Loss), default="squared", show_default=True),
+    click.option(
+        "--huber-delta",
+        type=click.FloatRange(min=0, min_open=True),
+        default=1.35,
+        show_default=True,
+        help="Of loss huber: the residual up to which it is squared, in the target's units.",
+    ),
     l1_ratio,
     click.option("--solver", type=choice(Solver), default="auto", show_default=True),
     click.option(

@@ -21,7 +21,8 @@ from dasklasso.result import FittedPath
 from dasklasso.scan.cluster import InProcess, existing_client
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.solvers.events import ScanEvent
-from dasklasso.solvers.first_look import null_model_of, targets_met
+from dasklasso.solvers.first_look import targets_met
+from dasklasso.solvers.null_model import null_model
 
 PRINT_SECONDS = 1.0  # between two lines of a verbose fit
 
@@ -112,6 +113,7 @@ def null_loss(data: Dataset, options: FitOptions) -> np.ndarray:
     """(n_problems,) loss of the model without features, in which relative gaps are counted."""
     coded = labelled(data, options)
     objective = with_classes(options, coded).objective()
-    engine = ScanEngine(coded.data, InProcess(1))
-    targets = targets_met(coded.data, engine, objective.loss)
-    return null_model_of(engine, targets, objective)[1][:: objective.loss.n_outputs]
+    engine, loss = ScanEngine(coded.data, InProcess(1)), objective.loss
+    targets = targets_met(coded.data, engine, loss)
+    null = null_model(engine, loss, targets, fit_intercept=objective.fit_intercept)
+    return null[1][:: loss.n_outputs]

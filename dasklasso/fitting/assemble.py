@@ -14,6 +14,7 @@ from dasklasso.dataset.classes import Classes
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.fit_options import FitOptions
 from dasklasso.fitting.session import Solved
+from dasklasso.objective.huber import Huber
 from dasklasso.result import FittedPath
 from dasklasso.solvers.problem import stored_values
 
@@ -84,6 +85,7 @@ def as_path(
             "standardize": options.standardize,
             "positive": options.positive,
             **({"grouped": options.grouped} if joint else {}),
+            **({"huber_delta": options.huber_delta} if options.loss == Huber.name else {}),
             "penalty_factor": options.penalty_factor is not None,
         },
         alpha_selected=_selected(solved),

@@ -34,7 +34,7 @@ def predict_store(
     ----------
     proba : bool
         Whether to give probabilities, of the greater label or of each class, instead of
-        ``Xw + b`` or the codes of the most probable classes.
+        ``Xw + b``, means of counts, or the codes of the most probable classes.
     linear : bool
         Whether to give ``Xw + b`` of each class too, instead of codes.
 
@@ -49,7 +49,7 @@ def predict_store(
         When the model has other features than the data, or no probabilities; when it was fitted
         with offsets and the data have none.
     """
-    loss = path.loss_of_probabilities() if proba else None
+    loss = path.loss_of_probabilities() if proba else path.loss_value
     offset = offsets_for(data, path)
     run = run or RunOptions()
     if path.n_features != data.n_features:
@@ -66,7 +66,7 @@ def predict_store(
         for start, stop, prediction in predictions(engine, query, rows):
             if offset is not None:
                 prediction = prediction + read_rows(offset, start, stop)
-            if loss is not None:
+            if proba or loss.predicts_mean:
                 prediction = loss.mean(prediction)
             elif path.predicts_classes and not linear:
                 prediction = prediction.argmax(axis=1)[:, None]

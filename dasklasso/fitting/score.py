@@ -25,7 +25,7 @@ from dasklasso.fitting.predict import offsets_for
 from dasklasso.fitting.scored import Scored
 from dasklasso.fitting.session import open_runner
 from dasklasso.memory import PeakMemory
-from dasklasso.objective.named import loss_named
+from dasklasso.objective.losses import Loss
 from dasklasso.result import FittedPath
 from dasklasso.scan.cluster import PROCESS_BYTES, cores_here
 from dasklasso.scan.engine import ScanEngine
@@ -35,7 +35,7 @@ from dasklasso.scoring.calibration import Calibration
 from dasklasso.scoring.metrics import LossMetrics, check_scorable, metrics_for
 from dasklasso.scoring.ranked import AreaUnderCurve, groups
 from dasklasso.scoring.sorting import SortedScores
-from dasklasso.scoring.targets import Targets, summarise
+from dasklasso.scoring.targets import Targets, null_prediction, summarise
 from dasklasso.sizes import format_size
 
 MEMORY = 256 << 20  # for predictions and for sorting them, where no limit says less
@@ -109,8 +109,9 @@ def score_store(
     data = data if path.classes is None else recoded(data, path.classes)
     rows = _ScoredRows(data)
     targets = summarise(rows.in_blocks())
-    _check_range(data, path.loss, targets)
-    judge = metrics_for(path.loss, targets)
+    loss = path.loss_value
+    _check_range(data, loss, targets)
+    judge = metrics_for(loss, targets, null_prediction(loss, targets, rows.in_blocks))
     memory = _memory(run)
     n_alphas, n_targets = len(models.alphas), data.n_targets
     with ExitStack() as stack:
@@ -193,14 +194,14 @@ def _check(data: Dataset, path: FittedPath) -> None:
         check_weights(data.sample_weight, data.location)
 
 
-def _check_range(data: Dataset, loss: str, targets: Targets) -> None:
-    least, greatest = loss_named(loss).target_range
+def _check_range(data: Dataset, loss: Loss, targets: Targets) -> None:
+    least, greatest = loss.target_range
     for k, (low, high) in enumerate(zip(targets.minimum, targets.maximum, strict=True)):
         if low < least or high > greatest:
             found = low if low < least else high
             raise ValueFound(
                 f"{data.location}: target {data.target_names[k]} has the value {found:g}, but "
-                f"loss {loss} expects {least:g} to {greatest:g}."
+                f"loss {loss.name} expects {least:g} to {greatest:g}."
             )
 
 

@@ -48,6 +48,17 @@ and φ(s) ≤ φ(1) − (1−s) φ'(1) + M_q B(1−s). Altogether
 
 Being convex, with f*(0) = −inf f ≤ 0, φ also lies below its chord, φ(s) ≤ s φ(1), which is the
 better bound far from the optimum, and where slopes of hopeless rows make M infinite.
+
+*Straight tails.* Where f is a straight line (Huber, beyond delta), p is a subgradient of f* at the
+end g of its domain, as Fenchel's equality needs, but not the one-sided derivative that φ'(1) has,
+``f*'(g)``: the p at which the line begins, from where on g does not change (Huber: y ± delta). Such
+rows have no room, so that shifting leaves them alone: neither Σ π f*(q) nor R₁ changes. φ'(1) is
+less, by
+
+    X = Σ π g (p − f*'(g)) ≥ 0
+
+(Huber: g (p − clip(p, y ± delta)) is what the loss exceeds ½g² by, in every row), so that
+``(1−s) X`` is added to the gap. k(u) is what it is inside, at the ends of the domain too.
 """
 
 from __future__ import annotations
@@ -249,6 +260,7 @@ def smooth_certificate(
     *,
     quadratic: bool,
     room_ratio: float,
+    overshoot: np.ndarray | float = 0.0,
 ) -> Certificate:
     """Duality gap of problems whose loss is no quadratic.
 
@@ -265,6 +277,8 @@ def smooth_certificate(
         Whether the penalty has a quadratic part (l1_ratio < 1).
     room_ratio : float
         m, of the loss.
+    overshoot : (n_problems,)
+        X, of a loss with straight tails.
 
     Returns
     -------
@@ -281,6 +295,7 @@ def smooth_certificate(
         first = first + intercepts * sums[SLOPE] - shift_of(sums) * sums[ROOM_PRODUCT]
     second = room_ratio * room * bend(shift)
     blur = room_ratio * shift / (1 - shift) * (np.sqrt(sums[SLOPE_SQUARES]) + shift * room)
+    blur = blur + overshoot  # both lower φ'(1)
     root = np.sqrt(sums[SLOPE_RATIO]) + shift * np.sqrt(room_ratio * room)
     bent = root**2 / (1 - shift)
 

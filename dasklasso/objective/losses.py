@@ -35,6 +35,8 @@ class Loss(ABC):
         Whether the mean of y at a prediction is a probability.
     most_classes : int
         Of how many classes targets may be labels, 0 where they are numbers.
+    predicts_mean : bool
+        Whether a model predicts the mean of y, and not the prediction that the loss takes.
     """
 
     name: ClassVar[str]
@@ -43,6 +45,7 @@ class Loss(ABC):
     target_range: ClassVar[tuple[float, float]]
     gives_probabilities: ClassVar[bool]
     most_classes: ClassVar[int] = 0
+    predicts_mean: ClassVar[bool] = False
 
     @property
     def room_ratio(self) -> float:
@@ -76,6 +79,17 @@ class Loss(ABC):
         """
         return self.value_and_gradient(prediction, y)
 
+    def overshoot(self, loss: np.ndarray, slope_squares: np.ndarray) -> np.ndarray:
+        """``Σ π g (p − f*'(g))`` from ``Σ π f`` and ``Σ π g²``, the certificate's X.
+
+        Not 0 where f has tails that are straight: there p says more than the slope.
+
+        Parameters
+        ----------
+        loss, slope_squares : (n_problems,), of weights π that sum to one
+        """
+        return np.zeros_like(loss)
+
     @abstractmethod
     def curvature(self, prediction: Array, y: Array) -> Array:
         """d²f/dp²."""
@@ -89,10 +103,15 @@ class Loss(ABC):
         """The mean of y that a prediction stands for: the inverse of the link."""
 
     @abstractmethod
+    def link(self, mean: np.ndarray) -> np.ndarray:
+        """The prediction that stands for a mean of y, ±inf where none does."""
+
     def null_model(
         self, mean: np.ndarray, variance: np.ndarray, *, fit_intercept: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray, np.ndarray] | None:
         """The model without features: its prediction, the same for every row, and its mean loss.
+
+        None where moments do not tell it: see :mod:`dasklasso.solvers.null_model`.
 
         Parameters
         ----------
@@ -104,6 +123,7 @@ class Loss(ABC):
         prediction : (n_targets,), the best constant, or 0 without an intercept
         loss : (n_targets,), exactly 0 for targets that leave nothing to fit
         """
+        return None
 
 
 @dataclass(frozen=True)
@@ -135,12 +155,15 @@ class Squared(Loss):
     def mean(self, prediction: Array) -> Array:
         return prediction
 
+    def link(self, mean: np.ndarray) -> np.ndarray:
+        return mean
+
     def null_model(
         self, mean: np.ndarray, variance: np.ndarray, *, fit_intercept: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         spread = variance if fit_intercept else variance + mean**2
         # constant but for rounding is constant
-        loss = np.where(spread <= (1e-14 * mean) ** 2, 0.0, 0.5 * spread)
+        loss = np.where(constant_but_for_rounding(mean, spread), 0.0, 0.5 * spread)
         return (mean if fit_intercept else np.zeros_like(mean)), loss
 
 
@@ -202,10 +225,13 @@ class Logistic(Loss):
         mean = np.asarray(mean, dtype=np.float64)
         if not fit_intercept:
             return np.zeros_like(mean), np.full_like(mean, np.log(2.0))
-        with np.errstate(divide="ignore"):
-            prediction = np.log(mean) - np.log1p(-mean)
         # with one class the best constant is infinite: its loss of 0 says so
-        return prediction, -_minus_entropy(mean)
+        return self.link(mean), -_minus_entropy(mean)
+
+    def link(self, mean: np.ndarray) -> np.ndarray:
+        """log odds."""
+        with np.errstate(divide="ignore"):
+            return np.log(mean) - np.log1p(-mean)
 
 
 def _sides(prediction: Array, y: Array) -> tuple[Array, Array, Array, Array]:
@@ -231,6 +257,11 @@ def _minus_entropy(t: Array) -> Array:
     within = (t > 0) & (t < 1)
     t = xp.where(within, t, 0.5 + xp.zeros_like(t))
     return xp.where(within, t * xp.log(t) + (1.0 - t) * xp.log1p(-t), xp.zeros_like(t))
+
+
+def constant_but_for_rounding(mean: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """Whether targets of that mean, and that mean square from a constant, are all the constant."""
+    return squares <= (1e-14 * mean) ** 2
 
 
 SQUARED = Squared()  # the default wherever a loss may be chosen

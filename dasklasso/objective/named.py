@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from dasklasso.errors import OptionError
+from dasklasso.objective.huber import HUBER_DELTA, Huber
 from dasklasso.objective.losses import Logistic, Loss, Squared
+from dasklasso.objective.poisson import Poisson
 from dasklasso.objective.softmax import Softmax
 
-LOSSES: dict[str, type[Loss]] = {loss.name: loss for loss in (Squared, Logistic, Softmax)}
+LOSSES: dict[str, type[Loss]] = {
+    loss.name: loss for loss in (Squared, Logistic, Softmax, Huber, Poisson)
+}
 
 
-def loss_named(name: str, n_classes: int = 0) -> Loss:
+def loss_named(name: str, n_classes: int = 0, huber_delta: float = HUBER_DELTA) -> Loss:
     """The loss called ``name``.
 
     Parameters
     ----------
     n_classes : int
         Of targets that are classes; 0 while that is not known.
+    huber_delta : float
+        Of Huber's loss.
 
     Raises
     ------
     OptionError
-        When there is none of that name.
+        When there is none of that name, or delta is no positive number.
     """
     if name not in LOSSES:
         raise OptionError(f"loss: {name!r} is none of {', '.join(LOSSES)}")
+    if name == Huber.name:
+        return Huber(huber_delta)
     return Softmax(n_classes) if name == Softmax.name else LOSSES[name]()

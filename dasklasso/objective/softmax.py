@@ -112,11 +112,15 @@ class Softmax(Loss):
         if not fit_intercept:
             return np.zeros_like(frequency), np.full_like(frequency, np.log(self.n_classes))
         with np.errstate(divide="ignore", invalid="ignore"):
-            logs = np.log(frequency)
-            entropy = -np.sum(np.where(frequency > 0, frequency * logs, 0.0))
-            prediction = logs - logs.mean()
+            entropy = -np.sum(np.where(frequency > 0, frequency * np.log(frequency), 0.0))
         # with one class the best constant is infinite: its loss of 0 says so
-        return prediction, np.full_like(frequency, max(float(entropy), 0.0))
+        return self.link(frequency), np.full_like(frequency, max(float(entropy), 0.0))
+
+    def link(self, mean: np.ndarray) -> np.ndarray:
+        """(C,) logarithms of probabilities less the mean of these."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logs = np.log(mean)
+            return logs - logs.mean()
 
     def _shares(self, prediction: Array) -> tuple[Array, Array]:
         """Probabilities (..., C), and log Σ exp p (...)."""

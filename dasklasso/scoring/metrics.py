@@ -13,7 +13,6 @@ import numpy as np
 
 from dasklasso.errors import OptionError
 from dasklasso.objective.losses import Loss
-from dasklasso.objective.named import loss_named
 from dasklasso.scoring.targets import Targets
 
 Reasons = list["str | None"]  # for each target why a metric is undefined, None where it is defined
@@ -35,6 +34,8 @@ class LossMetrics(ABC):
     loss : Loss
     targets : Targets
         Of the rows that are scored.
+    null : (n_targets,), optional
+        The prediction of the null model, where moments of the targets do not tell it.
 
     Attributes
     ----------
@@ -47,9 +48,12 @@ class LossMetrics(ABC):
     names: ClassVar[tuple[str, ...]]
     ranked: ClassVar[bool] = False
 
-    def __init__(self, loss: Loss, targets: Targets) -> None:
+    def __init__(self, loss: Loss, targets: Targets, null: np.ndarray | None = None) -> None:
         self.loss, self.targets = loss, targets
-        null, _ = loss.null_model(targets.mean, targets.variance, fit_intercept=True)
+        if null is None:
+            known = loss.null_model(targets.mean, targets.variance, fit_intercept=True)
+            assert known is not None
+            null = known[0]
         # where the best constant is infinite all targets are the same: nothing is explained
         self._null = np.where(np.isfinite(null), null, 0.0)
 
@@ -161,7 +165,12 @@ class OfProbabilities(LossMetrics):
         return {**super().undefined(), "auc": auc, "accuracy": labels}
 
 
-METRICS: dict[str, type[LossMetrics]] = {"squared": OfMeans, "logistic": OfProbabilities}
+METRICS: dict[str, type[LossMetrics]] = {
+    "squared": OfMeans,
+    "huber": OfMeans,
+    "poisson": OfMeans,
+    "logistic": OfProbabilities,
+}
 
 
 def check_scorable(loss: str) -> None:
@@ -175,13 +184,15 @@ def check_scorable(loss: str) -> None:
         raise OptionError(f"loss: models of {loss} cannot be scored, only of {', '.join(METRICS)}.")
 
 
-def metrics_for(loss: str, targets: Targets) -> LossMetrics:
+def metrics_for(loss: Loss, targets: Targets, null: np.ndarray | None = None) -> LossMetrics:
     """The metrics of a loss, for the targets of some rows.
+
+    Parameters are those of :class:`LossMetrics`.
 
     Raises
     ------
     OptionError
         Where it has none.
     """
-    check_scorable(loss)
-    return METRICS[loss](loss_named(loss), targets)
+    check_scorable(loss.name)
+    return METRICS[loss.name](loss, targets, null)

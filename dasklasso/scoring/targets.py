@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from dasklasso.objective.losses import Loss
+from dasklasso.objective.null_model import best_constant, row_derivatives
 from dasklasso.scan.moments import Moments, merge_moments, target_moments
 
 
@@ -38,7 +40,40 @@ class Targets:
         return self.minimum == self.maximum
 
 
-def summarise(blocks: Iterable[tuple[np.ndarray, np.ndarray]]) -> Targets:
+Blocks = Iterable[tuple[np.ndarray, np.ndarray]]
+
+
+def null_prediction(loss: Loss, targets: Targets, blocks: Callable[[], Blocks]) -> np.ndarray:
+    """(n_targets,) the prediction, the same for every row, with the least loss.
+
+    Parameters
+    ----------
+    targets : Targets
+        Of these blocks.
+    blocks : callable
+        The blocks of :func:`summarise`, from the first, at each call.
+
+    Raises
+    ------
+    ValueFound
+        When the loss falls without end.
+    """
+    known = loss.null_model(targets.mean, targets.variance, fit_intercept=True)
+    if known is not None:
+        return known[0]
+    found, varies = np.array(loss.link(targets.mean)), ~targets.constant
+
+    def derivatives(b: np.ndarray) -> np.ndarray:
+        parts = (row_derivatives(loss, b, y[:, varies], s[:, None]) for y, s in blocks())
+        total = sum(parts, np.zeros(1))
+        return total[:-1] / total[-1]
+
+    if varies.any():
+        found[varies] = best_constant(derivatives, found[varies])[0]
+    return found
+
+
+def summarise(blocks: Blocks) -> Targets:
     """Targets block by block.
 
     Parameters

@@ -12,8 +12,10 @@ import numpy as np
 from dasklasso.backend import Array, Backend, backend_for, to_numpy
 from dasklasso.errors import ValueFound
 from dasklasso.objective.certificate import (
+    LOSS,
     RATIO,
     SLOPE,
+    SLOPE_SQUARES,
     Certificate,
     column_sums,
     combine_column_sums,
@@ -142,6 +144,7 @@ def certificate_of(
             intercepts,
             quadratic=quadratic,
             room_ratio=problem.loss.room_ratio,
+            overshoot=problem.loss.overshoot(sums[LOSS], sums[SLOPE_SQUARES]),
         )
     squares = sums[2]
     if problem.objective.fit_intercept:

@@ -28,7 +28,7 @@ from dasklasso.scan.moments import Moments, indicator_moments, merge_moments, ta
 from dasklasso.scan.queries import ColumnMoments
 from dasklasso.scan.reading import targets_only
 from dasklasso.solvers.bring import Coefficients, as_dask, bring
-from dasklasso.solvers.null_model import null_model_with_offsets
+from dasklasso.solvers.null_model import null_model
 from dasklasso.solvers.problem import Objective, Problem, gradient_query, make_problem
 from dasklasso.solvers.unpenalised import MOST, Unpenalised
 
@@ -96,8 +96,9 @@ def meet(
     ValueFound, OptionError
         As :func:`check_targets`, :func:`column_moments` and :func:`make_problem`.
     """
-    targets = targets_met(data, engine, objective.loss)
-    null = null_model_of(engine, targets, objective)
+    loss = objective.loss
+    targets = targets_met(data, engine, loss)
+    null = null_model(engine, loss, targets, fit_intercept=objective.fit_intercept)
     columns, nbytes = column_moments(data, engine, device)
     return make_problem(objective, columns, targets, null=null), nbytes
 
@@ -115,18 +116,6 @@ def targets_met(data: Dataset, engine: ScanEngine, loss: Loss) -> Moments:
     targets = moments_of_targets(engine)
     check_targets(engine, targets, loss)
     return targets
-
-
-def null_model_of(
-    engine: ScanEngine, targets: Moments, objective: Objective
-) -> tuple[np.ndarray, np.ndarray]:
-    """Prediction, beside any offsets, and loss of the model without features. Reads no X."""
-    loss, fit_intercept = objective.loss, objective.fit_intercept
-    variance = targets.squares / targets.weight
-    null = loss.null_model(targets.mean, variance, fit_intercept=fit_intercept)
-    if engine.table.offset is None or np.any(null[1] == 0):  # nothing to fit: refused by name
-        return null
-    return null_model_with_offsets(engine, loss, null[0], fit_intercept=fit_intercept)
 
 
 def moments_of_targets(engine: ScanEngine) -> Moments:
@@ -161,10 +150,14 @@ def check_targets(engine: ScanEngine, targets: Moments, loss: Loss) -> None:
         outside = np.argwhere((y < least) | (y > greatest))
         if outside.size:
             row, target = (int(place) for place in outside[0])
+            expected = f"numbers from {least:g} to {greatest:g}"
+            if np.isinf(greatest):
+                expected = f"numbers >= {least:g}"
+            if loss.most_classes:
+                expected += ", or two different labels"
             raise ValueFound(
                 f"target {target} is {y[row, target]:g} at row {rows.start + row:,}; loss "
-                f"{loss.name} expects numbers from {least:g} to {greatest:g}, or two "
-                "different labels"
+                f"{loss.name} expects {expected}"
             )
 
 

@@ -177,9 +177,10 @@ def make_problem(
     frame[:, L1] = factor * ratio
     frame[:, L2] = factor * ratio**2
     loss = objective.loss
-    variance = targets.squares / targets.weight
     if null is None:
+        variance = targets.squares / targets.weight
         null = loss.null_model(targets.mean, variance, fit_intercept=objective.fit_intercept)
+    assert null is not None
     constant, least = null
     y_mean = constant if loss.quadratic else np.zeros_like(constant)
     missing = np.flatnonzero(targets.mean == 0) if loss.n_outputs > 1 else np.zeros(0, int)

@@ -23,14 +23,21 @@ def target_of(loss, number):
     least, greatest = loss.target_range
     if np.isinf(least):
         return np.array(number)
+    if np.isinf(greatest):
+        return np.maximum(number, 0.0)
     return np.array(np.clip(0.5 + number / 1e3, least, greatest))
+
+
+def prediction_of(loss, number):
+    """A prediction whose exponential is not large, where that matters."""
+    return np.array(number / 300.0 if np.isinf(loss.max_curvature) else number)
 
 
 @each_loss
 @given(p=NUMBER, y=NUMBER)
 def test_the_gradient_is_the_slope_of_the_value(name, p, y):
     loss, h = loss_named(name), 1e-3
-    p, y = np.array(p), target_of(loss, y)
+    p, y = prediction_of(loss, p), target_of(loss, y)
     slope = (loss.value(p + h, y) - loss.value(p - h, y)) / (2 * h)
     assert loss.gradient(p, y) == pytest.approx(slope, rel=1e-5, abs=1e-4)
 
@@ -39,7 +46,7 @@ def test_the_gradient_is_the_slope_of_the_value(name, p, y):
 @given(p=NUMBER, y=NUMBER, u=NUMBER)
 def test_value_and_conjugate_obey_fenchel_and_young(name, p, y, u):
     loss = loss_named(name)
-    p, y, u = np.array(p), target_of(loss, y), np.array(u)
+    p, y, u = prediction_of(loss, p), target_of(loss, y), np.array(u)
     total = loss.value(p, y) + loss.conjugate(u, y)
     assert np.isinf(total) or total >= u * p - 1e-9 * (1 + abs(u * p) + abs(total))
 
@@ -48,7 +55,7 @@ def test_value_and_conjugate_obey_fenchel_and_young(name, p, y, u):
 @given(p=NUMBER, y=NUMBER)
 def test_fenchel_and_young_meet_at_the_gradient(name, p, y):
     loss = loss_named(name)
-    p, y = np.array(p), target_of(loss, y)
+    p, y = prediction_of(loss, p), target_of(loss, y)
     u = loss.gradient(p, y)
     total = loss.value(p, y) + loss.conjugate(u, y)
     assert total == pytest.approx(u * p, rel=1e-9, abs=1e-6)
@@ -58,8 +65,11 @@ def test_fenchel_and_young_meet_at_the_gradient(name, p, y):
 @given(p=NUMBER, q=NUMBER, y=NUMBER)
 def test_no_curvature_exceeds_the_bound(name, p, q, y):
     loss = loss_named(name)
-    p, q, y = np.array(p), np.array(q), target_of(loss, y)
+    p, q, y = prediction_of(loss, p), prediction_of(loss, q), target_of(loss, y)
     change = abs(loss.gradient(p, y) - loss.gradient(q, y))
+    if np.isinf(loss.max_curvature):
+        assert change <= loss.curvature(np.maximum(p, q), y) * abs(p - q) * (1 + 1e-9) + 1e-9
+        return
     assert change <= loss.max_curvature * abs(p - q) * (1 + 1e-9) + 1e-9
 
 
@@ -77,7 +87,9 @@ def test_every_method_gives_the_same_on_a_device(name, method):
 @given(p=st.floats(-30, 30, allow_subnormal=False), y=NUMBER)
 def test_the_curvature_is_the_slope_of_the_gradient(name, p, y):
     loss, h = loss_named(name), 1e-4
-    p, y = np.array(p), target_of(loss, y)
+    p, y = prediction_of(loss, p), target_of(loss, y)
+    if name == "huber" and abs(abs(p - y) - loss.delta) <= h:
+        return  # a corner of the slope
     slope = (loss.gradient(p + h, y) - loss.gradient(p - h, y)) / (2 * h)
     assert loss.curvature(p, y) == pytest.approx(slope, rel=1e-5, abs=1e-8)
 
@@ -86,7 +98,7 @@ def test_the_curvature_is_the_slope_of_the_gradient(name, p, y):
 @given(p=NUMBER, y=NUMBER)
 def test_value_and_gradient_are_what_each_is_alone(name, p, y):
     loss = loss_named(name)
-    p, y = np.array(p), target_of(loss, y)
+    p, y = prediction_of(loss, p), target_of(loss, y)
     value, slope = loss.value_and_gradient(p, y)
     assert value == pytest.approx(loss.value(p, y), rel=1e-14, abs=1e-300)
     assert slope == loss.gradient(p, y)
@@ -97,9 +109,10 @@ def test_value_and_gradient_are_what_each_is_alone(name, p, y):
 def test_no_other_constant_is_better_than_the_null_model(name, fit_intercept):
     loss = loss_named(name)
     y = target_of(loss, 400 * np.random.default_rng(1).standard_normal(50))
-    found, value = loss.null_model(
-        np.array([y.mean()]), np.array([y.var()]), fit_intercept=fit_intercept
-    )
+    known = loss.null_model(np.array([y.mean()]), np.array([y.var()]), fit_intercept=fit_intercept)
+    if known is None:  # tests of the search are in test_null_model.py
+        return
+    found, value = known
     assert value[0] == pytest.approx(np.mean(loss.value(found + 0 * y, y)), rel=1e-12)
     slope = np.mean(loss.gradient(found + 0 * y, y))
     assert slope == pytest.approx(0.0, abs=1e-10) if fit_intercept else found[0] == 0

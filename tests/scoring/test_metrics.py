@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from sklearn import metrics as theirs
 
 from dasklasso.errors import OptionError
-from dasklasso.scoring.metrics import NOT_LABELS, SAME_TARGETS, metrics_for
+from dasklasso.objective.named import loss_named
+from dasklasso.scoring.metrics import NOT_LABELS, SAME_TARGETS, check_scorable, metrics_for
 from dasklasso.scoring.targets import summarise
 
 seeds = st.integers(0, 10_000)
@@ -16,7 +17,9 @@ seeds = st.integers(0, 10_000)
 def judged(loss, prediction, y, weight, cut=None):
     """Metrics of predictions (n, n_models, n_targets), from sums over two sets of rows."""
     cut = len(y) // 2 if cut is None else cut
-    judge = metrics_for(loss, summarise([(y[:cut], weight[:cut]), (y[cut:], weight[cut:])]))
+    judge = metrics_for(
+        loss_named(loss), summarise([(y[:cut], weight[:cut]), (y[cut:], weight[cut:])])
+    )
     halves = (slice(None, cut), slice(cut, None))
     return judge.metrics(sum(judge.sums(prediction[h], y[h], weight[h]) for h in halves))
 
@@ -94,7 +97,7 @@ def test_the_best_constant_explains_nothing(loss):
 
 def test_what_is_undefined_has_a_reason_by_target():
     y = np.asarray([[0.0, 0.5, 1.0], [1.0, 0.2, 1.0]])
-    reasons = metrics_for("logistic", summarise([(y, np.ones(2))])).undefined()
+    reasons = metrics_for(loss_named("logistic"), summarise([(y, np.ones(2))])).undefined()
     assert reasons["auc"] == [None, NOT_LABELS, SAME_TARGETS]
     assert reasons["accuracy"] == [None, NOT_LABELS, None]
     assert reasons["deviance_explained"] == [None, None, SAME_TARGETS]
@@ -109,4 +112,4 @@ def test_targets_that_are_all_the_same_leave_the_errors_defined(loss):
 
 def test_a_loss_without_metrics_is_refused():
     with pytest.raises(OptionError, match="models of none cannot be scored"):
-        metrics_for("none", summarise([(np.ones((1, 1)), np.ones(1))]))
+        check_scorable("none")

@@ -19,7 +19,8 @@ from dasklasso.fitting.selecting import select_features
 from dasklasso.objective.losses import Logistic
 from dasklasso.scan.cluster import InProcess
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.solvers.null_model import null_model_with_offsets
+from dasklasso.solvers.first_look import moments_of_targets
+from dasklasso.solvers.null_model import null_model
 
 RUN = RunOptions(in_process=True)
 ALPHAS = (0.03, 0.01)
@@ -188,8 +189,8 @@ def test_the_null_model_has_no_slope(seed, spread, share):
     offset, s = spread * rng.standard_normal(30), rng.uniform(0.1, 2, 30)
     data = from_arrays(np.eye(30, 1), y, s, offset=offset)
     engine = ScanEngine(data, InProcess(1))
-    start = np.zeros(1)
-    [b], [least] = null_model_with_offsets(engine, Logistic(), start, fit_intercept=True)
+    targets = moments_of_targets(engine)
+    [b], [least] = null_model(engine, Logistic(), targets, fit_intercept=True)
     best = minimize_scalar(
         lambda b: s @ value("logistic", b + offset, y) / s.sum(),
         bracket=(b - 1, b + 1),

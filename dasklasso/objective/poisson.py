@@ -1,0 +1,95 @@
+"""The loss of counts: a Poisson distribution whose mean is the exponential of the prediction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dasklasso.backend import Array, namespace
+from dasklasso.objective.losses import Loss
+
+
+@dataclass(frozen=True)
+class Poisson(Loss):
+    """Half the Poisson deviance, ``eᵖ − y p − (y − y log y)``, with y ≥ 0 and 0 log 0 = 0.
+
+    The negative log-likelihood less the least that y allows, so that the loss is 0 at p = log y
+    (McCullagh and Nelder, 1989, Generalized Linear Models, section 2.3). y may be any number ≥ 0,
+    such as a rate beside a weight.
+
+    Beyond p = ½ log(the largest number), where a mean's square is no number any more, the loss
+    goes on as a straight line: a step that went much too far is then seen as that.
+    """
+
+    name = "poisson"
+    max_curvature = np.inf
+    quadratic = False
+    target_range = (0.0, np.inf)
+    gives_probabilities = False
+    predicts_mean = True
+
+    def value(self, prediction: Array, y: Array) -> Array:
+        return self.value_and_gradient(prediction, y)[0]
+
+    def gradient(self, prediction: Array, y: Array) -> Array:
+        return _mean(prediction) - y
+
+    def value_and_gradient(self, prediction: Array, y: Array) -> tuple[Array, Array]:
+        return self.terms(prediction, y)[:2]
+
+    def terms(self, prediction: Array, y: Array) -> tuple[Array, ...]:
+        xp = namespace(prediction)
+        mean = _mean(prediction)
+        slope = mean - y
+        beyond = prediction - _most(prediction)
+        straight = xp.where(beyond > 0, mean * beyond, xp.zeros_like(beyond))
+        positive = y > 0
+        logarithm = xp.log(xp.where(positive, y, xp.ones_like(y)))
+        value = slope - y * (prediction - logarithm) + straight
+        # g²/f'' would be 0/0 where y = 0 and the mean has underflown, infinite where y > 0
+        least = xp.finfo(mean.dtype).smallest_normal * (1.0 + slope * slope)
+        ratio = slope * (slope / (mean + least))
+        return xp.where(value > 0, value, xp.zeros_like(value)), slope, ratio, mean
+
+    def curvature(self, prediction: Array, y: Array) -> Array:
+        return _mean(prediction) + 0.0 * y
+
+    def conjugate(self, dual: Array, y: Array) -> Array:
+        """``t log t − t − (y log y − y)`` at t = u + y, +inf where t < 0."""
+        xp = namespace(dual)
+        t = dual + y
+        inside = t >= -ROUNDING * (1.0 + xp.abs(y))
+        value = _entropy(t) - _entropy(y)
+        return xp.where(inside, value, xp.full_like(value, float("inf")))
+
+    def mean(self, prediction: Array) -> Array:
+        """eᵖ."""
+        return namespace(prediction).exp(prediction)
+
+    def link(self, mean: np.ndarray) -> np.ndarray:
+        """log of the mean."""
+        with np.errstate(divide="ignore"):
+            return np.log(mean)
+
+
+ROUNDING = 1e-15  # of a dual value and a target, relative to that
+
+
+def _most(prediction: Array) -> float:
+    """The largest prediction whose mean has a square."""
+    return 0.5 * float(np.log(float(namespace(prediction).finfo(prediction.dtype).max))) - 1.0
+
+
+def _mean(prediction: Array) -> Array:
+    xp = namespace(prediction)
+    most = xp.full_like(prediction, _most(prediction))
+    return xp.exp(xp.where(prediction < most, prediction, most))
+
+
+def _entropy(t: Array) -> Array:
+    """``t log t − t``, 0 at 0 and below."""
+    xp = namespace(t)
+    positive = t > 0
+    safe = xp.where(positive, t, xp.ones_like(t))
+    return xp.where(positive, safe * xp.log(safe) - safe, xp.zeros_like(t))
