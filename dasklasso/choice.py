@@ -7,7 +7,7 @@ refused before anything of X is read.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import psutil
@@ -96,23 +96,27 @@ def choose_solver(data: Dataset, options: FitOptions, run: RunOptions, n_folds: 
         When ``solver="gram"`` or a cross-validation needs more than the limit: ``run.memory``,
         or half of what is available now.
     OptionError
-        When the solver asked for cannot do it: gram needs squared loss, folds need gram, prox_sgd
-        bands that hold all columns.
+        When the solver asked for cannot do it: gram needs squared loss, folds need gram or, for
+        other losses, newton; prox_sgd and newton need bands that hold all columns.
     """
+    squared = options.loss == "squared"
+    if n_folds > 1 and options.solver == "auto" and not squared:
+        options = replace(options, solver="newton")  # the only one for that
     if options.solver not in ("auto", "gram"):
-        if n_folds > 1:
-            raise OptionError(f"solver: {options.solver} cannot cross-validate, gram can")
+        if n_folds > 1 and (squared or options.solver != "newton"):
+            able = "gram" if squared else "newton"
+            raise OptionError(f"solver: {options.solver} cannot cross-validate, {able} can")
         if options.solver == "newton":
             refused = newton_refuses(data, options, run)
             if refused:
                 raise OptionError(f"solver: newton {refused}; fista can")
-        memory = _NEEDS[options.solver]
-        need = memory(data, options, run)
+            need = newton_memory(data, options, run, n_folds)
+        else:
+            need = _NEEDS[options.solver](data, options, run)
         return Choice(options.solver, "asked for", need.total, need.per_worker)
     must = options.solver == "gram" or n_folds > 1
-    squared = options.loss == "squared"
     if must and not squared:
-        raise OptionError(f"loss: {options.loss} found, but gram and folds need squared")
+        raise OptionError(f"loss: {options.loss} found, but gram needs squared")
     gram, limit = gram_memory(data, options, run, n_folds), memory_limit(run)
     fits = gram.total <= limit
     if must and not fits:
@@ -217,12 +221,13 @@ def sample_step(data: Dataset) -> int:
     return max(4, n // rows) if worth_it else 0
 
 
-def newton_memory(data: Dataset, options: FitOptions, run: RunOptions) -> Memory:
+def newton_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int = 1) -> Memory:
     """What ``solver="newton"`` needs."""
     workers, threads = workers_and_threads(run)
     limits, problems = newton_limits(data, options, run), n_problems_of(data, options)
     hessians = 8 * (limits.columns + 1) ** 2 * limits.nodes * max(1, data.n_targets)
-    array = 8 * data.n_features * problems
+    # folds' problems beside those of all rows
+    array = 8 * data.n_features * problems * (n_folds + 1 if n_folds > 1 else 1)
     every = sample_step(data)
     sample = data.n_rows // every * data.n_features * data.X.dtype.itemsize if every else 0
     # points, gradients and what secants remember; models being minimised
@@ -308,4 +313,4 @@ def slots_in_flight(data: Dataset, options: FitOptions) -> int:
     return slots_for(data.n_rows, data.n_features, n_problems, n_outputs)
 
 
-_NEEDS = {"fista": fista_memory, "newton": newton_memory, "prox_sgd": sgd_memory}
+_NEEDS = {"fista": fista_memory, "prox_sgd": sgd_memory}

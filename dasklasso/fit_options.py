@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from dasklasso.selection.cv_record import Rule
 from dasklasso.selection.grid import SMALLEST_L1_RATIO, alpha_grid, given_alphas
 from dasklasso.solvers.problem import Objective
 
+Criterion = Literal["loss", "auc", "accuracy"]
 SOLVERS = ("auto", "fista", "gram", "newton", "prox_sgd")
 
 
@@ -155,6 +157,9 @@ class CvOptions:
         The alpha with the smallest mean error, or the largest within a standard error of it.
     l1_ratios : tuple of float or None
         To choose from; None for the options' own.
+    criterion : {"loss", "auc", "accuracy"}
+        What a rule compares: the mean loss of rows left out (of squared loss their mean squared
+        error), or of labels how well they are ranked or told apart.
     """
 
     folds: int = 5
@@ -162,6 +167,7 @@ class CvOptions:
     seed: int = 0
     rule: Rule = "min"
     l1_ratios: tuple[float, ...] | None = None
+    criterion: Criterion = "loss"
 
     def labelling(self) -> Labelling:
         """How rows are put into cells.
@@ -174,6 +180,8 @@ class CvOptions:
         kinds = ("random", "contiguous", "groups", "column")
         if self.kind not in kinds:
             raise OptionError(f"folds: {self.kind!r} is none of {', '.join(kinds)}")
+        if self.criterion not in ("loss", "auc", "accuracy"):
+            raise OptionError(f"criterion: {self.criterion!r} is none of loss, auc, accuracy")
         if self.rule not in ("min", "1se"):
             raise OptionError(f"rule: {self.rule!r} is none of min, 1se")
         if self.kind == "column":

@@ -398,8 +398,10 @@ class FittedPath:
             "l1_ratio": best.l1_ratio,
             "alpha_min": best.alpha_min,
             "alpha_1se": best.alpha_1se,
-            "mean_mse": best.mean_mse.tolist(),
+            "criterion": best.criterion,
+            "mean_mse" if best.criterion == "mse" else "mean_error": best.mean_error.tolist(),
             "standard_error": best.standard_error.tolist(),
+            **{name: np.mean(path, axis=1).tolist() for name, path in best.scores.items()},
         }
 
     def save(self, folder: str | Path, overwrite: bool = False) -> None:

@@ -428,14 +428,14 @@ def test_what_is_found_at_the_alpha_is_what_the_path_has_there(diabetes):
     assert model.dual_gap_ == pytest.approx(model.relative_gap_ * 0.5 * diabetes[1].var())
     assert model.n_iter_ == model.path_.scans
     assert model.path_.alpha_selected == model.alpha_
-    np.testing.assert_array_equal(model.path_.cross_validation.best.mse_path, model.mse_path_)
+    np.testing.assert_array_equal(model.path_.cross_validation.best.error_path, model.mse_path_)
 
 
 def test_the_path_is_saved_with_its_curves(diabetes, tmp_path):
     model = dasklasso.LassoCV().fit(*diabetes)
     model.path_.save(tmp_path / "model")
     path = dasklasso.load_model(tmp_path / "model")
-    np.testing.assert_array_equal(path.cross_validation.best.mse_path, model.mse_path_)
+    np.testing.assert_array_equal(path.cross_validation.best.error_path, model.mse_path_)
     np.testing.assert_allclose(path.predict(diabetes[0]), model.predict(diabetes[0]), rtol=1e-12)
 
 

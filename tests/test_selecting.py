@@ -188,7 +188,7 @@ def test_adaptive_factors_of_a_fold_come_from_its_own_training_rows(table, data)
         for i, alpha in enumerate(alphas):
             model = Lasso(alpha, tol=1e-12, max_iter=10**6).fit(X[train] * scale, y[train])
             mse = np.mean((y - model.predict(X * scale))[~train] ** 2)
-            assert found.path.cross_validation.best.mse_path[i, k] == pytest.approx(mse, rel=1e-6)
+            assert found.path.cross_validation.best.error_path[i, k] == pytest.approx(mse, rel=1e-6)
 
 
 def test_adaptive_leaves_out_what_the_first_estimate_has_at_zero(sparse, assert_certified):

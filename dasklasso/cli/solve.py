@@ -168,14 +168,25 @@ def report(path: FittedPath, model: str) -> None:
     click.echo(f"model     {model}")
 
 
+_CRITERIA = {
+    "mse": "mean squared error",
+    "loss": "mean loss",
+    "auc": "one less the area under the curve",
+    "accuracy": "share of errors",
+}
+
+
 def _report_choice(path: FittedPath, record: CvRecord) -> None:
     best, at = record.best, path.grid_index(record.alpha)
     assert at is not None
     ratio = f", l1_ratio {record.l1_ratio:.4g}" if len(record.by_ratio) > 1 else ""
     click.echo(
         f"chosen    {record.alpha:.6g}{ratio}: {path.n_nonzero[at]:,} features, "
-        f"mean squared error {best.mean_mse[at]:.6g} +- {best.standard_error[at]:.2g}"
+        f"{_CRITERIA[best.criterion]} {best.mean_error[at]:.6g} +- {best.standard_error[at]:.2g}"
     )
+    if best.scores:
+        means = [f"{name} {path[at].mean():.4g}" for name, path in best.scores.items()]
+        click.echo(f"scores    {', '.join(means)}, on rows left out")
     click.echo(
         f"folds     {record.n_folds} {record.folds}; alpha_min {best.alpha_min:.6g}, "
         f"alpha_1se {best.alpha_1se:.6g}"

@@ -84,7 +84,7 @@ class CrossValidated(LinearModel):
         assert record is not None
         curves = record.by_ratio
         self.alpha_ = record.alpha
-        self.mse_path_ = _stacked([curve.mse_path for curve in curves])
+        self.mse_path_ = _stacked([curve.error_path for curve in curves])
         self.standard_error_ = _stacked([curve.standard_error for curve in curves])
         # one grid for every l1_ratio, where it was given
         grids = [curve.alphas for curve in curves]

@@ -132,7 +132,7 @@ def _warn_of(record: CvRecord, problem: Problem, data: Dataset, options: FitOpti
             stacklevel=2,
         )
     variance = 2.0 * float(problem.null_loss[0]) if problem.n_targets == 1 else 1.0
-    least = float(record.best.mean_mse.min()) / variance
+    least = float(record.best.mean_error.min()) / variance
     if least < SURE_SHARE and not exact_products(data):
         warnings.warn(
             f"folds: the least mean squared error is {least:.1g} of the target's variance, and "

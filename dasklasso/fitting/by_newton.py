@@ -20,17 +20,21 @@ import numpy as np
 from dasklasso.backend import to_numpy
 from dasklasso.choice import newton_limits, sample_step
 from dasklasso.dataset.dataset import Dataset
-from dasklasso.fit_options import FitOptions, RunOptions
+from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
 from dasklasso.fitting.by_fista import problem_key
+from dasklasso.fitting.fold_scores import curve_of
 from dasklasso.fitting.session import Solved
 from dasklasso.scan.cluster import InProcess
 from dasklasso.scan.engine import Asked, ScanEngine
+from dasklasso.scan.labels import RowLabels
 from dasklasso.scan.sampling import Sample, SampleRows, as_dataset
 from dasklasso.scan.weighted_gram import WeightedGrams
+from dasklasso.selection.cv_record import CvRecord
 from dasklasso.solvers.bring import bring
 from dasklasso.solvers.checkpoint import has_checkpoint, remove_checkpoint
 from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.first_look import FirstLook, look, meet
+from dasklasso.solvers.folds import Folds, folds_of
 from dasklasso.solvers.newton import Limits, Newton, Start, Tilt
 from dasklasso.solvers.newton_checkpoint import Saved, load_tracks, save_tracks
 from dasklasso.solvers.newton_start import (
@@ -41,7 +45,7 @@ from dasklasso.solvers.newton_start import (
     null_models,
 )
 from dasklasso.solvers.newton_step import Point
-from dasklasso.solvers.problem import Objective, Problem, gradient_query
+from dasklasso.solvers.problem import Problem, gradient_query
 from dasklasso.solvers.slots import Jobs
 from dasklasso.solvers.solution import Solution
 from dasklasso.solvers.state import Settings
@@ -55,43 +59,47 @@ SURE = 1.0  # standard errors
 def solve_by_newton(
     data: Dataset,
     engine: ScanEngine,
-    objective: Objective,
     options: FitOptions,
     run: RunOptions,
+    cv: CvOptions | None,
+    labels: RowLabels,
     progress: Callable[[ScanEvent], None] | None,
 ) -> Solved:
-    """Solve for every alpha.
+    """Solve for every alpha; with ``cv`` without each fold too, on the same scans.
+
+    Parameters
+    ----------
+    labels : RowLabels
+        The folds of ``cv``.
 
     Raises
     ------
     DasklassoError
     """
+    objective = options.objective()
     problem, nbytes = meet(data, engine, objective, run.device)
-    fit = _Fit(data, engine, problem, options, run)
-    saved = fit.saved()
-    first, null, sample = fit.look(sampled=saved is None)
-    if saved is None:
-        alphas = options.grid(data, first.alpha_max, objective.l1_ratio)
-        jobs = Jobs(alphas, problem.n_targets)
-        start, noise = fit.start(jobs, null, sample)
+    fit = _Fit(data, engine, problem, options, run, progress, bytes_read=nbytes)
+    if cv is None:
+        newton, scans = fit.path()
+        record = None
     else:
-        jobs, start, noise = Jobs(saved.alphas, problem.n_targets), saved.start, 0.0
-    scans, before = (0, 0) if saved is None else (saved.scans, saved.bytes_read)
-    newton = Newton(
-        engine,
-        problem,
-        fit.frame,
+        folds = folds_of(engine, labels)
+        ratios = cv.l1_ratios or (objective.l1_ratio,)
+        paths = [fit.path(ratio, folds) for ratio in ratios]
+        curves = tuple(curve_of(one, folds, cv) for one, _ in paths)
+        record = CvRecord(cv.kind, len(folds.weights), cv.seed, cv.rule, curves)
+        newton, scans = paths[curves.index(record.best)]
+    jobs = newton.jobs
+    solutions = {job: _solution(track) for job, track in enumerate(newton.tracks[: len(jobs)])}
+    solved = Solved(
+        newton.problem,
         jobs,
-        fit.settings,
-        fit.limits,
-        progress,
-        noise=noise,
-        bytes_read=before + nbytes + first.bytes_read,
-        save=None if run.checkpoint is None else partial(fit.save, scans),
+        solutions,
+        "newton",
+        scans + engine.scans,
+        fit.bytes_read,
+        record,
     )
-    newton.run(start, null.points)
-    solutions = {job: _solution(track) for job, track in enumerate(newton.tracks)}
-    solved = Solved(problem, jobs, solutions, "newton", scans + engine.scans, newton.bytes_read)
     if run.checkpoint is not None and solved.worst_gap <= options.tol:
         remove_checkpoint(Path(run.checkpoint))
     return solved
@@ -106,6 +114,8 @@ class _Fit:
     problem: Problem
     options: FitOptions
     run: RunOptions
+    progress: Callable[[ScanEvent], None] | None
+    bytes_read: int
 
     def __post_init__(self) -> None:
         options = self.options
@@ -119,6 +129,42 @@ class _Fit:
             key=problem_key(self.data, options, self.run),
         )
         self.dtype = "float64" if self.data.X.dtype == np.float64 else "float32"
+        self._looked: tuple[FirstLook, NullModels, Sample | None] | None = None
+
+    def path(self, l1_ratio: float | None = None, folds: Folds | None = None) -> tuple[Newton, int]:
+        """Solve for every alpha, of one l1_ratio: the solver, and scans before this engine's."""
+        if l1_ratio is not None:
+            objective = replace(self.problem.objective, l1_ratio=l1_ratio)
+            self.problem = replace(self.problem, objective=objective)
+        saved = self.saved() if folds is None else None
+        if self._looked is None:
+            self._looked = self.look(sampled=saved is None)
+            self.bytes_read += self._looked[0].bytes_read
+        first, null, sample = self._looked
+        if saved is None:
+            alphas = self.options.grid(self.data, first.alpha_max, self.problem.objective.l1_ratio)
+            jobs = Jobs(alphas, self.problem.n_targets)
+            start, noise = self.start(jobs, null, sample)
+        else:
+            jobs, start, noise = Jobs(saved.alphas, self.problem.n_targets), saved.start, 0.0
+            self.bytes_read += saved.bytes_read
+        scans = 0 if saved is None else saved.scans
+        newton = Newton(
+            self.engine,
+            self.problem,
+            self.frame,
+            jobs,
+            self.settings,
+            self.limits,
+            self.progress,
+            noise=noise,
+            bytes_read=self.bytes_read,
+            save=None if self.run.checkpoint is None else partial(self.save, scans),
+            folds=folds,
+        )
+        newton.run(start, null.points)
+        self.bytes_read = newton.bytes_read
+        return newton, scans
 
     def saved(self) -> Saved | None:
         """The checkpoint that the fit goes on from."""
@@ -133,7 +179,7 @@ class _Fit:
         save_tracks(
             Path(self.run.checkpoint),
             self.settings.key,
-            newton.tracks,
+            newton.tracks[: len(newton.jobs)],
             self.engine,
             alphas=newton.jobs.alphas,
             scans=scans + self.engine.scans,

@@ -119,9 +119,7 @@ def _fit(
         if plan.solver == "gram":
             solved = solve_by_gram(coded.data, engine, options, run, cv, labels, progress, announce)
         elif plan.solver == "newton":
-            solved = solve_by_newton(
-                coded.data, engine, options.objective(), options, run, progress
-            )
+            solved = solve_by_newton(coded.data, engine, options, run, cv, labels, progress)
         elif plan.solver == "prox_sgd":
             solved = solve_by_sgd(coded.data, engine, options.objective(), options, run, progress)
         else:

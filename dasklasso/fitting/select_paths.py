@@ -169,14 +169,17 @@ def _check_rows(session: Session, selection: SelectOptions, folds: list[CrossMom
 
 def _record(session: Session, selection: SelectOptions, curve: CrossValidation) -> CvRecord:
     cv = selection.cv
-    return CvRecord(cv.kind, curve.mse_path.shape[1], cv.seed, cv.rule, (curve,))
+    return CvRecord(cv.kind, curve.error_path.shape[1], cv.seed, cv.rule, (curve,))
 
 
 def _errors(record: CvRecord) -> dict[str, Any]:
     """The error at the alpha that a cross-validation selects."""
     best = record.best
     at = best.index_min if record.rule == "min" else best.index_1se
-    return {"mean_mse": float(best.mean_mse[at]), "standard_error": float(best.standard_error[at])}
+    return {
+        "mean_mse": float(best.mean_error[at]),
+        "standard_error": float(best.standard_error[at]),
+    }
 
 
 def _along_path(curves: list[dict[str, float]], path: FittedPath) -> Rows:

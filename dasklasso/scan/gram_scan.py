@@ -22,7 +22,7 @@ from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.gram import GramAccumulator
 from dasklasso.scan.gram_tiles import scan_tiles
 from dasklasso.scan.graph import GraphBuilder, delayed_of
-from dasklasso.scan.labels import RowLabels
+from dasklasso.scan.labels import RowLabels, contiguous_edges
 from dasklasso.scan.reading import Caching, Reader, Table
 
 CELLS_BYTES = 256 << 20  # of the moments of all cells together
@@ -72,7 +72,7 @@ def block_edges(
     """
     if labelling.folds == "contiguous":
         k, blocks = labelling.n_folds, -(-labelling.n_blocks // labelling.n_folds)
-        folds = [i * (n_rows // k) + min(i, n_rows % k) for i in range(k + 1)]
+        folds = contiguous_edges(n_rows, k)
         edges = [a + (b - a) * j // blocks for a, b in pairwise(folds) for j in range(blocks)] + [
             n_rows
         ]

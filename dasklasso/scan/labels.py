@@ -74,6 +74,24 @@ class RowLabels:
         assert self.fold_of_group is not None
         return self.fold_of_group[np.searchsorted(self.groups, found)]
 
+    def folds_of_rows(self, start: int, stop: int, n_rows: int) -> np.ndarray:
+        """(stop − start,) int64: the fold of each row, of contiguous folds too.
+
+        Parameters
+        ----------
+        n_rows : of the data
+        """
+        if self.labelling.folds == "contiguous":
+            edges = contiguous_edges(n_rows, self.labelling.n_folds)
+            return np.searchsorted(edges, np.arange(start, stop), side="right") - 1
+        found = self.of_rows(start, stop)
+        return np.zeros(stop - start, dtype=np.int64) if found is None else found
+
+
+def contiguous_edges(n_rows: int, n_folds: int) -> list[int]:
+    """First row of each contiguous fold, and the number of rows: those of scikit-learn's KFold."""
+    return [i * (n_rows // n_folds) + min(i, n_rows % n_folds) for i in range(n_folds + 1)]
+
 
 def labels_for(labelling: Labelling, data: Dataset) -> RowLabels:
     """Meet a labelling with data: their rows, and their column of labels.

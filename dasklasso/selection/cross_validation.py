@@ -7,7 +7,7 @@ would lose digits where one fold holds nearly all the weight.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,24 +44,30 @@ class CrossValidation:
     ----------
     alphas : (n_alphas,), decreasing
     l1_ratio : float
-    mse_path : (n_alphas, n_folds)
-        Mean squared error on each fold.
+    error_path : (n_alphas, n_folds)
+        On each fold what alphas are compared by: the smaller the better.
     fold_weights : (n_folds,)
         Sum of the weights of each fold's rows.
     gap : (n_alphas, n_folds)
         Relative dual gap of the model trained without the fold.
+    criterion : str
+        What ``error_path`` is: "mse", "loss", or one less "auc" or "accuracy".
+    scores : dict of (n_alphas, n_folds)
+        Everything that was measured, by name.
     """
 
     alphas: np.ndarray
     l1_ratio: float
-    mse_path: np.ndarray
+    error_path: np.ndarray
     fold_weights: np.ndarray
     gap: np.ndarray
+    criterion: str = "mse"
+    scores: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
-    def mean_mse(self) -> np.ndarray:
+    def mean_error(self) -> np.ndarray:
         """(n_alphas,) mean over folds, each counting the same, as in scikit-learn."""
-        return np.mean(self.mse_path, axis=1)
+        return np.mean(self.error_path, axis=1)
 
     @property
     def standard_error(self) -> np.ndarray:
@@ -70,14 +76,14 @@ class CrossValidation:
         ``√(Σ w (mse − mean)² / Σ w / (K − 1))``: with folds of equal weight, the standard
         deviation over folds divided by √K.
         """
-        deviation = self.mse_path - self.mean_mse[:, None]
+        deviation = self.error_path - self.mean_error[:, None]
         variance = np.average(deviation**2, axis=1, weights=self.fold_weights)
-        return np.sqrt(variance / (self.mse_path.shape[1] - 1))
+        return np.sqrt(variance / (self.error_path.shape[1] - 1))
 
     @property
     def index_min(self) -> int:
         """Of the alpha with the smallest mean; the largest such alpha."""
-        return int(np.argmin(self.mean_mse))
+        return int(np.argmin(self.mean_error))
 
     @property
     def index_1se(self) -> int:
@@ -87,7 +93,9 @@ class CrossValidation:
         trees, section 3.4.3).
         """
         least = self.index_min
-        return int(np.argmax(self.mean_mse <= self.mean_mse[least] + self.standard_error[least]))
+        return int(
+            np.argmax(self.mean_error <= self.mean_error[least] + self.standard_error[least])
+        )
 
     @property
     def alpha_min(self) -> float:
@@ -99,15 +107,17 @@ class CrossValidation:
 
     def table(self) -> list[dict[str, float]]:
         """One row for each alpha, in plain numbers."""
+        name = "mse" if self.criterion == "mse" else "error"
         return [
             {
                 "alpha": float(alpha),
-                "mean_mse": float(mean),
+                f"mean_{name}": float(mean),
                 "standard_error": float(error),
-                **{f"mse_fold_{k}": float(value) for k, value in enumerate(of_folds)},
+                **{score: float(np.mean(found[i])) for score, found in self.scores.items()},
+                **{f"{name}_fold_{k}": float(value) for k, value in enumerate(of_folds)},
             }
-            for alpha, mean, error, of_folds in zip(
-                self.alphas, self.mean_mse, self.standard_error, self.mse_path, strict=True
+            for i, (alpha, mean, error, of_folds) in enumerate(
+                zip(self.alphas, self.mean_error, self.standard_error, self.error_path, strict=True)
             )
         ]
 
@@ -126,7 +136,7 @@ class RatioChoice:
     @property
     def best(self) -> CrossValidation:
         """The one with the smallest mean error anywhere on its path; of equals the first."""
-        return min(self.by_ratio, key=lambda found: float(found.mean_mse[found.index_min]))
+        return min(self.by_ratio, key=lambda found: float(found.mean_error[found.index_min]))
 
     @property
     def l1_ratio(self) -> float:

@@ -28,7 +28,7 @@ class CvRecord:
         (Breiman, Friedman, Olshen and Stone, 1984, Classification and Regression Trees, 3.4.3).
     by_ratio : tuple of CrossValidation
         One for each l1_ratio. With several targets, errors are means over targets of each one's
-        mean squared error divided by its variance, or by its mean square without an intercept.
+        error divided by that of its model without features.
     """
 
     folds: str
@@ -68,7 +68,9 @@ class CvRecord:
                 {
                     "l1_ratio": curve.l1_ratio,
                     "alphas": curve.alphas.tolist(),
-                    "mse_path": curve.mse_path.tolist(),
+                    "criterion": curve.criterion,
+                    "error_path": curve.error_path.tolist(),
+                    "scores": {name: path.tolist() for name, path in curve.scores.items()},
                     "fold_weights": curve.fold_weights.tolist(),
                     "gap": curve.gap.tolist(),
                 }
@@ -88,9 +90,11 @@ class CvRecord:
             CrossValidation(
                 np.asarray(curve["alphas"], dtype=float),
                 float(curve["l1_ratio"]),
-                np.asarray(curve["mse_path"], dtype=float),
+                np.asarray(curve["error_path"], dtype=float),
                 np.asarray(curve["fold_weights"], dtype=float),
                 np.asarray(curve["gap"], dtype=float),
+                str(curve["criterion"]),
+                {name: np.asarray(path, dtype=float) for name, path in curve["scores"].items()},
             )
             for curve in found["curves"]
         )
@@ -102,25 +106,29 @@ class CvRecord:
 
 
 def over_targets(
-    by_target: Sequence[tuple[CrossValidation, ...]], null_mse: np.ndarray
+    by_target: Sequence[tuple[CrossValidation, ...]], null_error: np.ndarray
 ) -> tuple[CrossValidation, ...]:
     """One curve for each l1_ratio from those of every target, on the same alphas.
 
     Parameters
     ----------
-    null_mse : (n_targets,)
-        Mean squared error of the model without features: what each target's errors are divided
-        by, where there are several.
+    null_error : (n_targets,)
+        Of the model without features: what each target's errors are divided by, where there are
+        several.
     """
     if len(by_target) == 1:
         return by_target[0]
     return tuple(
         replace(
             curves[0],
-            mse_path=np.mean(
-                [curve.mse_path / v for curve, v in zip(curves, null_mse, strict=True)], axis=0
+            error_path=np.mean(
+                [curve.error_path / v for curve, v in zip(curves, null_error, strict=True)], axis=0
             ),
             gap=np.max([curve.gap for curve in curves], axis=0),
+            scores={
+                name: np.mean([curve.scores[name] for curve in curves], axis=0)
+                for name in curves[0].scores
+            },
         )
         for curves in zip(*by_target, strict=True)
     )

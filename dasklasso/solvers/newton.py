@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import dask.array as da
 import numpy as np
@@ -24,11 +25,13 @@ from threadpoolctl import threadpool_limits
 
 from dasklasso.backend import to_numpy
 from dasklasso.scan.engine import Asked, ScanEngine
+from dasklasso.scan.folded import ALL, Scores
 from dasklasso.scan.kernels import INVERSE_SCALE, L1, L2
 from dasklasso.scan.weighted_gram import WeightedGrams
 from dasklasso.solvers.bring import Brought, bring
 from dasklasso.solvers.certify import certificate_here, check_finite
 from dasklasso.solvers.events import ScanEvent
+from dasklasso.solvers.folds import Folds
 from dasklasso.solvers.hessians import MOVED, Hessians, Node
 from dasklasso.solvers.newton_step import Charge, Point, newton_step
 from dasklasso.solvers.problem import Problem, gradient_query
@@ -36,6 +39,7 @@ from dasklasso.solvers.slots import Jobs
 from dasklasso.solvers.state import Settings
 from dasklasso.solvers.tracks import Track
 
+JOIN = 1e-3  # gap of problems of all rows from which those of folds begin where they are
 NEAR = 30.0  # times tol: from there a step is likely to arrive, so it is evaluated in float64
 CANDIDATE = 0.7  # of the gradient at which a column comes into use
 INNER = 1e-3  # of a problem's gap: how far its model is minimised
@@ -106,6 +110,8 @@ class Newton:
         By how much entries of a first gradient may be off, where it comes from a sample of rows.
     bytes_read : before this
     save : called where a checkpoint is due
+    folds : Folds or None
+        Of rows, where each job is solved without each of them too.
     """
 
     def __init__(
@@ -122,6 +128,7 @@ class Newton:
         noise: float = 0.0,
         bytes_read: int = 0,
         save: Callable[[Newton], None] | None = None,
+        folds: Folds | None = None,
     ) -> None:
         self.engine, self.problem, self.frame, self.jobs = engine, problem, frame, jobs
         self.settings, self.limits, self.progress = settings, limits, progress
@@ -131,7 +138,7 @@ class Newton:
         self._useful = problem.frame[:, INVERSE_SCALE] > 0
         self._double = engine.table.X.dtype == np.float64
         self._began = self._saved = time.monotonic()
-        self._save = save
+        self._save, self.folds = save, folds
 
     def run(self, start: Start, null: Sequence[Point]) -> None:
         """Solve every job; what is found is in ``tracks``, in the order of jobs.
@@ -146,6 +153,7 @@ class Newton:
             Track(
                 index=job // n_targets,
                 target=job % n_targets,
+                fold=ALL,
                 trial=(start.points[:, job], float(start.intercepts[job])),
                 point=null[job % n_targets],
                 objective=null[job % n_targets].loss,
@@ -168,8 +176,30 @@ class Newton:
                     track.stay()
             else:
                 self._aim(matters)
+            matters = self._join(matters)
             self._tell()
             self._save_if_due()
+
+    def _join(self, matters: list[np.ndarray]) -> list[np.ndarray]:
+        """Let problems of folds begin, once those of all rows are where folds may start from."""
+        if self.folds is None or len(self.tracks) > len(self.jobs):
+            return matters
+        if any(not track.gap <= JOIN for track in self.tracks) and not self._is_last():
+            return matters
+        for fold in range(len(self.folds.weights)):
+            for job in range(len(self.jobs)):
+                whole = self.tracks[job]
+                self.tracks.append(
+                    Track(
+                        whole.index,
+                        whole.target,
+                        fold,
+                        (whole.point.u, whole.point.b),
+                        whole.point,
+                        np.inf,  # anything is better than what was never evaluated
+                    )
+                )
+        return matters + matters[: len(self.jobs)] * len(self.folds.weights)
 
     # -- who flies, and how -------------------------------------------------------------------
 
@@ -293,16 +323,21 @@ class Newton:
         targets = np.array([t.target for t in flying])
         points = np.stack([t.trial[0] for t in flying], axis=1)
         intercepts = np.array([t.trial[1] for t in flying])
-        steps_intercept = self.problem.steps_intercept
         query = gradient_query(
             self.problem,
             targets.tolist(),
             dtype,
             self.settings.device,
-            intercepts if steps_intercept else None,
+            intercepts if self.problem.steps_intercept else None,
         )
         chunked = self.engine.by_columns(points)
-        answer = self.engine.gradient(query, chunked, self.frame, self._hessian_query(nodes))
+        also = self._hessian_query(nodes)
+        if self.folds is not None and any(t.fold != ALL for t in flying):
+            groups = self.folds.groups([t.fold for t in flying], self.problem.total_weight)
+            query = self.folds.gradient(query, groups)
+            if dtype == "float64":
+                also.append(Asked(self.folds.held_out(query), (chunked, self.frame)))
+        answer = self.engine.gradient(query, chunked, self.frame, also)
         found = bring(self.engine, chunked, answer)
         check_finite(found.sums)
         self.bytes_read += found.bytes_read
@@ -341,17 +376,19 @@ class Newton:
         dtype: str,
     ) -> None:
         gradient, sums = to_numpy(found.gradient), found.sums.copy()
+        scores = found.beside[-1] if found.beside else None
         if self.tilt is not None:
             gradient = gradient + self.tilt.gradient[:, targets]
             sums[0] += np.sum(self.tilt.gradient[:, targets] * points, axis=0)
             sums[0] += self.tilt.slope[targets] * intercepts
             sums[1] += self.tilt.slope[targets]
         alphas = self.jobs.alphas[[t.index for t in flying]]
+        folds = [t.fold for t in flying]
         certificate = certificate_here(
             self.problem,
             points,
             gradient,
-            sums,
+            sums if self.folds is None else self.folds.widened(sums, folds, self.problem),
             targets,
             alphas,
             intercepts if self.problem.steps_intercept else None,
@@ -366,7 +403,8 @@ class Newton:
                 float(sums[1, k]),
             )
             primal = float(certificate.primal[k])
-            track.take(here, primal, float(relative[k]), NOISE[dtype] * abs(primal))
+            noise = NOISE[dtype] * abs(primal)
+            track.take(here, primal, float(relative[k]), noise, _of_row(scores, k))
 
     # -- in memory ----------------------------------------------------------------------------
 
@@ -426,3 +464,9 @@ class Newton:
                 seconds=time.monotonic() - self._began,
             )
         )
+
+
+def _of_row(scores: Any, k: int) -> dict[str, float]:
+    if not isinstance(scores, Scores):
+        return {}
+    return {name: float(getattr(scores, name)[k]) for name in ("loss", "accuracy", "auc", "weight")}

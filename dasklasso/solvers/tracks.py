@@ -28,10 +28,13 @@ class Track:
     Attributes
     ----------
     index, target : of its alpha among all, and its target
+    fold : int
+        Rows that it is not trained on; ALL of scan.folded for a problem of all rows.
     trial : (u, b) to be evaluated next
     point : Point
         The best so far.
     objective, gap : there; the gap relative to the null model's loss, once it is known
+    scores : of the rows left out, at the point, once a scan in float64 was there
     certified : whether the gap comes from a scan in float64
     resting : whether it looks solved, or does not get on, and waits for a scan in float64
     stalled : scans since the gap or the objective last fell
@@ -44,10 +47,12 @@ class Track:
 
     index: int
     target: int
+    fold: int
     trial: tuple[np.ndarray, float]
     point: Point
     objective: float
     gap: float = np.inf
+    scores: dict[str, float] = field(default_factory=dict)
     certified: bool = False
     resting: bool = False
     stalled: int = 0
@@ -62,12 +67,20 @@ class Track:
         """Whether the last two scans gained too little."""
         return len(self.gaps) > 2 and self.gaps[-1] > SLOW * self.gaps[-3]
 
-    def take(self, found: Point, objective: float, gap: float, noise: float) -> None:
+    def take(
+        self,
+        found: Point,
+        objective: float,
+        gap: float,
+        noise: float,
+        scores: dict[str, float] | None = None,
+    ) -> None:
         """Settle the trial that a scan has evaluated.
 
         Parameters
         ----------
         noise : how far rounding may move this objective
+        scores : at the trial, of the rows left out
         """
         doubt = self.noise + noise
         self.gaps = [*self.gaps[-2:], gap]
@@ -78,6 +91,7 @@ class Track:
         self.stalled = 0 if gains else self.stalled + 1
         if enough or better:
             self.point, self.objective, self.gap, self.noise = found, objective, gap, noise
+            self.scores = scores or {}
             self.damping = min(1.0, LONGER * self.damping)
         else:
             self.damping *= SHORTER

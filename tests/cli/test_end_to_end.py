@@ -166,7 +166,7 @@ def test_cross_validation_is_two_scans_and_says_so(work, tmp_path):
     assert lines["folds"].startswith("4 random; alpha_min ")
     path, curve = load_model(tmp_path / "m"), pd.read_csv(tmp_path / "curve.csv")
     assert path.alpha_selected == path.cross_validation.best.alpha_1se
-    np.testing.assert_allclose(curve["mean_mse"], path.cross_validation.best.mean_mse)
+    np.testing.assert_allclose(curve["mean_mse"], path.cross_validation.best.mean_error)
     assert "scan 2 | 100/100 alphas" in stderr
     program("predict", "m", work / "d.zarr", "--out", "p.csv", cwd=tmp_path)
 

@@ -97,5 +97,5 @@ def test_statistics_follow_an_update(halves):
     assert json.loads(fresh.stdout.splitlines()[-1])["scans"] == 2
     after, anew = load_model(halves / "after"), load_model(halves / "fresh")
     np.testing.assert_allclose(
-        after.cross_validation.best.mse_path, anew.cross_validation.best.mse_path, rtol=1e-10
+        after.cross_validation.best.error_path, anew.cross_validation.best.error_path, rtol=1e-10
     )

@@ -80,7 +80,7 @@ def test_contiguous_folds_are_the_same_whatever_was_kept(make_store, regression,
     path, fresh = fit_cv(data, GRID, folds, RUN), fit_cv(data, GRID, folds, FORGETFUL)
     curve, expected = path.cross_validation.best, fresh.cross_validation.best
     np.testing.assert_array_equal(curve.fold_weights, [500] * 5)
-    np.testing.assert_array_equal(curve.mse_path, expected.mse_path)
+    np.testing.assert_array_equal(curve.error_path, expected.error_path)
     assert fit_cv(data, GRID, folds, RUN).scans == 1
 
 
@@ -170,7 +170,7 @@ def test_curves_are_those_of_scikit_learn(weighted, regression):
     centred = X - np.average(X, axis=0, weights=weight)
     model = LassoCV(alphas=path.alphas, cv=splits(5, 300), tol=1e-13, max_iter=10**6)
     model.fit(centred, y, sample_weight=weight)
-    np.testing.assert_allclose(path.cross_validation.best.mse_path, model.mse_path_, rtol=1e-8)
+    np.testing.assert_allclose(path.cross_validation.best.error_path, model.mse_path_, rtol=1e-8)
     if not weighted:  # scikit-learn weighs folds by their rows' weights, we do not
         assert path.alpha_selected == pytest.approx(model.alpha_)
 
@@ -179,7 +179,7 @@ def test_contiguous_folds_are_those_of_k_fold(regression):
     X, y = regression(203, 6)
     path = fit_cv(from_arrays(X, y), GRID, CvOptions(4, "contiguous"), RUN)
     model = LassoCV(alphas=path.alphas, cv=KFold(4), tol=1e-13, max_iter=10**6).fit(X, y)
-    np.testing.assert_allclose(path.cross_validation.best.mse_path, model.mse_path_, rtol=1e-8)
+    np.testing.assert_allclose(path.cross_validation.best.error_path, model.mse_path_, rtol=1e-8)
 
 
 @pytest.mark.parametrize("kind", ["column", "groups"])
@@ -195,7 +195,7 @@ def test_the_best_l1_ratio_is_fitted(regression):
     X, y = regression(150, 20, seed=1)
     path = fit_cv(from_arrays(X, y), GRID, CvOptions(l1_ratios=(0.1, 0.5, 1.0)), RUN)
     record = path.cross_validation
-    least = [curve.mean_mse.min() for curve in record.by_ratio]
+    least = [curve.mean_error.min() for curve in record.by_ratio]
     assert path.l1_ratio == (0.1, 0.5, 1.0)[int(np.argmin(least))] == record.l1_ratio
     assert path.scans == 2
     assert path.dual_gap.max() <= path.tol
@@ -230,8 +230,8 @@ def test_a_target_without_variance_counts_by_its_mean_square_without_intercept(r
     options, shares = replace(options, alphas=tuple(both.alphas)), []
     for column in (y, constant):
         curve = fit_cv(from_arrays(X, column, weight), options, CvOptions(), RUN).cross_validation
-        shares.append(curve.best.mse_path / np.mean(column[1:] ** 2))
-    found = both.cross_validation.best.mse_path
+        shares.append(curve.best.error_path / np.mean(column[1:] ** 2))
+    found = both.cross_validation.best.error_path
     np.testing.assert_allclose(found, np.mean(shares, axis=0), rtol=1e-6)
 
 
@@ -304,7 +304,7 @@ def test_processes_give_the_model_of_threads(stored):
     np.testing.assert_array_equal(one.coef, two.coef)
     # curves are solved out on the workers, on whatever BLAS they have
     np.testing.assert_allclose(
-        one.cross_validation.best.mse_path, two.cross_validation.best.mse_path, rtol=1e-12
+        one.cross_validation.best.error_path, two.cross_validation.best.error_path, rtol=1e-12
     )
 
 

@@ -78,7 +78,7 @@ def test_errors_are_scikit_learns(data, weighted, fit_intercept):
     ours = cross_validate(
         moments_of_folds(X, y, fold, weight), Objective(fit_intercept=fit_intercept), alphas
     )
-    np.testing.assert_allclose(ours.mse_path, theirs.mse_path_, rtol=1e-6)
+    np.testing.assert_allclose(ours.error_path, theirs.mse_path_, rtol=1e-6)
     assert ours.alpha_min == pytest.approx(theirs.alpha_, rel=1e-12)
 
 
@@ -92,7 +92,7 @@ def test_errors_of_a_whole_path_on_synthetic_data_are_scikit_learns(n, d):
     fold, alphas = labels(n), grid(X, y, 100)
     theirs = LassoCV(alphas=alphas, cv=splits(fold), tol=1e-12, max_iter=10**6).fit(X, y)
     ours = cross_validate(moments_of_folds(X, y, fold), Objective(), alphas)
-    np.testing.assert_allclose(ours.mse_path, theirs.mse_path_, rtol=1e-6)
+    np.testing.assert_allclose(ours.error_path, theirs.mse_path_, rtol=1e-6)
     assert ours.alpha_min == theirs.alpha_
 
 
@@ -104,7 +104,7 @@ def test_every_column_of_another_scale_is_found_where_it_is_standardised():
         mean, std = X[train].mean(axis=0), X[train].std(axis=0)
         Z = (X - mean) / std
         theirs = LassoCV(alphas=alphas, cv=[(train, test)], **TIGHT).fit(Z, y)
-        np.testing.assert_allclose(ours.mse_path[:, k], theirs.mse_path_.ravel(), rtol=1e-6)
+        np.testing.assert_allclose(ours.error_path[:, k], theirs.mse_path_.ravel(), rtol=1e-6)
 
 
 def test_several_l1_ratios_choose_as_scikit_learn_does():
@@ -114,7 +114,7 @@ def test_several_l1_ratios_choose_as_scikit_learn_does():
     ours = cross_validate_ratios(
         moments_of_folds(X, y, fold), Objective(), ratios, [alphas] * len(ratios)
     )
-    mse = np.stack([found.mse_path for found in ours.by_ratio])
+    mse = np.stack([found.error_path for found in ours.by_ratio])
     np.testing.assert_allclose(mse, theirs.mse_path_, rtol=1e-6)
     assert ours.l1_ratio == theirs.l1_ratio_
     assert ours.alpha_min == pytest.approx(theirs.alpha_)
@@ -127,8 +127,8 @@ def test_an_error_tiny_against_the_target_keeps_its_digits():
     fold, alphas = np.arange(300) % 3, np.array([1e-5, 1e-7])
     ours = cross_validate(moments_of_folds(X, y, fold), Objective(), alphas, tol=1e-16)
     theirs = LassoCV(alphas=alphas, cv=splits(fold), tol=1e-18, max_iter=10**6).fit(X, y)
-    assert ours.mse_path.max() < 1e-7 * y.var()
-    np.testing.assert_allclose(ours.mse_path, theirs.mse_path_, rtol=1e-4)
+    assert ours.error_path.max() < 1e-7 * y.var()
+    np.testing.assert_allclose(ours.error_path, theirs.mse_path_, rtol=1e-4)
 
 
 def test_every_target_has_errors_of_its_own():
@@ -138,7 +138,7 @@ def test_every_target_has_errors_of_its_own():
     folds = moments_of_folds(X, two, fold)
     second = cross_validate(folds, Objective(), alphas, target=1)
     alone = cross_validate(moments_of_folds(X, two[:, 1], fold), Objective(), alphas)
-    np.testing.assert_allclose(second.mse_path, alone.mse_path, rtol=1e-9)
+    np.testing.assert_allclose(second.error_path, alone.error_path, rtol=1e-9)
 
 
 @given(n_folds=st.integers(2, 23), seed=st.integers(0, 5))
@@ -163,9 +163,9 @@ def test_a_fold_with_nearly_all_the_weight_costs_no_digits():
     np.testing.assert_allclose(train.products, direct.products, rtol=1e-9)
 
 
-def curve(mse_path: np.ndarray, fold_weights: np.ndarray) -> CrossValidation:
-    alphas = np.arange(len(mse_path), 0.0, -1.0)
-    return CrossValidation(alphas, 1.0, mse_path, fold_weights, np.zeros_like(mse_path))
+def curve(error_path: np.ndarray, fold_weights: np.ndarray) -> CrossValidation:
+    alphas = np.arange(len(error_path), 0.0, -1.0)
+    return CrossValidation(alphas, 1.0, error_path, fold_weights, np.zeros_like(error_path))
 
 
 def test_the_standard_error_of_equal_folds_is_the_textbooks():
@@ -206,7 +206,7 @@ def test_solving_folds_in_parallel_changes_no_bit(executor):
     one = cross_validate(folds, Objective(), alphas)
     with executor(2) as pool:
         many = cross_validate(folds, Objective(), alphas, map=pool.map)
-    np.testing.assert_array_equal(one.mse_path, many.mse_path)
+    np.testing.assert_array_equal(one.error_path, many.error_path)
 
 
 def test_the_unit_of_work_judges_a_path_on_other_rows():

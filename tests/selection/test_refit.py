@@ -100,9 +100,9 @@ def test_relaxed_errors_are_those_on_the_data(data):
         path = relaxed_path(cross_moments(X[train], y[train]), Objective(), ALPHAS, [0.5])
         residual = y[test] - path.coef[0] @ X[test].T - path.intercept[0][:, None]
         expected = np.mean(residual**2, axis=1)
-        np.testing.assert_allclose(found.by_gamma[1].mse_path[:, k], expected, rtol=1e-8)
+        np.testing.assert_allclose(found.by_gamma[1].error_path[:, k], expected, rtol=1e-8)
     plain = cross_validate(folds, Objective(), ALPHAS)
-    np.testing.assert_allclose(found.by_gamma[2].mse_path, plain.mse_path, rtol=1e-5)
+    np.testing.assert_allclose(found.by_gamma[2].error_path, plain.error_path, rtol=1e-5)
 
 
 def test_cross_validation_chooses_alpha_and_gamma_together(data):
@@ -179,7 +179,7 @@ def test_an_adaptive_cross_validation_makes_its_first_estimate_without_the_fold(
         first = initial_estimate(train, Objective(), "ridge", alpha=0.1)
         path = adaptive_path(train, Objective(), ALPHAS, first, power=1.5)
         residual = y[fold == k] - path.coef @ X[fold == k].T - path.intercept[:, None]
-        np.testing.assert_allclose(found.mse_path[:, k], np.mean(residual**2, axis=1), rtol=1e-8)
+        np.testing.assert_allclose(found.error_path[:, k], np.mean(residual**2, axis=1), rtol=1e-8)
 
 
 @pytest.mark.parametrize("gammas", [[-0.1], [0.5, 1.5], [np.nan], []])

@@ -1,0 +1,48 @@
+"""A cross-validation from problems that were each solved without a fold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dasklasso.fit_options import CvOptions
+from dasklasso.selection.cross_validation import CrossValidation
+from dasklasso.selection.cv_record import over_targets
+from dasklasso.solvers.folds import Folds
+from dasklasso.solvers.newton import Newton
+from dasklasso.solvers.tracks import Track
+
+
+def curve_of(newton: Newton, folds: Folds, cv: CvOptions) -> CrossValidation:
+    """The curve of one l1_ratio: what every alpha's problems scored on the rows they left out."""
+    jobs, n_folds = newton.jobs, len(folds.weights)
+    n_targets, loss = jobs.n_targets, newton.problem.loss
+    rest = newton.tracks[len(jobs) :]
+    names = ["loss", "accuracy", "auc"] if loss.gives_probabilities else ["loss"]
+    curves = []
+    for target in range(n_targets):
+        own = [track for track in rest if track.target == target]
+        scores = {name: _table(own, n_folds, name) for name in names}
+        error = scores["loss"] if cv.criterion == "loss" else 1.0 - scores[cv.criterion]
+        curves.append(
+            (
+                CrossValidation(
+                    jobs.alphas,
+                    newton.problem.objective.l1_ratio,
+                    error,
+                    folds.weights,
+                    np.reshape([track.gap for track in own], (n_folds, -1)).T,
+                    cv.criterion,
+                    scores,
+                ),
+            )
+        )
+    null = newton.problem.null_loss if cv.criterion == "loss" else np.ones(n_targets)
+    return over_targets(curves, null)[0]
+
+
+def _table(tracks: Sequence[Track], n_folds: int, name: str) -> np.ndarray:
+    """(n_alphas, n_folds) of one score; NaN for what no scan in float64 has seen."""
+    found = [track.scores.get(name, np.nan) for track in tracks]
+    return np.reshape(found, (n_folds, -1)).T
