@@ -33,6 +33,7 @@ Solver = Literal["auto", "fista", "gram", "newton", "prox_sgd"]
 Device = Literal["cpu", "cuda"]
 FoldKind = Literal["random", "contiguous", "groups", "column"]
 Rule = Literal["min", "1se"]
+Criterion = Literal["loss", "auc", "accuracy"]
 EmptyChunks = Literal["error", "zero"]
 Missing = Literal["error", "mean"]
 Codec = Literal["auto", "none", "lz4", "zstd"]
@@ -276,6 +277,7 @@ class CvStage(PathStage):
     fold_kind: FoldKind = "random"
     seed: int = 0
     rule: Rule = "min"
+    criterion: Criterion = "loss"
 
     def check(self) -> None:
         """Refuse, before any work, what would be refused after it."""
@@ -290,7 +292,7 @@ class CvStage(PathStage):
         from dasklasso.fit_options import CvOptions
 
         ratios = self.l1_ratios or None
-        return CvOptions(self.folds, self.fold_kind, self.seed, self.rule, ratios)
+        return CvOptions(self.folds, self.fold_kind, self.seed, self.rule, ratios, self.criterion)
 
     def _fit(self, data: Dataset, **watch: Any) -> FittedPath:
         from dasklasso.fitting import fit_cv

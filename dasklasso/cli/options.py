@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 import click
 
 from dasklasso.sizes import parse_size
-from dasklasso.stages import Device, EmptyChunks, FoldKind, Loss, Rule, Solver
+from dasklasso.stages import Criterion, Device, EmptyChunks, FoldKind, Loss, Rule, Solver
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -210,5 +210,12 @@ def folds(of: str, seed_of: str) -> Callable[[F], F]:
     )
 
 
+criterion = click.option(
+    "--criterion",
+    type=choice(Criterion),
+    default="loss",
+    show_default=True,
+    help="What folds are compared by: the mean loss, or how well labels are ranked or told apart.",
+)
 table = click.option("--table", metavar="FILE", help="Also write a table: .csv, .parquet or .json.")
 out = click.option("--out", required=True, metavar="MODEL", help="Folder the model is saved to.")

@@ -84,6 +84,7 @@ def path_command(as_json: bool, **values: Any) -> None:
 )
 @click.argument("store")
 @options.folds("Number of folds.", "Of random folds.")
+@options.criterion
 @click.option(
     "--alpha",
     type=click.FloatRange(min=0, min_open=True),
@@ -109,8 +110,9 @@ def path_command(as_json: bool, **values: Any) -> None:
 def cv_command(as_json: bool, **values: Any) -> None:
     """Choose alpha for STORE by cross-validation, and certify the whole path on all rows.
 
-    The folds share one read of the data, and the path is certified in a second: two reads in
-    all, or one where statistics of these folds are kept.
+    Of squared loss the folds share one read of the data, and the path is certified in a second:
+    two reads in all, or one where statistics of these folds are kept. Problems of other losses
+    share all reads, a dozen or so.
     """
     from dasklasso.stages import CvStage
 

@@ -88,7 +88,7 @@ def solve_by_newton(
         paths = [fit.path(ratio, folds) for ratio in ratios]
         curves = tuple(curve_of(one, folds, cv) for one, _ in paths)
         record = CvRecord(cv.kind, len(folds.weights), cv.seed, cv.rule, curves)
-        newton, scans = paths[curves.index(record.best)]
+        newton, scans = paths[[curve is record.best for curve in curves].index(True)]
     jobs = newton.jobs
     solutions = {job: _solution(track) for job, track in enumerate(newton.tracks[: len(jobs)])}
     solved = Solved(

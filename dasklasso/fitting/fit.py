@@ -106,6 +106,8 @@ def _fit(
     coded = labelled(data, options)
     options = with_classes(options, coded)
     labels = RowLabels(Labelling()) if cv is None else cv.labels(data)
+    if cv is not None and cv.criterion != "loss" and not options.loss_value.gives_probabilities:
+        raise OptionError(f"criterion: {cv.criterion} found, but loss {options.loss} has no labels")
     plan = plan_fit(
         data,
         options,

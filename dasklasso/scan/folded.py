@@ -20,7 +20,7 @@ from dasklasso.scan.labels import RowLabels
 from dasklasso.scan.queries import Gradient, Query
 
 ROWS_AT_ONCE = 2048  # stay in the cache while all groups see them
-BINS, FARTHEST = 4096, 30.0  # of predictions, whose ranks an area under a curve is made of
+BINS, FARTHEST = 4096, 15.0  # of predictions, whose ranks an area under a curve is made of
 ALL = -1  # the fold of problems that leave nobody out
 
 
@@ -121,8 +121,9 @@ class Scores:
     ----------
     loss : mean loss
     accuracy : share of rows whose label is the more probable one
-    auc : area under the receiver operating characteristic, equal predictions counting half, from
-        predictions sorted into bins of 1/68: those in the same bin count as equal
+    auc : area under the receiver operating characteristic, equal predictions counting half. Ranks
+        are those of bins, 1/140 of the spread of predictions wide where most of them are: what is
+        in the same bin counts as equal
     weight : of the rows
     """
 
@@ -154,21 +155,27 @@ class HeldOut(Query):
     device: str = "cpu"
     name = "score"
 
-    def prepare(self, inputs: Sequence[Array], widths: Sequence[int]) -> list[Weights]:
+    def prepare(
+        self, inputs: Sequence[Array], widths: Sequence[int]
+    ) -> list[tuple[Weights, np.ndarray]]:
         points, frame = inputs
         backend = backend_for(self.device)
-        return [
-            kernels.weights_at(points[:, g.columns], frame, widths, np.float64, backend)
-            for g in self.groups
-        ]
+        found = []
+        for group in self.groups:
+            own = points[:, group.columns]
+            # of unit spread where columns are not correlated: the unit that bins are laid out in
+            spread = np.sqrt(np.sum(to_numpy(own) ** 2, axis=0))
+            weights = kernels.weights_at(own, frame, widths, np.float64, backend)
+            found.append((weights, np.where(spread > 0, spread, 1.0)))
+        return found
 
-    def on_rows(self, rows: Rows, prepared: list[Weights]) -> list[np.ndarray]:
+    def on_rows(self, rows: Rows, prepared: list[tuple[Weights, np.ndarray]]) -> list[np.ndarray]:
         totals = [np.zeros((3 + 2 * BINS, g.stop - g.start)) for g in self.groups]
         for some, folds in _pieces(rows, self.labels, self.n_rows):
-            for group, weights, total in zip(self.groups, prepared, totals, strict=True):
+            for group, ready, total in zip(self.groups, prepared, totals, strict=True):
                 chosen = folds == group.fold
                 if group.fold != ALL and chosen.any():
-                    self._score(_rows_of(some, chosen), group, weights, total)
+                    self._score(_rows_of(some, chosen), group, ready, total)
         return totals
 
     def combine(self, a: list[np.ndarray], b: list[np.ndarray]) -> list[np.ndarray]:
@@ -187,8 +194,11 @@ class HeldOut(Query):
             )
             return Scores(loss / weight, accuracy, auc, weight)
 
-    def _score(self, rows: Rows, group: Group, weights: Weights, total: np.ndarray) -> None:
+    def _score(
+        self, rows: Rows, group: Group, ready: tuple[Weights, np.ndarray], total: np.ndarray
+    ) -> None:
         """Add what some rows, all of the group's fold, say to ``total``."""
+        weights, spread = ready
         backend = backend_for(self.device)
         columns = group.columns
         added = np.asarray(self.intercepts[columns] or 0.0)
@@ -206,7 +216,8 @@ class HeldOut(Query):
         if not self.loss.gives_probabilities:
             return
         total[1] += np.sum(weight * ((prediction > 0) == (y > 0.5)), axis=0)
-        place = np.clip((prediction / FARTHEST + 1.0) * (0.5 * BINS), 0, BINS - 1).astype(np.int64)
+        height = np.arcsinh((prediction - added) / spread) / FARTHEST
+        place = np.clip((height + 1.0) * (0.5 * BINS), 0, BINS - 1).astype(np.int64)
         for k in range(place.shape[1]):
             positive = weight[:, 0] * y[:, min(k, y.shape[1] - 1)]
             total[3 : 3 + BINS, k] += np.bincount(place[:, k], weight[:, 0] - positive, BINS)

@@ -95,15 +95,35 @@ def newton_step(
         matrix = matrix - np.outer(coupling, coupling / spread)
         gradient = gradient - coupling * (point.slope / spread)
     start = point.u[columns]
+    moved = start
+    if columns.size:
+        moved = _minimum(matrix, gradient, start, point.loss + room, columns, charge, tol)
+    u = point.u.copy()
+    u[columns] = moved
+    b, step = point.b, moved - start
+    if eliminates:
+        b -= (point.slope + coupling @ step) / spread
+    along = np.append(step, b - point.b)
+    linear_part = point.gradient[columns] @ step + point.slope * (b - point.b)
+    change = linear_part + 0.5 * along @ (full @ along) + charge.value(u) - charge.value(point.u)
+    return Step(u, b, max(-float(change), 0.0))
+
+
+def _minimum(
+    matrix: np.ndarray,
+    gradient: np.ndarray,
+    start: np.ndarray,
+    height: float,
+    columns: np.ndarray,
+    charge: Charge,
+    tol: float,
+) -> np.ndarray:
+    """Where a quadratic of some height and gradient at ``start`` has its minimum."""
     product = matrix @ start
     linear = product - gradient
-    model = Quadratic(
-        np.ascontiguousarray(matrix),
-        linear,
-        2.0 * (point.loss + room + linear @ start) - start @ product,
-    )
+    half = height + linear @ start - 0.5 * (start @ product)
     path = solve_path(
-        model,
+        Quadratic(np.ascontiguousarray(matrix), linear, 2.0 * half),
         charge.l1[columns],
         charge.l2[columns],
         np.array([charge.alpha]),
@@ -112,12 +132,4 @@ def newton_step(
         tol=tol,
         start=start,
     )
-    u = point.u.copy()
-    u[columns] = path.coef[0]
-    b, step = point.b, path.coef[0] - start
-    if eliminates:
-        b -= (point.slope + coupling @ step) / spread
-    along = np.append(step, b - point.b)
-    linear_part = point.gradient[columns] @ step + point.slope * (b - point.b)
-    change = linear_part + 0.5 * along @ (full @ along) + charge.value(u) - charge.value(point.u)
-    return Step(u, b, max(-float(change), 0.0))
+    return path.coef[0]

@@ -78,10 +78,15 @@ def test_proba_is_refused_for_a_squared_model(work, tmp_path):
     assert not out.exists()
 
 
-def test_cv_is_refused(work, tmp_path):
-    arguments = [work / "s.zarr", "--loss", "logistic", "--out", tmp_path / "m"]
-    result = run("cv", *arguments, exit_code=2)
-    assert "loss: logistic found, but gram and folds need squared" in result.stderr
+def test_cv_chooses_by_the_area_under_the_curve(work, tmp_path):
+    arguments = [work / "s.zarr", "--loss", "logistic", "--criterion", "auc", "--folds", "3"]
+    printed = run("cv", *arguments, "--out", tmp_path / "m", "--no-dashboard", "--json").stdout
+    found = json.loads(printed.splitlines()[-1])
+    assert found["solver"] == "newton"
+    assert found["criterion"] == "auc"
+    best = int(np.argmax(found["auc"]))
+    assert found["alpha_selected"] == found["alphas"][best]
+    assert np.allclose(1 - np.array(found["auc"]), found["mean_error"])
 
 
 def test_select_is_refused(work, tmp_path):

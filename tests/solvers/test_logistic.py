@@ -11,8 +11,8 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 
 from dasklasso.errors import OptionError, ValueFound
-from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
-from dasklasso.fitting import fit_cv, fit_path, predict_store
+from dasklasso.fit_options import FitOptions, RunOptions
+from dasklasso.fitting import fit_path, predict_store
 from dasklasso.fitting.select_options import SelectOptions
 from dasklasso.fitting.selecting import select_features
 
@@ -287,18 +287,13 @@ def test_one_class_among_rows_that_count_is_refused(label, make_store):
     ("more", "message"),
     [
         ({"penalty_factor": np.array([1.0, 0, 1, 1, 1, 1, 1, 1])}, "0 found for feature 1"),
-        ({"solver": "gram"}, "loss: logistic found, but gram and folds need squared"),
+        ({"solver": "gram"}, "loss: logistic found, but gram needs squared"),
         ({"stop_saturated": True, "solver": "auto"}, "stop_saturated: needs loss='squared'"),
     ],
 )
 def test_what_logistic_cannot_do_is_refused(more, message, make_store):
     with pytest.raises(OptionError, match=message):
         fit_path(make_store(*labelled()), replace(OPTIONS, **more), RUN)
-
-
-def test_folds_are_refused(make_store):
-    with pytest.raises(OptionError, match="loss: logistic found, but gram and folds need squared"):
-        fit_cv(make_store(*labelled()), replace(OPTIONS, solver="auto"), CvOptions(), RUN)
 
 
 @pytest.mark.parametrize("by", ["bic", "relaxed", "adaptive", "stability"])

@@ -1,0 +1,124 @@
+"""Cross-validation of a logistic path, against one fit for each fold and scikit-learn's scores."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
+
+from dasklasso.dataset.dataset import from_arrays
+from dasklasso.errors import OptionError, ValueFound
+from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
+from dasklasso.fitting import fit_cv, fit_path
+from dasklasso.scan.labels import contiguous_edges, random_folds
+
+RUN = RunOptions(in_process=True)
+OPTIONS = FitOptions(loss="logistic", n_alphas=6, eps=0.05, tol=1e-9)
+
+
+def drawn(n=600, d=10, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, d)) * 10.0 ** rng.uniform(-1, 1, d) + 2.0
+    z = (X - X.mean(0)) / X.std(0)
+    return X, (rng.random(n) < 1 / (1 + np.exp(-z[:, 0] + z[:, 3]))).astype(float)
+
+
+def folds_of(kind, n):
+    if kind == "random":
+        return random_folds(5, 0, 0, n)
+    return np.searchsorted(contiguous_edges(n, 5), np.arange(n), side="right") - 1
+
+
+@pytest.mark.parametrize("kind", ["random", "contiguous"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_scores_are_those_of_one_fit_for_each_fold(kind, weighted, make_store):
+    X, y = drawn()
+    weight = np.random.default_rng(1).uniform(0.2, 2.0, len(y)) if weighted else None
+    data = make_store(X, y, weight, chunk_rows=130)
+    path = fit_cv(data, OPTIONS, CvOptions(5, kind), RUN)
+    record = path.cross_validation.best
+    assert np.all(record.gap <= OPTIONS.tol)
+    fold = folds_of(kind, len(y))
+    for k in range(5):
+        train, test = fold != k, fold == k
+        s = None if weight is None else weight[train]
+        alone = fit_path(
+            from_arrays(X[train], y[train], s), replace(OPTIONS, alphas=tuple(path.alphas)), RUN
+        )
+        s = None if weight is None else weight[test]
+        for i, alpha in enumerate(path.alphas):
+            p = alone.predict_proba(X[test], alpha)
+            expected = (
+                log_loss(y[test], p, sample_weight=s),
+                accuracy_score(y[test], p > 0.5, sample_weight=s),
+                roc_auc_score(y[test], p, sample_weight=s),
+            )
+            found = [record.scores[name][i, k] for name in ("loss", "accuracy", "auc")]
+            assert found[0] == pytest.approx(expected[0], rel=1e-5)
+            if np.all(alone.coef[i] == 0):  # equal predictions, but for rounding
+                continue
+            assert found[1] == pytest.approx(expected[1], abs=2e-2)
+            assert found[2] == pytest.approx(expected[2], abs=5e-3)
+
+
+def test_the_path_of_all_rows_is_what_it_is_without_folds():
+    data = from_arrays(*drawn())
+    alone, path = fit_path(data, OPTIONS, RUN), fit_cv(data, OPTIONS, CvOptions(3), RUN)
+    assert np.allclose(alone.objective, path.objective, rtol=1e-9)
+    assert path.scans <= alone.scans + 8
+
+
+@pytest.mark.parametrize("criterion", ["loss", "auc", "accuracy"])
+def test_the_criterion_chooses(criterion):
+    path = fit_cv(from_arrays(*drawn()), OPTIONS, CvOptions(3, criterion=criterion), RUN)
+    best = path.cross_validation.best
+    sign = -1.0 if criterion == "loss" else 1.0
+    chosen = np.argmax(sign * best.scores[criterion].mean(axis=1))
+    assert path.alpha_selected == path.alphas[chosen]
+    assert best.criterion == criterion
+
+
+def test_l1_ratios_are_compared():
+    path = fit_cv(from_arrays(*drawn()), OPTIONS, CvOptions(3, l1_ratios=(0.2, 1.0)), RUN)
+    record = path.cross_validation
+    assert [curve.l1_ratio for curve in record.by_ratio] == [0.2, 1.0]
+    least = [curve.mean_error.min() for curve in record.by_ratio]
+    assert path.l1_ratio == (0.2, 1.0)[int(np.argmin(least))]
+
+
+def test_several_targets_have_a_curve_together():
+    X, y = drawn()
+    path = fit_cv(from_arrays(X, np.column_stack([y, 1 - y])), OPTIONS, CvOptions(3), RUN)
+    assert path.cross_validation.best.error_path.shape == (6, 3)
+    assert path.cross_validation.best.mean_error[0] == pytest.approx(1.0, rel=0.05)
+
+
+def test_a_saved_model_keeps_its_scores(tmp_path):
+    from dasklasso.result import load_model
+
+    path = fit_cv(from_arrays(*drawn()), OPTIONS, CvOptions(3), RUN)
+    path.save(tmp_path / "m")
+    kept = load_model(tmp_path / "m").cross_validation.best
+    assert kept.criterion == "loss"
+    for name, found in path.cross_validation.best.scores.items():
+        assert np.array_equal(kept.scores[name], found)
+
+
+def test_a_fold_outside_of_which_there_is_one_class_is_refused():
+    X, y = drawn(n=90)
+    y[:] = 0.0
+    y[60:] = 1.0
+    with pytest.raises(ValueFound, match="in every row outside fold 2"):
+        fit_cv(
+            from_arrays(X[:90], np.where(np.arange(90) < 60, 0.0, 1.0)),
+            OPTIONS,
+            CvOptions(3, "contiguous"),
+            RUN,
+        )
+
+
+def test_a_criterion_of_labels_is_refused_for_squared_loss():
+    with pytest.raises(OptionError, match="loss squared has no labels"):
+        fit_cv(from_arrays(*drawn()), FitOptions(), CvOptions(criterion="auc"), RUN)
