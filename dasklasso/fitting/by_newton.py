@@ -31,6 +31,7 @@ from dasklasso.scan.sampling import Sample, SampleRows, as_dataset
 from dasklasso.scan.weighted_gram import WeightedGrams
 from dasklasso.selection.cv_record import CvRecord
 from dasklasso.solvers.bring import bring
+from dasklasso.solvers.certify import check_finite
 from dasklasso.solvers.checkpoint import has_checkpoint, remove_checkpoint
 from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.first_look import FirstLook, look, meet
@@ -198,6 +199,7 @@ class _Fit:
             also = [self._hessians(problem, some, self.engine, self.frame)]
         first = look(self.engine, problem, self.frame, self.run.device, also)
         gradient = to_numpy(first.gradient)[:, : problem.n_targets]
+        check_finite(gradient)
         matrices: Any = None
         if every:
             null = null_models(problem, gradient, first.slope, some, [])

@@ -29,7 +29,7 @@ from dasklasso.scan.folded import ALL, Scores
 from dasklasso.scan.kernels import INVERSE_SCALE, L1, L2
 from dasklasso.scan.weighted_gram import WeightedGrams
 from dasklasso.solvers.bring import Brought, bring
-from dasklasso.solvers.certify import certificate_here, check_finite
+from dasklasso.solvers.certify import certificate_here
 from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.folds import Folds
 from dasklasso.solvers.hessians import MOVED, Hessians, Node
@@ -40,6 +40,7 @@ from dasklasso.solvers.state import Settings
 from dasklasso.solvers.tracks import Track
 
 JOIN = 1e-3  # gap of problems of all rows from which those of folds begin where they are
+BORROWED = 1e-3  # of an objective: so much better must another's point be
 NEAR = 30.0  # times tol: from there a step is likely to arrive, so it is evaluated in float64
 CANDIDATE = 0.7  # of the gradient at which a column comes into use
 INNER = 1e-3  # of a problem's gap: how far its model is minimised
@@ -167,6 +168,7 @@ class Newton:
             self._scan(flying, nodes, dtype)
             self.noise = 0.0  # from now on gradients are those of the rows themselves
             self._forget(nodes)
+            self._share()
             for track in flying:
                 self._judge(track, dtype)
             matters = [self._matters(t) for t in self.tracks]
@@ -295,6 +297,27 @@ class Newton:
             np.any(self._violates(track) & lacks) for track in users
         )
 
+    def _share(self) -> None:
+        """Let each problem have the best point of any on the same rows: losses are known."""
+        problem = self.problem
+        ratio, l1, l2 = problem.objective.l1_ratio, problem.frame[:, L1], problem.frame[:, L2]
+        teams: dict[tuple[int, int], list[Track]] = {}
+        for track in self.tracks:
+            teams.setdefault((track.target, track.fold), []).append(track)
+        for team in teams.values():
+            known = [(t.point, t.noise) for t in team if np.isfinite(t.objective)]
+            if not known:
+                continue
+            points = np.stack([point.u for point, _ in known], axis=1)
+            loss = np.array([point.loss for point, _ in known])
+            costs = ratio * (l1 @ np.abs(points)) + 0.5 * (1.0 - ratio) * (l2 @ points**2)
+            for track in team:
+                objectives = loss + self.jobs.alphas[track.index] * costs
+                best = int(np.argmin(objectives))
+                margin = BORROWED * abs(track.objective) if np.isfinite(track.objective) else 0.0
+                if objectives[best] < track.objective - margin and not track.certified:
+                    track.borrow(*known[best], float(objectives[best]))
+
     def _forget(self, nodes: Sequence[tuple[int, int, np.ndarray]]) -> None:
         """New nodes know better than secants of the way there."""
         new = {(target, number) for target, number, _ in nodes}
@@ -339,7 +362,6 @@ class Newton:
                 also.append(Asked(self.folds.held_out(query), (chunked, self.frame)))
         answer = self.engine.gradient(query, chunked, self.frame, also)
         found = bring(self.engine, chunked, answer)
-        check_finite(found.sums)
         self.bytes_read += found.bytes_read
         for (target, number, columns), matrix in zip(
             nodes, found.beside[0] if nodes else [], strict=True
@@ -394,7 +416,12 @@ class Newton:
             intercepts if self.problem.steps_intercept else None,
         )
         relative = certificate.gap / self.problem.null_loss[targets]
+        # a step too far may have a loss beyond all numbers; X itself was looked at before
+        finite = np.all(np.isfinite(sums[:3]), axis=0) & np.all(np.isfinite(gradient), axis=0)
         for k, track in enumerate(flying):
+            if not finite[k]:
+                track.refuse()
+                continue
             here = Point(
                 points[:, k],
                 float(intercepts[k]),

@@ -96,6 +96,17 @@ class Track:
         else:
             self.damping *= SHORTER
 
+    def refuse(self) -> None:
+        """Stay, for at the trial the loss is no number."""
+        self.stalled += 1
+        self.damping *= SHORTER
+
+    def borrow(self, point: Point, noise: float, objective: float) -> None:
+        """Go on from the point of another problem, where this one's objective is smaller."""
+        self.point, self.objective, self.noise = point, objective, noise
+        self.gap, self.gaps, self.scores = np.inf, [], {}
+        self.secants, self.damping, self.stalled, self.resting = [], 1.0, 0, False
+
     def aim(self, step: Step) -> None:
         """Try the minimum of a model next, or as much of the way as is trusted."""
         u, b, share = self.point.u, self.point.b, self.damping
