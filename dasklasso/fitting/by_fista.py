@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -39,14 +38,8 @@ def solve_by_fista(
 
     Raises
     ------
-    OptionError
-        When the loss has no largest curvature for steps to go by.
     DasklassoError
     """
-    if not math.isfinite(objective.loss.max_curvature):
-        raise OptionError(
-            f"loss: {objective.loss.name} found, but fista needs one with a bounded curvature"
-        )
     with ExitStack() as stack:
         folder = _anchor(engine, run, stack)
         problem, jobs, state = _solve(data, engine, objective, options, run, folder, progress)

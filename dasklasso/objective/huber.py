@@ -75,6 +75,16 @@ class Huber(Loss):
         residual = prediction - y
         return xp.where(xp.abs(residual) > self.delta, 0.0 * residual, 1.0 + 0.0 * residual)
 
+    def model_curvature(self, prediction: Array, y: Array) -> Array:
+        """``|g / r|``, 1 up to delta: of the quadratic around y that touches f at p, nowhere below.
+
+        Huber and Ronchetti (2009), Robust Statistics, section 7.8. f'' is 0 in tails, and so may
+        be that of all rows together.
+        """
+        xp = namespace(prediction)
+        size = xp.abs(prediction - y)
+        return self.delta / xp.where(size > self.delta, size, xp.full_like(size, self.delta))
+
     def conjugate(self, dual: Array, y: Array) -> Array:
         """½u² + u y, +inf beyond ±delta."""
         xp = namespace(dual)

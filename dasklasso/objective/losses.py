@@ -94,6 +94,13 @@ class Loss(ABC):
     def curvature(self, prediction: Array, y: Array) -> Array:
         """d²f/dp²."""
 
+    def model_curvature(self, prediction: Array, y: Array) -> Array:
+        """The curvature of a quadratic that is to stand for f around p: f'', or more.
+
+        More where f'' would let a step go much too far.
+        """
+        return self.curvature(prediction, y)
+
     @abstractmethod
     def conjugate(self, dual: Array, y: Array) -> Array:
         """The convex conjugate in p: ``f*(u, y) = sup_p (u p - f(p, y))``."""

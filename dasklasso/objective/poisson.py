@@ -9,6 +9,9 @@ import numpy as np
 from dasklasso.backend import Array, namespace
 from dasklasso.objective.losses import Loss
 
+NEARLY = 1e-3  # of log y − p: from there the mean is the slope between, but for half of that
+ROUNDING = 1e-15  # of a dual value and a target, relative to that
+
 
 @dataclass(frozen=True)
 class Poisson(Loss):
@@ -55,6 +58,20 @@ class Poisson(Loss):
     def curvature(self, prediction: Array, y: Array) -> Array:
         return _mean(prediction) + 0.0 * y
 
+    def model_curvature(self, prediction: Array, y: Array) -> Array:
+        """The mean; where it is below y, the slope of g from p to log y: (y − eᵖ) / (log y − p).
+
+        There eᵖ only grows on the way: the step of a row alone would go beyond log y, up to eᵗ
+        times too far where it is t below. With this curvature it goes to log y.
+        """
+        xp = namespace(prediction)
+        mean = _mean(prediction)
+        logarithm = xp.log(xp.where(y > 0, y, xp.ones_like(y)))
+        below = xp.where(y > 0, logarithm - prediction, 0.0 * prediction)
+        far = below > NEARLY
+        steeper = (y - mean) / xp.where(far, below, xp.ones_like(below))
+        return xp.where(far, steeper, mean)
+
     def conjugate(self, dual: Array, y: Array) -> Array:
         """``t log t − t − (y log y − y)`` at t = u + y, +inf where t < 0."""
         xp = namespace(dual)
@@ -71,9 +88,6 @@ class Poisson(Loss):
         """log of the mean."""
         with np.errstate(divide="ignore"):
             return np.log(mean)
-
-
-ROUNDING = 1e-15  # of a dual value and a target, relative to that
 
 
 def _most(prediction: Array) -> float:

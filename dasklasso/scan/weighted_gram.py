@@ -101,7 +101,7 @@ class WeightedGrams(Query):
             prediction = prediction + constant
             if offset is not None:
                 prediction = prediction + offset[start:stop, :]
-            curvature = self.loss.curvature(prediction, y[start:stop, :])
+            curvature = self.loss.model_curvature(prediction, y[start:stop, :])
             if weight is not None:
                 curvature = curvature * weight[start:stop, :]
             root = xp.sqrt(curvature)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize_scalar
 from scipy.sparse import csr_array
 from sklearn import metrics as theirs
 
@@ -219,3 +220,31 @@ def test_a_disk_that_is_too_small_is_said_before_any_work(make_store, tiny, monk
     X, y, _ = labels(n=2000)
     monkeypatch.setattr(score.shutil, "disk_usage", lambda folder: type("Disk", (), {"free": 9}))
     refused(MemoryLimitError, "Set TMPDIR", from_arrays(X, y[:, 0]))
+
+
+@pytest.mark.parametrize("delta", [0.3, 2.0])
+def test_the_deviance_that_huber_explains_is_relative_to_its_own_best_constant(delta, make_store):
+    X, _, s = labels()
+    y = X[:, 0] + np.random.default_rng(3).standard_t(1.0, N)
+    path = replace(path_of("huber"), penalty_options={"huber_delta": delta})
+    found = score_store(make_store(X, y, s, chunk_rows=90), path, run=RUN)
+
+    def mean_loss(p):
+        g = np.clip(p - y, -delta, delta)
+        return s @ (g * (p - y) - g**2 / 2)
+
+    null = minimize_scalar(mean_loss, bounds=(-5, 5), method="bounded").fun
+    expected = 1 - mean_loss(path.predict(X)) / null
+    assert found.metrics["deviance_explained"][0, 0] == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_deviance_of_counts_is_that_of_scikit_learn(make_store):
+    X, _, s = labels()
+    y = np.random.default_rng(3).poisson(np.exp(X[:, 0])).astype(float)
+    path = path_of("poisson")
+    found = score_store(make_store(X, y, s, chunk_rows=90), path, run=RUN)
+    mean = path.predict(X)
+    explained = theirs.d2_tweedie_score(y, mean, sample_weight=s, power=1)
+    squared = theirs.mean_squared_error(y, mean, sample_weight=s)
+    assert found.metrics["deviance_explained"][0, 0] == pytest.approx(explained, rel=1e-10)
+    assert found.metrics["mean_squared_error"][0, 0] == pytest.approx(squared, rel=1e-10)

@@ -87,6 +87,22 @@ def test_the_conjugate_of_poisson_is_infinite_below_the_targets_and_zero_at_zero
     assert Poisson().conjugate(np.array(0.0), np.array(y)) == 0.0
 
 
+@given(r=st.floats(-50, 50), s=st.floats(-50, 50), delta=st.floats(0.1, 10))
+def test_the_quadratic_that_stands_for_huber_is_nowhere_below(r, s, delta):
+    loss, zero = Huber(delta), np.array(0.0)
+    value, slope = loss.value_and_gradient(np.array(r), zero)
+    quadratic = value + slope * (s - r) + loss.model_curvature(np.array(r), zero) * (s - r) ** 2 / 2
+    assert loss.value(np.array(s), zero) <= quadratic + 1e-9 * (1 + abs(quadratic))
+
+
+@given(p=st.floats(-600, 20), y=st.floats(1e-3, 1e6))
+def test_a_step_of_one_row_of_counts_does_not_go_beyond_its_target(p, y):
+    loss, y = Poisson(), np.array(y)
+    step = -loss.gradient(np.array(p), y) / loss.model_curvature(np.array(p), y)
+    assert step <= max(0.0, np.log(y) - p) * (1 + 1e-3) + 1e-9
+    assert loss.model_curvature(np.array(p), y) >= np.exp(p) * (1 - 1e-9)
+
+
 # -- gaps -----------------------------------------------------------------------------------------
 
 

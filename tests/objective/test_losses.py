@@ -74,7 +74,9 @@ def test_no_curvature_exceeds_the_bound(name, p, q, y):
 
 
 @each_loss
-@pytest.mark.parametrize("method", ["value", "gradient", "curvature", "conjugate"])
+@pytest.mark.parametrize(
+    "method", ["value", "gradient", "curvature", "model_curvature", "conjugate"]
+)
 def test_every_method_gives_the_same_on_a_device(name, method):
     rng = np.random.default_rng(0)
     move, loss = backend_for("strict").asarray, loss_named(name)
