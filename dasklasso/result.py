@@ -62,6 +62,8 @@ class FittedPath:
         Of dasklasso and the libraries it computed with.
     cross_validation : CvRecord or None
         How ``alpha_selected`` was chosen.
+    explained : n_alphas sequences of n_problems numbers, or None
+        One less the loss over that of the model without features; None for one that is unknown.
     plan : dict or None
         What had been planned before the fit: scans, bytes, memory, ... in plain JSON types.
     refit : dict or None
@@ -97,6 +99,7 @@ class FittedPath:
     fingerprint: str
     versions: dict[str, str]
     cross_validation: CvRecord | None = None
+    explained: Sequence[Sequence[float | None]] | None = None
     plan: dict[str, Any] | None = None
     refit: dict[str, Any] | None = None
     classes: tuple[tuple[int | float | str, ...] | None, ...] | None = None
@@ -161,6 +164,16 @@ class FittedPath:
     def objective(self) -> np.ndarray:
         """(n_alphas,) the objective, summed over the targets."""
         return self.objectives.sum(axis=1)
+
+    @property
+    def deviance_explained(self) -> np.ndarray:
+        """(n_alphas,) share of the deviance that models explain, over all problems; NaN: unknown.
+
+        One less the loss over that of the model without features; R² of a squared loss.
+        """
+        if self.explained is None:
+            return np.full(self.n_alphas, np.nan)
+        return np.mean(np.array(self.explained, dtype=np.float64), axis=1)
 
     @property
     def n_nonzero(self) -> np.ndarray:
@@ -355,15 +368,16 @@ class FittedPath:
 
     def table(self) -> list[dict[str, float | int]]:
         """One row for each alpha, in plain numbers; with errors where it was cross-validated."""
-        columns = zip(self.alphas, self.n_nonzero, self.dual_gap, self.objective, strict=True)
+        figures = (self.n_nonzero, self.dual_gap, self.objective, self.deviance_explained)
         rows: list[dict[str, float | int]] = [
             {
                 "alpha": float(alpha),
                 "n_nonzero": int(n),
                 "dual_gap": float(gap),
                 "objective": float(value),
+                "deviance_explained": float(explained),
             }
-            for alpha, n, gap, value in columns
+            for alpha, n, gap, value, explained in zip(self.alphas, *figures, strict=True)
         ]
         if self.cross_validation is None:
             return rows
@@ -386,6 +400,7 @@ class FittedPath:
             "n_nonzero": self.n_nonzero.tolist(),
             "dual_gap": _known(self.dual_gap),
             "objective": _known(self.objective),
+            "deviance_explained": _known(self.deviance_explained),
             **self._chosen(),
             "plan": self.plan,
         }

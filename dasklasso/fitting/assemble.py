@@ -13,6 +13,7 @@ from scipy.sparse import csr_array
 from dasklasso.dataset.classes import Classes
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.fit_options import FitOptions
+from dasklasso.fitting.explained import deviance_explained
 from dasklasso.fitting.session import Solved
 from dasklasso.objective.huber import Huber
 from dasklasso.result import FittedPath
@@ -98,6 +99,7 @@ def as_path(
         fingerprint=data.fingerprint,
         versions=_versions(),
         cross_validation=record,
+        explained=deviance_explained(solved),
         plan=plan,
         classes=tuple(classes) if any(classes) else None,
         has_offset=data.offset is not None or None,

@@ -95,7 +95,7 @@ def select_relaxed(session: Session, selection: SelectOptions) -> Found:
             coef_rows=csr_array(coef),
             intercepts=intercepts(moments, objective, coef, 0)[:, None],
         )
-    path = replace(path, refit={"kind": "relaxed", "gamma": gamma})
+    path = replace(path, refit={"kind": "relaxed", "gamma": gamma}, explained=None)
     chosen = {"alpha": record.alpha, "gamma": gamma, **_errors(record)}
     table = _along_path(choice.table(), path)
     return Found(path, features_at(path), chosen, table, nbytes)

@@ -16,13 +16,11 @@ import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-from dasklasso.memory import tree_memory
+from processes import drop_from_cache, run
 
 BARE = """
 import sys, time
@@ -59,29 +57,6 @@ X, y = group["X"][:], group["y"][:].astype("float32")
 model = LassoCV(n_jobs=2, cv=5, eps=1e-3).fit(X, y.ravel())
 print(model.alpha_, model.dual_gap_)
 """
-
-
-def run(*arguments: str) -> tuple[int, float, str]:
-    """A process: (peak bytes of its tree, seconds, standard output)."""
-    began = time.monotonic()
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    peak = 0
-    while process.poll() is None:
-        peak = max(peak, tree_memory(process.pid))
-        time.sleep(0.02)
-    output, errors = process.communicate()
-    if process.returncode:
-        raise SystemExit(f"{' '.join(arguments)}\n{errors}")
-    return peak, time.monotonic() - began, output
-
-
-def drop_from_cache(store: Path) -> None:
-    """Have the kernel forget the pages of every file of a store."""
-    for path in store.rglob("*"):
-        if path.is_file():
-            with open(path, "rb") as file:
-                os.fsync(file.fileno())
-                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def main() -> int:
