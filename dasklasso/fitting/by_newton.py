@@ -8,7 +8,6 @@ at that model); its path, solved in memory, is where the scans of all rows begin
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,7 +23,7 @@ from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
 from dasklasso.fitting.by_fista import problem_key
 from dasklasso.fitting.fold_scores import curve_of
 from dasklasso.fitting.session import Solved
-from dasklasso.scan.cluster import InProcess
+from dasklasso.scan.cluster import InProcess, threads_each
 from dasklasso.scan.engine import Asked, ScanEngine
 from dasklasso.scan.labels import RowLabels
 from dasklasso.scan.sampling import Sample, SampleRows, as_dataset
@@ -218,7 +217,7 @@ class _Fit:
             return first_start(self.problem, jobs, null), 0.0
         rows = as_dataset(sample, self.data)
         problem = replace(self.problem, total_weight=sample.total_weight)
-        engine = ScanEngine(rows, InProcess(os.cpu_count() or 1), self.run.band_bytes)
+        engine = ScanEngine(rows, InProcess(threads_each(None)), self.run.band_bytes)
         frame = engine.placed(problem.frame)
         whole = np.stack([point.gradient for point in null.points], axis=1)
         slope = np.array([point.slope for point in null.points])

@@ -12,7 +12,6 @@ float64, and what it does not certify goes on in float64.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +23,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from dasklasso.backend import to_numpy
+from dasklasso.scan.cluster import threads_each
 from dasklasso.scan.engine import Asked, ScanEngine
 from dasklasso.scan.folded import ALL, Scores
 from dasklasso.scan.kernels import INVERSE_SCALE, L1, L2
@@ -456,7 +456,7 @@ class Newton:
             )
             track.aim(step)
 
-        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads_each(None)) as pool:
             for done in [pool.submit(one, k) for k in range(len(self.tracks))]:
                 done.result()
 

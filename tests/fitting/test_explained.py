@@ -1,4 +1,4 @@
-"""The deviance that models explain, against scikit-learn's scores on the rows they were fitted on."""
+"""The deviance that models explain, against scikit-learn on the rows they were fitted on."""
 
 from __future__ import annotations
 
