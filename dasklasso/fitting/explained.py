@@ -31,7 +31,8 @@ def deviance_explained(solved: Solved) -> list[list[float | None]]:
             objective.positive,
             objective.n_together,
         )
-        loss = several[0].objective - float(np.sum(penalty.value(points)))
+        cost = float(np.sum(penalty.value(points))) if rows.size else 0.0
+        loss = several[0].objective - cost
         found[k] = 1.0 - loss / problem.null_loss[first % jobs.n_targets]
     known = [float(value) if np.isfinite(value) else None for value in found]
     width = jobs.n_targets // together

@@ -145,6 +145,7 @@ def test_json_is_the_last_line_of_standard_output_and_complete(solver, store, tm
         "n_nonzero",
         "dual_gap",
         "objective",
+        "deviance_explained",
         "model",
         "plan",
     }
