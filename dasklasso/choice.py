@@ -24,11 +24,16 @@ from dasklasso.sizes import format_size
 from dasklasso.solvers.gram import POINT_BYTES, points_at_once
 from dasklasso.solvers.newton import Limits
 from dasklasso.solvers.slots import slots_for
+from dasklasso.solvers.softmax_newton import SINGLE
 
 NEWTON_COLUMNS = 4096  # of a Hessian
 HESSIAN_BYTES = 512 << 20  # of all Hessians, and of their sums in every thread
 SAMPLE_BYTES = 128 << 20
 SAMPLE_ROWS = 64  # for each column: then its Hessian is within a quarter of that of all rows
+HELD_BYTES = 256 << 20  # of rows held in memory for a softmax loss
+HELD_ROWS = 20  # of a sample, for each column and class: fewer, and steps would go astray
+SOFTMAX_COORDINATES = 8192  # of a softmax loss's Hessian; in float64 fewer, of as many bytes
+SOFTMAX_CLASSES = 30  # each pair of classes is a Gram matrix of its own
 SAMPLED_VALUES = 20_000_000  # of X: with fewer a scan costs no more than the sample's would
 BANDS_IN_FLIGHT = 4  # of a thread that takes moments by tiles: rows read, and written down
 
@@ -134,7 +139,12 @@ def choose_solver(data: Dataset, options: FitOptions, run: RunOptions, n_folds: 
     why = f"the Gram matrix does not fit in memory ({figures})"
     if not squared or options.max_scans < 2:
         why = f"loss {options.loss}" if not squared else "gram needs two scans"
-    need, refused = newton_memory(data, options, run), newton_refuses(data, options, run)
+    refused = newton_refuses(data, options, run)
+    if options.loss_value.n_outputs > 1 and not refused:
+        unfit = softmax_unfit(data, options)
+        if unfit:
+            why, refused = f"{why}; {unfit}", unfit
+    need = newton_memory(data, options, run)
     if not squared and not refused and need.total <= limit:
         return Choice("newton", why, need.total, need.per_worker)
     if fista_refuses(options):
@@ -211,8 +221,11 @@ def newton_refuses(data: Dataset, options: FitOptions, run: RunOptions) -> str:
     factor = options.penalty_factor
     if factor is not None and np.any(np.asarray(factor) == 0):
         return "has no unpenalised features"
-    if options.loss_value.n_outputs > 1:
-        return "has losses of one prediction a row"
+    n_outputs = options.loss_value.n_outputs
+    if options.grouped:
+        return "has no penalty on groups"
+    if n_outputs > SOFTMAX_CLASSES:
+        return f"has at most {SOFTMAX_CLASSES} classes, and there are {n_outputs:,}"
     X = data.X
     layout = layout_of(
         X.row_bounds, X.column_bounds, X.dtype.itemsize, run.band_bytes, divisible=X.mapped
@@ -239,8 +252,56 @@ def sample_step(data: Dataset) -> int:
     return max(4, n // rows) if worth_it else 0
 
 
+def held_step(data: Dataset) -> int:
+    """One of how many rows ``solver="newton"`` holds in memory for a softmax loss; 1 for all."""
+    nbytes = data.n_rows * data.n_features * data.X.dtype.itemsize
+    return max(1, math.ceil(nbytes / HELD_BYTES))
+
+
+def softmax_coordinates(data: Dataset, options: FitOptions) -> int:
+    """Most coordinates of a Hessian of a softmax loss."""
+    double = data.X.dtype == np.float64 or options.tol < SINGLE
+    most = int(SOFTMAX_COORDINATES / math.sqrt(2)) if double else SOFTMAX_COORDINATES
+    return min(most, (data.n_features + 1) * options.loss_value.n_outputs)
+
+
+def softmax_unfit(data: Dataset, options: FitOptions) -> str:
+    """Why ``solver="newton"`` would be a poor choice for a softmax loss; "" where it is a good one.
+
+    It works whatever the data are, but by more scans than fista where a Hessian has few of the
+    coordinates in use, or comes from too few rows.
+    """
+    d, n_outputs = data.n_features, options.loss_value.n_outputs
+    most = softmax_coordinates(data, options)
+    if (d + 1) * n_outputs > 2 * most:
+        return f"{d:,} features in {n_outputs} classes are too many for a Hessian of {most:,}"
+    every = held_step(data)
+    rows, wanted = data.n_rows // every, HELD_ROWS * d * n_outputs
+    if every > 1 and rows < wanted:
+        return f"{rows:,} rows fit in memory, and a sample should have {wanted:,}"
+    return ""
+
+
+def _softmax_memory(data: Dataset, options: FitOptions, run: RunOptions) -> Memory:
+    """What ``solver="newton"`` needs for a softmax loss."""
+    workers, threads = workers_and_threads(run)
+    problems, n_outputs = n_problems_of(data, options), options.loss_value.n_outputs
+    size = 8 if data.X.dtype == np.float64 or options.tol < SINGLE else 4
+    rows = data.n_rows // held_step(data)
+    array = 8 * data.n_features * problems
+    hessian = size * softmax_coordinates(data, options) ** 2
+    grams = 3 * size * (data.n_features + 1) ** 2  # a thread's sum, a product, and one that waits
+    # rows as they are put together, and probabilities; points, gradients and trials; a Hessian,
+    # the part of it that a step takes, and that step's factor
+    once = 2 * rows * data.n_features * data.X.dtype.itemsize + 2 * size * rows * n_outputs
+    once += _path_bytes(data, options) + 4 * array + 3 * hessian + threads * grams
+    return Memory(once, 2 * array + _reading_bytes(data, run), workers, threads)
+
+
 def newton_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int = 1) -> Memory:
     """What ``solver="newton"`` needs."""
+    if options.loss_value.n_outputs > 1:
+        return _softmax_memory(data, options, run)
     workers, threads = workers_and_threads(run)
     limits, problems = newton_limits(data, options, run), n_problems_of(data, options)
     hessians = 8 * (limits.columns + 1) ** 2 * limits.nodes * max(1, data.n_targets)

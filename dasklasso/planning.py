@@ -17,6 +17,7 @@ import psutil
 from dasklasso.choice import (
     certified_at_once,
     choose_solver,
+    held_step,
     memory_limit,
     n_alphas_of,
     n_problems_of,
@@ -210,6 +211,14 @@ def _scans(
         exact = np.dtype(np.float64)  # the first look, and certificates of two points
         yield _Scan(1, 4.0 * n * d * (data.n_targets + 1), exact)
         yield _Scan(max(1, -(-epochs // CERTIFY_EVERY)), 4.0 * n * d * 2 * problems, exact)
+        return
+    if solver == "newton" and options.loss_value.n_outputs > 1:
+        exact = np.dtype(np.float64)
+        yield _Scan(1, 4.0 * n * d * options.loss_value.n_outputs, exact)
+        # a sample is only where scans begin
+        steps = 0 if held_step(data) == 1 else NEWTON_SCANS
+        yield _Scan(min(steps, max(0, options.max_scans - 2)), 4.0 * n * d * problems, single)
+        yield _Scan(1, 4.0 * n * d * problems, exact)
         return
     if solver == "newton":
         limits = newton_limits(data, options, run)

@@ -14,6 +14,7 @@ from dasklasso.fitting.by_fista import solve_by_fista
 from dasklasso.fitting.by_gram import solve_by_gram
 from dasklasso.fitting.by_newton import solve_by_newton
 from dasklasso.fitting.by_sgd import solve_by_sgd
+from dasklasso.fitting.by_softmax import solve_softmax_by_newton
 from dasklasso.fitting.labelling import labelled, with_classes
 from dasklasso.fitting.session import open_engine
 from dasklasso.fitting.statistics import are_kept
@@ -121,7 +122,12 @@ def _fit(
         if plan.solver == "gram":
             solved = solve_by_gram(coded.data, engine, options, run, cv, labels, progress, announce)
         elif plan.solver == "newton":
-            solved = solve_by_newton(coded.data, engine, options, run, cv, labels, progress)
+            if options.loss_value.n_outputs > 1:
+                solved = solve_softmax_by_newton(
+                    coded.data, engine, options.objective(), options, run, progress
+                )
+            else:
+                solved = solve_by_newton(coded.data, engine, options, run, cv, labels, progress)
         elif plan.solver == "prox_sgd":
             solved = solve_by_sgd(coded.data, engine, options.objective(), options, run, progress)
         else:

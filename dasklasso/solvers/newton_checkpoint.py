@@ -46,16 +46,35 @@ def save_tracks(
     bytes_read: int,
 ) -> None:
     """Write a checkpoint; errors leave the one before as it was."""
+    start = Start(
+        np.stack([track.point.u for track in tracks], axis=1),
+        np.array([track.point.b for track in tracks]),
+        np.stack([track.point.gradient for track in tracks], axis=1),
+    )
+    save_start(folder, key, start, engine, alphas=alphas, scans=scans, bytes_read=bytes_read)
+
+
+def save_start(
+    folder: Path,
+    key: str,
+    start: Start,
+    engine: ScanEngine,
+    *,
+    alphas: np.ndarray,
+    scans: int,
+    bytes_read: int,
+) -> None:
+    """Write a checkpoint of points, one or several columns for each alpha."""
     numbers = {
         "solver": "newton",
         "alphas": alphas.tolist(),
-        "intercepts": [track.point.b for track in tracks],
+        "intercepts": start.intercepts.tolist(),
         "scans": scans,
         "bytes_read": bytes_read,
     }
     arrays = {
-        "points": engine.by_columns(np.stack([track.point.u for track in tracks], axis=1)),
-        "gradient": engine.by_columns(np.stack([track.point.gradient for track in tracks], axis=1)),
+        "points": engine.by_columns(start.points),
+        "gradient": engine.by_columns(start.gradients),
     }
     checkpoints.write_checkpoint(folder, key, numbers, arrays, engine.runner)
 

@@ -10,6 +10,7 @@ the Schur complement of H, which :mod:`dasklasso.solvers.quadratic` minimises.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -23,18 +24,18 @@ class Point:
 
     Attributes
     ----------
-    u : (n_features,) float64, standardised coordinates
-    b : float, the intercept
+    u : (n_features,) float64, standardised coordinates; (n_features, C) of C classes
+    b : float, the intercept; (C,) of classes
     loss : float, mean loss
-    gradient : (n_features,) float64
-    slope : float, of the mean loss in the intercept
+    gradient : as ``u``
+    slope : as ``b``, of the mean loss in the intercept
     """
 
     u: np.ndarray
-    b: float
+    b: Any
     loss: float
     gradient: np.ndarray
-    slope: float
+    slope: Any
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,13 @@ class Step:
 
     Attributes
     ----------
-    u : (n_features,)
-    b : float
+    u, b : as in :class:`Point`
     predicted : float
         What the objective loses on the way, if the model is right.
     """
 
     u: np.ndarray
-    b: float
+    b: Any
     predicted: float
 
 

@@ -9,6 +9,7 @@ shorter step of a model that has learned from the failure. No scan is made for a
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,7 @@ class Track:
     index: int
     target: int
     fold: int
-    trial: tuple[np.ndarray, float]
+    trial: tuple[np.ndarray, Any]
     point: Point
     objective: float
     gap: float = np.inf

@@ -1,0 +1,311 @@
+"""Proximal Newton for softmax: the path on rows held in memory, then scans of all rows.
+
+All classes of an alpha are one problem, whose Hessian couples them. On the rows in memory, alphas
+are solved one after the other, each from the one before: a step minimises a quadratic model
+(:mod:`softmax_step`) with a Hessian that is taken anew where the last no longer serves
+(:mod:`softmax_hessian`). Where these are all rows there are, one scan in float64 then certifies the
+path. Where they are a sample, its path is where scans begin: each evaluates all alphas that are not
+done, and their next steps take the exact gradient from the scan and the Hessian from the sample.
+
+A sample is not tilted by the gradient of all rows at the model without features, as
+:mod:`newton` tilts one: where a column is rare in the sample, a softmax loss so tilted is unbounded
+below.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import dask.array as da
+import numpy as np
+
+from dasklasso.scan.engine import ScanEngine
+from dasklasso.solvers.certify import certificate_here
+from dasklasso.solvers.events import ScanEvent
+from dasklasso.solvers.newton import NEAR, PATIENCE, Start
+from dasklasso.solvers.newton_step import Point, Step
+from dasklasso.solvers.problem import Problem
+from dasklasso.solvers.slots import Jobs
+from dasklasso.solvers.softmax_hessian import SoftmaxHessian, softmax_hessian
+from dasklasso.solvers.softmax_rows import HeldRows, Seen, see
+from dasklasso.solvers.softmax_step import Terms, in_full, softmax_step, terms_at
+from dasklasso.solvers.state import Settings
+from dasklasso.solvers.tracks import Track
+
+JOINS, STAYS = 0.85, 0.75  # of λ: coordinates of a step, and of a Hessian that serves several
+SERVES = 1.2  # ratio of alphas up to which one Hessian serves both
+SLOW = 0.2  # of the gap before: more, and the Hessian is taken anew
+NOISE = {"float32": 2e-7, "float64": 1e-13}  # of an objective
+SINGLE = 1e-6  # tolerances below this are worked on in float64 from the start
+MARGIN = 0.8  # of tol: where the scan in float64 will be content
+SAMPLE_TOL = 1e-3  # relative gap on a sample: it differs from all rows by more
+MOST_STEPS = 60  # in memory, for one alpha
+
+
+@dataclass
+class _Work:
+    """What steps of one problem go by.
+
+    Attributes
+    ----------
+    terms : Terms
+    step : Step or None
+        The last, and where it began: a shorter one may be tried.
+    """
+
+    terms: Terms
+    origin: Point | None = None
+    step: Step | None = None
+
+
+class SoftmaxNewton:
+    """All problems of a fit.
+
+    Parameters
+    ----------
+    engine : ScanEngine
+        Whose bands hold all columns.
+    problem : Problem
+    frame : da.Array (n_features, 5), placed by the engine
+    jobs : Jobs
+    settings : Settings
+    rows : HeldRows
+    most : int
+        Coordinates of a Hessian.
+    progress : called after every scan, and every alpha that is solved in memory
+    bytes_read : before this
+    save : called where a checkpoint is due
+
+    Attributes
+    ----------
+    tracks : one for each alpha; its points have u (n_features, C), b and slope (C,)
+    exact : for each alpha whether its gap comes from a scan in float64
+    """
+
+    def __init__(
+        self,
+        engine: ScanEngine,
+        problem: Problem,
+        frame: da.Array,
+        jobs: Jobs,
+        settings: Settings,
+        rows: HeldRows,
+        most: int,
+        progress: Callable[[ScanEvent], None] | None = None,
+        *,
+        bytes_read: int = 0,
+        save: Callable[[SoftmaxNewton], None] | None = None,
+    ) -> None:
+        self.engine, self.problem, self.frame, self.jobs = engine, problem, frame, jobs
+        self.settings, self.rows, self.most = settings, rows, most
+        self.progress, self.bytes_read, self._save = progress, bytes_read, save
+        double = engine.table.X.dtype == np.float64 or settings.tol < SINGLE
+        self._dtypes = ("float64",) if double else ("float32", "float64")
+        self.tracks: list[Track] = []
+        self.exact = [False] * len(jobs.alphas)
+        self._work = [_Work(terms_at(problem, float(alpha))) for alpha in jobs.alphas]
+        self._hessian: SoftmaxHessian | None = None
+        self._draws = 0
+        self._began = self._saved = time.monotonic()
+
+    def run(self, null: Point, start: Start | None) -> None:
+        """Solve every alpha; what is found is in ``tracks``.
+
+        Parameters
+        ----------
+        null : the model without features, on all rows
+        start : points, intercepts and gradients of a checkpoint, alpha by alpha and within it
+            class by class; or None
+        """
+        c = self.problem.n_targets
+        begins = [null] * len(self.exact)
+        if start is not None:
+            begins = [
+                Point(
+                    np.ascontiguousarray(start.points[:, k : k + c]),
+                    start.intercepts[k : k + c],
+                    math.inf,
+                    start.gradients[:, k : k + c],
+                    null.slope,
+                )
+                for k in range(0, len(self.jobs), c)
+            ]
+        self.tracks = [
+            Track(index=i, target=0, trial=(at.u, at.b), point=null, objective=null.loss)
+            for i, at in enumerate(begins)
+        ]
+        if self.rows.whole:
+            self._in_memory(MARGIN * self.settings.tol)
+        elif start is None and not self.rows.lacks_a_class:
+            self._in_memory(max(SAMPLE_TOL, self.settings.tol))
+            for track in self.tracks:  # what was true of the sample
+                again = Track(track.index, 0, (track.point.u, track.point.b), null, null.loss)
+                self.tracks[track.index] = again
+        self._by_scans()
+
+    # -- in memory ----------------------------------------------------------------------------
+
+    def _in_memory(self, goal: float) -> None:
+        """The path of the rows held."""
+        before: Track | None = None
+        for track in self.tracks:
+            if not self.rows.whole:
+                track.objective = math.inf  # null models are of all rows
+            if before is not None and not track.trial[0].any():
+                track.trial = before.point.u, before.point.b
+            self._solve(track, goal)
+            self._tell(track)
+            self._save_if_due()
+            before = track
+
+    def _solve(self, track: Track, goal: float) -> None:
+        """Steps until the gap is within ``goal``, or as small as it gets."""
+        for dtype in self._dtypes:
+            track.stalled = 0
+            for _ in range(MOST_STEPS):
+                u, b = track.trial
+                self._settle(self.rows.problem, track, self.rows.see(u, b, dtype), dtype)
+                if track.gap <= goal:
+                    return
+                if track.stalled >= PATIENCE[dtype]:
+                    break
+                self._aim(track)
+            track.stay()
+
+    # -- by scans -----------------------------------------------------------------------------
+
+    def _by_scans(self) -> None:
+        """All rows at once for all alphas, until each is certified."""
+        dtype = "float64" if self.rows.whole else self._dtypes[0]
+        for track in self.tracks:
+            track.stalled = 0
+        while self.engine.scans < self.settings.max_scans:
+            flying = [t for t in self.tracks if not t.certified]
+            if not flying:
+                return
+            if self.settings.max_scans - self.engine.scans <= 1:
+                dtype = "float64"
+            if self.rows.whole and not any(self.exact):
+                for track in flying:
+                    track.stay()
+            self._scan(flying, dtype)
+            flying = [t for t in flying if not t.certified]
+            last = self.settings.max_scans - self.engine.scans <= 1
+            near = all(t.gap <= NEAR * self.settings.tol for t in flying)
+            if near or any(t.stalled >= PATIENCE["float32"] for t in flying):
+                dtype = "float64"
+            for track in flying:
+                if last and not self.exact[track.index]:
+                    track.stay()
+                else:
+                    self._aim(track)
+            self._tell(self.tracks[-1])
+            self._save_if_due()
+
+    def _scan(self, flying: list[Track], dtype: str) -> None:
+        """Evaluate trials on all rows."""
+        c = self.problem.n_targets
+        seen = see(
+            self.engine,
+            self.problem,
+            self.frame,
+            np.concatenate([t.trial[0] for t in flying], axis=1),
+            np.concatenate([t.trial[1] for t in flying]),
+            dtype,
+            self.settings.device,
+        )
+        self.bytes_read += seen.bytes_read
+        for k, track in enumerate(flying):
+            own = slice(k * c, (k + 1) * c)
+            part = Seen(np.ascontiguousarray(seen.gradient[:, own]), seen.sums[:, own], 0)
+            moved = self._settle(self.problem, track, part, dtype)
+            if dtype == "float64":
+                self.exact[track.index] |= moved
+                done = track.gap <= self.settings.tol or track.stalled >= PATIENCE[dtype]
+                track.certified = self.exact[track.index] and done
+            elif moved:
+                self.exact[track.index] = False
+
+    # -- both ---------------------------------------------------------------------------------
+
+    def _settle(self, problem: Problem, track: Track, seen: Seen, dtype: str) -> bool:
+        """What a trial came to; whether the track is there now."""
+        (u, b), c = track.trial, problem.n_targets
+        certificate = certificate_here(
+            problem,
+            u,
+            seen.gradient,
+            seen.sums,
+            np.arange(c),
+            np.full(c, self.jobs.alphas[track.index]),
+            b if problem.steps_intercept else None,
+        )
+        found = Point(u, b, float(seen.sums[0, 0]), seen.gradient, seen.sums[1])
+        primal, gap = float(certificate.primal[0]), float(certificate.gap[0])
+        track.take(found, primal, gap / float(problem.null_loss[0]), NOISE[dtype] * abs(primal))
+        track.secants = []  # Hessians are taken anew instead of being corrected
+        return track.point is found
+
+    def _aim(self, track: Track) -> None:
+        """The next trial: the minimum of a model, or a shorter step where the last failed."""
+        work = self._work[track.index]
+        if work.step is None or work.origin is not track.point:
+            hessian = self._serving(track, work.terms)
+            wanted = work.terms.matter(track.point, JOINS, self.most)
+            coordinates = np.intersect1d(wanted, hessian.coordinates, assume_unique=True)
+            work.origin = track.point
+            work.step = softmax_step(
+                track.point, work.terms, coordinates, hessian.on(coordinates), self.settings.tol
+            )
+        track.aim(work.step)
+
+    def _serving(self, track: Track, terms: Terms) -> SoftmaxHessian:
+        """A Hessian for a step of a track: the last one taken, or a new one."""
+        alpha, point, known = float(self.jobs.alphas[track.index]), track.point, self._hessian
+        slow = len(track.gaps) > 1 and track.gaps[-1] > SLOW * track.gaps[-2]
+        if known is None or slow or not _serves(known, alpha, point, terms, self.most):
+            self._draws += 1
+            coordinates = terms.matter(point, STAYS, self.most)
+            known = softmax_hessian(
+                self.rows, point, alpha, coordinates, self._dtypes[0], self._draws
+            )
+            self._hessian = known
+        return known
+
+    def _save_if_due(self) -> None:
+        due = time.monotonic() - self._saved >= self.settings.checkpoint_seconds
+        if self._save is not None and due:
+            self._save(self)
+            self._saved = time.monotonic()
+
+    def _tell(self, last: Track) -> None:
+        if self.progress is None:
+            return
+        gaps = [t.gap for t in self.tracks if np.isfinite(t.gap)]
+        self.progress(
+            ScanEvent(
+                scan=self.engine.scans,
+                n_done=sum(t.certified for t in self.tracks),
+                n_alphas=len(self.tracks),
+                worst_gap=max(gaps, default=math.inf),
+                n_nonzero=int(np.count_nonzero(last.point.u)),
+                bytes_read=self.bytes_read,
+                seconds=time.monotonic() - self._began,
+            )
+        )
+
+
+def _serves(hessian: SoftmaxHessian, alpha: float, point: Point, terms: Terms, most: int) -> bool:
+    """Whether a Hessian taken elsewhere has all that a step needs."""
+    ratio = hessian.alpha / alpha if alpha > 0 and hessian.alpha > 0 else math.inf
+    if hessian.alpha != alpha and not 1.0 / SERVES <= ratio <= SERVES:
+        return False
+    full = in_full(point)
+    violates = terms.useful & (terms.excess(full, terms.smooth_gradient(point)) > 0)
+    needed = np.flatnonzero(violates | (terms.useful & (full != 0)))
+    if len(needed) > most:
+        return False
+    return bool(np.isin(needed, hessian.coordinates, assume_unique=True).all())
