@@ -106,6 +106,8 @@ def choose_solver(data: Dataset, options: FitOptions, run: RunOptions, n_folds: 
         can, of a loss without a largest curvature.
     """
     squared = options.loss == "squared"
+    if n_folds > 1 and options.loss_value.n_outputs > 1:
+        raise OptionError(f"loss: {options.loss} found, but folds need one prediction of a row")
     if n_folds > 1 and options.solver == "auto" and not squared:
         options = replace(options, solver="newton")  # the only one for that
     if options.solver not in ("auto", "gram"):

@@ -86,7 +86,7 @@ def test_too_many_folds_are_refused_with_a_way_out(table):
     ("options", "message"),
     [
         ({"solver": "fista"}, "solver: fista cannot cross-validate"),
-        ({"loss": "logistic"}, "loss: logistic found"),
+        ({"loss": "logistic", "solver": "gram"}, "loss: logistic found, but gram needs"),
     ],
 )
 def test_folds_that_no_solver_can_do_are_refused(table, options, message):

@@ -23,6 +23,7 @@ import dask.array as da
 import numpy as np
 
 from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.folded import ALL
 from dasklasso.solvers.certify import certificate_here
 from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.newton import NEAR, PATIENCE, Start
@@ -134,15 +135,14 @@ class SoftmaxNewton:
                 for k in range(0, len(self.jobs), c)
             ]
         self.tracks = [
-            Track(index=i, target=0, trial=(at.u, at.b), point=null, objective=null.loss)
-            for i, at in enumerate(begins)
+            Track(i, 0, ALL, (at.u, at.b), null, null.loss) for i, at in enumerate(begins)
         ]
         if self.rows.whole:
             self._in_memory(MARGIN * self.settings.tol)
         elif start is None and not self.rows.lacks_a_class:
             self._in_memory(max(SAMPLE_TOL, self.settings.tol))
             for track in self.tracks:  # what was true of the sample
-                again = Track(track.index, 0, (track.point.u, track.point.b), null, null.loss)
+                again = Track(track.index, 0, ALL, (track.point.u, track.point.b), null, null.loss)
                 self.tracks[track.index] = again
         self._by_scans()
 

@@ -360,7 +360,7 @@ def test_a_class_without_weight_is_refused(make_store):
     [
         ({"grouped": True, "loss": "logistic"}, "grouped: needs loss softmax"),
         ({"grouped": True, "positive": True}, "grouped: cannot be together with positive"),
-        ({"solver": "gram"}, "loss: softmax found, but gram and folds need squared"),
+        ({"solver": "gram"}, "loss: softmax found, but gram needs squared"),
         ({"penalty_factor": np.array([1.0, 0, 1, 1, 1, 1])}, "0 found for feature 1"),
     ],
 )

@@ -276,7 +276,7 @@ def test_too_many_classes_are_refused():
 
 
 def chosen(n, d, n_classes, dtype=np.float32, **more):
-    data = from_arrays(np.zeros((n, d), dtype), np.zeros(n))
+    data = from_arrays(np.zeros((n, d), dtype), (np.arange(n) % n_classes).astype(float))
     options = replace(OPTIONS, solver="auto", n_classes=n_classes, **more)
     choice = choose_solver(data, options, replace(RUN, memory=8 << 30))
     return choice.solver, choice.why
