@@ -9,6 +9,7 @@ import numpy as np
 from dasklasso.backend import Array, namespace
 from dasklasso.objective.losses import Loss
 
+MARGIN = 10.0  # of c: slopes have squares up to e¹⁰ beyond it
 NEARLY = 1e-3  # of log y − p: from there the mean is the slope between, but for half of that
 ROUNDING = 1e-15  # of a dual value and a target, relative to that
 
@@ -21,8 +22,9 @@ class Poisson(Loss):
     (McCullagh and Nelder, 1989, Generalized Linear Models, section 2.3). y may be any number ≥ 0,
     such as a rate beside a weight.
 
-    Beyond p = ½ log(the largest number), where a mean's square is no number any more, the loss
-    goes on as a straight line: a step that went much too far is then seen as that.
+    From p = c on, near ½ log(the largest number), where a mean's square is no number any more, the
+    loss goes on as the parabola of curvature eᶜ: a step that went much too far is then seen as
+    that. The certificate holds for it: its k(u) is min(u + y, eᶜ), concave still.
     """
 
     name = "poisson"
@@ -36,27 +38,25 @@ class Poisson(Loss):
         return self.value_and_gradient(prediction, y)[0]
 
     def gradient(self, prediction: Array, y: Array) -> Array:
-        return _mean(prediction) - y
+        curved, beyond = _curved(prediction)
+        return curved * (1.0 + beyond) - y
 
     def value_and_gradient(self, prediction: Array, y: Array) -> tuple[Array, Array]:
         return self.terms(prediction, y)[:2]
 
     def terms(self, prediction: Array, y: Array) -> tuple[Array, ...]:
         xp = namespace(prediction)
-        mean = _mean(prediction)
-        slope = mean - y
-        beyond = prediction - _most(prediction)
-        straight = xp.where(beyond > 0, mean * beyond, xp.zeros_like(beyond))
-        positive = y > 0
-        logarithm = xp.log(xp.where(positive, y, xp.ones_like(y)))
-        value = slope - y * (prediction - logarithm) + straight
+        curved, beyond = _curved(prediction)
+        slope = curved * (1.0 + beyond) - y
+        logarithm = xp.log(xp.where(y > 0, y, xp.ones_like(y)))
+        value = slope - y * (prediction - logarithm) + 0.5 * curved * (beyond * beyond)
         # g²/f'' would be 0/0 where y = 0 and the mean has underflown, infinite where y > 0
-        least = xp.finfo(mean.dtype).smallest_normal * (1.0 + slope * slope)
-        ratio = slope * (slope / (mean + least))
-        return xp.where(value > 0, value, xp.zeros_like(value)), slope, ratio, mean
+        least = xp.finfo(curved.dtype).smallest_normal * (1.0 + slope * slope)
+        ratio = slope * (slope / (curved + least))
+        return xp.where(value > 0, value, xp.zeros_like(value)), slope, ratio, curved
 
     def curvature(self, prediction: Array, y: Array) -> Array:
-        return _mean(prediction) + 0.0 * y
+        return _curved(prediction)[0] + 0.0 * y
 
     def model_curvature(self, prediction: Array, y: Array) -> Array:
         """The mean; where it is below y, the slope of g from p to log y: (y − eᵖ) / (log y − p).
@@ -65,7 +65,7 @@ class Poisson(Loss):
         times too far where it is t below. With this curvature it goes to log y.
         """
         xp = namespace(prediction)
-        mean = _mean(prediction)
+        mean = _curved(prediction)[0]
         logarithm = xp.log(xp.where(y > 0, y, xp.ones_like(y)))
         below = xp.where(y > 0, logarithm - prediction, 0.0 * prediction)
         far = below > NEARLY
@@ -90,15 +90,13 @@ class Poisson(Loss):
             return np.log(mean)
 
 
-def _most(prediction: Array) -> float:
-    """The largest prediction whose mean has a square."""
-    return 0.5 * float(np.log(float(namespace(prediction).finfo(prediction.dtype).max))) - 1.0
-
-
-def _mean(prediction: Array) -> Array:
+def _curved(prediction: Array) -> tuple[Array, Array]:
+    """The curvature, eᵖ up to c, and by how much p is beyond c."""
     xp = namespace(prediction)
-    most = xp.full_like(prediction, _most(prediction))
-    return xp.exp(xp.where(prediction < most, prediction, most))
+    c = 0.5 * float(np.log(float(xp.finfo(prediction.dtype).max))) - MARGIN
+    most = xp.full_like(prediction, c)
+    held = xp.where(prediction < most, prediction, most)
+    return xp.exp(held), prediction - held
 
 
 def _entropy(t: Array) -> Array:

@@ -61,7 +61,7 @@ def test_poisson_is_zero_where_the_mean_is_the_target():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("p", [-1e4, -800.0, 800.0, 1e4, 1e9])
+@pytest.mark.parametrize("p", [-1e4, -800.0, 800.0, 1e4])
 @pytest.mark.filterwarnings("error")
 def test_poisson_overflows_nowhere(dtype, p):
     for y in (0.0, 3.0):
@@ -101,6 +101,16 @@ def test_a_step_of_one_row_of_counts_does_not_go_beyond_its_target(p, y):
     step = -loss.gradient(np.array(p), y) / loss.model_curvature(np.array(p), y)
     assert step <= max(0.0, np.log(y) - p) * (1 + 1e-3) + 1e-9
     assert loss.model_curvature(np.array(p), y) >= np.exp(p) * (1 - 1e-9)
+
+
+def test_a_gap_beyond_all_counts_is_not_below_the_true_suboptimality():
+    y, pi = np.array([3.0, 1.0]), np.array([0.5, 0.5])
+    X = np.array([[1.0], [-1.0]])
+    for w in (330.0, 344.0, 345.0, 360.0, 900.0):
+        found = certify(Poisson(), X, y, pi, np.array([w]), 0.0, 0.03, 0.0, False, False)
+        at_zero = objective(Poisson(), X, y, pi, np.zeros(1), 0.0, 0.03, 0.0)
+        assert found.primal[0] - at_zero <= found.gap[0] * (1 + 1e-12)
+        assert np.isfinite(found.gap[0])
 
 
 # -- gaps -----------------------------------------------------------------------------------------
