@@ -29,6 +29,7 @@ TIGHT = {"alpha": ALPHA, "tol": 1e-10}
 
 # No check is expected to fail. (check_array_api_input is skipped without SCIPY_ARRAY_API.)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@pytest.mark.slow
 @parametrize_with_checks([LogisticL1()])
 def test_it_passes_scikit_learns_own_checks(estimator, check):
     check(estimator)
