@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Protocol
@@ -85,13 +86,39 @@ class MemoryBlocks:
         return self.block(i, j).nbytes
 
 
-class LastBlock:
-    """A block source that remembers the last block, for rows that are read in order, piecewise."""
+class Derived(ABC):
+    """A block source whose blocks are computed, float64, from those of another of the same shape.
+
+    Parameters
+    ----------
+    source : BlockSource
+    """
+
+    dtype = np.dtype(np.float64)
+    mapped = False
 
     def __init__(self, source: BlockSource) -> None:
         self.source = source
-        self.shape, self.dtype, self.mapped = source.shape, source.dtype, source.mapped
+        self.shape = source.shape
         self.row_bounds, self.column_bounds = source.row_bounds, source.column_bounds
+
+    @abstractmethod
+    def block(self, i: int, j: int) -> np.ndarray:
+        """Block (i, j), from that of the source."""
+
+    def will_need(self, i: int, j: int) -> None:
+        self.source.will_need(i, j)
+
+    def stored_bytes(self, i: int, j: int) -> int:
+        return self.source.stored_bytes(i, j)
+
+
+class LastBlock(Derived):
+    """A block source that remembers the last block, for rows that are read in order, piecewise."""
+
+    def __init__(self, source: BlockSource) -> None:
+        super().__init__(source)
+        self.dtype, self.mapped = source.dtype, source.mapped
         self._last: tuple[tuple[int, int], np.ndarray] | None = None
 
     def block(self, i: int, j: int) -> np.ndarray:
@@ -99,12 +126,6 @@ class LastBlock:
             self._last = None  # two blocks at a time are not held
             self._last = (i, j), self.source.block(i, j)
         return self._last[1]
-
-    def will_need(self, i: int, j: int) -> None:
-        self.source.will_need(i, j)
-
-    def stored_bytes(self, i: int, j: int) -> int:
-        return self.source.stored_bytes(i, j)
 
 
 _IN_MEMORY: weakref.WeakValueDictionary[str, MemoryBlocks] = weakref.WeakValueDictionary()

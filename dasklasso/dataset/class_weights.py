@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from dasklasso.dataset.blocks import BlockSource
+from dasklasso.dataset.blocks import BlockSource, Derived
 from dasklasso.dataset.classes import Classes, Label, derived_fingerprint
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.zarrblocks import read_rows
@@ -138,7 +138,7 @@ def weighted_by_class(data: Dataset, factors: np.ndarray) -> Dataset:
     )
 
 
-class ClassWeighted:
+class ClassWeighted(Derived):
     """Row weights, (n_rows, 1) float64, times the factor of each row's class. Pickles small.
 
     Parameters
@@ -148,23 +148,13 @@ class ClassWeighted:
     factors : (n_classes,) float64
     """
 
-    dtype = np.dtype(np.float64)
-    mapped = False
-    column_bounds: tuple[int, ...] = (0, 1)
-
     def __init__(self, codes: BlockSource, weight: BlockSource | None, factors: np.ndarray) -> None:
-        self.codes, self.weight, self.factors = codes, weight, factors
-        self.shape, self.row_bounds = (codes.shape[0], 1), codes.row_bounds
+        super().__init__(codes)
+        self.weight, self.factors = weight, factors
 
     def block(self, i: int, j: int) -> np.ndarray:
         """Block (i, j) of the weights."""
-        factors = self.factors[self.codes.block(i, 0).astype(np.intp)]
+        factors = self.factors[self.source.block(i, j).astype(np.intp)]
         if self.weight is None:
             return factors
         return factors * read_rows(self.weight, self.row_bounds[i], self.row_bounds[i + 1])
-
-    def will_need(self, i: int, j: int) -> None:
-        self.codes.will_need(i, j)
-
-    def stored_bytes(self, i: int, j: int) -> int:
-        return self.codes.stored_bytes(i, j)

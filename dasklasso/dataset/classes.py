@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from dasklasso.dataset.blocks import BlockSource
+from dasklasso.dataset.blocks import BlockSource, Derived
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.targets import MAX_CLASSES
 from dasklasso.dataset.zarrblocks import read_rows
@@ -85,7 +85,7 @@ def distinct_values(y: BlockSource, target: int, *, most: int) -> Distinct:
     return Distinct(values)
 
 
-class Coded:
+class Coded(Derived):
     """Targets with labels as codes 0, 1, ...; other columns as they are. Pickles small.
 
     Parameters
@@ -94,13 +94,9 @@ class Coded:
     values : for each target its (n_classes,) ascending values, or None
     """
 
-    dtype = np.dtype(np.float64)
-    mapped = False
-
     def __init__(self, source: BlockSource, values: Sequence[np.ndarray | None]) -> None:
-        self.source, self.values = source, tuple(values)
-        self.shape = source.shape
-        self.row_bounds, self.column_bounds = source.row_bounds, source.column_bounds
+        super().__init__(source)
+        self.values = tuple(values)
 
     def block(self, i: int, j: int) -> np.ndarray:
         """Block (i, j) of the source, coded."""
@@ -110,12 +106,6 @@ class Coded:
             if values is not None:
                 column[:] = np.searchsorted(values, column)
         return coded
-
-    def will_need(self, i: int, j: int) -> None:
-        self.source.will_need(i, j)
-
-    def stored_bytes(self, i: int, j: int) -> int:
-        return self.source.stored_bytes(i, j)
 
 
 def binary_labels(data: Dataset) -> Labelled:

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from dasklasso.dataset.blocks import BlockSource
+from dasklasso.dataset.blocks import BlockSource, Derived
 from dasklasso.dataset.classes import derived_fingerprint
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.zarrblocks import read_rows
 
 
-class LessOffset:
+class LessOffset(Derived):
     """Targets less their row's offset, float64. Pickles small.
 
     Parameters
@@ -21,24 +21,14 @@ class LessOffset:
     offset : BlockSource, (n_rows, 1)
     """
 
-    dtype = np.dtype(np.float64)
-    mapped = False
-
     def __init__(self, source: BlockSource, offset: BlockSource) -> None:
-        self.source, self.offset = source, offset
-        self.shape = source.shape
-        self.row_bounds, self.column_bounds = source.row_bounds, source.column_bounds
+        super().__init__(source)
+        self.offset = offset
 
     def block(self, i: int, j: int) -> np.ndarray:
         """Block (i, j) of the source, less the offsets of its rows."""
         offset = read_rows(self.offset, self.row_bounds[i], self.row_bounds[i + 1])
         return np.ascontiguousarray(self.source.block(i, j) - offset)
-
-    def will_need(self, i: int, j: int) -> None:
-        self.source.will_need(i, j)
-
-    def stored_bytes(self, i: int, j: int) -> int:
-        return self.source.stored_bytes(i, j)
 
 
 def less_offset(data: Dataset) -> Dataset:

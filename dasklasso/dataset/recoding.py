@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from dasklasso.dataset.blocks import BlockSource
+from dasklasso.dataset.blocks import BlockSource, Derived
 from dasklasso.dataset.classes import Classes
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import ModelError, ValueFound
@@ -60,18 +60,14 @@ def _values(data: Dataset, target: int, labels: Classes) -> np.ndarray:
     return np.asarray([names.index(str(one)) if one in names else np.nan for one in labels])
 
 
-class _Recoded:
+class _Recoded(Derived):
     """Targets with values replaced by the places they have in ``values``."""
-
-    dtype = np.dtype(np.float64)
-    mapped = False
 
     def __init__(
         self, source: BlockSource, values: Sequence[np.ndarray | None], data: Dataset
     ) -> None:
-        self.source, self.values, self.data = source, values, data
-        self.shape = source.shape
-        self.row_bounds, self.column_bounds = source.row_bounds, source.column_bounds
+        super().__init__(source)
+        self.values, self.data = values, data
 
     def block(self, i: int, j: int) -> np.ndarray:
         """Block (i, j) of the source, coded."""
@@ -96,9 +92,3 @@ class _Recoded:
             f"{self.data.location}: row {start + at:,}: target {self.data.target_names[target]} "
             f"is {found}, which is none of the model's classes."
         )
-
-    def will_need(self, i: int, j: int) -> None:
-        self.source.will_need(i, j)
-
-    def stored_bytes(self, i: int, j: int) -> int:
-        return self.source.stored_bytes(i, j)

@@ -7,7 +7,7 @@ from typing import overload
 
 import numpy as np
 
-from dasklasso.dataset.blocks import BlockSource
+from dasklasso.dataset.blocks import BlockSource, Derived
 from dasklasso.errors import StoreError, ValueFound
 
 MAX_CLASSES = 10_000  # of a target
@@ -45,27 +45,12 @@ class NumberedNames(Sequence[str]):
         return f"NumberedNames({self.prefix!r}, {self.length})"
 
 
-class Float64Blocks:
+class Float64Blocks(Derived):
     """A block source read as float64 (targets and weights may be stored in another type)."""
-
-    dtype = np.dtype(np.float64)
-    mapped = False
-
-    def __init__(self, source: BlockSource) -> None:
-        self.source = source
-        self.shape = source.shape
-        self.row_bounds = source.row_bounds
-        self.column_bounds = source.column_bounds
 
     def block(self, i: int, j: int) -> np.ndarray:
         """Block (i, j) of the source, converted."""
         return self.source.block(i, j).astype(np.float64)
-
-    def will_need(self, i: int, j: int) -> None:
-        self.source.will_need(i, j)
-
-    def stored_bytes(self, i: int, j: int) -> int:
-        return self.source.stored_bytes(i, j)
 
 
 def as_float64(source: BlockSource) -> BlockSource:
