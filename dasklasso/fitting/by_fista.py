@@ -17,7 +17,7 @@ from dasklasso.errors import OptionError
 from dasklasso.fit_options import FitOptions, RunOptions
 from dasklasso.fitting.session import Solved
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.solvers.checkpoint import has_checkpoint, remove_checkpoint, saved_alphas
+from dasklasso.solvers.checkpoint import has_checkpoint, saved_alphas
 from dasklasso.solvers.drive import Drive
 from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.first_look import look, meet
@@ -43,10 +43,7 @@ def solve_by_fista(
     with ExitStack() as stack:
         folder = _anchor(engine, run, stack)
         problem, jobs, state = _solve(data, engine, objective, options, run, folder, progress)
-    solved = Solved(problem, jobs, state.solutions, "fista", state.scans, state.bytes_read)
-    if run.checkpoint is not None and solved.worst_gap <= options.tol:
-        remove_checkpoint(Path(run.checkpoint))
-    return solved
+    return Solved(problem, jobs, state.solutions, "fista", state.scans, state.bytes_read)
 
 
 def _solve(

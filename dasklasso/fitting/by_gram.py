@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -19,7 +18,6 @@ from dasklasso.scan.labels import RowLabels
 from dasklasso.selection.cross_validation import CrossValidation, cross_validate_ratios
 from dasklasso.selection.cv_record import CvRecord, over_targets
 from dasklasso.selection.grid import saturated_at
-from dasklasso.solvers.checkpoint import remove_checkpoint
 from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.from_moments import problem_of
 from dasklasso.solvers.gram import GramSolver
@@ -56,10 +54,7 @@ def solve_by_gram(
     with open_session(
         data, engine, options, run, labels, progress=progress, announce=announce
     ) as session:
-        solved = _solved(session, cv)
-    if run.checkpoint is not None and solved.worst_gap <= options.tol:
-        remove_checkpoint(Path(run.checkpoint))
-    return solved
+        return _solved(session, cv)
 
 
 def _solved(session: Session, cv: CvOptions | None) -> Solved:

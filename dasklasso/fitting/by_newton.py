@@ -31,7 +31,7 @@ from dasklasso.scan.weighted_gram import WeightedGrams
 from dasklasso.selection.cv_record import CvRecord
 from dasklasso.solvers.bring import bring
 from dasklasso.solvers.certify import check_finite
-from dasklasso.solvers.checkpoint import has_checkpoint, remove_checkpoint
+from dasklasso.solvers.checkpoint import has_checkpoint
 from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.first_look import FirstLook, look, meet
 from dasklasso.solvers.folds import Folds, folds_of
@@ -91,7 +91,7 @@ def solve_by_newton(
         newton, scans = paths[[curve is record.best for curve in curves].index(True)]
     jobs = newton.jobs
     solutions = {job: _solution(track) for job, track in enumerate(newton.tracks[: len(jobs)])}
-    solved = Solved(
+    return Solved(
         newton.problem,
         jobs,
         solutions,
@@ -100,9 +100,6 @@ def solve_by_newton(
         fit.bytes_read,
         record,
     )
-    if run.checkpoint is not None and solved.worst_gap <= options.tol:
-        remove_checkpoint(Path(run.checkpoint))
-    return solved
 
 
 @dataclass

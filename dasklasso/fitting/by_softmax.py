@@ -15,7 +15,7 @@ from dasklasso.fitting.by_fista import problem_key
 from dasklasso.fitting.session import Solved
 from dasklasso.scan.engine import Asked, ScanEngine
 from dasklasso.scan.sampling import SampleRows
-from dasklasso.solvers.checkpoint import has_checkpoint, remove_checkpoint
+from dasklasso.solvers.checkpoint import has_checkpoint
 from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.first_look import look, meet
 from dasklasso.solvers.newton import Start
@@ -103,11 +103,7 @@ def solve_softmax_by_newton(
     )
     newton.run(null, start)
     solutions = {job: _solution(newton, job) for job in range(len(jobs))}
-    scans += engine.scans
-    solved = Solved(problem, jobs, solutions, "newton", scans, newton.bytes_read)
-    if folder is not None and solved.worst_gap <= options.tol:
-        remove_checkpoint(folder)
-    return solved
+    return Solved(problem, jobs, solutions, "newton", scans + engine.scans, newton.bytes_read)
 
 
 def _solution(newton: SoftmaxNewton, job: int) -> Solution:

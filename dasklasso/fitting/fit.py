@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from dasklasso.backend import backend_for
 from dasklasso.dataset.dataset import Dataset
@@ -23,6 +24,7 @@ from dasklasso.planning import plan_fit
 from dasklasso.result import FittedPath
 from dasklasso.scan.cells import Labelling
 from dasklasso.scan.labels import RowLabels
+from dasklasso.solvers.checkpoint import remove_checkpoint
 from dasklasso.solvers.events import ScanEvent
 
 MEASURED_BYTES = 8 << 30  # of X: a plan of less has no time in it
@@ -132,6 +134,8 @@ def _fit(
             solved = solve_by_sgd(coded.data, engine, options.objective(), options, run, progress)
         else:
             solved = solve_by_fista(coded.data, engine, options.objective(), options, run, progress)
+        if run.checkpoint is not None and solved.worst_gap <= options.tol:
+            remove_checkpoint(Path(run.checkpoint))
     return as_path(
         data,
         solved,
