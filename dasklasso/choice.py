@@ -24,7 +24,7 @@ from dasklasso.sizes import format_size
 from dasklasso.solvers.gram import POINT_BYTES, points_at_once
 from dasklasso.solvers.newton import Limits
 from dasklasso.solvers.slots import slots_for
-from dasklasso.solvers.softmax_newton import SINGLE
+from dasklasso.solvers.softmax_newton import in_double
 
 NEWTON_COLUMNS = 4096  # of a Hessian
 HESSIAN_BYTES = 512 << 20  # of all Hessians, and of their sums in every thread
@@ -228,11 +228,7 @@ def newton_refuses(data: Dataset, options: FitOptions, run: RunOptions) -> str:
         return "has no penalty on groups"
     if n_outputs > SOFTMAX_CLASSES:
         return f"has at most {SOFTMAX_CLASSES} classes, and there are {n_outputs:,}"
-    X = data.X
-    layout = layout_of(
-        X.row_bounds, X.column_bounds, X.dtype.itemsize, run.band_bytes, divisible=X.mapped
-    )
-    return "needs bands that hold all columns" if len(layout.parts) > 1 else ""
+    return "needs bands that hold all columns" if len(_layout(data, run).parts) > 1 else ""
 
 
 def newton_limits(data: Dataset, options: FitOptions, run: RunOptions) -> Limits:
@@ -262,7 +258,7 @@ def held_step(data: Dataset) -> int:
 
 def softmax_coordinates(data: Dataset, options: FitOptions) -> int:
     """Most coordinates of a Hessian of a softmax loss."""
-    double = data.X.dtype == np.float64 or options.tol < SINGLE
+    double = in_double(data.X.dtype, options.tol)
     most = int(SOFTMAX_COORDINATES / math.sqrt(2)) if double else SOFTMAX_COORDINATES
     return min(most, (data.n_features + 1) * options.loss_value.n_outputs)
 
@@ -288,7 +284,7 @@ def _softmax_memory(data: Dataset, options: FitOptions, run: RunOptions) -> Memo
     """What ``solver="newton"`` needs for a softmax loss."""
     workers, threads = workers_and_threads(run)
     problems, n_outputs = n_problems_of(data, options), options.loss_value.n_outputs
-    size = 8 if data.X.dtype == np.float64 or options.tol < SINGLE else 4
+    size = 8 if in_double(data.X.dtype, options.tol) else 4
     rows = data.n_rows // held_step(data)
     array = 8 * data.n_features * problems
     hessian = size * softmax_coordinates(data, options) ** 2

@@ -36,7 +36,7 @@ from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.first_look import FirstLook, look, meet
 from dasklasso.solvers.folds import Folds, folds_of
 from dasklasso.solvers.newton import Limits, Newton, Start, Tilt
-from dasklasso.solvers.newton_checkpoint import Saved, load_tracks, save_tracks
+from dasklasso.solvers.newton_checkpoint import Saved, load_tracks, save_tracks, start_at
 from dasklasso.solvers.newton_start import (
     NullModels,
     columns_at_null,
@@ -44,10 +44,9 @@ from dasklasso.solvers.newton_start import (
     null_hessians,
     null_models,
 )
-from dasklasso.solvers.newton_step import Point
 from dasklasso.solvers.problem import Problem, gradient_query
 from dasklasso.solvers.slots import Jobs
-from dasklasso.solvers.solution import Solution
+from dasklasso.solvers.solution import Solution, nonzeros_of
 from dasklasso.solvers.state import Settings
 from dasklasso.solvers.tracks import Track
 
@@ -233,15 +232,9 @@ class _Fit:
             tilt=tilt,
         )
         newton.run(first_start(problem, jobs, here), here.points)
-        tracks = newton.tracks
-        found = Start(
-            np.stack([track.point.u for track in tracks], axis=1),
-            np.array([track.point.b for track in tracks]),
-            np.stack([track.point.gradient for track in tracks], axis=1),
-        )
         # columns are of unit spread: a gradient's standard error is that of a mean of slopes
         error = float(np.sqrt(sums[2].max() / len(sample.x)))
-        return found, SURE * error
+        return start_at(newton.tracks), SURE * error
 
     def _hessians(
         self, problem: Problem, columns: np.ndarray, engine: ScanEngine, frame: Any
@@ -263,10 +256,9 @@ def _at_null(
 
 
 def _solution(track: Track) -> Solution:
-    point: Point = track.point
-    rows = np.flatnonzero(point.u)
+    point = track.point
     return Solution(
-        (rows, point.u[rows]),
+        nonzeros_of(point.u),
         track.objective,
         track.gap,
         point.slope,

@@ -18,14 +18,13 @@ from dasklasso.scan.sampling import SampleRows
 from dasklasso.solvers.checkpoint import has_checkpoint
 from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.first_look import look, meet
-from dasklasso.solvers.newton import Start
-from dasklasso.solvers.newton_checkpoint import load_tracks, save_start
+from dasklasso.solvers.newton_checkpoint import load_tracks, save_tracks
 from dasklasso.solvers.newton_step import Point
 from dasklasso.solvers.problem import Objective
 from dasklasso.solvers.slots import Jobs
 from dasklasso.solvers.softmax_newton import SoftmaxNewton
 from dasklasso.solvers.softmax_rows import HeldRows
-from dasklasso.solvers.solution import Solution
+from dasklasso.solvers.solution import Solution, nonzeros_of
 from dasklasso.solvers.state import Settings
 
 
@@ -61,15 +60,10 @@ def solve_softmax_by_newton(
 
     def save(newton: SoftmaxNewton) -> None:
         assert folder is not None
-        points = [track.point for track in newton.tracks]
-        save_start(
+        save_tracks(
             folder,
             key,
-            Start(
-                np.concatenate([point.u for point in points], axis=1),
-                np.concatenate([point.b for point in points]),
-                np.concatenate([point.gradient for point in points], axis=1),
-            ),
+            newton.tracks,
             engine,
             alphas=alphas,
             scans=scans + engine.scans,
@@ -109,10 +103,8 @@ def solve_softmax_by_newton(
 def _solution(newton: SoftmaxNewton, job: int) -> Solution:
     index, k = divmod(job, newton.problem.n_targets)
     track = newton.tracks[index]
-    column = track.point.u[:, k]
-    rows = np.flatnonzero(column)
     return Solution(
-        (rows, column[rows]),
+        nonzeros_of(track.point.u[:, k]),
         track.objective,
         track.gap,
         float(track.point.slope[k]),

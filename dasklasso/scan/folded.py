@@ -124,13 +124,11 @@ class Scores:
     auc : area under the receiver operating characteristic, equal predictions counting half. Ranks
         are those of bins, 1/140 of the spread of predictions wide where most of them are: what is
         in the same bin counts as equal
-    weight : of the rows
     """
 
     loss: np.ndarray
     accuracy: np.ndarray
     auc: np.ndarray
-    weight: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -175,7 +173,7 @@ class HeldOut(Query):
             for group, ready, total in zip(self.groups, prepared, totals, strict=True):
                 chosen = folds == group.fold
                 if group.fold != ALL and chosen.any():
-                    self._score(_rows_of(some, chosen), group, ready, total)
+                    self._score(some.those(chosen), group, ready, total)
         return totals
 
     def combine(self, a: list[np.ndarray], b: list[np.ndarray]) -> list[np.ndarray]:
@@ -192,7 +190,7 @@ class HeldOut(Query):
             accuracy = (
                 hits / weight if self.loss.gives_probabilities else np.full_like(hits, np.nan)
             )
-            return Scores(loss / weight, accuracy, auc, weight)
+            return Scores(loss / weight, accuracy, auc)
 
     def _score(
         self, rows: Rows, group: Group, ready: tuple[Weights, np.ndarray], total: np.ndarray
@@ -231,13 +229,3 @@ def _pieces(rows: Rows, labels: RowLabels | None, n_rows: int) -> Any:
     for start in range(rows.start, end, ROWS_AT_ONCE):
         stop = min(start + ROWS_AT_ONCE, end)
         yield rows.between(start, stop), labels.folds_of_rows(start, stop, n_rows)
-
-
-def _rows_of(rows: Rows, chosen: np.ndarray) -> Rows:
-    return Rows(
-        rows.start,
-        [block[chosen] for block in rows.blocks],
-        None if rows.y is None else rows.y[chosen],
-        None if rows.weight is None else rows.weight[chosen],
-        None if rows.offset is None else rows.offset[chosen],
-    )

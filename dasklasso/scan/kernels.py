@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -57,13 +57,16 @@ class Rows:
 
     def between(self, start: int, stop: int) -> Rows:
         """Rows ``start`` to ``stop − 1`` of the data; views."""
-        here = slice(start - self.start, stop - self.start)
+        return replace(self.those(slice(start - self.start, stop - self.start)), start=start)
+
+    def those(self, chosen: slice | np.ndarray) -> Rows:
+        """Some of the rows: views for a slice, copies for a (n_rows,) bool."""
         return Rows(
-            start,
-            [block[here] for block in self.blocks],
-            None if self.y is None else self.y[here],
-            None if self.weight is None else self.weight[here],
-            None if self.offset is None else self.offset[here],
+            self.start,
+            [block[chosen] for block in self.blocks],
+            None if self.y is None else self.y[chosen],
+            None if self.weight is None else self.weight[chosen],
+            None if self.offset is None else self.offset[chosen],
         )
 
 

@@ -55,15 +55,9 @@ class SampleRows(Query):
         chosen = random_folds(self.every, self.seed, rows.start, stop) == 0
         if rows.weight is not None:
             chosen &= rows.weight[:, 0] > 0
-        assert rows.y is not None
-        return [
-            Sample(
-                np.concatenate([block[chosen] for block in rows.blocks], axis=1),
-                rows.y[chosen],
-                None if rows.weight is None else rows.weight[chosen],
-                None if rows.offset is None else rows.offset[chosen],
-            )
-        ]
+        some = rows.those(chosen)
+        assert some.y is not None
+        return [Sample(np.concatenate(some.blocks, axis=1), some.y, some.weight, some.offset)]
 
     def combine(self, a: list[Sample], b: list[Sample]) -> list[Sample]:
         return a + b

@@ -22,7 +22,7 @@ from dasklasso.solvers.first_look import FirstLook
 from dasklasso.solvers.problem import Problem, gradient_query
 from dasklasso.solvers.prox_sgd import Epoch, Iterate, n_batches, start
 from dasklasso.solvers.slots import Jobs
-from dasklasso.solvers.solution import Solution
+from dasklasso.solvers.solution import Solution, nonzeros_of
 from dasklasso.solvers.state import Settings
 
 CERTIFY_EVERY = 5  # epochs: a certificate costs a scan
@@ -148,9 +148,8 @@ class Epochs:
             job = column % k
             if job in self.solutions and self.solutions[job].gap <= gap:
                 continue
-            used = np.flatnonzero(points[:, column])
             self.solutions[job] = Solution(
-                (used, points[used, column]),
+                nonzeros_of(points[:, column]),
                 objective=float(certified.certificate.primal[column]),
                 gap=gap,
                 residual_mean=float(certified.found.sums[1, column]),

@@ -30,7 +30,7 @@ from dasklasso.solvers.from_moments import standardised_gram, standardised_produ
 from dasklasso.solvers.problem import Problem
 from dasklasso.solvers.quadratic import Quadratic, solve_path
 from dasklasso.solvers.slots import Jobs
-from dasklasso.solvers.solution import Nonzeros, Solution, dense_columns
+from dasklasso.solvers.solution import Solution, dense_columns, nonzeros_of
 from dasklasso.solvers.state import Settings
 from dasklasso.solvers.unpenalised import MOST, Unpenalised
 
@@ -208,7 +208,7 @@ class GramSolver:
             gaps = certified.relative_gap
             for k in np.flatnonzero(gaps < before):
                 solutions[int(some[k])] = Solution(
-                    _nonzeros(points[:, k]),
+                    nonzeros_of(points[:, k]),
                     float(certified.certificate.primal[k]),
                     float(gaps[k]),
                     float(certified.found.sums[1, k]),
@@ -220,7 +220,7 @@ class GramSolver:
             some = some[again]
 
     def _placed(self, points: np.ndarray) -> da.Array:
-        columns = [_nonzeros(points[:, k]) for k in range(points.shape[1])]
+        columns = [nonzeros_of(points[:, k]) for k in range(points.shape[1])]
         return dense_columns(columns, self.engine)
 
     def _unpenalised(self) -> Unpenalised | None:
@@ -259,9 +259,4 @@ def points_at_once(n_features: int) -> int:
 
 
 def _open(point: np.ndarray) -> Solution:
-    return Solution(_nonzeros(point), np.inf, np.inf, 0.0, certified=False)
-
-
-def _nonzeros(point: np.ndarray) -> Nonzeros:
-    rows = np.flatnonzero(point)
-    return rows, point[rows]
+    return Solution(nonzeros_of(point), np.inf, np.inf, 0.0, certified=False)

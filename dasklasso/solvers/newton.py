@@ -27,14 +27,13 @@ from dasklasso.scan.cluster import threads_each
 from dasklasso.scan.engine import Asked, ScanEngine
 from dasklasso.scan.folded import ALL, Scores
 from dasklasso.scan.kernels import INVERSE_SCALE, L1, L2
-from dasklasso.scan.weighted_gram import WeightedGrams
 from dasklasso.solvers.bring import Brought, bring
 from dasklasso.solvers.certify import certificate_here
 from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.folds import Folds
 from dasklasso.solvers.hessians import MOVED, Hessians, Node
 from dasklasso.solvers.newton_step import Charge, Point, newton_step
-from dasklasso.solvers.problem import Problem, gradient_query
+from dasklasso.solvers.problem import Problem, gradient_query, hessian_query
 from dasklasso.solvers.slots import Jobs
 from dasklasso.solvers.state import Settings
 from dasklasso.solvers.tracks import Track
@@ -249,9 +248,7 @@ class Newton:
         u = track.trial[0]
         if gradient is None:
             u, gradient = track.point.u, track.point.gradient
-        objective = self.problem.objective
-        size = -gradient if objective.positive else np.abs(gradient)
-        l1 = self.problem.frame[:, L1] * (self.jobs.alphas[track.index] * objective.l1_ratio)
+        size, l1 = self._pull(track, gradient)
         found = (u != 0) | (size >= CANDIDATE * l1 - self.noise)
         for secant in track.secants:
             found |= secant.step[:-1] != 0
@@ -328,10 +325,14 @@ class Newton:
 
     def _violates(self, track: Track) -> np.ndarray:
         """Columns whose gradient is larger than their penalty allows."""
-        objective, gradient = self.problem.objective, track.point.gradient
-        size = -gradient if objective.positive else np.abs(gradient)
-        l1 = self.problem.frame[:, L1] * (self.jobs.alphas[track.index] * objective.l1_ratio)
+        size, l1 = self._pull(track, track.point.gradient)
         return (size > l1) & self._useful
+
+    def _pull(self, track: Track, gradient: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How much each column gains beside its penalty, and the penalty that it has to exceed."""
+        objective = self.problem.objective
+        l1 = self.problem.frame[:, L1] * (self.jobs.alphas[track.index] * objective.l1_ratio)
+        return -gradient if objective.positive else np.abs(gradient), l1
 
     def _at_node(self, target: int, number: int) -> Track:
         place = self.hessians[target].places[number]
@@ -375,16 +376,13 @@ class Newton:
             return []
         at = [self._at_node(target, number).trial for target, number, _ in nodes]
         points = np.stack([u for u, _ in at], axis=1)
-        problem = self.problem
-        query = WeightedGrams(
-            targets=tuple(target for target, _, _ in nodes),
-            y_shift=tuple(problem.y_mean.tolist()),
-            total_weight=problem.total_weight,
-            intercepts=tuple(float(b) for _, b in at),
-            columns=tuple(columns for _, _, columns in nodes),
-            loss=problem.loss,
-            dtype="float64" if self._double else "float32",
-            device=self.settings.device,
+        query = hessian_query(
+            self.problem,
+            [target for target, _, _ in nodes],
+            [b for _, b in at],
+            [columns for _, _, columns in nodes],
+            "float64" if self._double else "float32",
+            self.settings.device,
         )
         return [Asked(query, (self.engine.by_columns(points), self.frame))]
 
@@ -496,4 +494,4 @@ class Newton:
 def _of_row(scores: Any, k: int) -> dict[str, float]:
     if not isinstance(scores, Scores):
         return {}
-    return {name: float(getattr(scores, name)[k]) for name in ("loss", "accuracy", "auc", "weight")}
+    return {name: float(getattr(scores, name)[k]) for name in ("loss", "accuracy", "auc")}

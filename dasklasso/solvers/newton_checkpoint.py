@@ -46,25 +46,7 @@ def save_tracks(
     bytes_read: int,
 ) -> None:
     """Write a checkpoint; errors leave the one before as it was."""
-    start = Start(
-        np.stack([track.point.u for track in tracks], axis=1),
-        np.array([track.point.b for track in tracks]),
-        np.stack([track.point.gradient for track in tracks], axis=1),
-    )
-    save_start(folder, key, start, engine, alphas=alphas, scans=scans, bytes_read=bytes_read)
-
-
-def save_start(
-    folder: Path,
-    key: str,
-    start: Start,
-    engine: ScanEngine,
-    *,
-    alphas: np.ndarray,
-    scans: int,
-    bytes_read: int,
-) -> None:
-    """Write a checkpoint of points, one or several columns for each alpha."""
+    start = start_at(tracks)
     numbers = {
         "solver": "newton",
         "alphas": alphas.tolist(),
@@ -77,6 +59,16 @@ def save_start(
         "gradient": engine.by_columns(start.gradients),
     }
     checkpoints.write_checkpoint(folder, key, numbers, arrays, engine.runner)
+
+
+def start_at(tracks: Sequence[Track]) -> Start:
+    """Where tracks are, each of one column, or of one for each class."""
+    points = [track.point for track in tracks]
+    return Start(
+        np.column_stack([point.u for point in points]),
+        np.hstack([point.b for point in points]),
+        np.column_stack([point.gradient for point in points]),
+    )
 
 
 def load_tracks(folder: Path, key: str) -> Saved:

@@ -16,7 +16,7 @@ from dasklasso.scan.kernels import INVERSE_SCALE, L1, L2
 from dasklasso.scan.weighted_gram import WeightedGrams
 from dasklasso.solvers.newton import Start
 from dasklasso.solvers.newton_step import Point
-from dasklasso.solvers.problem import Problem
+from dasklasso.solvers.problem import Problem, hessian_query
 from dasklasso.solvers.quadratic import Quadratic, solve_path
 from dasklasso.solvers.slots import Jobs
 
@@ -30,27 +30,20 @@ class NullModels:
     Attributes
     ----------
     points : for each target
-    columns : for each target the columns of its Hessian, ascending
+    columns : of their Hessians, ascending
     matrices : for each target (c + 1, c + 1), the intercept's row and column last
     """
 
     points: list[Point]
-    columns: list[np.ndarray]
+    columns: np.ndarray
     matrices: list[np.ndarray]
 
 
 def null_hessians(problem: Problem, columns: np.ndarray, device: str, dtype: str) -> WeightedGrams:
     """The query for Hessians at the model without features: its points are zero."""
-    targets = tuple(range(problem.n_targets))
-    return WeightedGrams(
-        targets=targets,
-        y_shift=tuple(problem.y_mean.tolist()),
-        total_weight=problem.total_weight,
-        intercepts=tuple(_intercepts(problem).tolist()),
-        columns=(columns,) * len(targets),
-        loss=problem.loss,
-        dtype=dtype,
-        device=device,
+    targets = range(problem.n_targets)
+    return hessian_query(
+        problem, targets, _intercepts(problem).tolist(), [columns] * len(targets), dtype, device
     )
 
 
@@ -75,17 +68,15 @@ def null_models(
         Point(zero, float(b), float(loss), gradient[:, t], float(slope[t]))
         for t, (b, loss) in enumerate(zip(intercepts, problem.null_loss, strict=True))
     ]
-    return NullModels(points, [columns] * len(points), list(matrices))
+    return NullModels(points, columns, list(matrices))
 
 
 def first_start(problem: Problem, jobs: Jobs, null: NullModels) -> Start:
     """The path of each target's quadratic at its null model."""
-    objective, frame = problem.objective, problem.frame
+    objective, frame, columns = problem.objective, problem.frame, null.columns
     points = np.zeros((problem.n_features, len(jobs)))
     intercepts, gradients = np.zeros(len(jobs)), np.zeros((problem.n_features, len(jobs)))
-    for target, (point, columns, full) in enumerate(
-        zip(null.points, null.columns, null.matrices, strict=True)
-    ):
+    for target, (point, full) in enumerate(zip(null.points, null.matrices, strict=True)):
         own = np.arange(target, len(jobs), jobs.n_targets)
         matrix, coupling, spread = full[:-1, :-1], full[:-1, -1], full[-1, -1]
         eliminates = problem.steps_intercept and spread > 0

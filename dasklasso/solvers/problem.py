@@ -20,6 +20,7 @@ from dasklasso.objective.penalties import ElasticNet, GroupElasticNet, Penalty
 from dasklasso.scan.kernels import CENTRE, FRAME_WIDTH, INVERSE_SCALE, L1, L2, SHIFT
 from dasklasso.scan.moments import Moments
 from dasklasso.scan.queries import Gradient
+from dasklasso.scan.weighted_gram import WeightedGrams
 
 SHIFT_BEYOND = 32.0  # |mean| / std from which float32 products would lose too many digits
 
@@ -259,6 +260,27 @@ def gradient_query(
         device=device,
         loss=problem.objective.loss,
         intercepts=() if intercepts is None else tuple(intercepts.tolist()),
+    )
+
+
+def hessian_query(
+    problem: Problem,
+    targets: Sequence[int],
+    intercepts: Sequence[float],
+    columns: Sequence[np.ndarray],
+    dtype: str,
+    device: str,
+) -> WeightedGrams:
+    """The query for a problem's Hessians, at points of these targets and over these columns."""
+    return WeightedGrams(
+        targets=tuple(targets),
+        y_shift=tuple(problem.y_mean.tolist()),
+        total_weight=problem.total_weight,
+        intercepts=tuple(float(b) for b in intercepts),
+        columns=tuple(columns),
+        loss=problem.loss,
+        dtype=dtype,
+        device=device,
     )
 
 

@@ -103,7 +103,7 @@ class SoftmaxNewton:
         self.engine, self.problem, self.frame, self.jobs = engine, problem, frame, jobs
         self.settings, self.rows, self.most = settings, rows, most
         self.progress, self.bytes_read, self._save = progress, bytes_read, save
-        double = engine.table.X.dtype == np.float64 or settings.tol < SINGLE
+        double = in_double(engine.table.X.dtype, settings.tol)
         self._dtypes = ("float64",) if double else ("float32", "float64")
         self.tracks: list[Track] = []
         self.exact = [False] * len(jobs.alphas)
@@ -296,6 +296,11 @@ class SoftmaxNewton:
                 seconds=time.monotonic() - self._began,
             )
         )
+
+
+def in_double(dtype: np.dtype, tol: float) -> bool:
+    """Whether all products are in float64, for X of a ``dtype``."""
+    return dtype == np.float64 or tol < SINGLE
 
 
 def _serves(hessian: SoftmaxHessian, alpha: float, point: Point, terms: Terms, most: int) -> bool:

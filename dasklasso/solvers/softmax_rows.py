@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -12,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from dasklasso.backend import backend_for, to_numpy
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.scan import kernels
-from dasklasso.scan.cluster import InProcess
+from dasklasso.scan.cluster import InProcess, threads_each
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.kernels import CENTRE, INVERSE_SCALE, SHIFT, Rows
 from dasklasso.scan.sampling import Sample, as_dataset
@@ -95,7 +94,7 @@ class HeldRows:
     ) -> None:
         self.whole = whole
         self._x = sample.x
-        self._pieces = os.cpu_count() or 1
+        self._pieces = threads_each(None)
         total = sample.total_weight
         weight = np.ones(len(sample.x)) if sample.weight is None else sample.weight[:, 0]
         self.share = weight / total

@@ -39,6 +39,12 @@ class Solution:
     intercept: float = 0.0
 
 
+def nonzeros_of(column: np.ndarray) -> Nonzeros:
+    """Of one dense column."""
+    rows = np.flatnonzero(column)
+    return rows, column[rows]
+
+
 def sparse_columns(array: da.Array, columns: Sequence[int], runner: Runner) -> list[Nonzeros]:
     """Nonzeros of some columns of a (n_features, k) array; no dense column leaves its block."""
     starts = np.concatenate([[0], np.cumsum(array.chunks[0])[:-1]]).astype(int)
@@ -63,8 +69,8 @@ def _nonzeros(block: Any, columns: list[int], start: int) -> list[Nonzeros]:
     dense = to_numpy(block)
     found = []
     for column in columns:
-        rows = np.flatnonzero(dense[:, column])
-        found.append((rows + start, dense[rows, column]))
+        rows, values = nonzeros_of(dense[:, column])
+        found.append((rows + start, values))
     return found
 
 
