@@ -262,6 +262,6 @@ def _solution(track: Track) -> Solution:
         track.objective,
         track.gap,
         point.slope,
-        certified=track.certified,
+        certified=track.exact,
         intercept=point.b,
     )

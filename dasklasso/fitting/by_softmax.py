@@ -108,6 +108,6 @@ def _solution(newton: SoftmaxNewton, job: int) -> Solution:
         track.objective,
         track.gap,
         float(track.point.slope[k]),
-        certified=newton.exact[index],
+        certified=track.exact,
         intercept=float(track.point.b[k]),
     )

@@ -139,6 +139,8 @@ class Newton:
         self._double = engine.table.X.dtype == np.float64
         self._began = self._saved = time.monotonic()
         self._save, self.folds = save, folds
+        # one scan there is always: what was never evaluated has no gap
+        self._most_scans = max(settings.max_scans, engine.scans + 1)
 
     def run(self, start: Start, null: Sequence[Point]) -> None:
         """Solve every job; what is found is in ``tracks``, in the order of jobs.
@@ -162,12 +164,15 @@ class Newton:
         ]
         matters = [self._matters(t, start.gradients[:, job]) for job, t in enumerate(self.tracks)]
         dtype = "float64" if self._double or self._is_last() else "float32"
+        if self._is_last():
+            matters = self._join(matters)
         while flying := self._flying(dtype):
             nodes = self._wanted(matters)
             self._scan(flying, nodes, dtype)
             self.noise = 0.0  # from now on gradients are those of the rows themselves
             self._forget(nodes)
-            self._share()
+            if self._scans_left():
+                self._share(dtype)
             for track in flying:
                 self._judge(track, dtype)
             matters = [self._matters(t) for t in self.tracks]
@@ -176,7 +181,7 @@ class Newton:
                 for track in self.tracks:  # no step that nobody could come back from
                     track.stay()
             else:
-                self._aim(matters)
+                self._aim(matters, before)
             matters = self._join(matters)
             self._tell()
             self._save_if_due()
@@ -195,7 +200,7 @@ class Newton:
                         whole.index,
                         whole.target,
                         fold,
-                        (whole.point.u, whole.point.b),
+                        (whole.point.u, whole.point.b) if whole.known else whole.trial,
                         whole.point,
                         np.inf,  # anything is better than what was never evaluated
                     )
@@ -206,26 +211,38 @@ class Newton:
 
     def _flying(self, dtype: str) -> list[Track]:
         """Those that the next scan evaluates; nobody where all is done or scans have run out."""
-        left = self.settings.max_scans - self.engine.scans
-        if left < 1:
+        if not self._scans_left():
             return []
         open_ones = [t for t in self.tracks if not t.certified]
         if dtype == "float32":
             return [t for t in open_ones if not t.resting]
         return open_ones
 
+    def _scans_left(self) -> int:
+        return max(self._most_scans - self.engine.scans, 0)
+
     def _is_last(self) -> bool:
         """Whether one more scan is all there is."""
-        return self.settings.max_scans - self.engine.scans <= 1
+        return self._scans_left() <= 1
 
     def _judge(self, track: Track, dtype: str) -> None:
         """Whether a track that was evaluated is done with this precision."""
-        tol = self.settings.tol
-        given_up = track.stalled >= PATIENCE[dtype]
+        done = track.gap <= self.settings.tol or self._given_up(track, dtype)
         if dtype == "float64":
-            track.certified, track.resting = track.gap <= tol or given_up, False
+            track.certified, track.resting = done and track.exact, False
         else:
-            track.resting = track.gap <= tol or given_up
+            track.resting = done
+
+    def _given_up(self, track: Track, dtype: str) -> bool:
+        return track.stalled >= PATIENCE[dtype]
+
+    def _stays(self, track: Track, dtype: str) -> bool:
+        """Whether a track is to be evaluated where it is, after a scan of a ``dtype``."""
+        if track.certified or track.resting:
+            return True
+        if not track.known:  # nothing that is reported is without a gap
+            return self._is_last() or self._given_up(track, dtype)
+        return dtype == "float64" and not track.exact
 
     def _next_dtype(self, dtype: str) -> str:
         """float64 from when all that fly are about to arrive."""
@@ -294,15 +311,22 @@ class Newton:
             np.any(self._violates(track) & lacks) for track in users
         )
 
-    def _share(self) -> None:
-        """Let each problem have the best point of any on the same rows: losses are known."""
+    def _share(self, dtype: str) -> None:
+        """Let each problem have the best point of any on the same rows: losses are known.
+
+        Parameters
+        ----------
+        dtype : of the last scan; after one in float64 losses of float32 count for nothing
+        """
         problem = self.problem
         ratio, l1, l2 = problem.objective.l1_ratio, problem.frame[:, L1], problem.frame[:, L2]
         teams: dict[tuple[int, int], list[Track]] = {}
         for track in self.tracks:
             teams.setdefault((track.target, track.fold), []).append(track)
         for team in teams.values():
-            known = [(t.point, t.noise) for t in team if np.isfinite(t.objective)]
+            known = [
+                (t.point, t.noise) for t in team if t.known and (t.exact or dtype == "float32")
+            ]
             if not known:
                 continue
             points = np.stack([point.u for point, _ in known], axis=1)
@@ -429,16 +453,19 @@ class Newton:
             )
             primal = float(certificate.primal[k])
             noise = NOISE[dtype] * abs(primal)
-            track.take(here, primal, float(relative[k]), noise, _of_row(scores, k))
+            exact = dtype == "float64"
+            if not track.known and not self._scans_left():
+                track.objective = np.inf  # rather a point whose gap is known than a better one
+            track.take(here, primal, float(relative[k]), noise, _of_row(scores, k), exact=exact)
 
     # -- in memory ----------------------------------------------------------------------------
 
-    def _aim(self, matters: Sequence[np.ndarray]) -> None:
-        """Everybody's next trial."""
+    def _aim(self, matters: Sequence[np.ndarray], dtype: str) -> None:
+        """Everybody's next trial, after a scan of a ``dtype``."""
 
         def one(k: int) -> None:
             track = self.tracks[k]
-            if track.certified or track.resting:
+            if self._stays(track, dtype):
                 track.stay()
                 return
             quadric = self.hessians[track.target].quadric(track.index, matters[k], track.secants)

@@ -83,7 +83,6 @@ class SoftmaxNewton:
     Attributes
     ----------
     tracks : one for each alpha; its points have u (n_features, C), b and slope (C,)
-    exact : for each alpha whether its gap comes from a scan in float64
     """
 
     def __init__(
@@ -106,7 +105,6 @@ class SoftmaxNewton:
         double = in_double(engine.table.X.dtype, settings.tol)
         self._dtypes = ("float64",) if double else ("float32", "float64")
         self.tracks: list[Track] = []
-        self.exact = [False] * len(jobs.alphas)
         self._work = [_Work(terms_at(problem, float(alpha))) for alpha in jobs.alphas]
         self._hessian: SoftmaxHessian | None = None
         self._draws = 0
@@ -122,7 +120,7 @@ class SoftmaxNewton:
             class by class; or None
         """
         c = self.problem.n_targets
-        begins = [null] * len(self.exact)
+        begins = [null] * len(self.jobs.alphas)
         if start is not None:
             begins = [
                 Point(
@@ -167,7 +165,8 @@ class SoftmaxNewton:
             track.stalled = 0
             for _ in range(MOST_STEPS):
                 u, b = track.trial
-                self._settle(self.rows.problem, track, self.rows.see(u, b, dtype), dtype)
+                seen = self.rows.see(u, b, dtype)
+                self._settle(self.rows.problem, track, seen, dtype, exact=False)
                 if track.gap <= goal:
                     return
                 if track.stalled >= PATIENCE[dtype]:
@@ -188,7 +187,7 @@ class SoftmaxNewton:
                 return
             if self.settings.max_scans - self.engine.scans <= 1:
                 dtype = "float64"
-            if self.rows.whole and not any(self.exact):
+            if self.rows.whole and not any(t.exact for t in self.tracks):
                 for track in flying:
                     track.stay()
             self._scan(flying, dtype)
@@ -198,7 +197,7 @@ class SoftmaxNewton:
             if near or any(t.stalled >= PATIENCE["float32"] for t in flying):
                 dtype = "float64"
             for track in flying:
-                if last and not self.exact[track.index]:
+                if last and not track.exact:
                     track.stay()
                 else:
                     self._aim(track)
@@ -221,18 +220,22 @@ class SoftmaxNewton:
         for k, track in enumerate(flying):
             own = slice(k * c, (k + 1) * c)
             part = Seen(np.ascontiguousarray(seen.gradient[:, own]), seen.sums[:, own], 0)
-            moved = self._settle(self.problem, track, part, dtype)
+            self._settle(self.problem, track, part, dtype, exact=dtype == "float64")
             if dtype == "float64":
-                self.exact[track.index] |= moved
                 done = track.gap <= self.settings.tol or track.stalled >= PATIENCE[dtype]
-                track.certified = self.exact[track.index] and done
-            elif moved:
-                self.exact[track.index] = False
+                track.certified = track.exact and done
 
     # -- both ---------------------------------------------------------------------------------
 
-    def _settle(self, problem: Problem, track: Track, seen: Seen, dtype: str) -> bool:
-        """What a trial came to; whether the track is there now."""
+    def _settle(
+        self, problem: Problem, track: Track, seen: Seen, dtype: str, *, exact: bool
+    ) -> None:
+        """What a trial came to.
+
+        Parameters
+        ----------
+        exact : whether it was evaluated on all rows by a scan in float64
+        """
         (u, b), c = track.trial, problem.n_targets
         certificate = certificate_here(
             problem,
@@ -245,9 +248,9 @@ class SoftmaxNewton:
         )
         found = Point(u, b, float(seen.sums[0, 0]), seen.gradient, seen.sums[1])
         primal, gap = float(certificate.primal[0]), float(certificate.gap[0])
-        track.take(found, primal, gap / float(problem.null_loss[0]), NOISE[dtype] * abs(primal))
+        relative = gap / float(problem.null_loss[0])
+        track.take(found, primal, relative, NOISE[dtype] * abs(primal), exact=exact)
         track.secants = []  # Hessians are taken anew instead of being corrected
-        return track.point is found
 
     def _aim(self, track: Track) -> None:
         """The next trial: the minimum of a model, or a shorter step where the last failed."""

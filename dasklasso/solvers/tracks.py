@@ -4,6 +4,10 @@ A trial is evaluated by the next scan together with everybody else's. If the obj
 share of what the model promised (the condition of Armijo, as Lee, Sun and Saunders, 2014, eq. 2.16,
 have it for proximal steps), the problem moves there. Otherwise it stays where it is and tries a
 shorter step of a model that has learned from the failure. No scan is made for a line search alone.
+
+Figures of float32 may be further off than any bound on rounding says, where the loss is a small
+difference of large numbers. So what a point is evaluated to again replaces what was known of it,
+and a trial that is refused in float64 beside figures of float32 has these looked at again first.
 """
 
 from __future__ import annotations
@@ -36,7 +40,8 @@ class Track:
         The best so far.
     objective, gap : there; the gap relative to the null model's loss, once it is known
     scores : of the rows left out, at the point, once a scan in float64 was there
-    certified : whether the gap comes from a scan in float64
+    exact : whether objective and gap come from a scan in float64
+    certified : whether it is done: its gap, which is exact, is small enough or falls no more
     resting : whether it looks solved, or does not get on, and waits for a scan in float64
     stalled : scans since the gap or the objective last fell
     secants : what gradients of successive scans showed, the oldest first
@@ -54,6 +59,7 @@ class Track:
     objective: float
     gap: float = np.inf
     scores: dict[str, float] = field(default_factory=dict)
+    exact: bool = False
     certified: bool = False
     resting: bool = False
     stalled: int = 0
@@ -62,6 +68,11 @@ class Track:
     damping: float = 1.0
     noise: float = 0.0
     predicted: float = 0.0
+
+    @property
+    def known(self) -> bool:
+        """Whether the gap at the point is known, from a scan of whatever precision."""
+        return bool(np.isfinite(self.gap))
 
     @property
     def slow(self) -> bool:
@@ -75,6 +86,8 @@ class Track:
         gap: float,
         noise: float,
         scores: dict[str, float] | None = None,
+        *,
+        exact: bool,
     ) -> None:
         """Settle the trial that a scan has evaluated.
 
@@ -82,6 +95,7 @@ class Track:
         ----------
         noise : how far rounding may move this objective
         scores : at the trial, of the rows left out
+        exact : whether the scan was one in float64
         """
         doubt = self.noise + noise
         self.gaps = [*self.gaps[-2:], gap]
@@ -90,12 +104,13 @@ class Track:
         better = np.isfinite(self.gap) and gap <= BETTER * self.gap
         gains = better or objective < self.objective - doubt
         self.stalled = 0 if gains else self.stalled + 1
-        if enough or better:
+        again = np.array_equal(found.u, self.point.u) and np.array_equal(found.b, self.point.b)
+        if enough or better or again:
             self.point, self.objective, self.gap, self.noise = found, objective, gap, noise
-            self.scores = scores or {}
-            self.damping = min(1.0, LONGER * self.damping)
-        else:
-            self.damping *= SHORTER
+            self.scores, self.exact = scores or {}, exact
+        if not again:
+            accepted = enough or better
+            self.damping = min(1.0, LONGER * self.damping) if accepted else SHORTER * self.damping
 
     def refuse(self) -> None:
         """Stay, for at the trial the loss is no number."""
@@ -105,7 +120,7 @@ class Track:
     def borrow(self, point: Point, noise: float, objective: float) -> None:
         """Go on from the point of another problem, where this one's objective is smaller."""
         self.point, self.objective, self.noise = point, objective, noise
-        self.gap, self.gaps, self.scores = np.inf, [], {}
+        self.gap, self.gaps, self.scores, self.exact = np.inf, [], {}, False
         self.secants, self.damping, self.stalled, self.resting = [], 1.0, 0, False
 
     def aim(self, step: Step) -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from dasklasso.dataset.dataset import from_arrays
 from dasklasso.errors import CheckpointError, OptionError
-from dasklasso.fit_options import FitOptions, RunOptions
-from dasklasso.fitting import fit_path
+from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
+from dasklasso.fitting import fit_cv, fit_path
 
 RUN = RunOptions(in_process=True)
 OPTIONS = FitOptions(loss="logistic", solver="newton", n_alphas=20, eps=1e-2)
@@ -137,6 +137,35 @@ def test_any_data_converge(seed, scale, strength, spread):
     path = fitted(X, y, weight, n_alphas=6, standardize=True, max_scans=100)
     assert path.converged
     assert np.all(path.dual_gaps >= 0)
+
+
+@pytest.mark.parametrize("level", [1e4, 1e6])
+def test_targets_whose_digits_float32_lacks_are_certified_in_float64(level):
+    rng = np.random.default_rng(0 if level > 1e5 else 3)
+    X = rng.standard_normal((300, 8)).astype(np.float32)
+    y = level + X[:, 0] - X[:, 3] + rng.standard_t(2, 300)
+    path = fitted(X, y, loss="huber", n_alphas=8, max_scans=60)
+    assert path.converged
+    r = X.astype(float) @ path.coef.T + path.intercept - y[:, None]
+    g = np.clip(r, -1.35, 1.35)
+    objective = np.mean(g * r - g**2 / 2, axis=0) + path.alphas * np.abs(path.coef).sum(axis=1)
+    assert np.allclose(path.objective, objective, rtol=1e-12)
+
+
+@pytest.mark.parametrize("max_scans", range(1, 8))
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_whenever_scans_run_out_every_problem_has_the_gap_of_its_point(dtype, max_scans):
+    X, y = drawn()
+    data = from_arrays(X.astype(dtype), y)
+    path = fit_cv(data, replace(OPTIONS, max_scans=max_scans), CvOptions(3), RUN)
+    p = X.astype(dtype).astype(float) @ path.coef.T + path.intercept
+    loss = np.mean(np.logaddexp(0, p) - y[:, None] * p, axis=0)
+    assert np.allclose(
+        path.objective, loss + path.alphas * np.abs(path.coef).sum(axis=1), rtol=1e-9
+    )
+    assert np.all(np.isfinite(path.dual_gaps))
+    assert np.all(np.isfinite(path.cross_validation.best.gap))
+    assert np.all(np.isfinite(path.cross_validation.best.error_path))
 
 
 class Stopped(Exception):

@@ -1,0 +1,44 @@
+"""Tracks: which figures of a point count, and when a trial is where a problem goes on from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dasklasso.solvers.newton_step import Point
+from dasklasso.solvers.tracks import Track
+
+
+def point(at, loss=1.0):
+    return Point(np.array([at]), 0.0, loss, np.array([0.1]), 0.0)
+
+
+def track(**more):
+    null = point(0.0)
+    found = Track(0, 0, -1, (null.u, null.b), null, 1.0)
+    for name, value in more.items():
+        setattr(found, name, value)
+    return found
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("objective", [0.5, 1.0, 2.0])
+def test_figures_of_the_same_point_replace_those_that_were_known(objective, exact):
+    one = track(gap=1e-9, noise=1e-9, damping=0.25)
+    one.take(point(0.0, objective), objective, 0.3, 1e-13, {"loss": 2.0}, exact=exact)
+    assert (one.objective, one.gap, one.noise, one.exact) == (objective, 0.3, 1e-13, exact)
+    assert one.scores == {"loss": 2.0}
+    assert one.damping == 0.25  # it is no step
+
+
+def test_a_trial_that_is_refused_leaves_the_precision_of_what_is_known():
+    one = track(gap=0.1)
+    one.take(point(1.0, 2.0), 2.0, 0.2, 0.0, exact=True)
+    assert (one.objective, one.gap, one.exact) == (1.0, 0.1, False)
+
+
+def test_what_is_borrowed_has_no_gap_yet():
+    one = track(gap=0.1, exact=True)
+    one.borrow(point(1.0, 0.5), 0.0, 0.5)
+    assert not one.known
+    assert not one.exact
