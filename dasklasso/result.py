@@ -414,9 +414,9 @@ class FittedPath:
             "alpha_min": best.alpha_min,
             "alpha_1se": best.alpha_1se,
             "criterion": best.criterion,
-            "mean_mse" if best.criterion == "mse" else "mean_error": best.mean_error.tolist(),
-            "standard_error": best.standard_error.tolist(),
-            **{name: np.mean(path, axis=1).tolist() for name, path in best.scores.items()},
+            "mean_mse" if best.criterion == "mse" else "mean_error": _known(best.mean_error),
+            "standard_error": _known(best.standard_error),
+            **{name: _known(np.mean(path, axis=1)) for name, path in best.scores.items()},
         }
 
     def save(self, folder: str | Path, overwrite: bool = False) -> None:

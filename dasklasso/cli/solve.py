@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -187,8 +188,10 @@ def _report_choice(path: FittedPath, record: CvRecord) -> None:
         f"{_CRITERIA[best.criterion]} {best.mean_error[at]:.6g} +- {best.standard_error[at]:.2g}"
     )
     if best.scores:
-        means = [f"{name} {path[at].mean():.4g}" for name, path in best.scores.items()]
-        click.echo(f"scores    {', '.join(means)}, on rows left out")
+        means = {name: path[at].mean() for name, path in best.scores.items()}
+        # a fold of one class has no area under the curve
+        known = [f"{name} {mean:.4g}" for name, mean in means.items() if math.isfinite(mean)]
+        click.echo(f"scores    {', '.join(known)}, on rows left out")
     click.echo(
         f"folds     {record.n_folds} {record.folds}; alpha_min {best.alpha_min:.6g}, "
         f"alpha_1se {best.alpha_1se:.6g}"

@@ -26,7 +26,6 @@ from dasklasso.solvers.slots import Jobs
 
 CV_TOL = 1e-8  # of tol: curves are compared with each other, so solved far beyond what is certified
 LEAST_CV_TOL = 1e-15
-ROUNDING = 1e-10  # of gaps: what is below it is not worth a word
 SURE_SHARE = 1e-4  # of a variance: errors below it have lost all but three digits in float32
 
 
@@ -67,7 +66,7 @@ def _solved(session: Session, cv: CvOptions | None) -> Solved:
     if cv is not None:
         record = _cross_validate(session, problem, cv, ratios, grids)
         solver.penalise(record.l1_ratio)
-        _warn_of(record, problem, session.data, session.options)
+        _warn_of(record, problem, session.data)
     jobs = Jobs(grids[0] if record is None else record.best.alphas, problem.n_targets)
     found = solver.certify(jobs, solver.solve(jobs))
     scans = session.engine.scans
@@ -116,16 +115,8 @@ def _cross_validate(
     )
 
 
-def _warn_of(record: CvRecord, problem: Problem, data: Dataset, options: FitOptions) -> None:
+def _warn_of(record: CvRecord, problem: Problem, data: Dataset) -> None:
     """Say where curves are less exact than they look."""
-    worst = max(float(curve.gap.max()) for curve in record.by_ratio)
-    if worst > max(options.tol, ROUNDING):
-        warnings.warn(
-            f"folds: models trained without one of them have gaps of up to {worst:.2g}, above "
-            f"{options.tol:.2g}: their errors are not those of the optimum",
-            DataWarning,
-            stacklevel=2,
-        )
     variance = 2.0 * float(problem.null_loss[0]) if problem.n_targets == 1 else 1.0
     least = float(record.best.mean_error.min()) / variance
     if least < SURE_SHARE and not exact_products(data):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 from dasklasso.backend import backend_for
 from dasklasso.dataset.dataset import Dataset
-from dasklasso.errors import OptionError
+from dasklasso.errors import DataWarning, OptionError
 from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
 from dasklasso.fitting.assemble import as_path
 from dasklasso.fitting.by_fista import solve_by_fista
@@ -16,6 +17,7 @@ from dasklasso.fitting.by_gram import solve_by_gram
 from dasklasso.fitting.by_newton import solve_by_newton
 from dasklasso.fitting.by_sgd import solve_by_sgd
 from dasklasso.fitting.by_softmax import solve_softmax_by_newton
+from dasklasso.fitting.fold_classes import check_fold_classes
 from dasklasso.fitting.labelling import labelled, with_classes
 from dasklasso.fitting.session import open_engine
 from dasklasso.fitting.statistics import are_kept
@@ -24,9 +26,11 @@ from dasklasso.planning import plan_fit
 from dasklasso.result import FittedPath
 from dasklasso.scan.cells import Labelling
 from dasklasso.scan.labels import RowLabels
+from dasklasso.selection.cv_record import CvRecord
 from dasklasso.solvers.checkpoint import remove_checkpoint
 from dasklasso.solvers.events import ScanEvent
 
+ROUNDING = 1e-10  # of gaps: what is below it is not worth a word
 MEASURED_BYTES = 8 << 30  # of X: a plan of less has no time in it
 
 
@@ -87,6 +91,8 @@ def fit_cv(
     ------
     DasklassoError
         :class:`~dasklasso.errors.OptionError` for folds that cannot be made;
+        :class:`~dasklasso.errors.ValueFound` for a fold of one class, which has no area under the
+        curve to choose by;
         :class:`~dasklasso.errors.MemoryLimitError` where second moments do not fit the memory.
     """
     return _fit(data, options, run or RunOptions(), cv, progress, announce)
@@ -111,6 +117,8 @@ def _fit(
     labels = RowLabels(Labelling()) if cv is None else cv.labels(data)
     if cv is not None and cv.criterion != "loss" and not options.loss_value.gives_probabilities:
         raise OptionError(f"criterion: {cv.criterion} found, but loss {options.loss} has no labels")
+    if cv is not None and cv.criterion == "auc" and options.loss_value.n_outputs == 1:
+        check_fold_classes(coded, labels)
     plan = plan_fit(
         data,
         options,
@@ -136,6 +144,8 @@ def _fit(
             solved = solve_by_fista(coded.data, engine, options.objective(), options, run, progress)
         if run.checkpoint is not None and solved.worst_gap <= options.tol:
             remove_checkpoint(Path(run.checkpoint))
+    if solved.cross_validation is not None:
+        _warn_of_gaps(solved.cross_validation, options.tol)
     return as_path(
         data,
         solved,
@@ -145,6 +155,17 @@ def _fit(
         plan=plan.to_json(),
         classes=coded.classes,
     )
+
+
+def _warn_of_gaps(record: CvRecord, tol: float) -> None:
+    """Say where curves are less exact than they look."""
+    if record.worst_gap > max(tol, ROUNDING):
+        warnings.warn(
+            f"folds: models trained without one of them have gaps of up to {record.worst_gap:.2g}, "
+            f"above {tol:.2g}: their errors are not those of the optimum",
+            DataWarning,
+            stacklevel=3,
+        )
 
 
 def _measured(data: Dataset, run: RunOptions) -> Machine | None:

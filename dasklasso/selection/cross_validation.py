@@ -82,8 +82,22 @@ class CrossValidation:
 
     @property
     def index_min(self) -> int:
-        """Of the alpha with the smallest mean; the largest such alpha."""
-        return int(np.argmin(self.mean_error))
+        """Of the alpha with the smallest mean; the largest such alpha.
+
+        An alpha without an error on every fold, where scans ran out, is not chosen.
+
+        Raises
+        ------
+        OptionError
+            There is no other.
+        """
+        known = np.isfinite(self.mean_error)
+        if not known.any():
+            raise OptionError(
+                f"cross-validation: no alpha has a {self.criterion} on every fold, so none can be "
+                "chosen; expected enough scans for some to have one (max_scans)"
+            )
+        return int(np.argmin(np.where(known, self.mean_error, np.inf)))
 
     @property
     def index_1se(self) -> int:

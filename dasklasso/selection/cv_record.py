@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -51,6 +52,11 @@ class CvRecord:
         """The alpha that the rule selects."""
         return self.best.alpha_min if self.rule == "min" else self.best.alpha_1se
 
+    @property
+    def worst_gap(self) -> float:
+        """Largest relative dual gap of a model trained without a fold."""
+        return max(float(curve.gap.max()) for curve in self.by_ratio)
+
     def table(self) -> list[dict[str, float]]:
         """One row for each l1_ratio and alpha, in plain numbers."""
         return RatioChoice(self.by_ratio).table()
@@ -69,8 +75,8 @@ class CvRecord:
                     "l1_ratio": curve.l1_ratio,
                     "alphas": curve.alphas.tolist(),
                     "criterion": curve.criterion,
-                    "error_path": curve.error_path.tolist(),
-                    "scores": {name: path.tolist() for name, path in curve.scores.items()},
+                    "error_path": _known(curve.error_path),
+                    "scores": {name: _known(path) for name, path in curve.scores.items()},
                     "fold_weights": curve.fold_weights.tolist(),
                     "gap": curve.gap.tolist(),
                 }
@@ -103,6 +109,11 @@ class CvRecord:
         return cls(
             str(found["folds"]), int(found["n_folds"]), int(found["seed"]), found["rule"], curves
         )
+
+
+def _known(path: np.ndarray) -> list[list[float | None]]:
+    """Plain numbers, None for what JSON has no name for; read again, NaN."""
+    return [[x if math.isfinite(x) else None for x in row] for row in path.tolist()]
 
 
 def over_targets(

@@ -243,3 +243,12 @@ def test_alphas_that_do_not_go_down_from_positive_numbers_are_refused(alphas):
     folds = moments_of_folds(X, y, labels(len(y)))
     with pytest.raises(OptionError, match="alphas:"):
         cross_validate(folds, Objective(), np.array(alphas))
+
+
+def test_an_alpha_without_an_error_on_every_fold_is_not_chosen():
+    error = np.array([[3.0, 3.0], [2.0, 2.5], [np.nan, 1.0]])
+    found = CrossValidation(np.arange(3.0, 0, -1), 1.0, error, np.ones(2), np.zeros((3, 2)))
+    assert (found.index_min, found.index_1se) == (1, 1)
+    nothing = CrossValidation(found.alphas, 1.0, error * np.nan, np.ones(2), found.gap)
+    with pytest.raises(OptionError, match="no alpha has a mse on every fold"):
+        _ = nothing.index_min

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 
 from dasklasso.dataset.dataset import from_arrays
-from dasklasso.errors import OptionError, ValueFound
+from dasklasso.errors import DataWarning, OptionError, ValueFound
 from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
 from dasklasso.fitting import fit_cv, fit_path
 from dasklasso.scan.labels import contiguous_edges, random_folds
@@ -122,3 +122,15 @@ def test_a_fold_outside_of_which_there_is_one_class_is_refused():
 def test_a_criterion_of_labels_is_refused_for_squared_loss():
     with pytest.raises(OptionError, match="loss squared has no labels"):
         fit_cv(from_arrays(*drawn()), FitOptions(), CvOptions(criterion="auc"), RUN)
+
+
+def test_alphas_that_no_scan_has_scored_are_not_chosen():
+    data, options = from_arrays(*drawn()), replace(OPTIONS, eps=0.01)
+    for scans in (4, 5, 6):
+        with pytest.warns(DataWarning, match="models trained without one of them have gaps"):
+            path = fit_cv(data, replace(options, max_scans=scans), CvOptions(3), RUN)
+        best = path.cross_validation.best
+        assert np.isfinite(best.mean_error[best.index_min])
+        assert np.isfinite(best.mean_error[best.index_1se])
+    with pytest.raises(OptionError, match="no alpha has a loss on every fold"):
+        fit_cv(data, replace(options, max_scans=2), CvOptions(3), RUN)

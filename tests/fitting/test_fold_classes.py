@@ -1,0 +1,69 @@
+"""Folds of one class: no area under the curve, and nothing chosen by what is not there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dasklasso.dataset.dataset import Dataset, from_arrays
+from dasklasso.errors import ValueFound
+from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
+from dasklasso.fitting import fit_cv
+
+RUN = RunOptions(in_process=True)
+OPTIONS = FitOptions(loss="logistic", n_alphas=3, eps=0.3)
+
+
+def rare(n: int = 60) -> tuple[np.ndarray, np.ndarray]:
+    """Of contiguous folds of 20 rows, the second is of class 0 only."""
+    X = np.random.default_rng(0).standard_normal((n, 3))
+    y = (X[:, 0] > 0).astype(float)
+    y[20:40] = 0.0
+    return X, y
+
+
+def choose(data: Dataset, criterion: str = "auc"):
+    return fit_cv(data, OPTIONS, CvOptions(3, "contiguous", criterion=criterion), RUN)
+
+
+def test_a_fold_of_one_class_is_refused_before_the_features_are_read():
+    X, y = rare()
+    X[3, 1] = np.nan  # which a scan would find
+    with pytest.raises(ValueFound, match="fold 1 has 20 rows with target y 0 and none with 1"):
+        choose(from_arrays(X, y))
+
+
+def test_it_is_called_by_its_label():
+    X, y = rare()
+    data = replace(from_arrays(X, y), target_classes=(("good", "bad"),))
+    with pytest.raises(ValueFound, match="target y good and none with bad; expected both"):
+        choose(data)
+
+
+def test_rows_without_weight_are_of_no_class():
+    X, y = rare()
+    y[20] = 1.0
+    weight = np.ones(60)
+    choose(from_arrays(X, y, weight))
+    weight[20] = 0.0
+    with pytest.raises(ValueFound, match="fold 1 has 19 rows"):
+        choose(from_arrays(X, y, weight))
+
+
+def test_a_probability_counts_for_both_classes():
+    X, y = rare()
+    y[20:40] = 0.2
+    assert np.isfinite(choose(from_arrays(X, y)).cross_validation.best.mean_error).all()
+
+
+@pytest.mark.parametrize("criterion", ["loss", "accuracy"])
+def test_other_criteria_take_it_and_say_that_it_has_no_area(criterion, tmp_path):
+    path = choose(from_arrays(*rare()), criterion)
+    best = path.cross_validation.best
+    assert np.isfinite(best.mean_error).all()
+    assert np.isnan(best.scores["auc"]).tolist() == [[False, True, False]] * 3
+    assert path.summary()["auc"] == [None] * 3
+    path.save(tmp_path / "m")
+    assert "NaN" not in (tmp_path / "m" / "model.json").read_text()
