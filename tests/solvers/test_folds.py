@@ -124,13 +124,8 @@ def test_a_criterion_of_labels_is_refused_for_squared_loss():
         fit_cv(from_arrays(*drawn()), FitOptions(), CvOptions(criterion="auc"), RUN)
 
 
-def test_alphas_that_no_scan_has_scored_are_not_chosen():
-    data, options = from_arrays(*drawn()), replace(OPTIONS, eps=0.01)
-    for scans in (4, 5, 6):
-        with pytest.warns(DataWarning, match="models trained without one of them have gaps"):
-            path = fit_cv(data, replace(options, max_scans=scans), CvOptions(3), RUN)
-        best = path.cross_validation.best
-        assert np.isfinite(best.mean_error[best.index_min])
-        assert np.isfinite(best.mean_error[best.index_1se])
-    with pytest.raises(OptionError, match="no alpha has a loss on every fold"):
-        fit_cv(data, replace(options, max_scans=2), CvOptions(3), RUN)
+def test_gaps_of_folds_that_scans_were_too_few_for_are_warned_of():
+    options = replace(OPTIONS, max_scans=5)
+    with pytest.warns(DataWarning, match="models trained without one of them have gaps"):
+        path = fit_cv(from_arrays(*drawn()), options, CvOptions(3), RUN)
+    assert np.isfinite(path.cross_validation.best.mean_error).all()
