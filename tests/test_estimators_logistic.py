@@ -283,7 +283,11 @@ def test_a_softmax_model_is_the_same_from_every_kind_of_data(three, tmp_path):
         assert np.allclose(other.decision_function(given[0]), found.decision_function(X), atol=1e-4)
         assert np.allclose(other.predict_proba(given[0]), found.predict_proba(X), atol=1e-5)
         assert len(other.classes_) == 3
-    assert LogisticL1(ALPHA).fit(group).score(group) == LogisticL1(ALPHA).fit(X, y).score(X, y)
+    names, s = np.array(list("abc"))[y], np.random.default_rng(0).integers(0, 3, len(y))
+    model = LogisticL1(ALPHA).fit(group)
+    assert model.score(group) == model.score(X, y)
+    assert model.score(group, sample_weight=s) == pytest.approx(model.score(X, y, s), rel=1e-12)
+    assert LogisticL1(ALPHA).fit(group, names).score(group, names) == model.score(X, y)
 
 
 def test_a_model_may_be_fitted_again_to_fewer_labels(three):

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from dasklasso.fitting.scored import Scored
     from dasklasso.score_stage import ScoreStage
 
+MOST_CLASSES = 50  # printed; --json has all
+
 
 @click.command(
     "score",
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     default=10,
     show_default=True,
-    help="Of the calibration of one alpha (loss logistic).",
+    help="Of the calibration of one alpha (loss logistic or softmax).",
 )
 @options.table
 @options.cluster
@@ -85,6 +87,8 @@ def _report(found: Scored, stage: ScoreStage) -> None:
         _print_metrics(found, all_alphas=stage.all_alphas)
         for name, reason in reasons.items():
             click.echo(f"{_words(name)} is undefined: {reason}")
+    if found.by_class is not None:
+        _print_classes(found.by_class)
     if found.calibration is not None:
         _print_calibration(found)
 
@@ -108,7 +112,10 @@ def _print_calibration(found: Scored) -> None:
     from dasklasso.cli.tables import print_table
 
     leading = [] if found.y_is_vector else ["target"]
-    columns = (*leading, "probability", "rows", "mean prediction", "observed rate")
+    if found.by_class is None:
+        names = ("probability", "rows", "mean prediction", "observed rate")
+    else:
+        names = ("confidence", "rows", "mean confidence", "accuracy")
     rows = [
         (
             *(row[name] for name in leading),
@@ -119,7 +126,22 @@ def _print_calibration(found: Scored) -> None:
         )
         for row in found.calibration_rows()
     ]
-    print_table(None, columns, rows, left=("target",))
+    print_table(None, (*leading, *names), rows, left=("target",))
+
+
+def _print_classes(by_class: list[dict[str, Any]]) -> None:
+    """A row for each class, or for those that are recognised worst."""
+    from dasklasso.cli.tables import print_table
+
+    shown = by_class
+    if len(by_class) > MOST_CLASSES:
+        there = (row for row in by_class if row["share"] > 0)  # the others have no recall
+        shown = sorted(there, key=lambda row: row["recall"])[:MOST_CLASSES]
+        click.echo(f"classes of least recall, {MOST_CLASSES} of {len(by_class)}:")
+    rows = [
+        tuple(str(v) if name == "class" else f"{v:.4g}" for name, v in row.items()) for row in shown
+    ]
+    print_table(None, list(by_class[0]), rows, left=("class",))
 
 
 def _number(value: float | None) -> str:

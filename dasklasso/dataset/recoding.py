@@ -13,14 +13,18 @@ from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import ModelError, ValueFound
 
 
-def recoded(data: Dataset, classes: Sequence[Classes | None]) -> Dataset:
+def recoded(
+    data: Dataset, classes: Sequence[Classes | None], *, probabilities: bool = True
+) -> Dataset:
     """The data with targets as codes of a model's classes; the fingerprint is that of the data.
 
-    Targets of a model of the numbers 0 and 1 stay as they are: they may be probabilities.
 
     Parameters
     ----------
     classes : for each target its labels in the order of the model's codes, or None
+    probabilities : bool
+        Whether targets of a model of the numbers 0 and 1 may be any from 0 to 1, and so stay as
+        they are.
 
     Raises
     ------
@@ -31,11 +35,10 @@ def recoded(data: Dataset, classes: Sequence[Classes | None]) -> Dataset:
     model's, naming its row.
     """
     assert data.y is not None
-    values = [
-        None if labels is None or (labels == (0, 1) and not _names(data, target))
-        else _values(data, target, labels)
-        for target, labels in enumerate(classes)
-    ]  # fmt: skip
+    values: list[np.ndarray | None] = []
+    for target, labels in enumerate(classes):
+        stays = probabilities and labels == (0, 1) and not _names(data, target)
+        values.append(None if labels is None or stays else _values(data, target, labels))
     if not any(found is not None for found in values):
         return data
     return replace(data, y=_Recoded(data.y, values, data))

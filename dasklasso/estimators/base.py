@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -79,6 +80,13 @@ class Model(BaseEstimator):
         self.__dict__.update((name, value) for name, value in parameters.items() if name != "self")
 
     def _predict_stored(self, data: Dataset) -> np.ndarray:
+        found = np.empty((data.n_rows, self.path_.n_targets))
+        for start, stop, rows in self._stored_predictions(data):
+            found[start:stop] = rows
+        return found[:, 0] if self.path_.y_is_vector else found
+
+    def _stored_predictions(self, data: Dataset) -> Iterator[tuple[int, int, np.ndarray]]:
+        """(first row, stop, their predictions (rows, n_targets)), in row order."""
         ours, theirs = names_given(self.path_.feature_names), names_given(data.feature_names)
         if ours is not None and theirs is not None:
             check_features(self.path_, theirs, data.location)
@@ -87,11 +95,8 @@ class Model(BaseEstimator):
                 f"{data.location}: X has {data.n_features} features, but "
                 f"{type(self).__name__} is expecting {self.n_features_in_} features as input"
             )
-        found = np.empty((data.n_rows, self.path_.n_targets))
         run = replace(self._run_options(), checkpoint=None, resume=False)
-        for start, stop, rows in predict_store(data, self.path_, linear=True, run=run):
-            found[start:stop] = rows
-        return found[:, 0] if self.path_.y_is_vector else found
+        yield from predict_store(data, self.path_, linear=True, run=run)
 
     def _solve(
         self,

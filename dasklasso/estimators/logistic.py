@@ -14,6 +14,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
+from dasklasso.dataset.blocks import LastBlock
 from dasklasso.dataset.class_weights import ClassWeight, checked_class_weight
 from dasklasso.dataset.classes import (
     Classes,
@@ -197,18 +198,29 @@ scheduler, device, checkpoint, resume, stats, verbose :
         if is_stored(X):
             values, names, labels = labels_beside(y)
             data = stored_dataset(X, values, sample_weight)
-            assert data.y is not None
-            true = read_rows(data.y, 0, data.n_rows)[:, 0]
             if labels is None and data.target_classes:
                 names = data.target_classes[0]
-            if names is not None:
-                true = np.asarray(names)[true.astype(np.intp)]
-            if data.sample_weight is not None:
-                sample_weight = read_rows(data.sample_weight, 0, data.n_rows)[:, 0]
-            found = self._labels(self._decision(self._predict_stored(data)))
-            return float(accuracy_score(true, found, sample_weight=sample_weight))
+            return self._score_stored(data, names)
         weight = None if sample_weight is None else np.asarray(sample_weight)
         return float(accuracy_score(np.asarray(y), self.predict(X), sample_weight=weight))
+
+    def _score_stored(self, data: Dataset, names: tuple[str, ...] | None) -> float:
+        """Accuracy on a store, in bounded memory; y are places in ``names`` where there are any."""
+        assert data.y is not None
+        labels = LastBlock(data.y)
+        weights = None if data.sample_weight is None else LastBlock(data.sample_weight)
+        hits = total = 0.0
+        for start, stop, prediction in self._stored_predictions(data):
+            true = read_rows(labels, start, stop)[:, 0]
+            if names is not None:
+                true = np.asarray(names)[true.astype(np.intp)]
+            weight = np.ones(len(true))
+            if weights is not None:
+                weight = read_rows(weights, start, stop)[:, 0]
+            found = self._labels(self._decision(prediction))
+            hits += accuracy_score(true, found, normalize=False, sample_weight=weight)
+            total += weight.sum()
+        return float(hits / total)
 
     def _decision(self, prediction: np.ndarray) -> np.ndarray:
         return prediction.reshape(-1) if len(self.classes_) == 2 else prediction

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -14,15 +12,16 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from dasklasso.dataset.blocks import LastBlock
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.recoding import recoded
 from dasklasso.dataset.targets import check_finite, check_weights
 from dasklasso.dataset.zarrblocks import read_rows
-from dasklasso.errors import MemoryLimitError, ModelError, OptionError, StoreError, ValueFound
+from dasklasso.errors import ModelError, OptionError, StoreError, ValueFound
 from dasklasso.fit_options import RunOptions
 from dasklasso.fitting.predict import offsets_for
+from dasklasso.fitting.ranking import Ranked
 from dasklasso.fitting.scored import Scored
+from dasklasso.fitting.scored_rows import ScoredRows
 from dasklasso.fitting.session import open_runner
 from dasklasso.memory import PeakMemory
 from dasklasso.objective.losses import Loss
@@ -31,18 +30,14 @@ from dasklasso.scan.cluster import PROCESS_BYTES, cores_here
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.predicting import predictions
 from dasklasso.scan.queries import Prediction
-from dasklasso.scoring.calibration import Calibration
-from dasklasso.scoring.metrics import LossMetrics, check_scorable, metrics_for
-from dasklasso.scoring.ranked import AreaUnderCurve, groups
-from dasklasso.scoring.sorting import SortedScores
-from dasklasso.scoring.targets import Targets, null_prediction, summarise
-from dasklasso.sizes import format_size
+from dasklasso.scoring.base import LossMetrics, Outcome
+from dasklasso.scoring.metrics import check_scorable, metrics_for
+from dasklasso.scoring.targets import Targets, null_prediction, summarise, summarise_classes
 
 MEMORY = 256 << 20  # for predictions and for sorting them, where no limit says less
 LEAST_MEMORY = 16 << 20
 SLAB_VALUES = 1 << 16  # predictions that are summed at a time: what is made of them stays cached
 TEMPORARIES = 8  # arrays like the predictions of some rows that exist at the same time, at most
-TARGET_ROWS = 1 << 18  # read at a time for the summary of the targets
 
 
 @dataclass(frozen=True)
@@ -106,21 +101,26 @@ def score_store(
     models = _models(path, alpha, all_alphas=all_alphas)
     _check(data, path)
     offset = offsets_for(data, path)
-    data = data if path.classes is None else recoded(data, path.classes)
-    rows = _ScoredRows(data)
-    targets = summarise(rows.in_blocks())
     loss = path.loss_value
-    _check_range(data, loss, targets)
-    judge = metrics_for(loss, targets, null_prediction(loss, targets, rows.in_blocks))
-    memory = _memory(run)
-    n_alphas, n_targets = len(models.alphas), data.n_targets
+    if path.classes is not None:
+        data = recoded(data, path.classes, probabilities=not path.predicts_classes)
+    rows = ScoredRows(data)
+    judge = _judge(data, rows, loss, calibrated=not all_alphas)
+    total_weight, memory = judge.targets.weight, _memory(run)
+    n_alphas, n_outputs = len(models.alphas), path.n_targets
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(cores_here()))
-        sorters = _sorters(
-            judge, targets, rows, n_alphas, memory // 2, pool, calibrated=not all_alphas
-        )
-        for one in sorters.values():
-            stack.enter_context(closing(one))
+        ranked = None
+        if rankings := judge.rankings():
+            ranked = Ranked(
+                rankings,
+                judge.targets.n_rows,
+                n_alphas,
+                weighted=rows.weighted,
+                memory=memory // 2,
+                pool=pool,
+            )
+            stack.enter_context(closing(ranked))
         runner = stack.enter_context(open_runner(data, run, None))
         peak = stack.enter_context(PeakMemory())
         engine = ScanEngine(
@@ -134,32 +134,30 @@ def score_store(
             if offset is not None:
                 values = values + read_rows(offset, start, stop)
             _refuse_nonfinite(data, values, start)
-            shaped = values.reshape(stop - start, n_alphas, n_targets)
+            shaped = values.reshape(stop - start, n_alphas, n_outputs)
             prediction, y, weight = rows.beside(start, stop, shaped)
-            if len(y) == 0:
-                continue
-            sums = sums + _sums(judge, prediction, y, weight, pool)
-            for k, one in sorters.items():
-                one.add(prediction[:, :, k], y[:, k], weight if rows.weighted else None)
+            for some, (found, outcomes) in _judged(judge, prediction, y, weight, pool):
+                sums = sums + found
+                if ranked is not None:
+                    ranked.add(outcomes, weight[some] if rows.weighted else None)
         metrics = judge.metrics(sums)
-        calibrations: dict[int, Calibration] = {}
-        if judge.ranked:
-            if not all_alphas:
-                mean = judge.loss.mean
-                calibrations = {k: Calibration(bins, targets.weight, mean) for k in sorters}
-            metrics["auc"] = _ranked(sorters, n_alphas, n_targets, pool, calibrations)
-            metrics["auc"][:, [reason is not None for reason in judge.undefined()["auc"]]] = np.nan
+        areas, calibrations = np.empty((0, n_alphas)), list[list[dict[str, Any]]]()
+        if ranked is not None:
+            areas, calibrations = ranked.results(bins, total_weight)
+        if "auc" in judge.names:
+            metrics["auc"] = judge.areas(areas)
     return Scored(
         loss=path.loss,
         alphas=models.alphas,
         n_nonzero=models.n_nonzero,
-        target_names=tuple(path.target_names),
-        y_is_vector=path.y_is_vector,
+        target_names=tuple(data.target_names if path.predicts_classes else path.target_names),
+        y_is_vector=path.y_is_vector or path.predicts_classes,
         metrics={name: metrics[name] for name in judge.names},
         undefined={n: r for n, r in judge.undefined().items() if any(r)},
-        calibration=[_with_weights(c.table(), rows) for c in calibrations.values()] or None,
-        n_rows=targets.n_rows,
-        weight=rows.true_weight(targets.weight),
+        calibration=[_with_weights(table, rows) for table in calibrations] or None,
+        by_class=None if all_alphas else _by_class(judge, sums, areas, path),
+        n_rows=judge.targets.n_rows,
+        weight=rows.true_weight(total_weight),
         scans=engine.scans,
         seconds=time.perf_counter() - began,
         peak_memory_bytes=peak.nbytes,
@@ -184,14 +182,25 @@ def _check(data: Dataset, path: FittedPath) -> None:
         )
     if data.y is None:
         raise StoreError(f"{data.location} has no array y: there is nothing to score against.")
-    if data.n_targets != path.n_targets:
+    if data.n_targets != path.n_problems:
         raise ModelError(
             f"{data.location}: {data.n_targets} targets found, expected the model's "
-            f"{path.n_targets}"
+            f"{path.n_problems}"
         )
     check_finite(data.y, data.target_names, data.location)
     if data.sample_weight is not None:
         check_weights(data.sample_weight, data.location)
+
+
+def _judge(data: Dataset, rows: ScoredRows, loss: Loss, *, calibrated: bool) -> LossMetrics:
+    """What judges predictions of these targets, which are read and checked."""
+    if loss.n_outputs != 1:
+        targets = summarise_classes(rows.in_blocks(), loss.n_outputs)
+        return metrics_for(loss, targets, calibrated=calibrated)
+    targets = summarise(rows.in_blocks())
+    _check_range(data, loss, targets)
+    null = null_prediction(loss, targets, rows.in_blocks)
+    return metrics_for(loss, targets, null, calibrated=calibrated)
 
 
 def _check_range(data: Dataset, loss: Loss, targets: Targets) -> None:
@@ -228,143 +237,29 @@ def _rows_at_once(memory: int, n_models: int, threads: int) -> int:
     return max(1, memory // (8 * n_models * (2 * threads + TEMPORARIES)))
 
 
-class _ScoredRows:
-    """The targets and weights of the rows that count, in the order of the rows.
-
-    Weights are scaled by a power of two, so that none is above 1 and sums cannot overflow.
-    """
-
-    def __init__(self, data: Dataset) -> None:
-        assert data.y is not None
-        self.n_rows = data.n_rows
-        self._y = LastBlock(data.y)
-        self._weight = None if data.sample_weight is None else LastBlock(data.sample_weight)
-        self._exponent = 0
-        if self._weight is not None:
-            largest = max(float(weight.max()) for _, weight in self._read())
-            self._exponent = int(np.frexp(largest)[1]) - (np.frexp(largest)[0] == 0.5)
-
-    @property
-    def weighted(self) -> bool:
-        return self._weight is not None
-
-    def in_blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """(y (n, n_targets), weight (n,)) of the rows that count."""
-        for y, weight in self._read():
-            counted = weight > 0
-            yield y[counted], weight[counted]
-
-    def beside(
-        self, start: int, stop: int, prediction: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Predictions, targets and weights of those of these rows that count."""
-        y, weight = self._between(start, stop)
-        counted = weight > 0
-        if counted.all():
-            return prediction, y, weight
-        return prediction[counted], y[counted], weight[counted]
-
-    def true_weight(self, scaled: float) -> float:
-        """A sum of weights as they are stored."""
-        return float(np.ldexp(scaled, self._exponent))
-
-    def _read(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for start in range(0, self.n_rows, TARGET_ROWS):
-            yield self._between(start, min(start + TARGET_ROWS, self.n_rows))
-
-    def _between(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        y = read_rows(self._y, start, stop)
-        if self._weight is None:
-            return y, np.ones(stop - start)
-        return y, np.ldexp(read_rows(self._weight, start, stop)[:, 0], -self._exponent)
-
-
-def _sums(
+def _judged(
     judge: LossMetrics, prediction: np.ndarray, y: np.ndarray, weight: np.ndarray, pool: Any
-) -> np.ndarray:
-    """The sums over some rows, slab by slab on the threads of a pool, added in their order."""
+) -> Iterator[tuple[slice, tuple[np.ndarray, Sequence[Outcome]]]]:
+    """Sums and outcomes of some rows, slab by slab on the threads of a pool, in their order."""
     slab = max(1, SLAB_VALUES // max(1, prediction[:1].size))
     cuts = [slice(k, k + slab) for k in range(0, len(prediction), slab)]
-    found = pool.map(lambda rows: judge.sums(prediction[rows], y[rows], weight[rows]), cuts)
-    return np.sum(list(found), axis=0)
+
+    def judged(rows: slice) -> tuple[np.ndarray, Sequence[Outcome]]:
+        some = prediction[rows], y[rows]
+        return judge.sums(*some, weight[rows]), judge.outcomes(*some)
+
+    return zip(cuts, pool.map(judged, cuts), strict=True)
 
 
-def _sorters(
-    judge: LossMetrics,
-    targets: Targets,
-    rows: _ScoredRows,
-    n_models: int,
-    memory: int,
-    pool: ThreadPoolExecutor,
-    *,
-    calibrated: bool,
-) -> dict[int, SortedScores]:
-    """For each target whose predictions are to be sorted, what sorts them.
-
-    Raises
-    ------
-    MemoryLimitError
-        Where they would fit neither the memory nor the disk.
-    """
-    if not judge.ranked:
-        return {}
-    reasons = judge.undefined()["auc"]
-    wanted = [k for k, reason in enumerate(reasons) if calibrated or reason is None]
-    if not wanted:
-        return {}
-    # y of labels is a byte, but for rows that are not labels
-    kinds = {k: np.uint8 if targets.labels[k] else np.float64 for k in wanted}
-    need = sum(
-        targets.n_rows * n_models * (8 + np.dtype(kind).itemsize + 8 * rows.weighted)
-        for kind in kinds.values()
-    )
-    folder = tempfile.gettempdir()
-    free = shutil.disk_usage(folder).free
-    if need > max(memory, free):
-        raise MemoryLimitError(
-            f"sorting the predictions takes {format_size(need)} of temporary files, and {folder} "
-            f"has {format_size(free)}. Set TMPDIR to a larger folder, or score fewer alphas."
-        )
-    return {
-        k: SortedScores(
-            targets.n_rows,
-            n_models,
-            kind,
-            weighted=rows.weighted,
-            memory=memory // len(wanted),
-            threads=cores_here(),
-            mapped=pool.map,
-        )
-        for k, kind in kinds.items()
-    }
+def _by_class(
+    judge: LossMetrics, sums: np.ndarray, areas: np.ndarray, path: FittedPath
+) -> list[dict[str, Any]] | None:
+    found = judge.by_class(sums, areas)
+    if found is None:
+        return None
+    labels = path.labels.tolist()
+    return [{"class": label, **row} for label, row in zip(labels, found, strict=True)]
 
 
-def _with_weights(table: list[dict[str, Any]], rows: _ScoredRows) -> list[dict[str, Any]]:
+def _with_weights(table: list[dict[str, Any]], rows: ScoredRows) -> list[dict[str, Any]]:
     return [{**row, "weight": rows.true_weight(row["weight"])} for row in table]
-
-
-def _ranked(
-    sorters: dict[int, SortedScores],
-    n_models: int,
-    n_targets: int,
-    pool: ThreadPoolExecutor,
-    calibrations: dict[int, Calibration],
-) -> np.ndarray:
-    """(n_models, n_targets) areas under the curve; calibrations take in what is sorted for them."""
-    area = np.full((n_models, n_targets), np.nan)
-
-    def rank(place: tuple[int, int]) -> float:
-        model, target = place
-        curve = AreaUnderCurve()
-        for found in groups(sorters[target].chunks(model)):
-            curve.add(found)
-            if target in calibrations:
-                calibrations[target].add(found)
-        return curve.value
-
-    for one in sorters.values():
-        one.close_input()
-    places = [(model, target) for target in sorters for model in range(n_models)]
-    for place, value in zip(places, pool.map(rank, places), strict=True):
-        area[place] = value
-    return area

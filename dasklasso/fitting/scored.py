@@ -25,7 +25,11 @@ class Scored:
         NaN where undefined.
     undefined : dict of name to a list, for each target the reason or None
     calibration : for each target its table, or None
-        Of one model that gives probabilities.
+        Of one model that gives probabilities; where those are of several classes, of the most
+        probable one.
+    by_class : a row for each class, or None
+        Of one model of several classes: ``class``, ``share`` of the rows' weight, ``recall``,
+        ``precision`` and ``auc`` against the rest, NaN where undefined.
     n_rows : int
         Those whose weight is above 0.
     weight : float
@@ -43,6 +47,7 @@ class Scored:
     metrics: dict[str, np.ndarray]
     undefined: dict[str, list[str | None]]
     calibration: list[list[dict[str, Any]]] | None
+    by_class: list[dict[str, Any]] | None
     n_rows: int
     weight: float
     scans: int
@@ -56,7 +61,7 @@ class Scored:
                 "alpha": float(alpha),
                 "n_nonzero": int(self.n_nonzero[a]),
                 **({} if self.y_is_vector else {"target": name}),
-                **{key: _plain(values[a, k]) for key, values in self.metrics.items()},
+                **{key: _plain(float(values[a, k])) for key, values in self.metrics.items()},
             }
             for a, alpha in enumerate(self.alphas)
             for k, name in enumerate(self.target_names)
@@ -107,6 +112,7 @@ class Scored:
             "metrics": metrics,
             "undefined": self.reasons(),
             "calibration": None if self.calibration is None else self.calibration_rows(),
+            "by_class": _plain(self.by_class),
             "scans": float(self.scans),
             "seconds": self.seconds,
             "peak_memory_bytes": self.peak_memory_bytes,
@@ -114,7 +120,9 @@ class Scored:
 
 
 def _plain(value: Any) -> Any:
-    """Numbers, or lists of them, with None for what is not finite."""
+    """Numbers, also in lists and dicts, with None for what is not finite; all else as it is."""
     if isinstance(value, list):
         return [_plain(each) for each in value]
-    return float(value) if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

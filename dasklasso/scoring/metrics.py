@@ -6,50 +6,37 @@ at once: predictions are (n_rows, n_models, n_targets), sums and metrics (n_mode
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import ClassVar
+from abc import abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 
 from dasklasso.errors import OptionError
 from dasklasso.objective.losses import Loss
+from dasklasso.scoring.base import (
+    NOT_LABELS,
+    SAME_TARGETS,
+    LossMetrics,
+    Outcome,
+    Ranking,
+    Reasons,
+)
+from dasklasso.scoring.of_classes import OfClasses
 from dasklasso.scoring.targets import Targets
 
-Reasons = list["str | None"]  # for each target why a metric is undefined, None where it is defined
 
-SAME_TARGETS = "all rows have the same target"
-NOT_LABELS = "the targets are not all 0 or 1"
+class OfTargets(LossMetrics):
+    """Of losses of one prediction for each target."""
 
-
-class LossMetrics(ABC):
-    """Metrics of the models of one loss.
-
-    Every loss has ``deviance_explained``, D² = 1 − deviance / null deviance. The deviance of a row
-    is twice its loss less the least loss that its target allows; the null model is the constant
-    with the least loss on the rows that are scored (Hastie, Tibshirani and Wainwright, Statistical
-    Learning with Sparsity, 2015, section 3.2).
-
-    Parameters
-    ----------
-    loss : Loss
-    targets : Targets
-        Of the rows that are scored.
-    null : (n_targets,), optional
-        The prediction of the null model, where moments of the targets do not tell it.
-
-    Attributes
-    ----------
-    names : tuple of str
-        Of the metrics, in the order in which they are shown.
-    ranked : bool
-        Whether rows are ranked by their prediction as well: ``auc`` and calibration.
-    """
-
-    names: ClassVar[tuple[str, ...]]
-    ranked: ClassVar[bool] = False
-
-    def __init__(self, loss: Loss, targets: Targets, null: np.ndarray | None = None) -> None:
-        self.loss, self.targets = loss, targets
+    def __init__(
+        self,
+        loss: Loss,
+        targets: Targets,
+        null: np.ndarray | None = None,
+        *,
+        calibrated: bool = False,
+    ) -> None:
+        super().__init__(loss, targets, null, calibrated=calibrated)
         if null is None:
             known = loss.null_model(targets.mean, targets.variance, fit_intercept=True)
             assert known is not None
@@ -58,18 +45,6 @@ class LossMetrics(ABC):
         self._null = np.where(np.isfinite(null), null, 0.0)
 
     def sums(self, prediction: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """Weighted sums over some rows; those of disjoint rows add up.
-
-        Parameters
-        ----------
-        prediction : (n_rows, n_models, n_targets) float64, ``Xw + b``
-        y : (n_rows, n_targets)
-        weight : (n_rows,)
-
-        Returns
-        -------
-        (n_sums, n_models, n_targets) float64
-        """
         y = y[:, None, :]
         shape = prediction.shape[1:]
         terms = [*self._deviances(prediction, y), *self._terms(prediction, y)]
@@ -87,7 +62,6 @@ class LossMetrics(ABC):
         """More to sum, (n_rows, n_models or 1, n_targets) each."""
 
     def metrics(self, sums: np.ndarray) -> dict[str, np.ndarray]:
-        """From the sums over all rows: (n_models, n_targets) for each name, NaN where undefined."""
         with np.errstate(divide="ignore", invalid="ignore"):
             found = {"deviance_explained": 1.0 - sums[0] / sums[1], **self._metrics(sums)}
         for name, reasons in self.undefined().items():
@@ -100,7 +74,6 @@ class LossMetrics(ABC):
         """All but ``deviance_explained`` and what needs ranks."""
 
     def undefined(self) -> dict[str, Reasons]:
-        """For metrics that some target has not: why, target by target."""
         return {"deviance_explained": self._where(self.targets.constant, SAME_TARGETS)}
 
     @staticmethod
@@ -108,7 +81,7 @@ class LossMetrics(ABC):
         return [reason if holds else None for holds in condition]
 
 
-class OfMeans(LossMetrics):
+class OfMeans(OfTargets):
     """Of losses whose model is the mean of y: R², mean squared and mean absolute error."""
 
     names = ("r2", "mean_squared_error", "mean_absolute_error", "deviance_explained")
@@ -130,7 +103,7 @@ class OfMeans(LossMetrics):
         return {**reasons, "r2": reasons["deviance_explained"]}
 
 
-class OfProbabilities(LossMetrics):
+class OfProbabilities(OfTargets):
     """Of losses whose model is the probability of the label 1.
 
     ``log_loss`` is the mean negative log-likelihood, or cross-entropy where targets are
@@ -139,7 +112,6 @@ class OfProbabilities(LossMetrics):
     """
 
     names = ("auc", "log_loss", "accuracy", "brier_score", "deviance_explained")
-    ranked = True
 
     def _terms(self, prediction: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
         hit = (prediction > 0) == (y > 0.5)
@@ -164,12 +136,33 @@ class OfProbabilities(LossMetrics):
         auc = [first or second for first, second in zip(labels, same, strict=True)]
         return {**super().undefined(), "auc": auc, "accuracy": labels}
 
+    def rankings(self) -> Sequence[Ranking]:
+        labels, probability = self.targets.labels, self.loss.mean if self.calibrated else None
+        # a label fits in a byte
+        return [Ranking(np.uint8 if labels[k] else np.float64, probability) for k in self._ranked()]
+
+    def outcomes(self, prediction: np.ndarray, y: np.ndarray) -> Sequence[Outcome]:
+        return [(prediction[:, :, k], y[:, k]) for k in self._ranked()]
+
+    def areas(self, found: np.ndarray) -> np.ndarray:
+        reasons = self.undefined()["auc"]
+        area = np.full((found.shape[1], len(reasons)), np.nan)
+        area[:, self._ranked()] = found.T
+        area[:, [reason is not None for reason in reasons]] = np.nan
+        return area
+
+    def _ranked(self) -> list[int]:
+        """Targets whose rows are ranked: for a calibration all, for an area those of two labels."""
+        reasons = self.undefined()["auc"]
+        return [k for k, reason in enumerate(reasons) if self.calibrated or reason is None]
+
 
 METRICS: dict[str, type[LossMetrics]] = {
     "squared": OfMeans,
     "huber": OfMeans,
     "poisson": OfMeans,
     "logistic": OfProbabilities,
+    "softmax": OfClasses,
 }
 
 
@@ -184,10 +177,12 @@ def check_scorable(loss: str) -> None:
         raise OptionError(f"loss: models of {loss} cannot be scored, only of {', '.join(METRICS)}.")
 
 
-def metrics_for(loss: Loss, targets: Targets, null: np.ndarray | None = None) -> LossMetrics:
+def metrics_for(
+    loss: Loss, targets: Targets, null: np.ndarray | None = None, *, calibrated: bool = False
+) -> LossMetrics:
     """The metrics of a loss, for the targets of some rows.
 
-    Parameters are those of :class:`LossMetrics`.
+    Parameters are those of :class:`~dasklasso.scoring.base.LossMetrics`.
 
     Raises
     ------
@@ -195,4 +190,4 @@ def metrics_for(loss: Loss, targets: Targets, null: np.ndarray | None = None) ->
         Where it has none.
     """
     check_scorable(loss.name)
-    return METRICS[loss.name](loss, targets, null)
+    return METRICS[loss.name](loss, targets, null, calibrated=calibrated)

@@ -9,7 +9,12 @@ import numpy as np
 
 from dasklasso.objective.losses import Loss
 from dasklasso.objective.null_model import best_constant, row_derivatives
-from dasklasso.scan.moments import Moments, merge_moments, target_moments
+from dasklasso.scan.moments import (
+    Moments,
+    indicator_moments,
+    merge_moments,
+    target_moments,
+)
 
 
 @dataclass(frozen=True)
@@ -98,4 +103,27 @@ def summarise(blocks: Blocks) -> Targets:
         moments.minimum,
         moments.maximum,
         labels,
+    )
+
+
+def summarise_classes(blocks: Blocks, n_classes: int) -> Targets:
+    """Targets that are codes of classes, as the indicators of the classes: (n_classes,) arrays.
+
+    Parameters
+    ----------
+    blocks : of (y (n_rows, 1), weight (n_rows,)), every weight above 0; one row at least
+    """
+    n_rows, totals = 0, np.zeros(n_classes)
+    for y, weight in blocks:
+        n_rows += len(y)
+        totals += np.bincount(y[:, 0].astype(np.intp), weight, n_classes)
+    moments = indicator_moments(totals)
+    return Targets(
+        n_rows,
+        moments.weight,
+        moments.mean,
+        moments.squares / moments.weight,
+        minimum=np.floor(moments.mean),
+        maximum=np.ceil(moments.mean),
+        labels=np.ones(n_classes, dtype=bool),
     )

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import zarr
 from click.testing import CliRunner
+from sklearn import metrics as theirs
 
 from dasklasso.cli import main
 from dasklasso.result import load_model
@@ -101,6 +102,38 @@ def test_grouped_needs_softmax(work, tmp_path):
     assert "grouped: needs loss softmax, and loss is squared" in result.stderr
 
 
-def test_scores_are_refused(work):
-    result = run("score", work / "path", work / "s.zarr", "--alpha", 0.1, exit_code=2)
-    assert "models of softmax cannot be scored" in result.stderr
+def test_scores_are_those_of_scikit_learn(work):
+    path, truth = load_model(work / "path"), pd.read_csv(work / "t.csv")["tree"]
+    arguments = ["score", work / "path", work / "s.zarr", "--no-dashboard", "--all-alphas"]
+    found = json.loads(run(*arguments, "--json").stdout.splitlines()[-1])
+    assert (found["scans"], found["undefined"]) == (1, {})
+    hits = [theirs.accuracy_score(truth, path.predict(rows_of(work), a)) for a in path.alphas]
+    assert found["metrics"]["accuracy"] == pytest.approx(hits)
+    losses = [theirs.log_loss(truth, path.predict_proba(rows_of(work), a)) for a in path.alphas]
+    assert found["metrics"]["log_loss"] == pytest.approx(losses, rel=1e-6)
+
+
+def test_classes_and_calibration_of_one_alpha_are_printed(work):
+    alpha = load_model(work / "path").alphas[2]
+    given = ["--no-dashboard", "--alpha", alpha, "--bins", 4]
+    printed = run("score", work / "path", work / "s.zarr", *given).stdout
+    rows = [line.split() for line in printed.splitlines() if line.strip()]
+    assert ["class", "share", "recall", "precision", "auc"] in rows
+    assert [row[0] for row in rows if row[0] in NAMES] == NAMES.tolist()
+    assert ["confidence", "rows", "mean", "confidence", "accuracy"] in rows
+    assert [row[3] for row in rows if row[1:2] == ["to"]] == ["60"] * 4
+
+
+def test_a_job_scores_a_softmax_model_and_refuses_labels_of_others(work, tmp_path):
+    job = tmp_path / "job.toml"
+    text = "[score]\nmodel = '{}/path'\nstore = '{}'\nall_alphas = true\ntable = '{}/t.csv'\n"
+    job.write_text(text.format(work, work / "s.zarr", tmp_path) + "no_dashboard = true\n")
+    run("run", job)
+    assert pd.read_csv(tmp_path / "t.csv")["balanced_accuracy"].iloc[-1] > 0.5
+    frame = pd.read_csv(work / "t.csv")
+    frame.loc[7, "tree"] = "yew"
+    frame.to_csv(tmp_path / "other.csv", index=False)
+    run("ingest", tmp_path / "other.csv", tmp_path / "o.zarr", "--target", "tree")
+    arguments = ["score", work / "path", tmp_path / "o.zarr", "--all-alphas", "--no-dashboard"]
+    result = run(*arguments, exit_code=2)
+    assert "row 7: target tree is yew, which is none of the model's classes" in result.stderr

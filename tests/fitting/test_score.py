@@ -11,7 +11,7 @@ from sklearn import metrics as theirs
 from dasklasso.dataset.dataset import from_arrays
 from dasklasso.errors import MemoryLimitError, ModelError, OptionError, StoreError, ValueFound
 from dasklasso.fit_options import RunOptions
-from dasklasso.fitting import score, score_store
+from dasklasso.fitting import ranking, score, score_store
 from dasklasso.result import FittedPath
 
 N, D, N_ALPHAS = 500, 6, 4
@@ -24,12 +24,13 @@ def path_of(loss, n_targets=1, n_alphas=N_ALPHAS, n_features=D):
     coef = rng.standard_normal((n_alphas * n_targets, n_features)) / 2
     coef[:n_targets] = 0
     shape = (n_alphas, n_targets)
+    of_problems = np.zeros((n_alphas, 1 if loss == "softmax" else n_targets))
     return FittedPath(
         alphas=2.0 ** -np.arange(n_alphas),
         coef_rows=csr_array(coef),
         intercepts=rng.standard_normal(shape),
-        dual_gaps=np.zeros(shape),
-        objectives=np.zeros(shape),
+        dual_gaps=of_problems,
+        objectives=of_problems,
         y_is_vector=n_targets == 1,
         feature_names=[f"x{j}" for j in range(n_features)],
         target_names=[f"y{k}" for k in range(n_targets)],
@@ -218,7 +219,7 @@ def test_a_value_of_x_that_is_not_finite_is_refused_by_its_row(make_store, tiny)
 
 def test_a_disk_that_is_too_small_is_said_before_any_work(make_store, tiny, monkeypatch):
     X, y, _ = labels(n=2000)
-    monkeypatch.setattr(score.shutil, "disk_usage", lambda folder: type("Disk", (), {"free": 9}))
+    monkeypatch.setattr(ranking.shutil, "disk_usage", lambda folder: type("Disk", (), {"free": 9}))
     refused(MemoryLimitError, "Set TMPDIR", from_arrays(X, y[:, 0]))
 
 
@@ -248,3 +249,64 @@ def test_the_deviance_of_counts_is_that_of_scikit_learn(make_store):
     squared = theirs.mean_squared_error(y, mean, sample_weight=s)
     assert found.metrics["deviance_explained"][0, 0] == pytest.approx(explained, rel=1e-10)
     assert found.metrics["mean_squared_error"][0, 0] == pytest.approx(squared, rel=1e-10)
+
+
+def of_trees(labels=("ash", "birch", "cedar"), n=N):
+    """A softmax path, rows, their codes, and weights of which some are 0."""
+    rng = np.random.default_rng(5)
+    path = replace(
+        path_of("softmax", n_targets=3),
+        target_names=[str(label) for label in labels],
+        classes=(labels,),
+    )
+    X = rng.standard_normal((n, D)).round(1)
+    codes = (path.linear_prediction(X, 0.25) + rng.gumbel(size=(n, 3))).argmax(axis=1)
+    return path, X, codes, rng.integers(0, 4, n) / 7
+
+
+def test_a_softmax_path_is_scored_as_in_memory_whatever_order_the_store_has_its_names_in(
+    make_store, tiny
+):
+    path, X, codes, s = of_trees()
+    data = make_store(X, (codes + 1) % 3, s, codec="zstd", chunk_rows=90, chunk_columns=2)
+    data = replace(data, X=Counted(data.X), target_classes=(("cedar", "ash", "birch"),))
+    found = score_store(data, path, all_alphas=True, run=replace(RUN, band_bytes=6000))
+    assert sorted(data.X.read) == [(i, j) for i in range(6) for j in range(3)]
+    assert found.n_rows == np.count_nonzero(s)
+    for row, alpha in zip(found.rows(), path.alphas, strict=True):
+        p, known = path.predict_proba(X, alpha), {"sample_weight": s}
+        hits = theirs.accuracy_score(codes, p.argmax(axis=1), **known)
+        areas = [theirs.roc_auc_score(codes == k, p[:, k], **known) for k in range(3)]
+        assert row["accuracy"] == pytest.approx(hits, rel=1e-12)
+        assert row["log_loss"] == pytest.approx(theirs.log_loss(codes, p, **known), rel=1e-12)
+        assert row["auc"] == pytest.approx(np.mean(areas), rel=1e-12)
+        assert "target" not in row
+    assert found.calibration is found.by_class is None
+
+
+def test_one_softmax_model_has_a_table_of_classes_and_a_calibration(make_store, tiny):
+    path, X, codes, s = of_trees((3, 5, 9))
+    found = score_store(make_store(X, np.array([3, 5, 9])[codes], s), path, alpha=0.25, run=RUN)
+    summary = found.summary(one_alpha=True)
+    assert [row["class"] for row in summary["by_class"]] == [3, 5, 9]
+    recall = [row["recall"] for row in summary["by_class"]]
+    assert summary["metrics"]["balanced_accuracy"] == pytest.approx(np.mean(recall))
+    area = [row["auc"] for row in summary["by_class"]]
+    assert summary["metrics"]["auc"] == pytest.approx(np.mean(area), rel=1e-12)
+    calibration = summary["calibration"]
+    assert sum(row["rows"] for row in calibration) == found.n_rows
+    hits = sum(row["weight"] * row["observed_rate"] for row in calibration)
+    assert hits / found.weight == pytest.approx(summary["metrics"]["accuracy"])
+    assert calibration[0]["lowest"] >= 1 / 3
+
+
+def test_labels_that_the_softmax_model_does_not_know_are_refused(make_store):
+    path, X, codes, _ = of_trees()
+    text = replace(from_arrays(X, codes), target_classes=(("ash", "birch", "oak"),))
+    row = int(np.argmax(codes == 2))
+    refused(ValueFound, f"row {row}: target y is oak, which is none of the model's", text, path)
+    refused(ModelError, "are numbers, those of the model are text", from_arrays(X, codes), path)
+    refused(ModelError, "2 targets found, expected the model's 1", from_arrays(X, X[:, :2]), path)
+    two = replace(path_of("softmax", 2), classes=((0, 1),))
+    halves = from_arrays(X, codes / 2)
+    refused(ValueFound, "target y is 0.5, which is none of the model's classes", halves, two)
