@@ -98,12 +98,11 @@ def choose_solver(data: Dataset, options: FitOptions, run: RunOptions, n_folds: 
     Raises
     ------
     MemoryLimitError
-        When ``solver="gram"``, a cross-validation, or a loss that only newton minimises needs
-        more than the limit: ``run.memory``, or half of what is available now.
+        When ``solver="gram"`` or a cross-validation needs more than the limit: ``run.memory``, or
+        half of what is available now.
     OptionError
         When the solver asked for cannot do it: gram needs squared loss, folds need gram or, for
-        other losses, newton; prox_sgd and newton need bands that hold all columns; or no solver
-        can, of a loss without a largest curvature.
+        other losses, newton; prox_sgd and newton need bands that hold all columns.
     """
     squared = options.loss == "squared"
     if n_folds > 1 and options.loss_value.n_outputs > 1:
@@ -117,12 +116,9 @@ def choose_solver(data: Dataset, options: FitOptions, run: RunOptions, n_folds: 
         if options.solver == "newton":
             refused = newton_refuses(data, options, run)
             if refused:
-                other = "" if fista_refuses(options) else "; fista can"
-                raise OptionError(f"solver: newton {refused}{other}")
+                raise OptionError(f"solver: newton {refused}; fista can")
             need = newton_memory(data, options, run, n_folds)
         else:
-            if options.solver == "fista" and fista_refuses(options):
-                raise OptionError(f"solver: fista {fista_refuses(options)}; newton can")
             need = _NEEDS[options.solver](data, options, run)
         return Choice(options.solver, "asked for", need.total, need.per_worker)
     must = options.solver == "gram" or n_folds > 1
@@ -149,14 +145,6 @@ def choose_solver(data: Dataset, options: FitOptions, run: RunOptions, n_folds: 
     need = newton_memory(data, options, run)
     if not squared and not refused and need.total <= limit:
         return Choice("newton", why, need.total, need.per_worker)
-    if fista_refuses(options):
-        if refused:
-            raise OptionError(f"loss: {options.loss} needs solver newton, which {refused}")
-        raise MemoryLimitError(
-            f"memory: {limit:,} bytes, but newton needs {format_size(need.total)} for "
-            f"{n_problems_of(data, options)} problems of {data.n_features:,} features; "
-            "ask for fewer alphas, or give more memory"
-        )
     need = fista_memory(data, options, run)
     return Choice("fista", why, need.total, need.per_worker)
 
@@ -210,12 +198,6 @@ def gram_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: in
     if n_folds > 1:
         once += math.ceil(math.log2(n_folds)) * cell  # unions of folds, by halves
     return Memory(once, per_thread, workers, threads)
-
-
-def fista_refuses(options: FitOptions) -> str:
-    """Why ``solver="fista"`` cannot do it; "" where it can."""
-    bounded = math.isfinite(options.loss_value.max_curvature)
-    return "" if bounded else f"steps by a largest curvature, and loss {options.loss} has none"
 
 
 def newton_refuses(data: Dataset, options: FitOptions, run: RunOptions) -> str:

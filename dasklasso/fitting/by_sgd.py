@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 from dasklasso.dataset.dataset import Dataset
@@ -38,7 +37,7 @@ def solve_by_sgd(
     if run.checkpoint is not None:
         raise OptionError("checkpoint: solver prox_sgd keeps none, use solver fista")
     loss = objective.loss
-    if loss.n_outputs > 1 or not math.isfinite(loss.max_curvature):
+    if loss.n_outputs > 1 or loss.unbounded:
         lacks = "a single prediction of a row" if loss.n_outputs > 1 else "a bounded curvature"
         raise OptionError(f"loss: {loss.name} found, but prox_sgd needs one with {lacks}")
     problem, nbytes = meet(data, engine, objective, run.device)

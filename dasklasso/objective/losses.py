@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
@@ -46,6 +47,11 @@ class Loss(ABC):
     gives_probabilities: ClassVar[bool]
     most_classes: ClassVar[int] = 0
     predicts_mean: ClassVar[bool] = False
+
+    @property
+    def unbounded(self) -> bool:
+        """Whether no curvature is the largest."""
+        return math.isinf(self.max_curvature)
 
     @property
     def room_ratio(self) -> float:

@@ -129,7 +129,7 @@ class GroupElasticNet:
         """
         xp = namespace(v)
         size = self.norms(v)
-        left = _above(size, step * self._first(self.l1, v))
+        left = _above(size, self._first(step * self.l1, v))
         share = left / xp.where(size > 0, size, xp.ones_like(size))
         shrunk = xp.reshape(self._groups(v) * share, v.shape)
         return shrunk / (1.0 + step * self.l2)

@@ -22,6 +22,7 @@ from zarr.codecs import Crc32cCodec
 from dasklasso.backend import to_numpy
 from dasklasso.errors import CheckpointError
 from dasklasso.scan.cluster import Runner
+from dasklasso.solvers.backtracking import Backtracking
 from dasklasso.solvers.fista import Lipschitz, Plan
 from dasklasso.solvers.intercepts import Intercepts
 from dasklasso.solvers.slots import Slots
@@ -142,6 +143,7 @@ def slots_to_json(slots: Slots) -> dict[str, Any]:
         },
         "lipschitz": asdict(slots.lipschitz),
         "intercepts": slots.intercepts and slots.intercepts.to_json(),
+        "backtracking": slots.backtracking and slots.backtracking.to_json(),
     }
 
 
@@ -161,11 +163,13 @@ def slots_from_json(data: dict[str, Any]) -> Slots:
             previous=np.asarray(plan["previous"], dtype=int),
             momentum=np.asarray(plan["momentum"], dtype=float),
             alpha=np.asarray(plan["alpha"], dtype=float),
-            lipschitz=plan["lipschitz"],
+            lipschitz=np.asarray(plan["lipschitz"], dtype=float),
             power=plan["power"],
+            holds=plan["holds"],
         ),
         lipschitz=Lipschitz(**data["lipschitz"]),
         intercepts=data["intercepts"] and Intercepts.from_json(data["intercepts"]),
+        backtracking=data["backtracking"] and Backtracking.from_json(data["backtracking"]),
     )
 
 

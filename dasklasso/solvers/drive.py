@@ -25,6 +25,7 @@ from dasklasso.objective.certificate import (
 )
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.tasks import Answer
+from dasklasso.solvers import backtracking
 from dasklasso.solvers.bring import (
     Brought,
     Coefficients,
@@ -94,7 +95,8 @@ class Drive:
 
     def begin(self, first: FirstLook, scans: int, bytes_read: int) -> State:
         """The state after the first look: every job may start at zero."""
-        curvature = self.problem.loss.max_curvature
+        held = backtracking.begin(self.problem, self.jobs.targets, self.dtype, first.slope)
+        curvature = 1.0 if held is not None else self.problem.loss.max_curvature
         bound = curvature * max(1.0, self.problem.trace)
         lipschitz = Lipschitz(curvature, 0.0, 0, False, bound, curvature)
         lipschitz = lipschitz.after_product(first.power_norm)
@@ -103,9 +105,10 @@ class Drive:
             list(range(len(self.jobs))),
             self.n_slots,
             lipschitz,
-            base=self.jobs.target(np.arange(len(self.jobs))),
+            base=self.jobs.targets,
             power=first.power_norm or None,
             evaluated=self._evaluated(self.problem.null_intercept, first.slope),
+            backtracking=held,
         )
         dtype = self.dtype
         return State(slots, first.points, first.gradient, {}, dtype, scans, bytes_read)
@@ -197,7 +200,7 @@ class Drive:
                     certified=double,
                     intercept=0.0 if b is None else float(b.u[slot]),
                 )
-        evaluated = None if b is None else self._evaluated(b.points, found.sums[1, : 2 * k])
+        evaluated = None if b is None else self._evaluated(b.points, found.sums[1, : b.points.size])
         noise = self._noise(found.sums[SLOPE_SQUARES, :k], state.dtype)
         following = advance(slots, self.jobs, outcome, columns, power, evaluated, noise)
         state = State(
@@ -242,6 +245,7 @@ class Drive:
         again = [k for k in range(flying.size) if gaps[k] > self.settings.tol][: self.n_slots]
         base = np.full(len(self.jobs), ZERO)
         base[flying] = np.arange(flying.size)
+        objectives = dict(zip(jobs, certificate.primal, strict=True))
         slots = first_slots(
             self.jobs,
             flying[again].tolist(),
@@ -250,6 +254,7 @@ class Drive:
             base,
             None,
             self._evaluated(intercepts, found.sums[1]),
+            backtracking.begin(self.problem, self.jobs.targets, "float64", objective=objectives),
         )
         state = State(
             slots,
@@ -271,7 +276,7 @@ class Drive:
         k, b = slots.jobs.size, slots.intercepts
         query = gradient_query(
             self.problem,
-            np.tile(self.jobs.target(slots.jobs), 2).tolist(),
+            np.tile(self.jobs.target(slots.jobs), slots.plan.n_iterates // k).tolist(),
             dtype,
             self.settings.device,
             None if b is None else b.points,
@@ -288,7 +293,9 @@ class Drive:
         summarised = partial(_summarise, slots.plan, options, b is not None)
         summary = answer.apply("summary", summarised, *arrays)
         found = bring(self.engine, points, answer, [*summary, *extra])
-        check_finite(found.sums)
+        # from where a step went too far for numbers, a problem can go back if it holds a point
+        held = slice(2 * k, 3 * k) if slots.plan.holds else slice(None)
+        check_finite(found.sums[:, held])
         n_parts = len(summary)
         return found, np.concatenate(found.extra[:n_parts]), found.extra[n_parts:]
 

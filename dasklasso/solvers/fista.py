@@ -5,7 +5,8 @@ the gradient condition of O'Donoghue and Candès (2015), Adaptive restart for ac
 schemes, eq. 13. Each scan brings the gradient both at the iterate u, which certifies it, and at
 the extrapolated point z, from which the next step goes; a step that momentum would spoil is taken
 from u instead, on the same scan. The Lipschitz constant is a power iteration that rides along as
-one more column; the curvature seen between u and z is its safeguard.
+one more column; the curvature seen between u and z is its safeguard. Where the loss has no largest
+curvature, problems keep the iterate they come from, and go back to it (:mod:`backtracking`).
 
 The functions here are pure arithmetic on one block of columns, or on small arrays of one number
 for each problem; :mod:`dasklasso.solvers.slots` decides which problem does what.
@@ -25,8 +26,8 @@ from dasklasso.solvers.problem import penalty_at
 from dasklasso.solvers.unpenalised import dual_direction
 
 # Rows of a summary beyond those of column_sums
-RESTART, CURVATURE, DISTANCE = range(COLUMN_SUMS, COLUMN_SUMS + 3)
-SUMMARY_ROWS = COLUMN_SUMS + 3
+RESTART, CURVATURE, DISTANCE, STEP = range(COLUMN_SUMS, COLUMN_SUMS + 4)
+SUMMARY_ROWS = COLUMN_SUMS + 4
 POWER_NUMBERS = 2  # ‖Av‖², vᵀAv
 
 ZERO = -1  # as a base: start at zero
@@ -44,21 +45,30 @@ class Plan:
         Column of the iterate before, from which momentum extrapolates.
     momentum : (K,) float64
     alpha : (K,) float64
-    lipschitz : float
+    lipschitz : (K,) float64
+        What steps divide by.
     power : float or None
         Norm of the last power iterate, by which the next is divided; None when it has ended.
+    holds : bool
+        Whether the iterates before are evaluated again, for problems to go back to.
     """
 
     base: np.ndarray
     previous: np.ndarray
     momentum: np.ndarray
     alpha: np.ndarray
-    lipschitz: float
+    lipschitz: np.ndarray
     power: float | None
+    holds: bool = False
+
+    @property
+    def n_iterates(self) -> int:
+        """Points of which the loss is taken: all but the direction of the power iteration."""
+        return (3 if self.holds else 2) * self.base.size
 
     @property
     def n_points(self) -> int:
-        return 2 * self.base.size + (self.power is not None)
+        return self.n_iterates + (self.power is not None)
 
 
 def prox_step(
@@ -82,7 +92,8 @@ def prox_step(
     Returns
     -------
     (width, plan.n_points) float64
-        New iterates u, K columns; points z, K columns; the direction of the power iteration.
+        New iterates u, K columns; points z, K columns; the iterates before, K columns, if the plan
+        holds them; the direction of the power iteration.
     """
     backend = backend_for(device)
     points, gradient = backend.asarray(points), backend.asarray(gradient)
@@ -92,15 +103,15 @@ def prox_step(
     slope = _columns(gradient, plan.base, backend)
     previous = _columns(points, plan.previous, backend)
     penalty = penalty_at(frame, _row(plan.alpha, backend), l1_ratio, positive, n_together)
-    step = 1.0 / plan.lipschitz
+    step = _row(1.0 / plan.lipschitz, backend)
     u = penalty.prox(base - step * slope, step)
     # columns that cannot matter (no spread) stay out, whatever rounding says
     u = xp.where(frame[:, INVERSE_SCALE, None] > 0, u, xp.zeros_like(u))
     z = u + _row(plan.momentum, backend) * (u - previous)
-    if plan.power is None:
-        return xp.concat([u, z], axis=1)
-    direction = gradient[:, -1:] / plan.power
-    return xp.concat([u, z, direction], axis=1)
+    found = [u, z, previous] if plan.holds else [u, z]
+    if plan.power is not None:
+        found.append(gradient[:, -1:] / plan.power)
+    return xp.concat(found, axis=1)
 
 
 def summarise(
@@ -128,9 +139,10 @@ def summarise(
 
     Returns
     -------
-    (1, 8 · K + 2) float64
-        Flattened (8, K): certificate sums at u; the restart test at z; ⟨∇f(z) − ∇f(u), z − u⟩ and
-        ‖z − u‖². Then ‖Av‖² and vᵀAv of the power iteration.
+    (1, 9 · K + 2) float64
+        Flattened (9, K): certificate sums at u; the restart test at z; ⟨∇f(z) − ∇f(u), z − u⟩ and
+        ‖z − u‖²; ‖u − the iterate before‖² if the plan holds that. Then ‖Av‖² and vᵀAv of the power
+        iteration.
     """
     backend = backend_for(device)
     points, gradient = backend.asarray(points), backend.asarray(gradient)
@@ -144,14 +156,16 @@ def summarise(
     if sums is not None:
         dual = without_slope(-grad_u, backend.asarray(sums)[:, :k], penalty, frequency, backend)
     certificate = column_sums(u, -grad_u, penalty, dual)
-    step = 1.0 / plan.lipschitz
+    step = _row(1.0 / plan.lipschitz, backend)
     following = penalty.prox(z - step * grad_z, step)
     between = z - u
+    taken = u - points[:, 2 * k : 3 * k] if plan.holds else xp.zeros_like(u)
     stepwise = xp.stack(
         [
             xp.sum((z - following) * (following - u), axis=0),
             xp.sum((grad_z - grad_u) * between, axis=0),
             xp.sum(between**2, axis=0),
+            xp.sum(taken**2, axis=0),
         ]
     )
     numbers = xp.zeros((POWER_NUMBERS,), dtype=u.dtype, device=_device(u, backend))

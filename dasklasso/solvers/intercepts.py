@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from dasklasso.solvers.fista import CURVATURE, RESTART, ZERO, Plan
+from dasklasso.solvers.fista import CURVATURE, RESTART, STEP, ZERO, Plan
 
 
 @dataclass(frozen=True)
@@ -26,40 +26,50 @@ class Intercepts:
     ----------
     u, z : at the iterates, and at the points that momentum leads to
     previous : at the iterates before
+    holds : whether those are among the points
     """
 
     u: np.ndarray
     z: np.ndarray
     previous: np.ndarray
+    holds: bool = False
 
     @property
     def points(self) -> np.ndarray:
-        """(2K,) in the order of a plan's points."""
-        return np.concatenate([self.u, self.z])
+        """In the order of a plan's points."""
+        return np.concatenate([self.u, self.z, *([self.previous] if self.holds else [])])
 
     def to_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name).tolist() for name in ("u", "z", "previous")}
+        arrays = {name: getattr(self, name).tolist() for name in ("u", "z", "previous")}
+        return {**arrays, "holds": self.holds}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Intercepts:
-        return cls(**{name: np.asarray(values, dtype=float) for name, values in data.items()})
+        arrays = {name: np.asarray(data[name], dtype=float) for name in ("u", "z", "previous")}
+        return cls(**arrays, holds=data["holds"])
 
     def in_stepwise(
-        self, stepwise: np.ndarray, slope: np.ndarray, lipschitz: float, curvature: float
+        self,
+        stepwise: np.ndarray,
+        slope: np.ndarray,
+        lipschitz: np.ndarray,
+        curvature: np.ndarray | float,
     ) -> np.ndarray:
         """The summary of a scan with the intercepts' share in its tests.
 
         Parameters
         ----------
-        stepwise : (8, K)
+        stepwise : (9, K)
             Of the coefficients alone.
-        slope : (2K,)
-            Of the mean loss in the intercept, at u and z.
-        lipschitz : what steps of coefficients were divided by
-        curvature : largest of the loss, what steps of intercepts are divided by
+        slope : (n_points,)
+            Of the mean loss in the intercept, at u, z and further points.
+        lipschitz : (K,)
+            What steps of coefficients were divided by.
+        curvature : (K,) or a number
+            The largest of the loss, what steps of intercepts are divided by.
         """
         k = self.u.size
-        at_u, at_z = slope[:k], slope[k:]
+        at_u, at_z = slope[:k], slope[k : 2 * k]
         between = self.z - self.u
         following = self.z - at_z / curvature
         restart = (self.z - following) * (following - self.u)
@@ -68,6 +78,8 @@ class Intercepts:
         found[RESTART] += restart * (curvature / lipschitz)
         # b's curvature is known to be within its bound: what exceeds it is coefficients'
         found[CURVATURE] += (at_z - at_u) * between - curvature * between**2
+        if self.holds:
+            found[STEP] += (curvature / lipschitz) * (self.u - self.previous) ** 2
         return found
 
 
@@ -87,10 +99,10 @@ class Evaluated:
     slope: np.ndarray
     null: np.ndarray
 
-    def step(self, plan: Plan, targets: np.ndarray, curvature: float) -> Intercepts:
+    def step(self, plan: Plan, targets: np.ndarray, curvature: np.ndarray | float) -> Intercepts:
         """Intercepts of a plan's points: the step that coefficients take in it."""
         null = self.null[targets]
         begins = plan.base == ZERO
         u = np.where(begins, null, self.at[plan.base] - self.slope[plan.base] / curvature)
         previous = np.where(plan.previous == ZERO, null, self.at[plan.previous])
-        return Intercepts(u, u + plan.momentum * (u - previous), previous)
+        return Intercepts(u, u + plan.momentum * (u - previous), previous, plan.holds)

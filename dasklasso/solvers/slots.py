@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from dasklasso.objective.certificate import RATIO, Certificate, together
+from dasklasso.solvers.backtracking import Backtracking
 from dasklasso.solvers.fista import (
     CURVATURE,
     DISTANCE,
@@ -49,6 +50,11 @@ class Jobs:
     def __len__(self) -> int:
         return len(self.alphas) * self.n_targets
 
+    @property
+    def targets(self) -> np.ndarray:
+        """(n_jobs,) int: of each job."""
+        return np.tile(np.arange(self.n_targets), len(self.alphas))
+
     def alpha(self, job: np.ndarray) -> np.ndarray:
         return self.alphas[np.asarray(job, dtype=int) // self.n_targets]
 
@@ -76,6 +82,8 @@ class Slots:
     lipschitz : Lipschitz
     intercepts : Intercepts or None
         Of the plan's points, where the intercept is a coordinate.
+    backtracking : Backtracking or None
+        Where the loss has no largest curvature.
     """
 
     jobs: np.ndarray
@@ -86,6 +94,13 @@ class Slots:
     plan: Plan
     lipschitz: Lipschitz
     intercepts: Intercepts | None = None
+    backtracking: Backtracking | None = None
+
+    @property
+    def loss_curvature(self) -> np.ndarray | float:
+        """What steps of intercepts are divided by."""
+        held = self.backtracking
+        return self.lipschitz.loss_curvature if held is None else held.curvature
 
 
 @dataclass(frozen=True)
@@ -120,6 +135,7 @@ def first_slots(
     base: np.ndarray,
     power: float | None,
     evaluated: Evaluated | None = None,
+    backtracking: Backtracking | None = None,
 ) -> Slots:
     """Fill the slots with the first jobs of ``wanted``.
 
@@ -131,15 +147,19 @@ def first_slots(
         Norm of the power iterate among those points.
     evaluated : Evaluated or None
         Intercepts of those points, where the intercept is a coordinate.
+    backtracking : Backtracking or None
+        Of all jobs, where the loss has no largest curvature.
     """
     flying = np.asarray(wanted[:n_slots], dtype=int)
+    held = None if backtracking is None else backtracking.of(flying)
     plan = Plan(
         base=base[flying],
         previous=base[flying],
         momentum=np.zeros(flying.size),
         alpha=jobs.alpha(flying),
-        lipschitz=lipschitz.value,
+        lipschitz=_divisors(lipschitz, held, flying.size),
         power=power,
+        holds=held is not None,
     )
     return Slots(
         jobs=flying,
@@ -149,7 +169,8 @@ def first_slots(
         waiting=tuple(wanted[n_slots:]),
         plan=plan,
         lipschitz=lipschitz,
-        intercepts=_stepped(evaluated, plan, jobs.target(flying), lipschitz),
+        intercepts=_stepped(evaluated, plan, jobs.target(flying), lipschitz, held),
+        backtracking=held,
     )
 
 
@@ -157,7 +178,7 @@ def judge(
     slots: Slots, certificate: Certificate, null_loss: np.ndarray, goal: float, patience: int
 ) -> Outcome:
     """Which jobs are done: their gap is within ``goal``, or it has stopped falling."""
-    relative = certificate.gap / null_loss
+    relative = np.where(np.isfinite(certificate.gap), certificate.gap, np.inf) / null_loss
     stalled = (relative >= slots.best_gap) & (slots.since_best + 1 >= patience)
     return Outcome(certificate, relative, (relative <= goal) | stalled)
 
@@ -175,7 +196,7 @@ def advance(
 
     Parameters
     ----------
-    stepwise : (8, K)
+    stepwise : (9, K)
         The summary of the last scan.
     power : (2,)
         ‖Av‖² and vᵀAv of the power iteration.
@@ -186,39 +207,46 @@ def advance(
     """
     k = slots.jobs.size
     if slots.intercepts is not None and evaluated is not None:
-        of_loss = slots.lipschitz.loss_curvature
         stepwise = slots.intercepts.in_stepwise(
-            stepwise, evaluated.slope, slots.plan.lipschitz, of_loss
+            stepwise, evaluated.slope, slots.plan.lipschitz, slots.loss_curvature
         )
     stepwise = together(stepwise, jobs.n_outputs, RATIO)
     lipschitz, too_small = _lipschitz(slots, stepwise, power, noise)
-    restart = (stepwise[RESTART] > 0) | too_small
+    restart, previous, held = (stepwise[RESTART] > 0) | too_small, np.arange(k), slots.backtracking
+    if held is not None:
+        objective = outcome.certificate.primal
+        kept = held.kept(slots.plan, stepwise, objective)
+        held = held.after(slots.plan, stepwise, objective, kept, too_small)
+        restart, previous = restart | ~kept, np.where(kept, previous, 2 * k + previous)
     momentum, t = next_momentum(slots.t, restart)
-    base = np.where(restart, np.arange(k), k + np.arange(k))
-    previous = np.arange(k)
+    base = np.where(restart, previous, k + np.arange(k))
     better = outcome.relative_gap < slots.best_gap
     best = np.minimum(slots.best_gap, outcome.relative_gap)
     since = np.where(better, 0, slots.since_best + 1)
 
-    flying, waiting = slots.jobs.copy(), list(slots.waiting)
-    keep = ~outcome.leaving
+    flying, waiting, places = slots.jobs.copy(), list(slots.waiting), np.arange(k)
+    begins, keep = previous.copy(), ~outcome.leaving
     for slot in np.flatnonzero(outcome.leaving):
         if not waiting:
             break
         job = _next_for(jobs, waiting, slots.jobs[slot])
         source = _warm_start(jobs, slots.jobs, job)
         flying[slot], keep[slot] = job, True
-        base[slot] = previous[slot] = source
+        places[slot] = source
+        base[slot] = previous[slot] = ZERO if source == ZERO else begins[source]
         momentum[slot], t[slot], best[slot], since[slot] = 0.0, 1.0, np.inf, 0
+    if held is not None:
+        held = held.of(places[keep])
     plan = Plan(
         base=base[keep],
         previous=previous[keep],
         momentum=momentum[keep],
         alpha=jobs.alpha(flying[keep]),
-        lipschitz=lipschitz.value,
+        lipschitz=_divisors(lipschitz, held, int(keep.sum())),
         power=None
         if slots.plan.power is None or lipschitz.settled
         else float(np.sqrt(power[0])) or None,
+        holds=slots.plan.holds,
     )
     return replace(
         slots,
@@ -229,16 +257,27 @@ def advance(
         waiting=tuple(waiting),
         plan=plan,
         lipschitz=lipschitz,
-        intercepts=_stepped(evaluated, plan, jobs.target(flying[keep]), lipschitz),
+        intercepts=_stepped(evaluated, plan, jobs.target(flying[keep]), lipschitz, held),
+        backtracking=held,
     )
 
 
 def _stepped(
-    evaluated: Evaluated | None, plan: Plan, targets: np.ndarray, lipschitz: Lipschitz
+    evaluated: Evaluated | None,
+    plan: Plan,
+    targets: np.ndarray,
+    lipschitz: Lipschitz,
+    held: Backtracking | None,
 ) -> Intercepts | None:
     if evaluated is None:
         return None
-    return evaluated.step(plan, targets, lipschitz.loss_curvature)
+    curvature = lipschitz.loss_curvature if held is None else held.curvature
+    return evaluated.step(plan, targets, curvature)
+
+
+def _divisors(lipschitz: Lipschitz, held: Backtracking | None, n_slots: int) -> np.ndarray:
+    """(K,): what the steps of coefficients are divided by."""
+    return lipschitz.value * (np.ones(n_slots) if held is None else held.curvature)
 
 
 def _lipschitz(
@@ -253,9 +292,12 @@ def _lipschitz(
         certain = stepwise[CURVATURE] - noise * np.sqrt(distance)
         curvature = np.where(distance > 0, certain / distance, 0.0)
     # differences of nearly equal gradients are noise: only steps that still move count
-    moving = distance > 1e-10 * np.max(distance, initial=0.0)
+    known = np.isfinite(curvature)
+    moving = known & (distance > 1e-10 * np.max(distance, where=known, initial=0.0))
     worst = float(np.max(np.where(moving, curvature, 0.0), initial=0.0))
-    too_small = moving & (curvature > 1.001 * slots.lipschitz.value)
+    too_small = moving & (curvature > 1.001 * slots.plan.lipschitz)
+    if slots.backtracking is not None:  # where each problem has its own: the estimate is X's alone
+        return estimate, too_small
     if worst > 1.001 * estimate.value and estimate.value < estimate.bound:
         estimate = estimate.after_curvature(worst)
     return estimate, too_small & (slots.lipschitz.value < slots.lipschitz.bound)
@@ -278,6 +320,6 @@ def _warm_start(jobs: Jobs, flying: np.ndarray, job: int) -> int:
 
 
 def unpack(summary: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Blocks' summaries → ((n_blocks, 8, K), power numbers (2,) summed over blocks)."""
+    """Blocks' summaries → ((n_blocks, 9, K), power numbers (2,) summed over blocks)."""
     stepwise = summary[:, : SUMMARY_ROWS * k].reshape(-1, SUMMARY_ROWS, k)
     return stepwise, summary[:, SUMMARY_ROWS * k :].sum(axis=0)

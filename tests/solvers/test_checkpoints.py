@@ -15,6 +15,7 @@ from dasklasso.errors import CheckpointError, OptionError
 from dasklasso.fit_options import FitOptions, RunOptions
 from dasklasso.fitting import fit_path
 from dasklasso.solvers import checkpoint
+from dasklasso.solvers.backtracking import Backtracking
 from dasklasso.solvers.fista import Lipschitz, Plan
 from dasklasso.solvers.intercepts import Intercepts
 from dasklasso.solvers.slots import Slots
@@ -81,6 +82,19 @@ def test_a_resumed_fit_gives_the_bits_of_an_uninterrupted_one(scan, kind, data_a
     assert np.array_equal(resumed.coef, whole.coef)
     assert np.array_equal(resumed.intercepts, whole.intercepts)
     assert np.array_equal(resumed.dual_gaps, whole.dual_gaps)
+
+
+@pytest.mark.parametrize("scan", [3, 20])
+def test_a_resumed_fit_of_counts_goes_back_to_what_it_held(scan, make_store, tmp_path):
+    X, y = correlated()
+    counts = np.random.default_rng(0).poisson(np.exp(0.5 * y)).astype(float)
+    data, options = make_store(X, counts, chunk_rows=50), replace(OPTIONS, loss="poisson")
+    run = RunOptions(in_process=True, checkpoint=str(tmp_path / "kept"), checkpoint_seconds=0.0)
+    whole = fit_path(data, options, replace(run, checkpoint=None))
+    interrupted(data, run, options, scan)
+    resumed = fit_path(data, options, going_on(run))
+    assert (resumed.scans, resumed.converged) == (whole.scans, True)
+    assert np.array_equal(resumed.coef, whole.coef)
 
 
 def test_a_complete_fit_leaves_no_checkpoint(data_and_run, tmp_path):
@@ -241,7 +255,7 @@ FLOAT = st.floats(allow_nan=False, allow_infinity=False)
 @given(numbers=st.lists(FLOAT, min_size=3, max_size=3), best=st.floats(0, allow_nan=False))
 def test_slots_come_back_from_json_with_every_bit(numbers, best):
     array = np.array(numbers)
-    plan = Plan(np.array([1, -1, 0]), np.array([0, 1, 2]), array, array, numbers[0], None)
+    plan = Plan(np.array([1, -1, 0]), np.array([0, 1, 2]), array, array, -array, None, True)
     slots = Slots(
         np.array([4, 5, 6]),
         array,
@@ -250,17 +264,19 @@ def test_slots_come_back_from_json_with_every_bit(numbers, best):
         (7, 8),
         plan,
         Lipschitz(numbers[1], 0.1, 3, False, 9.0, 0.25),
-        Intercepts(array, array + 1.0, -array),
+        Intercepts(array, array + 1.0, -array, True),
+        Backtracking(array, np.array([best, np.inf, -1.0]), 1e-6),
     )
     back = checkpoint.slots_from_json(json.loads(json.dumps(checkpoint.slots_to_json(slots))))
-    pairs = ((slots, back), (slots.plan, back.plan), (slots.intercepts, back.intercepts))
-    for one, other in pairs:
+    for name in ("plan", "intercepts", "backtracking", None):
+        one, other = (slots, back) if name is None else (getattr(s, name) for s in (slots, back))
         for name, value in vars(one).items():
             if isinstance(value, np.ndarray):
                 assert np.array_equal(value, getattr(other, name))
                 assert value.dtype == getattr(other, name).dtype
     assert (back.waiting, back.lipschitz) == (slots.waiting, slots.lipschitz)
-    assert (back.plan.lipschitz, back.plan.power) == (plan.lipschitz, plan.power)
+    assert (back.plan.holds, back.plan.power) == (True, None)
+    assert (back.intercepts.holds, back.backtracking.noise) == (True, 1e-6)
 
 
 @given(values=st.lists(FLOAT, min_size=2, max_size=2), gap=FLOAT)

@@ -78,6 +78,8 @@ def solved(X, y, pi, alpha, options):
         {"loss": "poisson"},
         {"loss": "poisson", "fit_intercept": False, "l1_ratio": 0.5},
         {"loss": "poisson", "positive": True},
+        {"loss": "poisson", "solver": "fista"},
+        {"loss": "poisson", "solver": "fista", "fit_intercept": False, "l1_ratio": 0.5},
     ],
     ids=str,
 )
@@ -152,11 +154,12 @@ def test_solutions_do_not_depend_on_chunks(options, make_store):
         assert np.allclose(path.objective, whole.objective, rtol=1e-9)
 
 
-def test_huber_by_fista_in_parts_of_columns_is_that_by_newton(make_store):
-    X, y = drawn("huber")
-    newton = fit_path(from_arrays(X, y), replace(HUBER, solver="newton"), RUN)
+@pytest.mark.parametrize("options", [HUBER, POISSON], ids=lambda o: o.loss)
+def test_fista_in_parts_of_columns_finds_what_newton_does(options, make_store):
+    X, y = drawn(options.loss)
+    newton = fit_path(from_arrays(X, y), replace(options, solver="newton"), RUN)
     store = make_store(X, y, chunk_rows=50, chunk_columns=3)
-    fista = fit_path(store, HUBER, replace(RUN, band_bytes=8 * 3 * 50))
+    fista = fit_path(store, options, replace(RUN, band_bytes=8 * 3 * 50))
     assert (newton.solver, fista.solver) == ("newton", "fista")
     assert np.allclose(newton.objective, fista.objective, rtol=1e-9)
 
@@ -232,7 +235,6 @@ def test_counts_that_are_zero_wherever_rows_have_weight_are_refused():
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"solver": "fista"}, "fista steps by a largest curvature, and loss poisson has none"),
         ({"solver": "prox_sgd"}, "poisson found, but prox_sgd needs one with a bounded curvature"),
         ({"solver": "gram"}, "poisson found, but gram needs squared"),
         ({"huber_delta": -1.0, "loss": "huber"}, "huber_delta: -1.0 found"),
@@ -244,7 +246,12 @@ def test_what_cannot_be_is_refused(more, message):
         fit_path(from_arrays(*drawn("poisson")), replace(POISSON, **more), RUN)
 
 
-def test_counts_beside_columns_in_parts_have_no_solver(make_store):
-    store = make_store(*drawn("poisson"), chunk_rows=50, chunk_columns=3)
-    with pytest.raises(OptionError, match="poisson needs solver newton, which needs bands that"):
-        fit_path(store, POISSON, replace(RUN, band_bytes=8 * 3 * 50))
+def test_a_step_beyond_numbers_is_taken_back():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 3)).astype(np.float32)
+    counts = rng.poisson(np.exp(9 + X[:, 0])).astype(float)
+    offset = np.full(60, -30.0)  # which makes curvature look e³⁰ times less than it is
+    offset[::2] = 20.0
+    options = replace(POISSON, solver="fista", fit_intercept=False, tol=1e-6, n_alphas=2)
+    path = fit_path(from_arrays(X, counts, offset=offset), options, RUN)
+    assert path.converged
