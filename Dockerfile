@@ -5,7 +5,7 @@ RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
 COPY pyproject.toml README.md LICENSE /src/
 COPY dasklasso /src/dasklasso
-RUN pip install --no-cache-dir '/src[hdf5,s3]'
+RUN pip install --no-cache-dir '/src[hdf5,plot,s3]'
 
 FROM python:3.12-slim
 COPY --from=build /opt/venv /opt/venv

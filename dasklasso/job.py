@@ -17,7 +17,10 @@
 
 What a stage writes (``store`` of ingest, ``out``, ``checkpoint``) is relative to the current
 folder. What it reads is relative to the TOML file's folder, unless an earlier stage of the job
-writes it. ``store`` and ``model`` need not be said where an earlier stage makes them.
+writes it. ``store``, ``model`` and ``scores`` need not be said where an earlier stage makes them.
+
+A stage that fits nothing may come several times, as ``[[ingest]]``: what the first one makes is
+what later stages take, unless they say another.
 """
 
 from __future__ import annotations
@@ -25,17 +28,27 @@ from __future__ import annotations
 import tomllib
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from dasklasso.errors import OptionError
+from dasklasso.picture_stage import PictureStage
 from dasklasso.score_stage import ScoreStage
 from dasklasso.select_stage import SelectStage
 from dasklasso.stages import CvStage, FitStage, IngestStage, PathStage, PredictStage
 
-Stage = IngestStage | FitStage | PathStage | CvStage | SelectStage | PredictStage | ScoreStage
+Stage = (
+    IngestStage
+    | FitStage
+    | PathStage
+    | CvStage
+    | SelectStage
+    | PredictStage
+    | ScoreStage
+    | PictureStage
+)
 STAGES: dict[str, type[Stage]] = {
     "ingest": IngestStage,
     "fit": FitStage,
@@ -44,13 +57,18 @@ STAGES: dict[str, type[Stage]] = {
     "select": SelectStage,
     "predict": PredictStage,
     "score": ScoreStage,
+    "picture": PictureStage,
 }
-_READ = ("source", "store", "model", "penalty_factor")
+_FITS = ("fit", "path", "cv", "select")
+_READ = ("source", "store", "model", "penalty_factor", "scores")
 
 
 @dataclass(frozen=True)
 class Job:
-    """Stages in the order they run in: ingest; fit, path, cv or select; predict; score."""
+    """Stages in the order they run in: ingest; fit, path, cv or select; predict; score; picture.
+
+    Those that come several times are numbered: ``ingest 1``, ``ingest 2``.
+    """
 
     stages: dict[str, Stage]
 
@@ -67,7 +85,8 @@ def load_job(file: str | Path, overrides: Iterable[str] = ()) -> Job:
     ----------
     file : path of a TOML file
     overrides : iterable of ``"stage.key=value"``
-        Replace or add entries; the value is TOML, or text where it is not.
+        Replace or add entries; the value is TOML, or text where it is not. Of stages that come
+        several times, ``"stage.2.key=value"`` is that of the second.
 
     Raises
     ------
@@ -85,27 +104,43 @@ def load_job(file: str | Path, overrides: Iterable[str] = ()) -> Job:
         )
     if not tables:
         raise OptionError(f"{file} has no stage. The stages are {', '.join(STAGES)}.")
-    fits = [name for name in ("fit", "path", "cv", "select") if name in tables]
+    fits = [name for name in _FITS if name in tables]
     if len(fits) > 1:
         raise OptionError(f"{file} has both [{fits[0]}] and [{fits[1]}]: a job fits one model.")
-    written: dict[str, str] = {}  # what an earlier stage writes, by the key that reads it
+    written: dict[str, list[str]] = {}  # what earlier stages write, by the key that reads it
     stages: dict[str, Stage] = {}
-    for name, kind in STAGES.items():
-        if name not in tables:
-            continue
-        table = tables[name]
-        if not isinstance(table, dict):
-            raise OptionError(f"{file}: {name!r} must be a table, [{name}], not a value.")
-        options = _located(_typed(table, kind, f"{file}, [{name}]"), name, written, file.parent)
+    for title, name, table in _in_order(tables, file):
+        kind, where = STAGES[name], f"{file}, [{title}]"
+        options = _located(_typed(table, kind, where), name, written, file.parent)
         missing = [f.name for f in fields(kind) if f.default is MISSING and f.name not in options]
         if missing:
-            raise OptionError(f"{file}, [{name}]: the key {missing[0]!r} is needed.")
-        stages[name] = kind(**options)
-        if name == "ingest":
-            written["store"] = options["store"]
-        elif name not in ("predict", "score") and options.get("out"):
-            written["model"] = options["out"]
+            raise OptionError(f"{where}: the key {missing[0]!r} is needed.")
+        stages[title] = kind(**options)
+        made = {"store": "store"} if name == "ingest" else {}
+        made |= {"model": "out"} if name in _FITS else {}
+        made |= {"scores": "table"} if name == "score" and options.get("all_alphas") else {}
+        for reads, key in made.items():
+            if options.get(key):
+                written.setdefault(reads, []).append(options[key])
     return Job(stages)
+
+
+def _in_order(
+    tables: Mapping[str, Any], file: Path
+) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """(title, name, table) of each stage, in the order they run in."""
+    for name in STAGES:
+        if name not in tables:
+            continue
+        found = tables[name]
+        several = isinstance(found, list) and len(found) > 0 and name not in _FITS
+        if not all(isinstance(table, dict) for table in (found if several else [found])):
+            raise OptionError(f"{file}: {name!r} must be a table, [{name}], not a value.")
+        if several:
+            for k, table in enumerate(found, start=1):
+                yield f"{name} {k}", name, table
+        else:
+            yield name, name, found
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -127,6 +162,13 @@ def _override(tables: dict[str, Any], text: str) -> None:
     except tomllib.TOMLDecodeError:
         parsed = value.strip()
     table = tables.setdefault(stage, {})
+    if isinstance(table, list):
+        number, _, key = key.partition(".")
+        if not (number.isdecimal() and 1 <= int(number) <= len(table) and key):
+            raise OptionError(
+                f"{text!r} sets nothing: expected {stage}.1.key=value to {stage}.{len(table)}."
+            )
+        table = table[int(number) - 1]
     if isinstance(table, dict):
         table[key] = parsed
 
@@ -170,7 +212,7 @@ _WORDS = {str: "text", float: "a number", int: "a whole number", bool: "true or 
 
 
 def _located(
-    options: dict[str, Any], stage: str, written: Mapping[str, str], folder: Path
+    options: dict[str, Any], stage: str, written: Mapping[str, Sequence[str]], folder: Path
 ) -> dict[str, Any]:
     """Options with what is read found beside the TOML file, or where an earlier stage writes it."""
     located = dict(options)
@@ -178,10 +220,10 @@ def _located(
         if (stage, key) == ("ingest", "store"):
             continue  # written, not read
         if key in options:
-            made_before = written.get(key) == options[key]
+            made_before = options[key] in written.get(key, ())
             located[key] = options[key] if made_before else _beside(folder, options[key])
         elif key in written and any(f.name == key for f in fields(STAGES[stage])):
-            located[key] = written[key]
+            located[key] = written[key][0]
     return located
 
 

@@ -57,6 +57,23 @@ def write_table(rows: Sequence[Row], file: str | Path, *, overwrite: bool = Fals
         _WRITERS[file.suffix](partial, rows)
 
 
+def read_table(file: str | Path) -> list[Row]:
+    """Read a table that :func:`write_table` wrote.
+
+    Raises
+    ------
+    OptionError
+        The ending is not known, or the file cannot be read.
+    """
+    file = Path(file)
+    if file.suffix not in _READERS:
+        raise OptionError(f"{file}: tables are read from {', '.join(_READERS)}, by the ending.")
+    try:
+        return _READERS[file.suffix](file)
+    except (OSError, ValueError) as error:  # what is not JSON, CSV or Parquet is a ValueError
+        raise OptionError(f"{file}: the table cannot be read: {error}") from error
+
+
 def _table(rows: Sequence[Row]) -> Any:
     import pyarrow as pa
 
@@ -86,6 +103,30 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def _read_csv(path: Path) -> list[Row]:
+    import pyarrow.csv as pc
+
+    rows: list[Row] = pc.read_csv(path).to_pylist()
+    return rows
+
+
+def _read_parquet(path: Path) -> list[Row]:
+    import pyarrow.parquet as pq
+
+    rows: list[Row] = pq.read_table(path).to_pylist()
+    return rows
+
+
+def _read_json(path: Path) -> list[Row]:
+    rows: list[Row] = json.loads(path.read_text(encoding="utf-8"))
+    return rows
+
+
+_READERS: dict[str, Callable[[Path], list[Row]]] = {
+    ".csv": _read_csv,
+    ".parquet": _read_parquet,
+    ".json": _read_json,
+}
 _WRITERS: dict[str, Callable[[Path, Sequence[Row]], None]] = {
     ".csv": _write_csv,
     ".parquet": _write_parquet,

@@ -75,6 +75,37 @@ def test_a_model_is_predicted_with_whoever_made_it(job):
         assert loaded.stages["predict"].model == "m"
 
 
+def test_a_stage_may_come_several_times_and_the_first_is_what_others_take(job):
+    text = """
+    [[ingest]]
+    source = "train.csv"
+    store = "train.zarr"
+    [[ingest]]
+    source = "test.csv"
+    store = "test.zarr"
+    [path]
+    out = "m"
+    [score]
+    store = "test.zarr"
+    all_alphas = true
+    table = "scores.csv"
+    [picture]
+    shape = "2x2"
+    out = "pictures"
+    """
+    stages = job(text, ["ingest.2.target='y'"]).stages
+    assert list(stages) == ["ingest 1", "ingest 2", "path", "score", "picture"]
+    assert (stages["path"].store, stages["score"].store) == ("train.zarr", "test.zarr")
+    assert (stages["picture"].model, stages["picture"].scores) == ("m", "scores.csv")
+    assert (stages["ingest 1"].target, stages["ingest 2"].target) == ((), ("y",))
+    with pytest.raises(OptionError, match=r"sets nothing: expected ingest.1.key=value to ingest.2"):
+        job(text, ["ingest.3.target='y'"])
+    with pytest.raises(OptionError, match="'path' must be a table"):
+        job("[[path]]\nout = 'm'")
+    with pytest.raises(OptionError, match="'score' must be a table"):
+        job("score = []")
+
+
 def test_a_url_stays_as_it_is(job):
     stage = job('[path]\nstore = "s3://bucket/table.zarr"\nout = "m"').stages["path"]
     assert stage.store == "s3://bucket/table.zarr"

@@ -1,15 +1,11 @@
 """A table comes back from every kind of file as it was, or there is no file."""
 
-import json
-
 import numpy as np
-import pyarrow.csv
-import pyarrow.parquet
 import pytest
 
 from dasklasso import table_files
 from dasklasso.errors import OptionError
-from dasklasso.table_files import check_table_file, write_table
+from dasklasso.table_files import check_table_file, read_table, write_table
 
 SUFFIXES = [".csv", ".parquet", ".json"]
 ROWS = [
@@ -18,23 +14,16 @@ ROWS = [
 ]
 
 
-def read(path):
-    if path.suffix == ".json":
-        return json.loads(path.read_text())
-    reader = pyarrow.csv.read_csv if path.suffix == ".csv" else pyarrow.parquet.read_table
-    return reader(path).to_pylist()
-
-
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_every_value_comes_back_as_it_was(tmp_path, suffix):
     write_table(ROWS, tmp_path / f"t{suffix}")
-    assert read(tmp_path / f"t{suffix}") == ROWS
+    assert read_table(tmp_path / f"t{suffix}") == ROWS
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_what_a_row_has_not_is_missing(tmp_path, suffix):
     write_table([{"a": 1.5}, {"a": None, "b": 2.5}], tmp_path / f"t{suffix}")
-    found = read(tmp_path / f"t{suffix}")
+    found = read_table(tmp_path / f"t{suffix}")
     assert [row.get("a") for row in found] == [1.5, None]
     assert [row.get("b") for row in found] == [None, 2.5]
 
@@ -42,7 +31,7 @@ def test_what_a_row_has_not_is_missing(tmp_path, suffix):
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_columns_keep_the_order_of_their_names(tmp_path, suffix):
     write_table([{"z": 1, "a": 2}, {"z": 3, "m": 4, "a": 5}], tmp_path / f"t{suffix}")
-    assert list(read(tmp_path / f"t{suffix}")[0]) == ["z", "a", "m"]
+    assert list(read_table(tmp_path / f"t{suffix}")[0]) == ["z", "a", "m"]
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -54,13 +43,13 @@ def test_a_table_without_rows_can_be_written(tmp_path, suffix):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_json_has_null_for_what_is_not_a_finite_number(tmp_path, value):
     write_table([{"a": value}], tmp_path / "t.json")
-    assert read(tmp_path / "t.json") == [{"a": None}]
+    assert read_table(tmp_path / "t.json") == [{"a": None}]
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_folders_on_the_way_are_made(tmp_path, suffix):
     write_table(ROWS, tmp_path / "a/b" / f"t{suffix}")
-    assert read(tmp_path / "a/b" / f"t{suffix}") == ROWS
+    assert read_table(tmp_path / "a/b" / f"t{suffix}") == ROWS
 
 
 @pytest.mark.parametrize("name", ["t.xlsx", "t", "t.CSV"])
@@ -90,7 +79,14 @@ def test_an_existing_file_is_replaced_where_told(tmp_path, suffix):
     path = tmp_path / f"t{suffix}"
     path.write_text("old")
     write_table(ROWS, path, overwrite=True)
-    assert read(path) == ROWS
+    assert read_table(path) == ROWS
+
+
+@pytest.mark.parametrize("suffix", [*SUFFIXES, ".txt"])
+def test_what_is_no_table_is_refused(tmp_path, suffix):
+    (tmp_path / f"t{suffix}").touch()
+    with pytest.raises(OptionError, match=r"table cannot be read|tables are read from \.csv"):
+        read_table(tmp_path / f"t{suffix}")
 
 
 def test_a_folder_is_never_overwritten(tmp_path):

@@ -22,6 +22,7 @@ COMMANDS = {
     "predict": "models",
     "score": "scoring",
     "show": "models",
+    "picture": "picturing",
     "run": "jobs",
     "bench": "benchmarks",
 }

@@ -17,17 +17,19 @@ from dasklasso.cli import options
     "--set", "overrides", multiple=True, metavar="STAGE.KEY=VALUE", help="Override a key."
 )
 def run_command(job: str, overrides: tuple[str, ...]) -> None:
-    """Run the stages of JOB.toml: ingest; fit, path, cv or select; predict; score.
+    """Run the stages of JOB.toml: ingest; fit, path, cv or select; predict; score; picture.
 
     Their keys are the options of these commands, with underscores. What is read is relative to
     the TOML file, what is written is relative to the current folder. Nothing is overwritten
     unless a stage says overwrite = true.
     """
     from dasklasso.cli.datasets import run_ingest
+    from dasklasso.cli.picturing import run_picture
     from dasklasso.cli.scoring import run_score
     from dasklasso.cli.selecting import run_select
     from dasklasso.cli.solve import report, require_convergence, run_with_progress
     from dasklasso.job import load_job
+    from dasklasso.picture_stage import PictureStage
     from dasklasso.score_stage import ScoreStage
     from dasklasso.select_stage import SelectStage
     from dasklasso.stages import IngestStage, PredictStage
@@ -43,6 +45,8 @@ def run_command(job: str, overrides: tuple[str, ...]) -> None:
             click.echo(f"out       {stage.out}")
         elif isinstance(stage, ScoreStage):
             run_score(stage)
+        elif isinstance(stage, PictureStage):
+            run_picture(stage)
         elif isinstance(stage, SelectStage):
             run_select(stage)
         else:
