@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from dasklasso.backend import to_numpy
 from dasklasso.choice import held_step, softmax_coordinates
 from dasklasso.dataset.dataset import Dataset
@@ -19,11 +17,10 @@ from dasklasso.solvers.checkpoint import has_checkpoint
 from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.first_look import look, meet
 from dasklasso.solvers.newton_checkpoint import load_tracks, save_tracks
-from dasklasso.solvers.newton_step import Point
 from dasklasso.solvers.problem import Objective
 from dasklasso.solvers.slots import Jobs
 from dasklasso.solvers.softmax_newton import SoftmaxNewton
-from dasklasso.solvers.softmax_rows import HeldRows
+from dasklasso.solvers.softmax_rows import HeldRows, Seen
 from dasklasso.solvers.solution import Solution, nonzeros_of
 from dasklasso.solvers.state import Settings
 
@@ -88,14 +85,7 @@ def solve_softmax_by_newton(
         bytes_read=before + nbytes + first.bytes_read,
         save=None if folder is None else save,
     )
-    null = Point(
-        np.zeros((problem.n_features, c)),
-        problem.null_intercept if problem.steps_intercept else np.zeros(c),
-        float(problem.null_loss[0]),
-        to_numpy(first.gradient)[:, :c],
-        first.slope,
-    )
-    newton.run(null, start)
+    newton.run(Seen(to_numpy(first.gradient)[:, :c], first.sums, 0), start)
     solutions = {job: _solution(newton, job) for job in range(len(jobs))}
     return Solved(problem, jobs, solutions, "newton", scans + engine.scans, newton.bytes_read)
 

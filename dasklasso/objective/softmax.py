@@ -49,8 +49,7 @@ class Softmax(Loss):
 
     def gradient(self, prediction: Array, y: Array) -> Array:
         """Probabilities less the indicator of the class: (..., C)."""
-        shares, _ = self._shares(prediction)
-        return shares - self._own(prediction, y)
+        return self.terms(prediction, y)[1]
 
     def value_and_gradient(self, prediction: Array, y: Array) -> tuple[Array, Array]:
         value, gradient, _ = self.terms(prediction, y)
@@ -62,13 +61,20 @@ class Softmax(Loss):
         The last, for :mod:`dasklasso.objective.softmax_certificate`, is ``exp(value) − 1``.
         """
         xp = namespace(prediction)
-        own = self._own(prediction, y)
-        shares, log_total = self._shares(prediction)
-        at_own = _sum(xp.where(own > 0, prediction, xp.zeros_like(prediction)))
-        value = log_total - at_own
+        is_own = self._own(prediction, y) > 0
+        nothing = xp.zeros_like(prediction)
+        top = _greatest(prediction)
+        behind = top - _sum(xp.where(is_own, prediction, nothing))
+        sizes = _sizes(prediction, top)
+        others = _sum(xp.where(is_own, nothing, sizes))
+        own = xp.exp(-behind)
+        total = xp.expand_dims(others + own, axis=-1)
+        # of a row that is all but certain the loss is a sum of small numbers: no 1 is added to them
+        value = behind + xp.log1p(others + xp.expm1(-behind))
+        gradient = xp.where(is_own, -xp.expand_dims(others, axis=-1), sizes) / total
         # where a row is hopeless still a number that many rows can add up
         most = xp.full_like(value, 0.9 * math.log(float(xp.finfo(value.dtype).max)))
-        return value, shares - own, xp.expm1(xp.minimum(value, most))
+        return value, gradient, xp.expm1(xp.minimum(value, most))
 
     def curvature(self, prediction: Array, y: Array) -> Array:
         """Diagonal of the Hessian ``diag(t) − ttᵀ`` in p, t the probabilities: (..., C)."""
@@ -91,7 +97,9 @@ class Softmax(Loss):
 
     def mean(self, prediction: Array) -> Array:
         """``exp(p_k) / Σ_l exp(p_l)``: the probability of each class, (..., C)."""
-        return self._shares(prediction)[0]
+        xp = namespace(prediction)
+        sizes = _sizes(prediction, _greatest(prediction))
+        return sizes / xp.expand_dims(_sum(sizes), axis=-1)
 
     def null_model(
         self, mean: np.ndarray, variance: np.ndarray, *, fit_intercept: bool
@@ -122,14 +130,6 @@ class Softmax(Loss):
             logs = np.log(mean)
             return logs - logs.mean()
 
-    def _shares(self, prediction: Array) -> tuple[Array, Array]:
-        """Probabilities (..., C), and log Σ exp p (...)."""
-        xp = namespace(prediction)
-        top = _greatest(prediction)
-        sizes = xp.exp(prediction - xp.expand_dims(top, axis=-1))  # at most 1
-        total = _sum(sizes)
-        return sizes / xp.expand_dims(total, axis=-1), top + xp.log(total)
-
     def _own(self, like: Array, y: Array) -> Array:
         """Indicator of each target's class, (..., C), in the type of ``like``."""
         return indicators(y, self.n_classes, like.dtype)
@@ -147,6 +147,12 @@ def _sum(array: Array) -> Array:
     xp = namespace(array)
     ones = xp.ones((array.shape[-1],), dtype=array.dtype, device=device_of(array))
     return xp.reshape(xp.reshape(array, (-1, array.shape[-1])) @ ones, array.shape[:-1])
+
+
+def _sizes(prediction: Array, top: Array) -> Array:
+    """Probabilities but for a factor, at most 1: (..., C)."""
+    xp = namespace(prediction)
+    return xp.exp(prediction - xp.expand_dims(top, axis=-1))
 
 
 def _greatest(array: Array) -> Array:

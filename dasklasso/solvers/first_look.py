@@ -18,6 +18,7 @@ from dasklasso.backend import to_numpy
 from dasklasso.dataset.class_weights import class_totals
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import OptionError, ValueFound
+from dasklasso.objective.certificate import SLOPE
 from dasklasso.objective.losses import Loss
 from dasklasso.objective.penalties import GroupElasticNet
 from dasklasso.scan import tree
@@ -45,7 +46,7 @@ class FirstLook:
     power_norm : ‖Av‖ of the power iteration's first product
     alpha_max : (n_targets,), the smallest alpha at which only unpenalised columns are in use,
         for l1_ratio 1
-    slope : (n_targets,), of the mean loss in the intercept, at the null model
+    sums : (4 or 7, n_targets), over rows, at the null model
     bytes_read : int
     beside : answers to what the scan was asked beside
     """
@@ -55,9 +56,14 @@ class FirstLook:
     free: Unpenalised | None
     power_norm: float
     alpha_max: np.ndarray
-    slope: np.ndarray
+    sums: np.ndarray
     bytes_read: int
     beside: tuple[Any, ...] = ()
+
+    @property
+    def slope(self) -> np.ndarray:
+        """(n_targets,), of the mean loss in the intercept, at the null model."""
+        return self.sums[SLOPE]
 
 
 def column_moments(data: Dataset, engine: ScanEngine, device: str) -> tuple[Moments, int]:
@@ -220,7 +226,7 @@ def look(
         free,
         power_norm=float(np.sqrt(extremes[:, -1].sum())),
         alpha_max=extremes[:, :n_targets].max(axis=0),
-        slope=found.sums[1, :n_targets],
+        sums=found.sums[:, :n_targets],
         bytes_read=found.bytes_read,
         beside=found.beside,
     )

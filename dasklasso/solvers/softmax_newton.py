@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import dask.array as da
 import numpy as np
 
+from dasklasso.objective.certificate import LOSS, SLOPE
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.folded import ALL
 from dasklasso.solvers.certify import certificate_here
@@ -110,39 +111,40 @@ class SoftmaxNewton:
         self._draws = 0
         self._began = self._saved = time.monotonic()
 
-    def run(self, null: Point, start: Start | None) -> None:
+    def run(self, null: Seen, start: Start | None) -> None:
         """Solve every alpha; what is found is in ``tracks``.
 
         Parameters
         ----------
-        null : the model without features, on all rows
-        start : points, intercepts and gradients of a checkpoint, alpha by alpha and within it
-            class by class; or None
+        null : of the model without features, on all rows
+        start : points and intercepts of a checkpoint, alpha by alpha and within it class by
+            class; or None
         """
         c = self.problem.n_targets
-        begins = [null] * len(self.jobs.alphas)
+        self.tracks = [self._begin(i, null) for i in range(len(self.jobs.alphas))]
         if start is not None:
-            begins = [
-                Point(
-                    np.ascontiguousarray(start.points[:, k : k + c]),
-                    start.intercepts[k : k + c],
-                    math.inf,
-                    start.gradients[:, k : k + c],
-                    null.slope,
-                )
-                for k in range(0, len(self.jobs), c)
-            ]
-        self.tracks = [
-            Track(i, 0, ALL, (at.u, at.b), null, null.loss) for i, at in enumerate(begins)
-        ]
+            for i, track in enumerate(self.tracks):
+                own = slice(i * c, (i + 1) * c)
+                track.trial = np.ascontiguousarray(start.points[:, own]), start.intercepts[own]
         if self.rows.whole:
             self._in_memory(MARGIN * self.settings.tol)
         elif start is None and not self.rows.lacks_a_class:
             self._in_memory(max(SAMPLE_TOL, self.settings.tol))
-            for track in self.tracks:  # what was true of the sample
-                again = Track(track.index, 0, ALL, (track.point.u, track.point.b), null, null.loss)
-                self.tracks[track.index] = again
+            for i, track in enumerate(self.tracks):  # what was true of the sample
+                self.tracks[i] = self._begin(i, null)
+                self.tracks[i].trial = track.point.u, track.point.b
         self._by_scans()
+
+    def _begin(self, index: int, null: Seen) -> Track:
+        """At the model without features, whose numbers come from a scan as all others do."""
+        problem = self.problem
+        zero = np.zeros((problem.n_features, problem.n_targets))
+        b = problem.null_intercept if problem.steps_intercept else np.zeros(problem.n_targets)
+        here = Point(zero, b, math.inf, null.gradient, null.sums[SLOPE])
+        track = Track(index, 0, ALL, (zero, b), here, math.inf)
+        self._settle(problem, track, null, "float64", exact=True)
+        track.stalled, track.gaps = 0, []  # nothing was tried yet
+        return track
 
     # -- in memory ----------------------------------------------------------------------------
 
@@ -151,7 +153,7 @@ class SoftmaxNewton:
         before: Track | None = None
         for track in self.tracks:
             if not self.rows.whole:
-                track.objective = math.inf  # null models are of all rows
+                track.objective = track.gap = math.inf  # null models are of all rows
             if before is not None and not track.trial[0].any():
                 track.trial = before.point.u, before.point.b
             self._solve(track, goal)
@@ -181,15 +183,14 @@ class SoftmaxNewton:
         dtype = "float64" if self.rows.whole else self._dtypes[0]
         for track in self.tracks:
             track.stalled = 0
+            if self.rows.whole:
+                track.stay()
         while self.engine.scans < self.settings.max_scans:
             flying = [t for t in self.tracks if not t.certified]
             if not flying:
                 return
             if self.settings.max_scans - self.engine.scans <= 1:
                 dtype = "float64"
-            if self.rows.whole and not any(t.exact for t in self.tracks):
-                for track in flying:
-                    track.stay()
             self._scan(flying, dtype)
             flying = [t for t in flying if not t.certified]
             last = self.settings.max_scans - self.engine.scans <= 1
@@ -246,7 +247,7 @@ class SoftmaxNewton:
             np.full(c, self.jobs.alphas[track.index]),
             b if problem.steps_intercept else None,
         )
-        found = Point(u, b, float(seen.sums[0, 0]), seen.gradient, seen.sums[1])
+        found = Point(u, b, float(seen.sums[LOSS, 0]), seen.gradient, seen.sums[SLOPE])
         primal, gap = float(certificate.primal[0]), float(certificate.gap[0])
         relative = gap / float(problem.null_loss[0])
         track.take(found, primal, relative, NOISE[dtype] * abs(primal), exact=exact)

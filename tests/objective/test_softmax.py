@@ -72,6 +72,15 @@ def test_predictions_of_any_size_give_finite_values():
     assert np.all(np.isfinite(gradient))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_of_rows_that_are_all_but_certain_the_loss_has_all_its_digits(dtype):
+    p, y = np.array([[46.0, 1.0, 0.0], [2.0, 50.0, 2.0]], dtype), np.array([0, 1], dtype)
+    value, gradient, ratio = Softmax(3).terms(p, y)
+    rest = np.array([np.exp(-45.0) + np.exp(-46.0), 2.0 * np.exp(-48.0)])
+    for found in (value, ratio, -gradient[[0, 1], [0, 1]]):
+        assert np.allclose(found, rest, rtol=10 * np.finfo(dtype).eps, atol=0.0)
+
+
 @given(seed=SEED)
 def test_two_classes_are_the_logistic_loss_of_the_difference(seed):
     p, y = draw(seed, 2)

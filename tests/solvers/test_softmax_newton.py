@@ -21,6 +21,7 @@ from dasklasso.solvers.newton_step import Point
 from dasklasso.solvers.problem import Objective, Problem
 from dasklasso.solvers.softmax_hessian import softmax_hessian
 from dasklasso.solvers.softmax_rows import HeldRows
+from dasklasso.solvers.softmax_step import COARSE
 
 RUN = RunOptions(in_process=True)
 OPTIONS = FitOptions(loss="softmax", solver="newton", n_alphas=8, eps=1e-2, tol=1e-6)
@@ -64,6 +65,13 @@ def test_solutions_are_those_of_fista(more):
 
 def test_tight_tolerances_are_reached():
     assert fitted(*drawn(), tol=1e-11, n_alphas=4).converged
+
+
+def test_a_class_that_outweighs_all_others_takes_no_more_scans():
+    X, y = drawn(n=200, d=3, n_classes=3)
+    path = fitted(X, y, np.where(y == 0, 1000.0, 1e-4), n_alphas=3)
+    assert path.converged
+    assert path.scans == 3
 
 
 def test_a_sample_of_rows_is_where_scans_begin(monkeypatch):
@@ -176,7 +184,6 @@ def test_whatever_the_data_are_the_path_converges(seed, n, d, kind):
     assert path.converged
 
 
-@pytest.mark.xfail(reason="newton gives up where one row outweighs a column; its gap says so")
 def test_a_row_far_beyond_all_others_does_no_harm():
     rng = np.random.default_rng(0)
     rng.standard_normal((12, 1))
@@ -264,7 +271,7 @@ def test_a_face_is_minimised(seed, p, rank, bounded, single):
     face = Face(matrix, gradient, u, l1, np.full(p, bounded))
     found = minimise(face, 1e-4 * l1[0])
     at = gradient + matrix.astype(np.float64) @ (found - u)
-    assert face.violation(at, found).max() <= 0.02 * l1[0]
+    assert face.violation(at, found).max() <= COARSE * l1[0]  # wherever rank is lacking
     assert not bounded or found.min() >= 0
 
 
