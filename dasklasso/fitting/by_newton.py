@@ -19,6 +19,7 @@ import numpy as np
 from dasklasso.backend import to_numpy
 from dasklasso.choice import newton_limits, sample_step
 from dasklasso.dataset.dataset import Dataset
+from dasklasso.errors import OptionError
 from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
 from dasklasso.fitting.by_fista import problem_key
 from dasklasso.fitting.fold_scores import curve_of
@@ -77,6 +78,11 @@ def solve_by_newton(
     """
     objective = options.objective()
     problem, nbytes = meet(data, engine, objective, run.device)
+    if problem.unpenalised.size:
+        raise OptionError(
+            f"solver: newton has no unpenalised features, and feature {problem.unpenalised[0]} is "
+            "constant, so that standardize takes its penalty away; gram and fista can"
+        )
     fit = _Fit(data, engine, problem, options, run, progress, bytes_read=nbytes)
     if cv is None:
         newton, scans = fit.path()

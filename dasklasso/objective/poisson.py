@@ -53,7 +53,7 @@ class Poisson(Loss):
         # g²/f'' would be 0/0 where y = 0 and the mean has underflown, infinite where y > 0
         least = xp.finfo(curved.dtype).smallest_normal * (1.0 + slope * slope)
         ratio = slope * (slope / (curved + least))
-        return xp.where(value > 0, value, xp.zeros_like(value)), slope, ratio, curved
+        return xp.where(value < 0, xp.zeros_like(value), value), slope, ratio, curved
 
     def curvature(self, prediction: Array, y: Array) -> Array:
         return _curved(prediction)[0] + 0.0 * y

@@ -192,6 +192,7 @@ class HeldOut(Query):
             )
             return Scores(loss / weight, accuracy, auc)
 
+    @kernels.beyond_numbers
     def _score(
         self, rows: Rows, group: Group, ready: tuple[Weights, np.ndarray], total: np.ndarray
     ) -> None:

@@ -29,6 +29,9 @@ SLAB_ROWS = (256, 4096)  # fewest: a slab costs a few calls; most: float32 sums 
 SHIFT, CENTRE, INVERSE_SCALE, L1, L2 = range(5)
 FRAME_WIDTH = 5
 
+# points may be tried whose predictions are beyond all numbers: the sums then say so, and no warning
+beyond_numbers = np.errstate(over="ignore", invalid="ignore")
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -91,6 +94,7 @@ class Weights:
     used: list[np.ndarray | None]
 
 
+@beyond_numbers
 def weights_at(
     points: Array, frame: Array, widths: Sequence[int], dtype: Any, backend: Backend
 ) -> Weights:
@@ -263,6 +267,7 @@ def by_output(prediction: Array, loss: Loss) -> Array:
     return namespace(prediction).reshape(prediction, (prediction.shape[0], -1, loss.n_outputs))
 
 
+@beyond_numbers
 def loss_sums(
     prediction: Array,
     y: Array,
@@ -320,6 +325,7 @@ def targets_of(y: Array, targets: Sequence[int]) -> Array:
     return xp.take(y, xp.asarray(list(targets), device=device_of(y)), axis=1)
 
 
+@beyond_numbers
 def gradient_rows(
     rows: Rows,
     weights: Weights,
@@ -388,6 +394,7 @@ def row_offsets(rows: Rows, dtype: Any, backend: Backend) -> Array | None:
     return None if rows.offset is None else backend.asarray(rows.offset.astype(dtype))
 
 
+@beyond_numbers
 def standardised_gradient(gradient: Array, sums: Array, frame: Array, total_weight: float) -> Array:
     """Gradient of stored, shifted columns → gradient of the mean loss in standardised columns."""
     xp = namespace(gradient)

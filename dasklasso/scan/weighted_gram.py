@@ -88,6 +88,7 @@ class WeightedGrams(Query):
             self.backend.xp.astype(self.backend.asarray(known[:, INVERSE_SCALE]), kind),
         )
 
+    @kernels.beyond_numbers
     def on_rows(self, rows: Rows, prepared: _Prepared) -> list[Array]:
         backend, xp, dtype = self.backend, self.backend.xp, np.dtype(self.dtype)
         y, weight = kernels.row_arrays(rows, np.asarray(self.y_shift), dtype, backend)

@@ -45,7 +45,10 @@ class Node:
     def moved(self, point: np.ndarray, intercept: float) -> float:
         """Root mean square of the change of predictions since, rows weighted by curvature."""
         step = np.append((point - self.point)[self.columns], intercept - self.intercept)
-        return float(np.sqrt(max(step @ (self.matrix @ step), 0.0) / self.matrix[-1, -1]))
+        curvature, change = self.matrix[-1, -1], step @ (self.matrix @ step)
+        if not curvature > 0:  # rows without curvature say nothing of how far they moved
+            return np.inf if step.any() else 0.0
+        return float(np.sqrt(max(change, 0.0) / curvature))
 
 
 @dataclass(frozen=True)

@@ -391,8 +391,9 @@ class Newton:
         for (target, number, columns), matrix in zip(
             nodes, found.beside[0] if nodes else [], strict=True
         ):
-            u, b = self._at_node(target, number).trial
-            self.hessians[target].nodes[number] = Node(columns, matrix, u, b)
+            if np.all(np.isfinite(matrix)):  # else a step too far was tried
+                u, b = self._at_node(target, number).trial
+                self.hessians[target].nodes[number] = Node(columns, matrix, u, b)
         self._settle(flying, found, points, intercepts, targets, dtype)
 
     def _hessian_query(self, nodes: Sequence[tuple[int, int, np.ndarray]]) -> list[Asked]:
@@ -428,15 +429,16 @@ class Newton:
             sums[1] += self.tilt.slope[targets]
         alphas = self.jobs.alphas[[t.index for t in flying]]
         folds = [t.fold for t in flying]
-        certificate = certificate_here(
-            self.problem,
-            points,
-            gradient,
-            sums if self.folds is None else self.folds.widened(sums, folds, self.problem),
-            targets,
-            alphas,
-            intercepts if self.problem.steps_intercept else None,
-        )
+        with np.errstate(over="ignore", invalid="ignore"):  # of trials that are refused below
+            certificate = certificate_here(
+                self.problem,
+                points,
+                gradient,
+                sums if self.folds is None else self.folds.widened(sums, folds, self.problem),
+                targets,
+                alphas,
+                intercepts if self.problem.steps_intercept else None,
+            )
         relative = certificate.gap / self.problem.null_loss[targets]
         # a step too far may have a loss beyond all numbers; X itself was looked at before
         finite = np.all(np.isfinite(sums[:3]), axis=0) & np.all(np.isfinite(gradient), axis=0)
@@ -469,7 +471,9 @@ class Newton:
                 track.stay()
                 return
             quadric = self.hessians[track.target].quadric(track.index, matters[k], track.secants)
-            assert quadric is not None
+            if quadric is None:  # no Hessian yet that is finite: there is one where it is
+                track.stay()
+                return
             null = float(self.problem.null_loss[track.target])
             step = newton_step(
                 track.point,

@@ -155,16 +155,17 @@ def make_problem(
     OptionError
         When penalty factors do not fit the columns.
     ValueFound
-        When a target is constant where rows have weight: there is nothing to fit.
+        When a target is constant where rows have weight: there is nothing to fit. When a column is,
+        and would have no penalty, beside a loss that has no unpenalised features.
     """
     mean, n_features = columns.mean, columns.mean.shape[0]
     std = np.sqrt(columns.squares / columns.weight)
-    varies = columns.minimum < columns.maximum
+    # where every row of positive weight has the same value, spread is rounding
+    varies = (columns.minimum < columns.maximum) & (std > 1e-14 * np.abs(mean))
     std = np.where(varies, std, 0.0)
     scale = std if objective.fit_intercept else np.sqrt(std**2 + mean**2)
     centre = mean if objective.fit_intercept else np.zeros(n_features)
-    # where every row of positive weight has the same value, spread is rounding: leave it out
-    useful = scale > 1e-14 * np.abs(mean) if objective.fit_intercept else scale > 0
+    useful = scale > 0
     factor = penalty_factors(objective.penalty_factor, n_features)
     with np.errstate(divide="ignore", invalid="ignore"):
         unit = std if objective.standardize else np.ones(n_features)
@@ -178,6 +179,13 @@ def make_problem(
     frame[:, L1] = factor * ratio
     frame[:, L2] = factor * ratio**2
     loss = objective.loss
+    free = np.flatnonzero(useful & ~varies) if objective.standardize else np.zeros(0, int)
+    if free.size and not loss.quadratic:
+        raise ValueFound(
+            f"feature {free[0]} is {mean[free[0]]:g} in every row of positive sample_weight: "
+            "standardize penalises it by its standard deviation, which is 0, and loss "
+            f"{loss.name} has no unpenalised features yet; leave it out, or fit an intercept"
+        )
     if null is None:
         variance = targets.squares / targets.weight
         null = loss.null_model(targets.mean, variance, fit_intercept=objective.fit_intercept)

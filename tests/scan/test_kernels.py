@@ -11,11 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dasklasso.backend import backend_for, to_numpy
+from dasklasso.objective.huber import Huber
 from dasklasso.objective.losses import Logistic
+from dasklasso.objective.poisson import Poisson
 from dasklasso.objective.softmax import Softmax
 from dasklasso.scan import kernels
 from dasklasso.scan.kernels import Rows
 from dasklasso.scan.queries import Gradient, Prediction
+from dasklasso.scan.weighted_gram import WeightedGrams
 
 FRAME_COLUMNS = kernels.FRAME_WIDTH
 
@@ -176,3 +179,18 @@ def test_sums_of_several_outputs_are_in_the_column_of_each():
         assert np.allclose(here[2], weight[:, 0] @ slope**2, rtol=1e-13)
         assert np.allclose(here[3], weight[:, 0] @ ratio, rtol=1e-13)
     assert np.allclose(found[:, 6], [0.0, weight[:, 0] @ p[:, 6], 0.0, 0.0], rtol=1e-13)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("loss", [Logistic(), Huber(), Poisson()], ids=lambda loss: loss.name)
+@pytest.mark.parametrize("size", [1e30, 1e60, 1e250])
+def test_predictions_beyond_all_numbers_have_sums_that_say_so_and_no_warning(loss, size):
+    _, rows, frame, points = problem(0, 20, [4, 3], 2)
+    rows = replace(rows, y=np.abs(rows.y[:, :1]) % 1.0)
+    for dtype in ("float32", "float64"):
+        query = Gradient((0, 0), (0.0,), 20.0, dtype, loss=loss, intercepts=(0.0, -size))
+        _, sums = ask(query, rows, frame, points * size)
+        assert not np.any(sums[0] < 1e10)
+        taken = WeightedGrams((0,), (0.0,), 20.0, (size,), (np.arange(3),), loss, dtype)
+        inputs = (points[:, :1] * size, frame)
+        taken.on_rows(rows, taken.prepare(inputs, [4, 3]))

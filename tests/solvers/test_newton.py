@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dasklasso.dataset.dataset import from_arrays
-from dasklasso.errors import CheckpointError, OptionError
+from dasklasso.errors import CheckpointError, OptionError, ValueFound
 from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
 from dasklasso.fitting import fit_cv, fit_path
+from dasklasso.solvers.hessians import Node
 
 RUN = RunOptions(in_process=True)
 OPTIONS = FitOptions(loss="logistic", solver="newton", n_alphas=20, eps=1e-2)
@@ -210,6 +211,33 @@ def test_unpenalised_features_are_refused():
         fitted(X, y + X[:, 0], loss="squared", penalty_factor=factor)
 
 
+@pytest.mark.parametrize(
+    ("loss", "solver"),
+    [(loss, "newton") for loss in ("logistic", "huber", "poisson", "softmax")]
+    + [(loss, "fista") for loss in ("logistic", "huber", "softmax")],
+)
+def test_a_constant_column_that_standardize_leaves_without_penalty_is_refused(loss, solver):
+    """gap 0 at the model without it would not be true."""
+    X, y = drawn()
+    X[:, 3] = 2.0
+    options = replace(OPTIONS, loss=loss, solver=solver, standardize=True, fit_intercept=False)
+    if loss == "softmax":
+        y[:5], options = 2.0, replace(options, n_classes=3)
+    with pytest.raises(ValueFound, match="feature 3 is 2 in every row"):
+        fit_path(from_arrays(X, y), options, RUN)
+
+
+def test_beside_squared_loss_such_a_column_is_one_for_gram_and_fista():
+    X, y = drawn()
+    X[:, 3] = 2.0
+    options = {"loss": "squared", "standardize": True, "fit_intercept": False, "tol": 1e-8}
+    with pytest.raises(OptionError, match="newton has no unpenalised features, and feature 3"):
+        fitted(X, y + 1, **options)
+    gram, fista = (fitted(X, y + 1, **options, solver=solver) for solver in ("gram", "fista"))
+    assert np.all(gram.coef[:, 3] > 0.1)
+    assert np.allclose(gram.objective, fista.objective, rtol=1e-7)
+
+
 def test_columns_split_into_parts_are_refused(make_store):
     data = make_store(*drawn(), chunk_rows=100, chunk_columns=4)
     with pytest.raises(OptionError, match="newton needs bands that hold all columns"):
@@ -224,6 +252,12 @@ def test_counts_over_many_orders_of_magnitude_converge(steepness):
     path = fitted(X, y, loss="poisson", eps=1e-3)
     assert path.converged
     assert path.scans <= 25
+
+
+def test_rows_without_curvature_do_not_say_how_far_they_moved():
+    node = Node(np.array([0]), np.zeros((2, 2)), np.zeros(1), 0.0)
+    assert node.moved(np.zeros(1), 0.0) == 0.0
+    assert node.moved(np.ones(1), 0.0) == np.inf
 
 
 def test_heavy_tails_by_huber_converge():
