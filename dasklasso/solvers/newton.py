@@ -301,14 +301,13 @@ class Newton:
         node = self.hessians[target].nodes[number]
         if node is None:
             return True
-        if node.moved(*self._at_node(target, number).trial) > MOVED:
-            return True
-        if all(track.slow for track in users):
+        moved = node.moved(*self._at_node(target, number).trial)
+        if moved > MOVED or (moved > 0 and all(track.slow for track in users)):
             return True
         lacks = np.ones(self.problem.n_features, bool)
         lacks[node.columns] = False
         return node.columns.size < self.limits.columns and any(
-            np.any(self._violates(track) & lacks) for track in users
+            np.any(self._needs(track) & lacks) for track in users
         )
 
     def _share(self, dtype: str) -> None:
@@ -347,10 +346,10 @@ class Newton:
             if any((track.target, number) in new for number, _ in around):
                 track.secants = []
 
-    def _violates(self, track: Track) -> np.ndarray:
-        """Columns whose gradient is larger than their penalty allows."""
+    def _needs(self, track: Track) -> np.ndarray:
+        """Columns in use, and those whose gradient is larger than their penalty allows."""
         size, l1 = self._pull(track, track.point.gradient)
-        return (size > l1) & self._useful
+        return ((size > l1) | (track.point.u != 0)) & self._useful
 
     def _pull(self, track: Track, gradient: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """How much each column gains beside its penalty, and the penalty that it has to exceed."""

@@ -129,3 +129,15 @@ def test_gaps_of_folds_that_scans_were_too_few_for_are_warned_of():
     with pytest.warns(DataWarning, match="models trained without one of them have gaps"):
         path = fit_cv(from_arrays(*drawn()), options, CvOptions(3), RUN)
     assert np.isfinite(path.cross_validation.best.mean_error).all()
+
+
+def test_a_fold_without_which_classes_are_separable_converges():
+    """Its curvature is not that of all rows: it is learned from the way there."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 2))
+    y = (X[:, 0] > 0).astype(float)
+    y[20:40] = 0.0
+    options = FitOptions(loss="logistic", n_alphas=4, max_scans=200)
+    path = fit_cv(from_arrays(X, y), options, CvOptions(3, "contiguous"), RUN)
+    assert path.converged
+    assert path.cross_validation.worst_gap <= options.tol
