@@ -75,7 +75,7 @@ def main() -> int:
                 drop_from_cache(options.store)
             arguments = ["cv", str(options.store), "--out", f"{folder}/model", "--json"]
             where = ["--stats", f"{folder}/stats", "--no-dashboard", "--memory", options.memory]
-            peak, seconds, output = run(sys.executable, "-m", "dasklasso.cli", *arguments, *where)
+            peak, seconds, output = run(sys.executable, "-m", "dasklasso", *arguments, *where)
             shutil.rmtree(folder, ignore_errors=True)
             os.mkdir(folder)
         found = json.loads(output.splitlines()[-1])

@@ -73,7 +73,7 @@ def ours(store: Path, folds: int | None, memory: str) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         kind = ["path"] if folds is None else ["cv", "--folds", str(folds)]
         peak, seconds, output = run(
-            sys.executable, "-m", "dasklasso.cli", kind[0], str(store), *kind[1:],
+            sys.executable, "-m", "dasklasso", kind[0], str(store), *kind[1:],
             "--loss", "logistic", "--standardize", "--eps", "1e-3", "--out", f"{folder}/model",
             "--memory", memory, "--no-dashboard", "--json",
         )  # fmt: skip

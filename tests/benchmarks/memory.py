@@ -46,7 +46,7 @@ def peak_of(*arguments: str) -> tuple[int, float, str]:
     """Run a dasklasso command: (peak bytes of its process tree, seconds, standard output)."""
     began = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "-m", "dasklasso.cli", *arguments],
+        [sys.executable, "-m", "dasklasso", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -17,7 +17,7 @@ from dasklasso.cli.commands import Commands
 
 
 def program(*arguments, **options):
-    command = [sys.executable, "-m", "dasklasso.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "dasklasso", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
 
 

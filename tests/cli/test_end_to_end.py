@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def start(*arguments, cwd):
-    command = [sys.executable, "-m", "dasklasso.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "dasklasso", *map(str, arguments)]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, cwd=cwd, stdout=pipe, stderr=pipe, text=True)
 

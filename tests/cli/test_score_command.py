@@ -127,7 +127,7 @@ def test_a_job_scores_the_model_that_it_made(work, tmp_path):
         f"no_dashboard = true\n[score]\nstore = '{work}/size.zarr'\nno_dashboard = true\n"
         f"table = '{tmp_path}/scores.json'\n"
     )
-    command = [sys.executable, "-m", "dasklasso.cli", "run", str(tmp_path / "job.toml")]
+    command = [sys.executable, "-m", "dasklasso", "run", str(tmp_path / "job.toml")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "[score]" in done.stdout

@@ -1,4 +1,4 @@
-"""``python -m dasklasso.cli``."""
+"""``python -m dasklasso``."""
 
 from dasklasso.cli import main
 
