@@ -22,7 +22,7 @@ from dasklasso.scan.gram_scan import default_blocks, in_tiles
 from dasklasso.scan.kernels import slab_rows
 from dasklasso.sizes import format_size
 from dasklasso.solvers.gram import POINT_BYTES, points_at_once
-from dasklasso.solvers.newton import Limits
+from dasklasso.solvers.newton_nodes import Limits
 from dasklasso.solvers.slots import slots_for
 from dasklasso.solvers.softmax_newton import in_double
 

@@ -36,8 +36,9 @@ from dasklasso.solvers.checkpoint import has_checkpoint
 from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.first_look import FirstLook, look, meet
 from dasklasso.solvers.folds import Folds, folds_of
-from dasklasso.solvers.newton import Limits, Newton, Start, Tilt
+from dasklasso.solvers.newton import Newton, Start, Tilt
 from dasklasso.solvers.newton_checkpoint import Saved, load_tracks, save_tracks, start_at
+from dasklasso.solvers.newton_nodes import Limits
 from dasklasso.solvers.newton_start import (
     NullModels,
     columns_at_null,

@@ -26,22 +26,21 @@ from dasklasso.backend import to_numpy
 from dasklasso.scan.cluster import threads_each
 from dasklasso.scan.engine import Asked, ScanEngine
 from dasklasso.scan.folded import ALL, Scores
-from dasklasso.scan.kernels import INVERSE_SCALE, L1, L2
+from dasklasso.scan.kernels import L1, L2
 from dasklasso.solvers.bring import Brought, bring
 from dasklasso.solvers.certify import certificate_here
 from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.folds import Folds
-from dasklasso.solvers.hessians import MOVED, Hessians, Node
+from dasklasso.solvers.newton_nodes import Limits, Nodes, Wanted
 from dasklasso.solvers.newton_step import Charge, Point, newton_step
-from dasklasso.solvers.problem import Problem, gradient_query, hessian_query
+from dasklasso.solvers.problem import Problem, gradient_query
+from dasklasso.solvers.sharing import share
 from dasklasso.solvers.slots import Jobs
 from dasklasso.solvers.state import Settings
 from dasklasso.solvers.tracks import Track
 
 JOIN = 1e-3  # gap of problems of all rows from which those of folds begin where they are
-BORROWED = 1e-3  # of an objective: so much better must another's point be
 NEAR = 30.0  # times tol: from there a step is likely to arrive, so it is evaluated in float64
-CANDIDATE = 0.7  # of the gradient at which a column comes into use
 INNER = 1e-3  # of a problem's gap: how far its model is minimised
 LEAST_INNER = 1e-12  # of the null loss
 NOISE = {"float32": 1e-6, "float64": 1e-13}  # of an objective
@@ -76,20 +75,6 @@ class Start:
     points: np.ndarray
     intercepts: np.ndarray
     gradients: np.ndarray
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What Hessians may take.
-
-    Attributes
-    ----------
-    nodes : alphas of each target at which Hessians are held
-    columns : of each Hessian
-    """
-
-    nodes: int
-    columns: int
 
 
 class Newton:
@@ -131,11 +116,10 @@ class Newton:
         folds: Folds | None = None,
     ) -> None:
         self.engine, self.problem, self.frame, self.jobs = engine, problem, frame, jobs
-        self.settings, self.limits, self.progress = settings, limits, progress
-        self.tilt, self.noise, self.bytes_read = tilt, noise, bytes_read
-        self.hessians = [Hessians(jobs.alphas, limits.nodes) for _ in range(jobs.n_targets)]
+        self.settings, self.progress = settings, progress
+        self.tilt, self.bytes_read = tilt, bytes_read
+        self.nodes = Nodes(problem, jobs, limits, noise)
         self.tracks: list[Track] = []
-        self._useful = problem.frame[:, INVERSE_SCALE] > 0
         self._double = engine.table.X.dtype == np.float64
         self._began = self._saved = time.monotonic()
         self._save, self.folds = save, folds
@@ -162,20 +146,23 @@ class Newton:
             )
             for job in range(len(self.jobs))
         ]
-        matters = [self._matters(t, start.gradients[:, job]) for job, t in enumerate(self.tracks)]
+        matters = [
+            self.nodes.matters(t, start.gradients[:, job]) for job, t in enumerate(self.tracks)
+        ]
         dtype = "float64" if self._double or self._is_last() else "float32"
         if self._is_last():
             matters = self._join(matters)
         while flying := self._flying(dtype):
-            nodes = self._wanted(matters)
-            self._scan(flying, nodes, dtype)
-            self.noise = 0.0  # from now on gradients are those of the rows themselves
-            self._forget(nodes)
+            wanted = self.nodes.wanted(self.tracks, matters)
+            self._scan(flying, wanted, dtype)
+            self.nodes.noise = 0.0  # from now on gradients are those of the rows themselves
+            self.nodes.forget(wanted, self.tracks)
             if self._scans_left():
-                self._share(dtype)
+                double = dtype == "float64"
+                share(self.tracks, self.problem, self.jobs.alphas, exact_only=double)
             for track in flying:
                 self._judge(track, dtype)
-            matters = [self._matters(t) for t in self.tracks]
+            matters = [self.nodes.matters(t) for t in self.tracks]
             before, dtype = dtype, self._next_dtype(dtype)
             if dtype != before and self._is_last():
                 for track in self.tracks:  # no step that nobody could come back from
@@ -254,118 +241,9 @@ class Newton:
             "float64" if dtype == "float64" or near or exhausted or self._is_last() else "float32"
         )
 
-    # -- columns and Hessians -----------------------------------------------------------------
-
-    def _matters(self, track: Track, gradient: np.ndarray | None = None) -> np.ndarray:
-        """(n_features,) bool: columns in use, and those that may come into use.
-
-        The margin is that of the sequential strong rule: gradients change no faster than alpha
-        (Tibshirani et al., 2012, Strong rules for discarding predictors in lasso-type problems).
-        """
-        u = track.trial[0]
-        if gradient is None:
-            u, gradient = track.point.u, track.point.gradient
-        size, l1 = self._pull(track, gradient)
-        found = (u != 0) | (size >= CANDIDATE * l1 - self.noise)
-        for secant in track.secants:
-            found |= secant.step[:-1] != 0
-        found &= self._useful
-        most = self.limits.columns
-        if np.count_nonzero(found) > most:  # those that violate their conditions most, for now
-            with np.errstate(divide="ignore", invalid="ignore"):
-                excess = np.where(found, size / l1, -1.0)
-            excess[u != 0] = np.inf
-            found = np.zeros_like(found)
-            found[np.argsort(-excess, kind="stable")[:most]] = True
-            found &= self._useful
-        return found
-
-    def _wanted(self, matters: Sequence[np.ndarray]) -> list[tuple[int, int, np.ndarray]]:
-        """Nodes that the next scan takes: (target, node, columns)."""
-        users: dict[tuple[int, int], list[int]] = {}
-        for k, track in enumerate(self.tracks):
-            if not track.certified and not track.resting:
-                for node, _ in self.hessians[track.target].around(track.index):
-                    users.setdefault((track.target, node), []).append(k)
-        wanted = []
-        for (target, number), own in sorted(users.items()):
-            columns = np.logical_or.reduce([matters[k] for k in own])
-            if self._is_wanted(target, number, [self.tracks[k] for k in own]):
-                known = self.hessians[target].nodes[number]
-                if known is not None and np.count_nonzero(columns) < self.limits.columns:
-                    columns[known.columns] = True
-                wanted.append((target, number, np.flatnonzero(columns)))
-        return wanted
-
-    def _is_wanted(self, target: int, number: int, users: Sequence[Track]) -> bool:
-        node = self.hessians[target].nodes[number]
-        if node is None:
-            return True
-        moved = node.moved(*self._at_node(target, number).trial)
-        if moved > MOVED or (moved > 0 and all(track.slow for track in users)):
-            return True
-        lacks = np.ones(self.problem.n_features, bool)
-        lacks[node.columns] = False
-        return node.columns.size < self.limits.columns and any(
-            np.any(self._needs(track) & lacks) for track in users
-        )
-
-    def _share(self, dtype: str) -> None:
-        """Let each problem have the best point of any on the same rows: losses are known.
-
-        Parameters
-        ----------
-        dtype : of the last scan; after one in float64 losses of float32 count for nothing
-        """
-        problem = self.problem
-        ratio, l1, l2 = problem.objective.l1_ratio, problem.frame[:, L1], problem.frame[:, L2]
-        teams: dict[tuple[int, int], list[Track]] = {}
-        for track in self.tracks:
-            teams.setdefault((track.target, track.fold), []).append(track)
-        for team in teams.values():
-            known = [
-                (t.point, t.noise) for t in team if t.known and (t.exact or dtype == "float32")
-            ]
-            if not known:
-                continue
-            points = np.stack([point.u for point, _ in known], axis=1)
-            loss = np.array([point.loss for point, _ in known])
-            costs = ratio * (l1 @ np.abs(points)) + 0.5 * (1.0 - ratio) * (l2 @ points**2)
-            for track in team:
-                objectives = loss + self.jobs.alphas[track.index] * costs
-                best = int(np.argmin(objectives))
-                margin = BORROWED * abs(track.objective) if np.isfinite(track.objective) else 0.0
-                if objectives[best] < track.objective - margin and not track.certified:
-                    track.borrow(*known[best], float(objectives[best]))
-
-    def _forget(self, nodes: Sequence[tuple[int, int, np.ndarray]]) -> None:
-        """New nodes know better than secants of the way there."""
-        new = {(target, number) for target, number, _ in nodes}
-        for track in self.tracks:
-            around = self.hessians[track.target].around(track.index)
-            if any((track.target, number) in new for number, _ in around):
-                track.secants = []
-
-    def _needs(self, track: Track) -> np.ndarray:
-        """Columns in use, and those whose gradient is larger than their penalty allows."""
-        size, l1 = self._pull(track, track.point.gradient)
-        return ((size > l1) | (track.point.u != 0)) & self._useful
-
-    def _pull(self, track: Track, gradient: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """How much each column gains beside its penalty, and the penalty that it has to exceed."""
-        objective = self.problem.objective
-        l1 = self.problem.frame[:, L1] * (self.jobs.alphas[track.index] * objective.l1_ratio)
-        return -gradient if objective.positive else np.abs(gradient), l1
-
-    def _at_node(self, target: int, number: int) -> Track:
-        place = self.hessians[target].places[number]
-        return self.tracks[int(place) * self.jobs.n_targets + target]
-
     # -- scans --------------------------------------------------------------------------------
 
-    def _scan(
-        self, flying: Sequence[Track], nodes: Sequence[tuple[int, int, np.ndarray]], dtype: str
-    ) -> None:
+    def _scan(self, flying: Sequence[Track], wanted: Sequence[Wanted], dtype: str) -> None:
         """Evaluate trials, and take Hessians."""
         targets = np.array([t.target for t in flying])
         points = np.stack([t.trial[0] for t in flying], axis=1)
@@ -378,7 +256,11 @@ class Newton:
             intercepts if self.problem.steps_intercept else None,
         )
         chunked = self.engine.by_columns(points)
-        also = self._hessian_query(nodes)
+        also: list[Asked] = []
+        if wanted:
+            kind = "float64" if self._double else "float32"
+            hessians, at = self.nodes.query(wanted, self.tracks, kind, self.settings.device)
+            also = [Asked(hessians, (self.engine.by_columns(at), self.frame))]
         if self.folds is not None and any(t.fold != ALL for t in flying):
             groups = self.folds.groups([t.fold for t in flying], self.problem.total_weight)
             query = self.folds.gradient(query, groups)
@@ -387,28 +269,9 @@ class Newton:
         answer = self.engine.gradient(query, chunked, self.frame, also)
         found = bring(self.engine, chunked, answer)
         self.bytes_read += found.bytes_read
-        for (target, number, columns), matrix in zip(
-            nodes, found.beside[0] if nodes else [], strict=True
-        ):
-            if np.all(np.isfinite(matrix)):  # else a step too far was tried
-                u, b = self._at_node(target, number).trial
-                self.hessians[target].nodes[number] = Node(columns, matrix, u, b)
+        if wanted:
+            self.nodes.keep(wanted, self.tracks, found.beside[0])
         self._settle(flying, found, points, intercepts, targets, dtype)
-
-    def _hessian_query(self, nodes: Sequence[tuple[int, int, np.ndarray]]) -> list[Asked]:
-        if not nodes:
-            return []
-        at = [self._at_node(target, number).trial for target, number, _ in nodes]
-        points = np.stack([u for u, _ in at], axis=1)
-        query = hessian_query(
-            self.problem,
-            [target for target, _, _ in nodes],
-            [b for _, b in at],
-            [columns for _, _, columns in nodes],
-            "float64" if self._double else "float32",
-            self.settings.device,
-        )
-        return [Asked(query, (self.engine.by_columns(points), self.frame))]
 
     def _settle(
         self,
@@ -469,7 +332,9 @@ class Newton:
             if self._stays(track, dtype):
                 track.stay()
                 return
-            quadric = self.hessians[track.target].quadric(track.index, matters[k], track.secants)
+            quadric = self.nodes.hessians[track.target].quadric(
+                track.index, matters[k], track.secants
+            )
             if quadric is None:  # no Hessian yet that is finite: there is one where it is
                 track.stay()
                 return
