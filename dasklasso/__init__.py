@@ -13,6 +13,7 @@ _LAZY = {
     "Lasso": "dasklasso.estimators",
     "LassoCV": "dasklasso.estimators",
     "LogisticL1": "dasklasso.estimators",
+    "LogisticL1CV": "dasklasso.estimators",
     "OnlineElasticNet": "dasklasso.estimators",
     "enet_path": "dasklasso.estimators",
     "lasso_path": "dasklasso.estimators",

@@ -119,9 +119,11 @@ class Model(BaseEstimator):
         path = solve(data, options, run, cv, verbose=bool(self.verbose), stacklevel=stacklevel)
         return path, data
 
-    def _keep_gaps(self, path: FittedPath, data: Dataset) -> tuple[Any, np.ndarray]:
-        """Set what a fit found but coefficients; those and the intercepts are returned."""
+    def _keep(self, path: FittedPath, data: Dataset) -> None:
+        """Set the attributes of a fit, as they are at the alpha that it selected."""
         rows, intercepts = path.coefficients_at()
+        self.coef_: np.ndarray = rows.toarray()
+        self.intercept_: Any = intercepts
         selected = path.grid_index(path.resolve_alpha(None))
         assert selected is not None  # one of the grid: it has a certificate
         gaps, vector = path.dual_gaps[selected], path.y_is_vector
@@ -130,7 +132,6 @@ class Model(BaseEstimator):
         self.dual_gap_ = float(absolute[0]) if vector else absolute
         self.relative_gap_ = float(gaps[0]) if vector else gaps
         self.n_iter_ = int(np.ceil(path.scans))
-        return rows, intercepts
 
     def _dataset(self, X: Any, y: Any, sample_weight: Any, offset: Any) -> Dataset:
         if not (is_stored(X) or is_dask(X)):

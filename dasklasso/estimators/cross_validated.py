@@ -3,101 +3,20 @@
 from __future__ import annotations
 
 import os
-from numbers import Integral
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-import numpy as np
-
-from dasklasso.errors import OptionError
-from dasklasso.estimators.checking import grid_of, number
-from dasklasso.estimators.folds import folds_asked
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.estimators.choosing import ChosenAlpha, curves_of, stacked
 from dasklasso.estimators.model import LinearModel
-from dasklasso.solvers.problem import Objective
+from dasklasso.result import FittedPath
 
 
-class CrossValidated(LinearModel):
-    """Base of the models whose alpha is chosen by cross-validation."""
+class CrossValidated(ChosenAlpha, LinearModel):
+    """Base of the models of squared loss whose alpha is chosen by cross-validation."""
 
-    eps: float | None
-    n_alphas: int
-    alphas: Any
-    cv: Any
-    random_state: int
-    selection_rule: str
-
-    def fit(
-        self,
-        X: Any,
-        y: Any = None,
-        sample_weight: Any = None,
-        groups: Any = None,
-        offset: Any = None,
-    ) -> Self:
-        """Choose the alpha by cross-validation, and fit the model on all rows.
-
-        Parameters
-        ----------
-        X, y, sample_weight, offset :
-            As for :meth:`Lasso.fit <dasklasso.estimators.linear.FixedAlpha.fit>`. Weights count
-            in training and in a fold's mean squared error; folds count the same, as in
-            scikit-learn, whatever their weights.
-        groups : (n_rows,) array-like, optional
-            Rows with the same entry are put into the same fold. With a number of folds, groups
-            are dealt to them as evenly as they allow; a splitter is handed the groups.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        OptionError
-            A parameter has a value that cannot be used; test sets of ``cv`` overlap, or leave
-            rows out; a fold has no rows of positive weight.
-        MemoryLimitError
-            The second moments of all folds do not fit in the memory.
-        ValueFound
-            X, y or the weights hold a value that cannot be used; a target is constant, in all
-            rows or in those that train for a fold.
-        StoreError
-            The store cannot be opened or read.
-
-        Warns
-        -----
-        sklearn.exceptions.ConvergenceWarning
-            The relative dual gap is above ``tol`` after ``max_iter`` scans, at any alpha. It is
-            a :class:`dasklasso.errors.ConvergenceWarning` as well.
-        """
-        ratios = self._l1_ratios()
-        folds = folds_asked(
-            self.cv,
-            groups,
-            random_state=self.random_state,
-            rule=self.selection_rule,
-            l1_ratios=ratios,
-        )
-        path, data = self._solve(
-            X, y, sample_weight, self._grid(), offset=offset, folds=folds, stacklevel=3
-        )
-        self._keep(path, data)
-        record = path.cross_validation
-        assert record is not None
-        curves = record.by_ratio
-        self.alpha_ = record.alpha
-        self.mse_path_ = _stacked([curve.error_path for curve in curves])
-        self.standard_error_ = _stacked([curve.standard_error for curve in curves])
-        # one grid for every l1_ratio, where it was given
-        grids = [curve.alphas for curve in curves]
-        self.alphas_ = grids[0] if self._alphas_given() else _stacked(grids)
-        return self
-
-    def _alphas_given(self) -> bool:
-        return self.alphas is not None and not isinstance(self.alphas, Integral)
-
-    def _grid(self) -> dict[str, Any]:
-        if self._alphas_given():
-            return grid_of(self.alphas, self.n_alphas, self.eps)
-        return grid_of(None, self.n_alphas if self.alphas is None else self.alphas, self.eps)
+    def _keep(self, path: FittedPath, data: Dataset) -> None:
+        super()._keep(path, data)
+        self.mse_path_ = stacked([curve.error_path for curve in curves_of(path)])
 
 
 class LassoCV(CrossValidated):
@@ -257,24 +176,3 @@ feature_names_in_, path_ :
         verbose: bool = False,
     ) -> None:
         self._store(locals())
-
-    @property
-    def l1_ratio_(self) -> float:
-        """The l1_ratio that was selected."""
-        return float(self.path_.l1_ratio)
-
-    def _l1_ratios(self) -> tuple[float, ...]:
-        several = isinstance(self.l1_ratio, list | tuple | np.ndarray)
-        found = tuple(
-            number("l1_ratio", one) for one in (self.l1_ratio if several else [self.l1_ratio])
-        )
-        if not found:
-            raise OptionError(f"l1_ratio: {self.l1_ratio!r} found, expected one number or more")
-        for ratio in found:
-            Objective(l1_ratio=ratio)  # refuses what is not from 0 to 1
-        return found
-
-
-def _stacked(arrays: list[np.ndarray]) -> np.ndarray:
-    """One array for each l1_ratio as one array; without that axis where there is one only."""
-    return np.stack(arrays) if len(arrays) > 1 else arrays[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from dasklasso.dataset.blocks import MemoryBlocks, chunk_bounds
+from dasklasso.dataset.classes import name_of
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.identity import fingerprint_of
 from dasklasso.dataset.zarrblocks import read_rows
-from dasklasso.errors import OptionError
+from dasklasso.errors import DataWarning, OptionError
 from dasklasso.estimators.checking import integer
 from dasklasso.fit_options import CvOptions
 
@@ -31,11 +33,14 @@ class Folds:
         Whose test sets are the folds, where it is there.
     groups : (n_rows,) array-like or None
         Rows of one group are to be in one fold.
+    stratified : bool
+        Whether random folds of data in memory are to have about the same labels each.
     """
 
     options: CvOptions
     splitter: Any = None
     groups: Any = None
+    stratified: bool = False
 
     def of(self, data: Dataset) -> tuple[Dataset, CvOptions]:
         """The data with the column of labels that the folds need, and how to read it.
@@ -48,6 +53,9 @@ class Folds:
         groups = None if self.groups is None else _one_for_each_row(self.groups, data.n_rows)
         if self.splitter is not None:
             return _labelled(data, _labels_of(self.splitter, data, groups)), self.options
+        if self.stratified and isinstance(data.X, MemoryBlocks):
+            numbers = _stratified(data, self.options.folds, self.options.seed)
+            return _labelled(data, numbers), replace(self.options, kind="column")
         if groups is None:
             return data, self.options
         _, numbers = np.unique(groups, return_inverse=True)
@@ -55,7 +63,14 @@ class Folds:
 
 
 def folds_asked(
-    cv: Any, groups: Any, *, random_state: Any, rule: Any, l1_ratios: tuple[float, ...]
+    cv: Any,
+    groups: Any,
+    *,
+    random_state: Any,
+    rule: Any,
+    l1_ratios: tuple[float, ...],
+    criterion: Any = "loss",
+    stratified: bool = False,
 ) -> Folds:
     """Tell apart what ``cv`` can be; nothing of the data is needed.
 
@@ -66,6 +81,8 @@ def folds_asked(
     random_state : int
     rule : {"min", "1se"}
     l1_ratios : to choose from
+    criterion : {"loss", "auc", "accuracy"}
+    stratified : whether folds of which cv is the number have about the same labels each
 
     Raises
     ------
@@ -77,30 +94,35 @@ def folds_asked(
         raise OptionError(f"random_state: {seed} found, expected a number >= 0")
     if rule not in ("min", "1se"):
         raise OptionError(f"selection_rule: {rule!r} found, expected 'min' or '1se'")
-    splitter = None
+    splitter, chosen = None, {"rule": rule, "l1_ratios": l1_ratios, "criterion": criterion}
     if isinstance(cv, CvOptions):
         if cv.l1_ratios is not None:
             raise OptionError("cv: l1_ratios found, but it is the model's l1_ratio that is used")
-        options = replace(cv, l1_ratios=l1_ratios)
+        if cv.criterion not in ("loss", criterion):
+            raise OptionError(
+                f"cv: criterion {cv.criterion!r} found, but it is the model's criterion, "
+                f"{criterion!r}, that is used"
+            )
+        options = replace(cv, l1_ratios=l1_ratios, criterion=criterion)
     elif isinstance(cv, str):
         if cv != "column":
             raise _unknown(cv)
-        options = CvOptions(kind="column", rule=rule, l1_ratios=l1_ratios)
+        options = CvOptions(kind="column", **chosen)
     elif hasattr(cv, "split") or isinstance(cv, Iterable):
         splitter = cv
-        options = CvOptions(kind="column", rule=rule, l1_ratios=l1_ratios)
+        options = CvOptions(kind="column", **chosen)
     else:
         options = CvOptions(
             _number_of_folds(cv),
             "random" if groups is None else "groups",
             seed=seed,
-            rule=rule,
-            l1_ratios=l1_ratios,
+            **chosen,
         )
     if groups is not None and splitter is None and options.kind != "groups":
         raise OptionError(f"groups: found, but folds of kind {options.kind!r} do not use them")
     options.labelling()  # refuses what cannot be made of any data
-    return Folds(options, splitter, groups)
+    dealt = stratified and splitter is None and not isinstance(cv, CvOptions | str)
+    return Folds(options, splitter, groups, dealt and groups is None)
 
 
 def _number_of_folds(cv: Any) -> int:
@@ -138,6 +160,47 @@ def _labelled(data: Dataset, labels: np.ndarray) -> Dataset:
     both = f"{data.fingerprint} {fingerprint_of({'fold': fold})}"
     fingerprint = "sha256:" + hashlib.sha256(both.encode()).hexdigest()
     return replace(data, fold=fold, fingerprint=fingerprint)
+
+
+def _stratified(data: Dataset, n_folds: int, seed: int) -> np.ndarray:
+    """(n_rows,) folds: rows in random order are sorted by their label, and dealt in turn.
+
+    So folds differ by at most one row, and by at most one row of each label.
+
+    Raises
+    ------
+    OptionError
+        There are more folds than rows; or a label has one row, so that no model trained without
+        that row's fold knows of it.
+
+    Warns
+    -----
+    DataWarning
+        A label has fewer rows than there are folds.
+    """
+    assert data.y is not None
+    if n_folds > data.n_rows:
+        raise OptionError(f"cv: {n_folds} folds found, expected at most the {data.n_rows} rows")
+    y = read_rows(data.y, 0, data.n_rows)[:, 0]
+    values, counts = np.unique(y, return_counts=True)
+    rarest = int(counts.argmin())
+    label, count = name_of(data, 0, float(values[rarest])), int(counts[rarest])
+    if count == 1:
+        raise OptionError(
+            f"cv: label {label} has 1 row, expected at least 2 rows of every label: without the "
+            "fold of that row no model can know it"
+        )
+    if count < n_folds:
+        warnings.warn(
+            f"cv: label {label} has {count} rows, fewer than the {n_folds} folds: some folds have "
+            "none to be scored on; expected at most as many folds",
+            DataWarning,
+            stacklevel=5,
+        )
+    shuffled = np.random.default_rng(seed).permutation(data.n_rows)
+    labels = np.empty(data.n_rows, dtype=np.int64)
+    labels[shuffled[np.argsort(y[shuffled], kind="stable")]] = np.arange(data.n_rows) % n_folds
+    return labels
 
 
 def _labels_of(splitter: Any, data: Dataset, groups: np.ndarray | None) -> np.ndarray:

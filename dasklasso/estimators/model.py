@@ -61,8 +61,6 @@ class LinearModel(MultiOutputMixin, RegressorMixin, Model):
         return float(r2_score(np.asarray(y), self.predict(X), sample_weight=sample_weight))
 
     def _keep(self, path: FittedPath, data: Dataset) -> None:
-        """Set the attributes of a fit, as they are at the alpha that it selected."""
-        rows, intercepts = self._keep_gaps(path, data)
-        coef, vector = rows.toarray(), path.y_is_vector
-        self.coef_ = coef[0] if vector else coef
-        self.intercept_ = float(intercepts[0]) if vector else intercepts
+        super()._keep(path, data)
+        if path.y_is_vector:
+            self.coef_, self.intercept_ = self.coef_[0], float(self.intercept_[0])

@@ -164,7 +164,7 @@ def _warn_of_gaps(record: CvRecord, tol: float) -> None:
             f"folds: models trained without one of them have gaps of up to {record.worst_gap:.2g}, "
             f"above {tol:.2g}: their errors are not those of the optimum",
             DataWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
