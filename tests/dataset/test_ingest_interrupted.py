@@ -56,7 +56,7 @@ def test_a_killed_ingest_leaves_no_store_and_can_be_run_again(
     with pytest.raises(StoreError, match="another process is writing it"):
         ingest(parts, store, target="price")
     os.kill(child.pid, how)
-    child.wait(timeout=30)
+    child.wait(timeout=120)
     child.stdout.close()
     assert not store.exists()
     ingest(parts, store, target="price")
@@ -76,7 +76,7 @@ def test_a_killed_overwrite_leaves_the_old_store(
     assert child.stdout is not None
     assert child.stdout.readline() == "stalled\n"
     child.kill()
-    child.wait(timeout=30)
+    child.wait(timeout=120)
     child.stdout.close()
     np.testing.assert_array_equal(zarr.open_group(store, mode="r")["y"][...], frame.price)
 
