@@ -253,6 +253,8 @@ def squared_certificate(
     return Certificate(primal=primal, gap=np.maximum(gap, 0.0), n_nonzero=n_nonzero.astype(int))
 
 
+# of points beyond all numbers, and of multiples of a dual direction that is 0, nobody needs warning
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def smooth_certificate(
     sums: np.ndarray,
     columns: np.ndarray,
@@ -299,15 +301,14 @@ def smooth_certificate(
     root = np.sqrt(sums[SLOPE_RATIO]) + shift * np.sqrt(room_ratio * room)
     bent = root**2 / (1 - shift)
 
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        limit = np.where(ratio > 1.0, 1.0 / ratio, 1.0)
-        limit = np.where(feasible & np.isfinite(conjugate), limit, 0.0)
-        rate = first + np.where(limit > 0, conjugate, 0.0)  # Ω*(sv) ≤ s·Ω*(v)
-        # both bounds are convex in s: the least of each between 0 and the limit
-        least = np.where(bent > 0, np.exp(np.minimum((blur - rate) / bent, 0.0)), 1.0)
-        s = np.minimum(least, limit)
-        remainder = np.where(s < 1.0, bent * bend(1.0 - s), 0.0)
-        taylor = penalty + s * rate + second + (1.0 - s) * blur + remainder
+    limit = np.where(ratio > 1.0, 1.0 / ratio, 1.0)
+    limit = np.where(feasible & np.isfinite(conjugate), limit, 0.0)
+    rate = first + np.where(limit > 0, conjugate, 0.0)  # Ω*(sv) ≤ s·Ω*(v)
+    # both bounds are convex in s: the least of each between 0 and the limit
+    least = np.where(bent > 0, np.exp(np.minimum((blur - rate) / bent, 0.0)), 1.0)
+    s = np.minimum(least, limit)
+    remainder = np.where(s < 1.0, bent * bend(1.0 - s), 0.0)
+    taylor = penalty + s * rate + second + (1.0 - s) * blur + remainder
     taylor = np.where(limit > 0, taylor, np.inf)
     chord = loss + penalty + np.minimum(0.0, limit * (rate - loss + second))
     gap = np.maximum(np.fmin(taylor, chord), 0.0)

@@ -178,7 +178,8 @@ def judge(
     slots: Slots, certificate: Certificate, null_loss: np.ndarray, goal: float, patience: int
 ) -> Outcome:
     """Which jobs are done: their gap is within ``goal``, or it has stopped falling."""
-    relative = np.where(np.isfinite(certificate.gap), certificate.gap, np.inf) / null_loss
+    known = np.isfinite(certificate.primal) & np.isfinite(certificate.gap)
+    relative = np.where(known, certificate.gap, np.inf) / null_loss
     stalled = (relative >= slots.best_gap) & (slots.since_best + 1 >= patience)
     return Outcome(certificate, relative, (relative <= goal) | stalled)
 
