@@ -105,8 +105,6 @@ def choose_solver(data: Dataset, options: FitOptions, run: RunOptions, n_folds: 
         other losses, newton; prox_sgd and newton need bands that hold all columns.
     """
     squared = options.loss == "squared"
-    if n_folds > 1 and options.loss_value.n_outputs > 1:
-        raise OptionError(f"loss: {options.loss} found, but folds need one prediction of a row")
     if n_folds > 1 and options.solver == "auto" and not squared:
         options = replace(options, solver="newton")  # the only one for that
     if options.solver not in ("auto", "gram"):
@@ -116,7 +114,8 @@ def choose_solver(data: Dataset, options: FitOptions, run: RunOptions, n_folds: 
         if options.solver == "newton":
             refused = newton_refuses(data, options, run)
             if refused:
-                raise OptionError(f"solver: newton {refused}; fista can")
+                instead = "; fista can" if n_folds == 1 else ", and no other solver has folds"
+                raise OptionError(f"solver: newton {refused}{instead}")
             need = newton_memory(data, options, run, n_folds)
         else:
             need = _NEEDS[options.solver](data, options, run)
@@ -262,13 +261,14 @@ def softmax_unfit(data: Dataset, options: FitOptions) -> str:
     return ""
 
 
-def _softmax_memory(data: Dataset, options: FitOptions, run: RunOptions) -> Memory:
+def _softmax_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int) -> Memory:
     """What ``solver="newton"`` needs for a softmax loss."""
     workers, threads = workers_and_threads(run)
     problems, n_outputs = n_problems_of(data, options), options.loss_value.n_outputs
     size = 8 if in_double(data.X.dtype, options.tol) else 4
     rows = data.n_rows // held_step(data)
-    array = 8 * data.n_features * problems
+    # folds' problems beside those of all rows
+    array = 8 * data.n_features * problems * (n_folds + 1 if n_folds > 1 else 1)
     hessian = size * softmax_coordinates(data, options) ** 2
     grams = 3 * size * (data.n_features + 1) ** 2  # a thread's sum, a product, and one that waits
     # rows as they are put together, and probabilities; points, gradients and trials; a Hessian,
@@ -281,7 +281,7 @@ def _softmax_memory(data: Dataset, options: FitOptions, run: RunOptions) -> Memo
 def newton_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int = 1) -> Memory:
     """What ``solver="newton"`` needs."""
     if options.loss_value.n_outputs > 1:
-        return _softmax_memory(data, options, run)
+        return _softmax_memory(data, options, run, n_folds)
     workers, threads = workers_and_threads(run)
     limits, problems = newton_limits(data, options, run), n_problems_of(data, options)
     hessians = 8 * (limits.columns + 1) ** 2 * limits.nodes * max(1, data.n_targets)

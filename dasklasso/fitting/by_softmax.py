@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from dasklasso.backend import to_numpy
 from dasklasso.choice import held_step, softmax_coordinates
 from dasklasso.dataset.dataset import Dataset
-from dasklasso.fit_options import FitOptions, RunOptions
+from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
 from dasklasso.fitting.by_fista import problem_key
+from dasklasso.fitting.fold_scores import curve_of
 from dasklasso.fitting.session import Solved
 from dasklasso.scan.engine import Asked, ScanEngine
-from dasklasso.scan.sampling import SampleRows
+from dasklasso.scan.labels import RowLabels
+from dasklasso.scan.sampling import Sample, SampleRows
+from dasklasso.selection.cv_record import CvRecord
 from dasklasso.solvers.checkpoint import has_checkpoint
 from dasklasso.solvers.events import ScanEvent
-from dasklasso.solvers.first_look import look, meet
-from dasklasso.solvers.newton_checkpoint import load_tracks, save_tracks
-from dasklasso.solvers.problem import Objective
+from dasklasso.solvers.first_look import FirstLook, look, meet
+from dasklasso.solvers.folds import Folds, folds_of, weights_by_class
+from dasklasso.solvers.newton_checkpoint import Saved, load_tracks, save_tracks
+from dasklasso.solvers.problem import Problem
 from dasklasso.solvers.slots import Jobs
+from dasklasso.solvers.softmax_folds import trainings
 from dasklasso.solvers.softmax_newton import SoftmaxNewton
 from dasklasso.solvers.softmax_rows import HeldRows, Seen
 from dasklasso.solvers.solution import Solution, nonzeros_of
@@ -28,66 +35,123 @@ from dasklasso.solvers.state import Settings
 def solve_softmax_by_newton(
     data: Dataset,
     engine: ScanEngine,
-    objective: Objective,
     options: FitOptions,
     run: RunOptions,
+    cv: CvOptions | None,
+    labels: RowLabels,
     progress: Callable[[ScanEvent], None] | None,
 ) -> Solved:
-    """Solve for every alpha.
+    """Solve for every alpha; with ``cv`` without each fold too, on the same scans.
+
+    Parameters
+    ----------
+    labels : RowLabels
+        The folds of ``cv``.
 
     Raises
     ------
     DasklassoError
     """
+    objective = options.objective()
     problem, nbytes = meet(data, engine, objective, run.device)
-    frame, c = engine.placed(problem.frame), problem.n_targets
-    key = problem_key(data, options, run)
-    folder = None if run.checkpoint is None else Path(run.checkpoint)
-    saved = None
-    if run.resume and folder is not None and has_checkpoint(folder):
-        saved = load_tracks(folder, key)
     every = held_step(data)
-    first = look(engine, problem, frame, run.device, [Asked(SampleRows(every))])
-    if saved is None:
-        alphas, start = options.grid(data, first.alpha_max, objective.l1_ratio), None
+    first = look(
+        engine, problem, engine.placed(problem.frame), run.device, [Asked(SampleRows(every))]
+    )
+    fit = _Fit(data, engine, problem, options, run, progress, first, nbytes + first.bytes_read)
+    if cv is None:
+        newton, scans = fit.path(fit.saved())
+        record = None
     else:
-        alphas, start = saved.alphas, saved.start
-    scans, before = (0, 0) if saved is None else (saved.scans, saved.bytes_read)
-    jobs = Jobs(alphas, c, c)
+        folds, scans = folds_of(engine, labels), 0
+        ratios = cv.l1_ratios or (objective.l1_ratio,)
+        paths = [fit.path(None, ratio, folds)[0] for ratio in ratios]
+        curves = tuple(curve_of(one, folds, cv) for one in paths)
+        record = CvRecord(cv.kind, len(folds.weights), cv.seed, cv.rule, curves)
+        newton = paths[[curve is record.best for curve in curves].index(True)]
+    jobs = newton.jobs
+    solutions = {job: _solution(newton, job) for job in range(len(jobs))}
+    return Solved(
+        newton.problem, jobs, solutions, "newton", scans + engine.scans, fit.bytes_read, record
+    )
 
-    def save(newton: SoftmaxNewton) -> None:
-        assert folder is not None
+
+@dataclass
+class _Fit:
+    """What the steps of one fit have in common."""
+
+    data: Dataset
+    engine: ScanEngine
+    problem: Problem
+    options: FitOptions
+    run: RunOptions
+    progress: Callable[[ScanEvent], None] | None
+    first: FirstLook
+    bytes_read: int
+
+    def __post_init__(self) -> None:
+        self.key = problem_key(self.data, self.options, self.run)
+
+    def path(
+        self, saved: Saved | None, l1_ratio: float | None = None, folds: Folds | None = None
+    ) -> tuple[SoftmaxNewton, int]:
+        """Solve for every alpha, of one l1_ratio: the solver, and scans before this engine's."""
+        data, options, run, problem = self.data, self.options, self.run, self.problem
+        if l1_ratio is not None:
+            problem = replace(problem, objective=replace(problem.objective, l1_ratio=l1_ratio))
+        c, scans, start = problem.n_targets, 0, None
+        if saved is None:
+            alphas = options.grid(data, self.first.alpha_max, problem.objective.l1_ratio)
+        else:
+            alphas, scans, start = saved.alphas, saved.scans, saved.start
+            self.bytes_read += saved.bytes_read
+        sample: Sample = self.first.beside[0]
+        rows = HeldRows(sample, data, problem, run.band_bytes, whole=held_step(data) == 1)
+        newton = SoftmaxNewton(
+            self.engine,
+            problem,
+            self.engine.placed(problem.frame),
+            Jobs(alphas, c, c),
+            Settings(
+                options.tol,
+                options.max_scans,
+                run.device,
+                checkpoint_seconds=run.checkpoint_seconds,
+                key=self.key,
+            ),
+            rows,
+            softmax_coordinates(data, options),
+            self.progress,
+            without=None
+            if folds is None
+            else trainings(problem, rows, folds, weights_by_class(data, folds.labels, c)),
+            bytes_read=self.bytes_read,
+            save=None if run.checkpoint is None else partial(self.save, scans),
+        )
+        newton.run(Seen(to_numpy(self.first.gradient)[:, :c], self.first.sums, 0), start)
+        self.bytes_read = newton.bytes_read
+        return newton, scans
+
+    def saved(self) -> Saved | None:
+        """The checkpoint that the fit goes on from."""
+        if not self.run.resume or self.run.checkpoint is None:
+            return None
+        folder = Path(self.run.checkpoint)
+        return load_tracks(folder, self.key) if has_checkpoint(folder) else None
+
+    def save(self, scans: int, newton: SoftmaxNewton) -> None:
+        """Write a checkpoint, after so many scans before this engine's."""
+        assert self.run.checkpoint is not None
+        alphas = newton.jobs.alphas
         save_tracks(
-            folder,
-            key,
-            newton.tracks,
-            engine,
+            Path(self.run.checkpoint),
+            self.key,
+            newton.tracks[: len(alphas)],
+            self.engine,
             alphas=alphas,
-            scans=scans + engine.scans,
+            scans=scans + self.engine.scans,
             bytes_read=newton.bytes_read,
         )
-
-    newton = SoftmaxNewton(
-        engine,
-        problem,
-        frame,
-        jobs,
-        Settings(
-            options.tol,
-            options.max_scans,
-            run.device,
-            checkpoint_seconds=run.checkpoint_seconds,
-            key=key,
-        ),
-        HeldRows(first.beside[0], data, problem, run.band_bytes, whole=every == 1),
-        softmax_coordinates(data, options),
-        progress,
-        bytes_read=before + nbytes + first.bytes_read,
-        save=None if folder is None else save,
-    )
-    newton.run(Seen(to_numpy(first.gradient)[:, :c], first.sums, 0), start)
-    solutions = {job: _solution(newton, job) for job in range(len(jobs))}
-    return Solved(problem, jobs, solutions, "newton", scans + engine.scans, newton.bytes_read)
 
 
 def _solution(newton: SoftmaxNewton, job: int) -> Solution:

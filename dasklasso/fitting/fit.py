@@ -17,7 +17,7 @@ from dasklasso.fitting.by_gram import solve_by_gram
 from dasklasso.fitting.by_newton import solve_by_newton
 from dasklasso.fitting.by_sgd import solve_by_sgd
 from dasklasso.fitting.by_softmax import solve_softmax_by_newton
-from dasklasso.fitting.fold_classes import check_fold_classes
+from dasklasso.fitting.fold_classes import check_fold_classes, check_training_classes
 from dasklasso.fitting.labelling import labelled, with_classes
 from dasklasso.fitting.session import open_engine
 from dasklasso.fitting.statistics import are_kept
@@ -117,7 +117,14 @@ def _fit(
     labels = RowLabels(Labelling()) if cv is None else cv.labels(data)
     if cv is not None and cv.criterion != "loss" and not options.loss_value.gives_probabilities:
         raise OptionError(f"criterion: {cv.criterion} found, but loss {options.loss} has no labels")
-    if cv is not None and cv.criterion == "auc" and options.loss_value.n_outputs == 1:
+    if cv is not None and cv.criterion == "auc" and options.loss_value.n_outputs > 1:
+        raise OptionError(
+            "criterion: auc found, an area under the curve of two classes, and loss softmax has "
+            f"{options.loss_value.n_outputs}: take accuracy or loss"
+        )
+    if cv is not None and options.loss_value.n_outputs > 1:
+        check_training_classes(coded, labels, options)
+    elif cv is not None and cv.criterion == "auc":
         check_fold_classes(coded, labels)
     plan = plan_fit(
         data,
@@ -132,12 +139,9 @@ def _fit(
         if plan.solver == "gram":
             solved = solve_by_gram(coded.data, engine, options, run, cv, labels, progress, announce)
         elif plan.solver == "newton":
-            if options.loss_value.n_outputs > 1:
-                solved = solve_softmax_by_newton(
-                    coded.data, engine, options.objective(), options, run, progress
-                )
-            else:
-                solved = solve_by_newton(coded.data, engine, options, run, cv, labels, progress)
+            joint = options.loss_value.n_outputs > 1
+            solve = solve_softmax_by_newton if joint else solve_by_newton
+            solved = solve(coded.data, engine, options, run, cv, labels, progress)
         elif plan.solver == "prox_sgd":
             solved = solve_by_sgd(coded.data, engine, options.objective(), options, run, progress)
         else:

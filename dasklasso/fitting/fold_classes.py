@@ -1,4 +1,4 @@
-"""Folds whose rows can be ranked: an area under the curve needs rows of both classes."""
+"""Folds that classes are dealt to: what an area under the curve and intercepts need of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import numpy as np
 from dasklasso.dataset.classes import Labelled
 from dasklasso.dataset.zarrblocks import read_rows
 from dasklasso.errors import ValueFound
+from dasklasso.fit_options import FitOptions
 from dasklasso.scan.labels import RowLabels
+from dasklasso.solvers.folds import weights_by_class
 
 
 def check_fold_classes(coded: Labelled, labels: RowLabels) -> None:
@@ -45,6 +47,38 @@ def check_fold_classes(coded: Labelled, labels: RowLabels) -> None:
         f"{classes[code]} and none with {classes[1 - code]}; expected both in every fold, for an "
         "area under the curve (criterion auc). Take fewer folds, stratified ones (as a fold "
         "column), or criterion loss."
+    )
+
+
+def check_training_classes(coded: Labelled, labels: RowLabels, options: FitOptions) -> None:
+    """Refuse folds that have all rows of a class, where each class has an intercept.
+
+    Without that fold, the best intercept of the class would be minus infinity.
+
+    Parameters
+    ----------
+    coded : Labelled
+        Whose target is one of several classes.
+    labels : RowLabels
+        The folds.
+
+    Raises
+    ------
+    ValueFound
+        Names the fold and the class.
+    """
+    data, [classes] = coded.data, coded.classes
+    assert classes is not None
+    there = weights_by_class(data, labels, len(classes)) > 0
+    alone = np.argwhere(there & (there.sum(axis=0) == 1))
+    if not options.fit_intercept or not len(alone):
+        return
+    fold, code = alone[0].tolist()
+    raise ValueFound(
+        f"{data.location}: fold {fold} has all rows with target {data.target_names[0]} "
+        f"{classes[code]}, and a model trained without it could not know that class; expected "
+        "rows of every class outside every fold. Take other folds, stratified ones (as a fold "
+        "column), or leave that class out."
     )
 
 

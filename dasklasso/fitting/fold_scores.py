@@ -7,19 +7,23 @@ from collections.abc import Sequence
 import numpy as np
 
 from dasklasso.fit_options import CvOptions
+from dasklasso.scan.folded import ALL
 from dasklasso.selection.cross_validation import CrossValidation
 from dasklasso.selection.cv_record import over_targets
 from dasklasso.solvers.folds import Folds
 from dasklasso.solvers.newton import Newton
+from dasklasso.solvers.softmax_newton import SoftmaxNewton
 from dasklasso.solvers.tracks import Track
 
 
-def curve_of(newton: Newton, folds: Folds, cv: CvOptions) -> CrossValidation:
+def curve_of(newton: Newton | SoftmaxNewton, folds: Folds, cv: CvOptions) -> CrossValidation:
     """The curve of one l1_ratio: what every alpha's problems scored on the rows they left out."""
-    jobs, n_folds = newton.jobs, len(folds.weights)
-    n_targets, loss = jobs.n_targets, newton.problem.loss
-    rest = newton.tracks[len(jobs) :]
-    names = ["loss", "accuracy", "auc"] if loss.gives_probabilities else ["loss"]
+    jobs, n_folds, loss = newton.jobs, len(folds.weights), newton.problem.loss
+    n_targets = jobs.n_targets // loss.n_outputs  # classes are one problem
+    rest = [track for track in newton.tracks if track.fold != ALL]
+    names = ["loss"]
+    if loss.gives_probabilities:
+        names += ["accuracy", "auc"] if loss.n_outputs == 1 else ["accuracy"]
     curves = []
     for target in range(n_targets):
         own = [track for track in rest if track.target == target]
@@ -38,7 +42,11 @@ def curve_of(newton: Newton, folds: Folds, cv: CvOptions) -> CrossValidation:
                 ),
             )
         )
-    null = newton.problem.null_loss if cv.criterion == "loss" else np.ones(n_targets)
+    null = (
+        newton.problem.null_loss[:: loss.n_outputs]
+        if cv.criterion == "loss"
+        else np.ones(n_targets)
+    )
     return over_targets(curves, null)[0]
 
 

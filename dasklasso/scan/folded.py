@@ -73,7 +73,7 @@ class FoldGradient(Gradient):
 
     def on_rows(self, rows: Rows, prepared: Any) -> tuple[Array, Array]:
         found = None
-        for some, folds in _pieces(rows, self.labels, self.n_rows):
+        for some, folds in pieces(rows, self.labels, self.n_rows):
             here = self._of_piece(some, folds, prepared)
             found = here if found is None else self.combine(found, here)
         assert found is not None
@@ -169,7 +169,7 @@ class HeldOut(Query):
 
     def on_rows(self, rows: Rows, prepared: list[tuple[Weights, np.ndarray]]) -> list[np.ndarray]:
         totals = [np.zeros((3 + 2 * BINS, g.stop - g.start)) for g in self.groups]
-        for some, folds in _pieces(rows, self.labels, self.n_rows):
+        for some, folds in pieces(rows, self.labels, self.n_rows):
             for group, ready, total in zip(self.groups, prepared, totals, strict=True):
                 chosen = folds == group.fold
                 if group.fold != ALL and chosen.any():
@@ -223,7 +223,7 @@ class HeldOut(Query):
             total[3 + BINS :, k] += np.bincount(place[:, k], positive, BINS)
 
 
-def _pieces(rows: Rows, labels: RowLabels | None, n_rows: int) -> Any:
+def pieces(rows: Rows, labels: RowLabels | None, n_rows: int) -> Any:
     """Some rows at a time, and their folds."""
     assert labels is not None
     end = rows.start + rows.n_rows

@@ -27,12 +27,14 @@ class Sample:
     x : (n_rows, n_features) as stored
     y : (n_rows, n_targets) float64
     weight, offset : (n_rows, 1) float64 or None
+    places : (n_rows,) int, which rows of the data they are
     """
 
     x: np.ndarray
     y: np.ndarray
     weight: np.ndarray | None
     offset: np.ndarray | None
+    places: np.ndarray | None = None
 
     @property
     def total_weight(self) -> float:
@@ -57,7 +59,8 @@ class SampleRows(Query):
             chosen &= rows.weight[:, 0] > 0
         some = rows.those(chosen)
         assert some.y is not None
-        return [Sample(np.concatenate(some.blocks, axis=1), some.y, some.weight, some.offset)]
+        x, places = np.concatenate(some.blocks, axis=1), rows.start + np.flatnonzero(chosen)
+        return [Sample(x, some.y, some.weight, some.offset, places)]
 
     def combine(self, a: list[Sample], b: list[Sample]) -> list[Sample]:
         return a + b

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -158,7 +159,12 @@ def certificate_of(
 
 
 def without_slope(
-    v: Array, sums: Array, penalty: Penalty, frequency: np.ndarray | None, backend: Backend
+    v: Array,
+    sums: Array,
+    penalty: Penalty,
+    frequency: np.ndarray | None,
+    backend: Backend,
+    widest: float = 1.0,
 ) -> Array:
     """What no ``|v_j|`` exceeds once slopes sum to zero, as an intercept needs.
 
@@ -167,10 +173,12 @@ def without_slope(
     v : (n_columns, K) float64
     sums : (4 or 7, K) float64, over rows
     frequency : of classes, where slopes must sum to zero in each, else None
+    widest : of a problem of classes, as in :class:`~dasklasso.solvers.problem.Problem`
     """
     if frequency is None:
         return widened(v, sums, penalty)
-    return moved_by(offsets(sums[SLOPE, :], backend.asarray(frequency)), v, penalty)
+    moved = math.sqrt(widest) * offsets(sums[SLOPE, :], backend.asarray(frequency))
+    return moved_by(moved, v, penalty)
 
 
 def check_finite(sums: np.ndarray) -> None:
@@ -205,5 +213,5 @@ def _column_sums(
     dual = dual_direction(points, gradient, frame, projection, objective.positive)
     if problem.steps_intercept:
         sums = backend.asarray(answer.values[0][1])
-        dual = without_slope(-gradient, sums, penalty, problem.frequency, backend)
+        dual = without_slope(-gradient, sums, penalty, problem.frequency, backend, problem.widest)
     return to_numpy(column_sums(points, -gradient, penalty, dual))

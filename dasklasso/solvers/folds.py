@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import numpy as np
 
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.dataset.zarrblocks import read_rows
 from dasklasso.errors import ValueFound
 from dasklasso.objective.certificate import ROOM, ROOM_SQUARES
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.folded import ALL, FoldGradient, Group, HeldOut
+from dasklasso.scan.folded_classes import HeldOutClasses
 from dasklasso.scan.labels import RowLabels
 from dasklasso.scan.moments import Moments, merge_moments, target_moments
 from dasklasso.scan.queries import Gradient
@@ -56,9 +59,13 @@ class Folds:
         same = {field.name: getattr(query, field.name) for field in fields(Gradient)}
         return FoldGradient(**same, labels=self.labels, n_rows=self.n_rows, groups=groups)
 
-    def held_out(self, query: Gradient) -> HeldOut:
+    def held_out(self, query: Gradient) -> HeldOut | HeldOutClasses:
         """How well its points predict the rows that they leave out."""
         assert isinstance(query, FoldGradient)
+        if query.loss.n_outputs > 1:
+            return HeldOutClasses(
+                query.intercepts, query.loss, self.labels, self.n_rows, query.groups, query.device
+            )
         return HeldOut(
             query.targets,
             query.intercepts,
@@ -87,6 +94,26 @@ class Folds:
         wide = sums[ROOM_SQUARES] * (total / (total - left)) + sums[ROOM] ** 2
         found[ROOM_SQUARES] = np.where(left > 0, wide, sums[ROOM_SQUARES])
         return found
+
+
+def weights_by_class(data: Dataset, labels: RowLabels, n_classes: int) -> np.ndarray:
+    """(n_folds, n_classes) sums of the weights of each class's rows in each fold.
+
+    Parameters
+    ----------
+    data : Dataset
+        Whose target is coded. Its y, its weights and the fold column are read.
+    """
+    assert data.y is not None
+    totals = np.zeros(labels.n_labels * n_classes)
+    for start, stop in pairwise(data.y.row_bounds):
+        codes = read_rows(data.y, start, stop)[:, 0].astype(np.intp)
+        cells = labels.folds_of_rows(start, stop, data.n_rows) * n_classes + codes
+        weight = None
+        if data.sample_weight is not None:
+            weight = read_rows(data.sample_weight, start, stop)[:, 0]
+        totals += np.bincount(cells, weight, minlength=len(totals))
+    return totals.reshape(labels.n_labels, n_classes)
 
 
 def folds_of(engine: ScanEngine, labels: RowLabels) -> Folds:

@@ -320,7 +320,7 @@ class Newton:
             exact = dtype == "float64"
             if not track.known and not self._scans_left():
                 track.objective = np.inf  # rather a point whose gap is known than a better one
-            track.take(here, primal, float(relative[k]), noise, _of_row(scores, k), exact=exact)
+            track.take(here, primal, float(relative[k]), noise, scores_of(scores, k), exact=exact)
 
     # -- in memory ----------------------------------------------------------------------------
 
@@ -386,7 +386,8 @@ class Newton:
         )
 
 
-def _of_row(scores: Any, k: int) -> dict[str, float]:
+def scores_of(scores: Any, k: int) -> dict[str, float]:
+    """What a scan says of the rows that one of its problems leaves out, if anything."""
     if not isinstance(scores, Scores):
         return {}
     return {name: float(getattr(scores, name)[k]) for name in ("loss", "accuracy", "auc")}

@@ -86,6 +86,9 @@ class Problem:
     null_intercept : (n_targets,)
         Prediction of that model, less ``y_mean``.
     total_weight : sum of the rows' weights
+    widest : float
+        What the squares of a standardised column sum to, at most, under weights that sum to one:
+        more than 1 where columns are standardised over other rows too.
     """
 
     objective: Objective
@@ -94,6 +97,7 @@ class Problem:
     null_loss: np.ndarray
     null_intercept: np.ndarray
     total_weight: float
+    widest: float = 1.0
 
     @property
     def loss(self) -> Loss:

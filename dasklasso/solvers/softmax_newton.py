@@ -7,6 +7,9 @@ are solved one after the other, each from the one before: a step minimises a qua
 path. Where they are a sample, its path is where scans begin: each evaluates all alphas that are not
 done, and their next steps take the exact gradient from the scan and the Hessian from the sample.
 
+With folds, the problems of an alpha that each leave one out begin where that of all rows has
+arrived: in memory one after the other, else on the scans that all share.
+
 A sample is not tilted by the gradient of all rows at the model without features, as
 :mod:`newton` tilts one: where a column is rare in the sample, a softmax loss so tilted is unbounded
 below.
@@ -18,6 +21,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import dask.array as da
 import numpy as np
@@ -27,10 +31,11 @@ from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.folded import ALL
 from dasklasso.solvers.certify import certificate_here
 from dasklasso.solvers.events import ScanEvent
-from dasklasso.solvers.newton import NEAR, PATIENCE, Start
+from dasklasso.solvers.newton import JOIN, NEAR, PATIENCE, Start, scores_of
 from dasklasso.solvers.newton_step import Point, Step
 from dasklasso.solvers.problem import Problem
 from dasklasso.solvers.slots import Jobs
+from dasklasso.solvers.softmax_folds import Training, Trainings
 from dasklasso.solvers.softmax_hessian import SoftmaxHessian, softmax_hessian
 from dasklasso.solvers.softmax_rows import HeldRows, Seen, see
 from dasklasso.solvers.softmax_step import Terms, in_full, softmax_step, terms_at
@@ -49,18 +54,10 @@ MOST_STEPS = 60  # in memory, for one alpha
 
 @dataclass
 class _Work:
-    """What steps of one problem go by.
+    """The last step of one problem, and where it began: a shorter one may be tried."""
 
-    Attributes
-    ----------
-    terms : Terms
-    step : Step or None
-        The last, and where it began: a shorter one may be tried.
-    """
-
-    terms: Terms
-    origin: Point | None = None
-    step: Step | None = None
+    origin: Point
+    step: Step
 
 
 class SoftmaxNewton:
@@ -77,13 +74,16 @@ class SoftmaxNewton:
     rows : HeldRows
     most : int
         Coordinates of a Hessian.
+    without : Trainings or None
+        Of folds, where each alpha is solved without each of them too.
     progress : called after every scan, and every alpha that is solved in memory
     bytes_read : before this
     save : called where a checkpoint is due
 
     Attributes
     ----------
-    tracks : one for each alpha; its points have u (n_features, C), b and slope (C,)
+    tracks : one for each alpha, then those of each fold; points have u (n_features, C), b and
+        slope (C,)
     """
 
     def __init__(
@@ -97,16 +97,18 @@ class SoftmaxNewton:
         most: int,
         progress: Callable[[ScanEvent], None] | None = None,
         *,
+        without: Trainings | None = None,
         bytes_read: int = 0,
         save: Callable[[SoftmaxNewton], None] | None = None,
     ) -> None:
         self.engine, self.problem, self.frame, self.jobs = engine, problem, frame, jobs
-        self.settings, self.rows, self.most = settings, rows, most
+        self.settings, self.rows, self.most, self.without = settings, rows, most, without
         self.progress, self.bytes_read, self._save = progress, bytes_read, save
         double = in_double(engine.table.X.dtype, settings.tol)
         self._dtypes = ("float64",) if double else ("float32", "float64")
         self.tracks: list[Track] = []
-        self._work = [_Work(terms_at(problem, float(alpha))) for alpha in jobs.alphas]
+        self._terms = [terms_at(problem, float(alpha)) for alpha in jobs.alphas]
+        self._work: dict[tuple[int, int], _Work] = {}
         self._hessian: SoftmaxHessian | None = None
         self._draws = 0
         self._began = self._saved = time.monotonic()
@@ -135,6 +137,13 @@ class SoftmaxNewton:
                 self.tracks[i].trial = track.point.u, track.point.b
         self._by_scans()
 
+    def _trained(self, fold: int) -> Training:
+        """What problems without a fold are trained on."""
+        if fold == ALL:
+            return Training(self.problem, self.rows)
+        assert self.without is not None
+        return self.without.without[fold]
+
     def _begin(self, index: int, null: Seen) -> Track:
         """At the model without features, whose numbers come from a scan as all others do."""
         problem = self.problem
@@ -151,6 +160,7 @@ class SoftmaxNewton:
     def _in_memory(self, goal: float) -> None:
         """The path of the rows held."""
         before: Track | None = None
+        beside: list[Track] = []
         for track in self.tracks:
             if not self.rows.whole:
                 track.objective = track.gap = math.inf  # null models are of all rows
@@ -160,15 +170,28 @@ class SoftmaxNewton:
             self._tell(track)
             self._save_if_due()
             before = track
+            if self.rows.whole:
+                for other in self._without_folds(track, (track.point.u, track.point.b)):
+                    self._solve(other, goal)
+                    beside.append(other)
+        # fold by fold
+        self.tracks += sorted(beside, key=lambda track: track.fold)
+
+    def _without_folds(self, track: Track, at: tuple[np.ndarray, Any]) -> list[Track]:
+        """Problems of a track's alpha, each on the rows outside a fold, to begin at one point."""
+        n_folds = 0 if self.without is None else len(self.without.without)
+        # anything is better than what was never evaluated on these rows
+        return [Track(track.index, 0, fold, at, track.point, math.inf) for fold in range(n_folds)]
 
     def _solve(self, track: Track, goal: float) -> None:
         """Steps until the gap is within ``goal``, or as small as it gets."""
+        rows = self._trained(track.fold).rows
         for dtype in self._dtypes:
             track.stalled = 0
             for _ in range(MOST_STEPS):
                 u, b = track.trial
-                seen = self.rows.see(u, b, dtype)
-                self._settle(self.rows.problem, track, seen, dtype, exact=False)
+                seen = rows.see(u, b, dtype)
+                self._settle(rows.problem, track, seen, dtype, exact=False)
                 if track.gap <= goal:
                     return
                 if track.stalled >= PATIENCE[dtype]:
@@ -185,6 +208,8 @@ class SoftmaxNewton:
             track.stalled = 0
             if self.rows.whole:
                 track.stay()
+        last = self.settings.max_scans - self.engine.scans <= 1
+        self._join([t.trial for t in self.tracks], last=last)
         while self.engine.scans < self.settings.max_scans:
             flying = [t for t in self.tracks if not t.certified]
             if not flying:
@@ -197,17 +222,28 @@ class SoftmaxNewton:
             near = all(t.gap <= NEAR * self.settings.tol for t in flying)
             if near or any(t.stalled >= PATIENCE["float32"] for t in flying):
                 dtype = "float64"
+            self._join([(t.point.u, t.point.b) for t in self.tracks], last=last)
             for track in flying:
                 if last and not track.exact:
                     track.stay()
                 else:
                     self._aim(track)
-            self._tell(self.tracks[-1])
+            self._tell(self.tracks[len(self.jobs.alphas) - 1])
             self._save_if_due()
+
+    def _join(self, begins: list[tuple[np.ndarray, Any]], *, last: bool) -> None:
+        """Let problems of folds begin, once those of all rows are where folds may start from."""
+        joined = len(self.tracks) > len(self.jobs.alphas)
+        if not joined and (last or all(t.certified or t.gap <= JOIN for t in self.tracks)):
+            beside = [
+                other
+                for track, at in zip(self.tracks, begins, strict=True)
+                for other in self._without_folds(track, at)
+            ]
+            self.tracks += sorted(beside, key=lambda track: track.fold)
 
     def _scan(self, flying: list[Track], dtype: str) -> None:
         """Evaluate trials on all rows."""
-        c = self.problem.n_targets
         seen = see(
             self.engine,
             self.problem,
@@ -216,12 +252,14 @@ class SoftmaxNewton:
             np.concatenate([t.trial[1] for t in flying]),
             dtype,
             self.settings.device,
+            None if self.without is None else self.without.folds,
+            [t.fold for t in flying],
         )
         self.bytes_read += seen.bytes_read
         for k, track in enumerate(flying):
-            own = slice(k * c, (k + 1) * c)
-            part = Seen(np.ascontiguousarray(seen.gradient[:, own]), seen.sums[:, own], 0)
-            self._settle(self.problem, track, part, dtype, exact=dtype == "float64")
+            problem, part = self._trained(track.fold).problem, seen.of(k, self.problem.n_targets)
+            scores = scores_of(seen.scores, k)
+            self._settle(problem, track, part, dtype, exact=dtype == "float64", scores=scores)
             if dtype == "float64":
                 done = track.gap <= self.settings.tol or track.stalled >= PATIENCE[dtype]
                 track.certified = track.exact and done
@@ -229,13 +267,21 @@ class SoftmaxNewton:
     # -- both ---------------------------------------------------------------------------------
 
     def _settle(
-        self, problem: Problem, track: Track, seen: Seen, dtype: str, *, exact: bool
+        self,
+        problem: Problem,
+        track: Track,
+        seen: Seen,
+        dtype: str,
+        *,
+        exact: bool,
+        scores: dict[str, float] | None = None,
     ) -> None:
         """What a trial came to.
 
         Parameters
         ----------
         exact : whether it was evaluated on all rows by a scan in float64
+        scores : of the rows left out
         """
         (u, b), c = track.trial, problem.n_targets
         certificate = certificate_here(
@@ -250,20 +296,21 @@ class SoftmaxNewton:
         found = Point(u, b, float(seen.sums[LOSS, 0]), seen.gradient, seen.sums[SLOPE])
         primal, gap = float(certificate.primal[0]), float(certificate.gap[0])
         relative = gap / float(problem.null_loss[0])
-        track.take(found, primal, relative, NOISE[dtype] * abs(primal), exact=exact)
+        track.take(found, primal, relative, NOISE[dtype] * abs(primal), scores, exact=exact)
         track.secants = []  # Hessians are taken anew instead of being corrected
 
     def _aim(self, track: Track) -> None:
         """The next trial: the minimum of a model, or a shorter step where the last failed."""
-        work = self._work[track.index]
-        if work.step is None or work.origin is not track.point:
-            hessian = self._serving(track, work.terms)
-            wanted = work.terms.matter(track.point, JOINS, self.most)
+        key, terms = (track.fold, track.index), self._terms[track.index]
+        work = self._work.get(key)
+        if work is None or work.origin is not track.point:
+            hessian = self._serving(track, terms)
+            wanted = terms.matter(track.point, JOINS, self.most)
             coordinates = np.intersect1d(wanted, hessian.coordinates, assume_unique=True)
-            work.origin = track.point
-            work.step = softmax_step(
-                track.point, work.terms, coordinates, hessian.on(coordinates), self.settings.tol
+            step = softmax_step(
+                track.point, terms, coordinates, hessian.on(coordinates), self.settings.tol
             )
+            work = self._work[key] = _Work(track.point, step)
         track.aim(work.step)
 
     def _serving(self, track: Track, terms: Terms) -> SoftmaxHessian:
@@ -273,9 +320,8 @@ class SoftmaxNewton:
         if known is None or slow or not _serves(known, alpha, point, terms, self.most):
             self._draws += 1
             coordinates = terms.matter(point, STAYS, self.most)
-            known = softmax_hessian(
-                self.rows, point, alpha, coordinates, self._dtypes[0], self._draws
-            )
+            rows = self._trained(track.fold).rows
+            known = softmax_hessian(rows, point, alpha, coordinates, self._dtypes[0], self._draws)
             self._hessian = known
         return known
 

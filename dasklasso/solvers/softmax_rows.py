@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+import dask.array as da
 import numpy as np
 from threadpoolctl import threadpool_limits
 
@@ -12,11 +14,13 @@ from dasklasso.backend import backend_for, to_numpy
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.scan import kernels
 from dasklasso.scan.cluster import InProcess, threads_each
-from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.engine import Asked, ScanEngine
+from dasklasso.scan.folded import ALL, Scores
 from dasklasso.scan.kernels import CENTRE, INVERSE_SCALE, SHIFT, Rows
 from dasklasso.scan.sampling import Sample, as_dataset
 from dasklasso.solvers.bring import bring
 from dasklasso.solvers.certify import check_finite
+from dasklasso.solvers.folds import Folds
 from dasklasso.solvers.problem import Problem, gradient_query
 
 
@@ -29,21 +33,30 @@ class Seen:
     gradient : (n_features, K · C) float64, of the mean loss in standardised coordinates
     sums : (4, K · C) float64, as :func:`dasklasso.scan.kernels.loss_sums`, over the total weight
     bytes_read : int
+    scores : of the rows that each problem leaves out, where these were asked for
     """
 
     gradient: np.ndarray
     sums: np.ndarray
     bytes_read: int
+    scores: Scores | None = None
+
+    def of(self, k: int, n_classes: int) -> Seen:
+        """Of one of the points."""
+        own = slice(k * n_classes, (k + 1) * n_classes)
+        return Seen(np.ascontiguousarray(self.gradient[:, own]), self.sums[:, own], 0)
 
 
 def see(
     engine: ScanEngine,
     problem: Problem,
-    frame: object,
+    frame: da.Array,
     points: np.ndarray,
     intercepts: np.ndarray,
     dtype: str,
     device: str,
+    folds: Folds | None = None,
+    left_out: Sequence[int] = (),
 ) -> Seen:
     """One pass over an engine's rows.
 
@@ -52,6 +65,8 @@ def see(
     frame : da.Array (n_features, 5), placed by the engine
     points : (n_features, K · C) float64
     intercepts : (K · C,)
+    folds, left_out : and the fold that each of the points is trained without, the same ones next
+        to each other; in float64 there are scores of the rows left out
 
     Raises
     ------
@@ -63,9 +78,16 @@ def see(
         problem, classes.tolist(), dtype, device, intercepts if problem.steps_intercept else None
     )
     chunked = engine.by_columns(points)
-    found = bring(engine, chunked, engine.gradient(query, chunked, frame))  # type: ignore[arg-type]
+    also: list[Asked] = []
+    if folds is not None and any(fold != ALL for fold in left_out):
+        of_columns = np.repeat(left_out, problem.n_targets).tolist()
+        query = folds.gradient(query, folds.groups(of_columns, problem.total_weight))
+        if dtype == "float64":
+            also = [Asked(folds.held_out(query), (chunked, frame))]
+    found = bring(engine, chunked, engine.gradient(query, chunked, frame, also))
     check_finite(found.sums)
-    return Seen(to_numpy(found.gradient), found.sums, found.bytes_read)
+    scores = found.beside[0] if also else None
+    return Seen(to_numpy(found.gradient), found.sums, found.bytes_read, scores)
 
 
 class HeldRows:
@@ -93,6 +115,7 @@ class HeldRows:
         self, sample: Sample, data: Dataset, problem: Problem, band_bytes: int, *, whole: bool
     ) -> None:
         self.whole = whole
+        self._given = sample, data, band_bytes
         self._x = sample.x
         self._pieces = threads_each(None)
         total = sample.total_weight
@@ -119,6 +142,19 @@ class HeldRows:
     @property
     def n_rows(self) -> int:
         return len(self._x)
+
+    def without(self, fold: int, labels: np.ndarray, problem: Problem) -> HeldRows:
+        """The same rows, those of a fold with weight zero.
+
+        Parameters
+        ----------
+        labels : (n_rows,) of all rows of the data
+        problem : of the rows that are left
+        """
+        sample, data, band_bytes = self._given
+        weight = np.ones((self.n_rows, 1)) if sample.weight is None else sample.weight
+        kept = np.where(labels[sample.places] == fold, 0.0, weight[:, 0])[:, None]
+        return HeldRows(replace(sample, weight=kept), data, problem, band_bytes, whole=self.whole)
 
     def see(self, u: np.ndarray, b: np.ndarray, dtype: str) -> Seen:
         """Loss and gradient at one point, u (n_features, C) and b (C,)."""
