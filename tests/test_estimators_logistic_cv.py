@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 import zarr
 from sklearn.base import clone
-from sklearn.datasets import load_breast_cancer
+from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.linear_model import LogisticRegressionCV
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import dasklasso
 from dasklasso import LogisticL1, LogisticL1CV, errors
@@ -23,6 +24,14 @@ from dasklasso.fit_options import CvOptions
 
 GRID = {"n_alphas": 5, "eps": 0.05}
 FOLDS = StratifiedKFold(4)
+
+
+# No check is expected to fail. (check_array_api_input is skipped without SCIPY_ARRAY_API.)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@pytest.mark.slow
+@parametrize_with_checks([LogisticL1CV(n_alphas=5)])
+def test_it_passes_scikit_learns_own_checks(estimator, check):
+    check(estimator)
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +61,12 @@ def store(tmp_path_factory, data, folds):
     for name, values in {"X": data[0], "y": data[1], "fold": folds}.items():
         group.create_array(name, data=values, chunks=(100, *values.shape[1:]))
     return group
+
+
+@pytest.fixture(scope="module")
+def iris():
+    X, y = load_iris(return_X_y=True)
+    return (X - X.mean(axis=0)) / X.std(axis=0), np.array(list("abc"))[y]
 
 
 # -- the same curves and the same choice as scikit-learn -------------------------------------------
@@ -173,6 +188,27 @@ def test_a_saved_path_keeps_its_scores(data, model, tmp_path):
     assert np.array_equal(kept.scores["auc"], model.scores_path_["auc"])
 
 
+def test_more_than_two_labels_are_a_softmax_model(iris):
+    X, y = iris
+    found = LogisticL1CV(cv=FOLDS, alphas=[0.1, 0.03], tol=1e-9).fit(X, y)
+    assert found.classes_.tolist() == ["a", "b", "c"]
+    assert (found.coef_.shape, found.intercept_.shape) == ((3, 4), (3,))
+    assert set(found.scores_path_) == {"loss", "accuracy"}
+    for k, (train, test) in enumerate(FOLDS.split(X, y)):
+        for i, alpha in enumerate(found.alphas_):
+            alone = LogisticL1(alpha, tol=1e-9).fit(X[train], y[train])
+            loss = log_loss(y[test], alone.predict_proba(X[test]))
+            assert found.scores_path_["loss"][i, k] == pytest.approx(loss, abs=1e-6)
+    best = found.scores_path_["loss"].mean(axis=1).argmin()
+    assert found.alpha_ == found.alphas_[best]
+    assert np.array_equal(found.predict(X), LogisticL1(found.alpha_).fit(X, y).predict(X))
+
+
+def test_an_area_under_the_curve_is_of_two_labels(iris):
+    with pytest.raises(errors.OptionError, match=r"criterion: auc found, .* take accuracy or loss"):
+        LogisticL1CV(criterion="auc").fit(*iris)
+
+
 # -- folds -----------------------------------------------------------------------------------------
 
 
@@ -222,6 +258,9 @@ def few(n):
     return np.where(np.arange(240) < n, "rare", "usual")
 
 
+TWO_RUNS = np.where(np.isin(np.arange(240), [1, 70]), "rare", "usual")
+
+
 def test_a_label_with_fewer_rows_than_folds_is_warned_of(data):
     with pytest.warns(
         errors.DataWarning, match="cv: label rare has 3 rows, fewer than the 5 folds"
@@ -232,13 +271,13 @@ def test_a_label_with_fewer_rows_than_folds_is_warned_of(data):
 @pytest.mark.parametrize(
     ("options", "y", "message"),
     [
-        ({}, few(0), "y has one class only, .*usual"),
+        ({}, few(0), "y has one class only, 'usual' in every row"),
         ({}, few(1), "cv: label rare has 1 row, expected at least 2"),
         ({"cv": 241}, few(20), "cv: 241 folds found, expected at most the 240 rows"),
         ({"cv": StratifiedKFold(230)}, few(20), "cv: n_splits=230 cannot be greater"),
         ({"criterion": "f1"}, few(20), "criterion: 'f1' is none of loss, auc, accuracy"),
-        ({"criterion": "auc", "cv": CvOptions(4, "contiguous", criterion="auc")}, few(20),
-         "fold 1 has 60 rows with target y usual and none with rare"),
+        ({"criterion": "auc", "cv": CvOptions(4, "contiguous")}, TWO_RUNS,
+         r"y is usual in every row of fold 2 \(60\), expected rows with rare too"),
         ({"cv": CvOptions(4, criterion="auc")}, few(20),
          "cv: criterion 'auc' found, but it is the model's criterion, 'loss'"),
         ({"alphas": [0.1, -0.1]}, few(20), "alpha: -0.1 found, expected positive"),

@@ -120,13 +120,24 @@ def labelled_dataset(
     ValueError, TypeError
         scikit-learn's own, for a wrong shape or type, NaN or infinity, and for y of numbers.
     ValueFound
-        y has not two labels or more, or the weights cannot be used.
+        y has not two labels or more, or labels of several kinds, or none in some row; or the
+        weights cannot be used.
     """
+    missing = np.flatnonzero(y.isna()) if hasattr(y, "isna") else np.zeros(0)
+    if missing.size:
+        raise ValueFound(f"y is missing in row {missing[0]:,}, expected a label in every row")
     table, y = validate_data(model, X, _in_memory(y), dtype="numeric", ensure_min_samples=2)
-    check_classification_targets(y)
-    values, names, classes = values_of_labels(y)
+    try:
+        check_classification_targets(y)
+        values, names, classes = values_of_labels(y)
+    except TypeError:  # they cannot be put in order
+        kinds = ", ".join(sorted({type(label).__name__ for label in y.tolist()}))
+        raise ValueFound(
+            f"y has labels of several kinds ({kinds}), expected text or numbers in every row"
+        ) from None
     if len(classes) < 2:
-        raise ValueFound(f"y has one class only, {classes[0]!r} in every row; expected two classes")
+        [only] = classes.tolist()
+        raise ValueFound(f"y has one class only, {only!r} in every row; expected two classes")
     data = _of_table(model, table, values, sample_weight, offset)
     return replace(data, target_classes=() if names is None else (names,)), classes
 

@@ -22,7 +22,7 @@ class LogisticL1CV(ChosenAlpha, Classifier):
     Parameters
     ----------
     l1_ratio : float or list of float, default=1.0
-        Share of the l1 penalty, above 0. Of several, that with the best mean score at any alpha is
+        Share of the l1 penalty, from 0 to 1. Of several, that with the best mean score at any alpha is
         chosen; each has a grid and scans of its own.
     eps, n_alphas, alphas : default=None, 100, None
         As in :class:`~dasklasso.estimators.cross_validated.LassoCV`.
@@ -34,8 +34,8 @@ class LogisticL1CV(ChosenAlpha, Classifier):
         Of folds that are a number.
     criterion : {"loss", "auc", "accuracy"}, default="loss"
         What alphas are compared by, on the rows left out: their mean loss (log-loss), the area
-        under the curve, or the share of labels predicted. The area is that of ranks in bins, and
-        off by less than 0.005; a fold of one class has none, and is refused.
+        under the curve (of two labels), or the share of labels predicted. The area is that of
+        ranks in bins, and off by less than 0.005; a fold of one label has none, and is refused.
     selection_rule : {"min", "1se"}, default="min"
         The alpha with the best mean score, or the largest one whose mean score is within a
         standard error of it.
@@ -57,8 +57,8 @@ n_features_in_, feature_names_in_ :
     alphas_ : (n_alphas,) float64, decreasing
         For a list of several l1_ratios (n_l1_ratios, n_alphas), unless the alphas were given.
     scores_path_ : dict of str to (n_alphas, n_folds) float64
-        "loss", "accuracy" and "auc" on each fold, of the models trained without it; NaN where
-        undefined. The folds of a column are in the order of their labels, those of a splitter in
+        "loss", "accuracy" and, of two labels, "auc" on each fold, of the models trained without
+        it; NaN where undefined. The folds of a column are in the order of their labels, those of a splitter in
         its order. For a list of several l1_ratios (n_l1_ratios, n_alphas, n_folds).
     standard_error_ : (n_alphas,) or (n_l1_ratios, n_alphas) float64
         Of the mean over folds of the criterion.

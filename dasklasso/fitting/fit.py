@@ -91,8 +91,8 @@ def fit_cv(
     ------
     DasklassoError
         :class:`~dasklasso.errors.OptionError` for folds that cannot be made;
-        :class:`~dasklasso.errors.ValueFound` for a fold of one class, which has no area under the
-        curve to choose by;
+        :class:`~dasklasso.errors.ValueFound` for a fold of one class where areas under curves
+        choose, or outside of which there is one class only;
         :class:`~dasklasso.errors.MemoryLimitError` where second moments do not fit the memory.
     """
     return _fit(data, options, run or RunOptions(), cv, progress, announce)
@@ -117,15 +117,15 @@ def _fit(
     labels = RowLabels(Labelling()) if cv is None else cv.labels(data)
     if cv is not None and cv.criterion != "loss" and not options.loss_value.gives_probabilities:
         raise OptionError(f"criterion: {cv.criterion} found, but loss {options.loss} has no labels")
-    if cv is not None and cv.criterion == "auc" and options.loss_value.n_outputs > 1:
-        raise OptionError(
-            "criterion: auc found, an area under the curve of two classes, and loss softmax has "
-            f"{options.loss_value.n_outputs}: take accuracy or loss"
-        )
+    if cv is not None and options.loss_value.most_classes == 2:
+        check_fold_classes(coded, labels, ranked=cv.criterion == "auc")
     if cv is not None and options.loss_value.n_outputs > 1:
+        if cv.criterion == "auc":
+            raise OptionError(
+                "criterion: auc found, an area under the curve of two classes, and loss softmax "
+                f"has {options.loss_value.n_outputs}: take accuracy or loss"
+            )
         check_training_classes(coded, labels, options)
-    elif cv is not None and cv.criterion == "auc":
-        check_fold_classes(coded, labels)
     plan = plan_fit(
         data,
         options,

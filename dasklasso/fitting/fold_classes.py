@@ -1,4 +1,4 @@
-"""Folds that classes are dealt to: what an area under the curve and intercepts need of them."""
+"""Folds that classes are dealt to: those that train are all there, those ranked are two."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from dasklasso.scan.labels import RowLabels
 from dasklasso.solvers.folds import weights_by_class
 
 
-def check_fold_classes(coded: Labelled, labels: RowLabels) -> None:
-    """Refuse folds that have no area under the curve. Reads y, the weights and the fold column.
+def check_fold_classes(coded: Labelled, labels: RowLabels, *, ranked: bool) -> None:
+    """Refuse folds of one class where two are needed. Reads y, the weights and the fold column.
 
     Rows of weight 0 count for nothing, and a target that is a probability y for y of each class.
 
@@ -25,29 +25,29 @@ def check_fold_classes(coded: Labelled, labels: RowLabels) -> None:
         Whose targets have two classes, or are probabilities.
     labels : RowLabels
         The folds.
+    ranked : bool
+        Whether folds are compared by areas under curves, which need both classes in each.
 
     Raises
     ------
     ValueFound
-        All rows of a fold are of one class: names the first such fold.
+        All rows of a fold, or all others, are of one class: names the first such fold.
     """
-    data = coded.data
-    positive = _sums_by_fold(coded, labels)
-    rows, ones = positive[..., 0], positive[..., 1]
-    one_class = (rows > 0) & ((ones == 0) | (ones == rows))
-    if not one_class.any():
-        return
-    fold, target = np.argwhere(one_class)[0].tolist()
-    count = int(rows[fold, target])
-    code = int(ones[fold, target] > 0)
-    classes = coded.classes[target] or (0, 1)
-    found = "1 row" if count == 1 else f"{count:,} rows"
-    raise ValueFound(
-        f"{data.location}: fold {fold} has {found} with target {data.target_names[target]} "
-        f"{classes[code]} and none with {classes[1 - code]}; expected both in every fold, for an "
-        "area under the curve (criterion auc). Take fewer folds, stratified ones (as a fold "
-        "column), or criterion loss."
-    )
+    own = _sums_by_fold(coded, labels)
+    found = _one_class(own.sum(axis=0) - own)
+    if found is not None:
+        fold, target, code = found
+        label, needed = _said(coded, target, code)
+        raise ValueFound(f"{label} in every row outside fold {fold}, {needed}")
+    found = _one_class(own) if ranked else None
+    if found is not None:
+        fold, target, code = found
+        label, needed = _said(coded, target, code)
+        raise ValueFound(
+            f"{label} in every row of fold {fold} ({int(own[fold, target, 0]):,}), {needed}, for "
+            "an area under the curve (criterion auc). Take fewer folds, stratified ones (as a fold "
+            "column), or criterion loss."
+        )
 
 
 def check_training_classes(coded: Labelled, labels: RowLabels, options: FitOptions) -> None:
@@ -79,6 +79,32 @@ def check_training_classes(coded: Labelled, labels: RowLabels, options: FitOptio
         f"{classes[code]}, and a model trained without it could not know that class; expected "
         "rows of every class outside every fold. Take other folds, stratified ones (as a fold "
         "column), or leave that class out."
+    )
+
+
+def _one_class(sums: np.ndarray) -> tuple[int, int, int] | None:
+    """The first fold and target whose rows are of one class, and that class.
+
+    Parameters
+    ----------
+    sums : (n_folds, n_targets, 2)
+        Number of rows, and the sum of their y.
+    """
+    rows, ones = sums[..., 0], sums[..., 1]
+    places = np.argwhere((rows > 0) & ((ones == 0) | (ones == rows))).tolist()
+    if not places:
+        return None
+    [fold, target], *_ = places
+    return fold, target, int(ones[fold, target] > 0)
+
+
+def _said(coded: Labelled, target: int, code: int) -> tuple[str, str]:
+    """What a target is, and what it should be too."""
+    data, classes = coded.data, coded.classes[target] or (0, 1)
+    name = data.target_names[target]
+    return (
+        f"{data.location}: target {name} is {classes[code]}",
+        f"expected rows with {classes[1 - code]} too",
     )
 
 

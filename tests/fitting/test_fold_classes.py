@@ -31,14 +31,16 @@ def choose(data: Dataset, criterion: str = "auc"):
 def test_a_fold_of_one_class_is_refused_before_the_features_are_read():
     X, y = rare()
     X[3, 1] = np.nan  # which a scan would find
-    with pytest.raises(ValueFound, match="fold 1 has 20 rows with target y 0 and none with 1"):
+    with pytest.raises(
+        ValueFound, match=r"y is 0 in every row of fold 1 \(20\), expected rows with 1"
+    ):
         choose(from_arrays(X, y))
 
 
 def test_it_is_called_by_its_label():
     X, y = rare()
     data = replace(from_arrays(X, y), target_classes=(("good", "bad"),))
-    with pytest.raises(ValueFound, match="target y good and none with bad; expected both"):
+    with pytest.raises(ValueFound, match=r"target y is good in every row .* rows with bad too"):
         choose(data)
 
 
@@ -48,7 +50,7 @@ def test_rows_without_weight_are_of_no_class():
     weight = np.ones(60)
     choose(from_arrays(X, y, weight))
     weight[20] = 0.0
-    with pytest.raises(ValueFound, match="fold 1 has 19 rows"):
+    with pytest.raises(ValueFound, match=r"in every row of fold 1 \(19\)"):
         choose(from_arrays(X, y, weight))
 
 
@@ -67,3 +69,11 @@ def test_other_criteria_take_it_and_say_that_it_has_no_area(criterion, tmp_path)
     assert path.summary()["auc"] == [None] * 3
     path.save(tmp_path / "m")
     assert "NaN" not in (tmp_path / "m" / "model.json").read_text()
+
+
+def test_rows_that_train_have_both_classes():
+    X, y = rare()
+    y[:], y[20:40] = 0.0, 1.0
+    data = replace(from_arrays(X, y), target_classes=(("good", "bad"),))
+    with pytest.raises(ValueFound, match=r"y is good in every row outside fold 1, .* with bad too"):
+        choose(data, "loss")
