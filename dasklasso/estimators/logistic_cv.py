@@ -22,8 +22,8 @@ class LogisticL1CV(ChosenAlpha, Classifier):
     Parameters
     ----------
     l1_ratio : float or list of float, default=1.0
-        Share of the l1 penalty, from 0 to 1. Of several, that with the best mean score at any alpha is
-        chosen; each has a grid and scans of its own.
+        Share of the l1 penalty, from 0 to 1. Of several, that with the best mean score at any
+        alpha is chosen; each has a grid and scans of its own.
     eps, n_alphas, alphas : default=None, 100, None
         As in :class:`~dasklasso.estimators.cross_validated.LassoCV`.
     cv : int, "column", splitter, iterable or CvOptions, default=5
@@ -58,8 +58,8 @@ n_features_in_, feature_names_in_ :
         For a list of several l1_ratios (n_l1_ratios, n_alphas), unless the alphas were given.
     scores_path_ : dict of str to (n_alphas, n_folds) float64
         "loss", "accuracy" and, of two labels, "auc" on each fold, of the models trained without
-        it; NaN where undefined. The folds of a column are in the order of their labels, those of a splitter in
-        its order. For a list of several l1_ratios (n_l1_ratios, n_alphas, n_folds).
+        it; NaN where undefined. The folds of a column are in the order of their labels, those of
+        a splitter in its order. For a list of several l1_ratios (n_l1_ratios, n_alphas, n_folds).
     standard_error_ : (n_alphas,) or (n_l1_ratios, n_alphas) float64
         Of the mean over folds of the criterion.
     path_ : FittedPath
