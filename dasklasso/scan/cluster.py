@@ -276,10 +276,16 @@ def _client(
     else:
         options |= {"n_workers": workers, "processes": True, "threads_per_worker": threads}
     # the worker's own memory limit would spill and pause; what is kept is bounded by the engine
-    with (
-        LocalCluster(memory_limit=0, silence_logs=50, **options) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
+    try:
+        started = LocalCluster(memory_limit=0, silence_logs=50, **options)
+    except RuntimeError as error:
+        if workers is None:
+            raise
+        raise ClusterError(
+            f"workers: {workers} process(es) could not be started. Each of them runs the script that "
+            "starts them once more: what it does must be under if __name__ == '__main__'."
+        ) from error
+    with started as cluster, Client(cluster, set_as_default=False) as client:
         if workers is None:
             _send_at_once(cluster, client)
         yield client
