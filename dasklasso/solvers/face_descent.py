@@ -8,12 +8,14 @@ the signs of the others, but is slow where they are correlated. So rounds of it 
 Newton step for the coordinates in use, signs held: what would change its sign stops at zero if the
 objective falls by that, else the step ends where the first one reaches zero (a projected step of
 the kind of Moré and Toraldo, 1991, On the solution of large quadratic programming problems with
-bound constraints). H may be of float32 and singular: the gradient is kept in float64, and both
-steps see a slightly larger H, which changes how far they go but not where they end.
+bound constraints), and where that is little work another one follows at once: coordinate descent
+would bring back what has just left. H may be of float32 and singular: the gradient is kept in
+float64, and both steps see a slightly larger H, which changes how far they go but not where they
+end.
 
 :mod:`dasklasso.solvers.descent` does the same for paths of better conditioned quadratics with a
-constant matrix; here H is new every time, in single precision, and singular: a constant added to a
-coefficient of all classes changes no prediction.
+constant matrix; here H is new every time, as a rule in single precision, and singular: a constant
+added to a coefficient of all classes changes no prediction.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ from dasklasso.solvers.descent import compiled
 
 EPOCHS = 25  # of coordinate descent in a round
 ROUNDS = 12
-RIDGE = 1e-5  # of the mean diagonal, added to H for steps
+MOST_STEPS, STEP_FLOPS = 50, 1e9  # of Newton in a round, and of all of them
+RIDGE = {"float32": 1e-5, "float64": 1e-10}  # of each entry of H's diagonal, added for steps
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,15 @@ class Face:
     def violation(self, gradient: np.ndarray, u: np.ndarray) -> np.ndarray:
         """(p,) how far each coordinate is from its optimality condition."""
         at_zero = np.where(self.bounded, -gradient, np.abs(gradient)) - self.l1
-        return np.where(u != 0, np.abs(gradient + self.l1 * np.sign(u)), np.maximum(at_zero, 0.0))
+        found = np.where(u != 0, np.abs(gradient + self.l1 * np.sign(u)), np.maximum(at_zero, 0.0))
+        # there is no λ to compare it with: the intercept of a rare class has a small slope anyway
+        root = np.sqrt(self.matrix.diagonal().astype(np.float64))
+        return np.where(self.free & (root > 0), found / np.where(root > 0, root, 1.0), found)
+
+    @property
+    def free(self) -> np.ndarray:
+        """(p,) coordinates that cost nothing and may be of any sign."""
+        return (self.l1 == 0) & ~self.bounded
 
 
 @compiled
@@ -97,31 +108,45 @@ def minimise(face: Face, tol: float) -> np.ndarray:
     tol : of the largest violation
     """
     matrix, u, gradient = face.matrix, face.u.copy(), face.gradient.copy()
-    diagonal = matrix.diagonal().astype(np.float64)
-    ridge = RIDGE * float(diagonal.mean())
-    if not ridge > 0:
+    diagonal, ridge = matrix.diagonal().astype(np.float64), RIDGE[matrix.dtype.name]
+    if not np.any(diagonal > 0):
         return u
     for _ in range(ROUNDS):
-        descend(matrix, gradient, u, face.l1, face.bounded, diagonal + ridge, EPOCHS)
+        descend(matrix, gradient, u, face.l1, face.bounded, (1.0 + ridge) * diagonal, EPOCHS)
         if face.violation(gradient, u).max() <= tol:
             break
-        used = np.flatnonzero((u != 0) | ((face.l1 == 0) & ~face.bounded))
-        if used.size and not _newton(face, u, gradient, used, ridge):
-            ridge *= 10.0  # rounding has made the matrix indefinite
+        for _ in range(_rounds_of(len(u))):
+            used = np.flatnonzero(((u != 0) | face.free) & (diagonal > 0))
+            left = _newton(face, u, gradient, used, ridge) if used.size else 0
+            if left is None:
+                ridge *= 10.0  # rounding has made the matrix indefinite
+            if not left:
+                break
     return u
+
+
+def _rounds_of(p: int) -> int:
+    """Newton steps in a row, where each takes coordinates out of use: few where they are dear."""
+    return int(min(max(STEP_FLOPS / p**3, 1.0), MOST_STEPS))
 
 
 def _newton(
     face: Face, u: np.ndarray, gradient: np.ndarray, used: np.ndarray, ridge: float
-) -> bool:
-    """A step for the coordinates in use, in place; False where there is no factor to make one."""
+) -> int | None:
+    """A step for the coordinates in use, in place.
+
+    Returns
+    -------
+    How many went out of use by it, so that it was no whole step; None where there is no factor to
+    make one.
+    """
     rows = face.matrix[used]
     square = rows[:, used]
-    square.flat[:: len(used) + 1] += ridge
+    square.flat[:: len(used) + 1] *= 1.0 + ridge
     potrf, potrs = get_lapack_funcs(("potrf", "potrs"), (square,))
     factor, failed = potrf(square, lower=1, overwrite_a=1, clean=0)
     if failed:
-        return False
+        return None
     here, l1, slope = u[used], face.l1[used], gradient[used]
     pull = slope + l1 * np.sign(here)
     step = -potrs(factor, pull.astype(square.dtype), lower=1)[0].astype(np.float64)
@@ -134,7 +159,7 @@ def _newton(
         if change < 0:
             u[used] = np.where(crossed, 0.0, here + trial)
             gradient += product
-            return True
+            return int(np.count_nonzero(crossed))
         shares = np.full(len(used), np.inf)
         shares[crossed] = -here[crossed] / step[crossed]
         first = int(np.argmin(shares))
@@ -144,7 +169,7 @@ def _newton(
     else:
         u[used] = here + trial
     gradient += product
-    return True
+    return int(np.any(crossed))
 
 
 def _moved(rows: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -166,13 +166,13 @@ class SoftmaxNewton:
                 track.objective = track.gap = math.inf  # null models are of all rows
             if before is not None and not track.trial[0].any():
                 track.trial = before.point.u, before.point.b
-            self._solve(track, goal)
+            self._solve(track, goal, self._dtypes)
             self._tell(track)
             self._save_if_due()
             before = track
             if self.rows.whole:
                 for other in self._without_folds(track, (track.point.u, track.point.b)):
-                    self._solve(other, goal)
+                    self._solve(other, goal, self._dtypes)
                     beside.append(other)
         # fold by fold
         self.tracks += sorted(beside, key=lambda track: track.fold)
@@ -183,10 +183,10 @@ class SoftmaxNewton:
         # anything is better than what was never evaluated on these rows
         return [Track(track.index, 0, fold, at, track.point, math.inf) for fold in range(n_folds)]
 
-    def _solve(self, track: Track, goal: float) -> None:
-        """Steps until the gap is within ``goal``, or as small as it gets."""
+    def _solve(self, track: Track, goal: float, dtypes: tuple[str, ...]) -> None:
+        """Steps until the gap is within ``goal``, or as small as it gets; it then is stalled."""
         rows = self._trained(track.fold).rows
-        for dtype in self._dtypes:
+        for dtype in dtypes:
             track.stalled = 0
             for _ in range(MOST_STEPS):
                 u, b = track.trial
@@ -196,7 +196,7 @@ class SoftmaxNewton:
                     return
                 if track.stalled >= PATIENCE[dtype]:
                     break
-                self._aim(track)
+                self._aim(track, dtype)
             track.stay()
 
     # -- by scans -----------------------------------------------------------------------------
@@ -205,9 +205,10 @@ class SoftmaxNewton:
         """All rows at once for all alphas, until each is certified."""
         dtype = "float64" if self.rows.whole else self._dtypes[0]
         for track in self.tracks:
-            track.stalled = 0
             if self.rows.whole:
                 track.stay()
+            else:
+                track.stalled = 0
         last = self.settings.max_scans - self.engine.scans <= 1
         self._join([t.trial for t in self.tracks], last=last)
         while self.engine.scans < self.settings.max_scans:
@@ -226,8 +227,11 @@ class SoftmaxNewton:
             for track in flying:
                 if last and not track.exact:
                     track.stay()
+                elif self.rows.whole:  # no scan for what memory can tell
+                    self._solve(track, MARGIN * self.settings.tol, ("float64",))
+                    track.stay()
                 else:
-                    self._aim(track)
+                    self._aim(track, dtype)
             self._tell(self.tracks[len(self.jobs.alphas) - 1])
             self._save_if_due()
 
@@ -299,12 +303,12 @@ class SoftmaxNewton:
         track.take(found, primal, relative, NOISE[dtype] * abs(primal), scores, exact=exact)
         track.secants = []  # Hessians are taken anew instead of being corrected
 
-    def _aim(self, track: Track) -> None:
+    def _aim(self, track: Track, dtype: str) -> None:
         """The next trial: the minimum of a model, or a shorter step where the last failed."""
         key, terms = (track.fold, track.index), self._terms[track.index]
         work = self._work.get(key)
         if work is None or work.origin is not track.point:
-            hessian = self._serving(track, terms)
+            hessian = self._serving(track, terms, dtype)
             wanted = terms.matter(track.point, JOINS, self.most)
             coordinates = np.intersect1d(wanted, hessian.coordinates, assume_unique=True)
             step = softmax_step(
@@ -313,15 +317,21 @@ class SoftmaxNewton:
             work = self._work[key] = _Work(track.point, step)
         track.aim(work.step)
 
-    def _serving(self, track: Track, terms: Terms) -> SoftmaxHessian:
-        """A Hessian for a step of a track: the last one taken, or a new one."""
+    def _serving(self, track: Track, terms: Terms, dtype: str) -> SoftmaxHessian:
+        """A Hessian for a step of a track: the last one taken, or a new one.
+
+        In float64 where gaps are, and others have not served: directions that are all but flat are
+        beyond float32.
+        """
         alpha, point, known = float(self.jobs.alphas[track.index]), track.point, self._hessian
         slow = len(track.gaps) > 1 and track.gaps[-1] > SLOW * track.gaps[-2]
         if known is None or slow or not _serves(known, alpha, point, terms, self.most):
             self._draws += 1
-            coordinates = terms.matter(point, STAYS, self.most)
+            kind = dtype if slow else self._dtypes[0]
+            most = self.most if kind == self._dtypes[0] else int(self.most / math.sqrt(2))
+            coordinates = terms.matter(point, STAYS, most)  # so that it takes no more memory
             rows = self._trained(track.fold).rows
-            known = softmax_hessian(rows, point, alpha, coordinates, self._dtypes[0], self._draws)
+            known = softmax_hessian(rows, point, alpha, coordinates, kind, self._draws)
             self._hessian = known
         return known
 
