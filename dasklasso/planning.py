@@ -32,9 +32,11 @@ from dasklasso.fit_options import FitOptions, RunOptions
 from dasklasso.machine import Machine
 from dasklasso.sizes import format_size
 from dasklasso.solvers.epochs import CERTIFY_EVERY
+from dasklasso.solvers.hessians import node_places
 
 FISTA_SCANS = 60  # of each alpha, from a warm start: some need 20, some hundreds
 NEWTON_SCANS = 6  # of all alphas, between the first and the one that certifies
+FOLD_SCANS = 4  # of all alphas without each fold, before the one that certifies
 EFFICIENCY = 0.5  # of bare products: a scan also copies, shifts, converts and adds up
 START_SECONDS = 0.5  # to start a cluster, and whatever is done in memory between scans
 SAMPLED_CHUNKS = 4096  # files whose sizes are asked for; of more, as many spread over all
@@ -151,7 +153,15 @@ def plan_fit(
     workers, threads = workers_and_threads(run)
     at_work = threads * max(1, workers)
     scans = list(
-        _scans(data, options, run, choice.solver, at_work, statistics_kept=statistics_kept)
+        _scans(
+            data,
+            options,
+            run,
+            choice.solver,
+            at_work,
+            statistics_kept=statistics_kept,
+            n_folds=n_folds,
+        )
     )
     n_scans = sum(scan.times for scan in scans)
     notes = []
@@ -199,11 +209,13 @@ def _scans(
     threads: int,
     *,
     statistics_kept: bool,
+    n_folds: int,
 ) -> Iterator[_Scan]:
     n, d = data.X.shape
     # products are in float32 where that holds every stored value
     single = np.result_type(data.X.dtype, np.float32)
     problems = n_problems_of(data, options)
+    trained = problems * (1 if n_folds == 1 else n_folds + 1)  # on all rows, and without each fold
     if solver == "prox_sgd":
         epochs = max(0, min(options.epochs, options.max_scans - 2))
         # steps of one batch after the other, with a power iteration beside them
@@ -215,20 +227,19 @@ def _scans(
     if solver == "newton" and options.loss_value.n_outputs > 1:
         exact = np.dtype(np.float64)
         yield _Scan(1, 4.0 * n * d * options.loss_value.n_outputs, exact)
-        # a sample is only where scans begin
-        steps = 0 if held_step(data) == 1 else NEWTON_SCANS
-        yield _Scan(min(steps, max(0, options.max_scans - 2)), 4.0 * n * d * problems, single)
-        yield _Scan(1, 4.0 * n * d * problems, exact)
+        if held_step(data) > 1:  # a sample is only where scans begin
+            yield from _steps(n, d, problems, trained, options, single)
+        yield _Scan(1, 4.0 * n * d * trained, exact)
         return
     if solver == "newton":
         limits = newton_limits(data, options, run)
         exact = np.dtype(np.float64)
-        # all alphas a few times, fewer and fewer of them; Hessians with the first
-        steps = min(NEWTON_SCANS, max(0, options.max_scans - 2))
-        hessians = 1.0 * n * (limits.columns + 1) ** 2 * limits.nodes * max(1, data.n_targets)
+        # wherever alpha_max will be, there are as many of them; at large alphas with few columns
+        nodes = node_places(options.grid(data, np.ones(1), 1.0), limits.nodes).size
+        hessians = 0.5 * n * (limits.columns + 1) ** 2 * nodes * max(1, data.n_targets)
         yield _Scan(1, 4.0 * n * d * (data.n_targets + 1), exact)
-        yield _Scan(steps, 4.0 * n * d * problems + hessians / max(1, steps), single)
-        yield _Scan(1, 4.0 * n * d * problems, exact)
+        yield from _steps(n, d, problems, trained, options, single, hessians)
+        yield _Scan(1, 4.0 * n * d * trained, exact)
         return
     if solver != "gram":
         slots = slots_in_flight(data, options)
@@ -241,6 +252,23 @@ def _scans(
         yield _Scan(1, 1.0 * n * width**2, single)  # symmetric: half of 2nD²
     at_once = certified_at_once(data, options)
     yield _Scan(math.ceil(problems / at_once), 4.0 * n * d * at_once, np.dtype(np.float64))
+
+
+def _steps(
+    n: int,
+    d: int,
+    problems: int,
+    trained: int,
+    options: FitOptions,
+    dtype: np.dtype,
+    hessians: float = 0.0,
+) -> Iterator[_Scan]:
+    """Newton's scans between the first and the last: all alphas, fewer and fewer of them."""
+    left = max(0, options.max_scans - 2)
+    steps = min(NEWTON_SCANS, left)
+    yield _Scan(steps, 4.0 * n * d * problems + hessians / max(1, steps), dtype)
+    if trained > problems:
+        yield _Scan(min(FOLD_SCANS, left - steps), 4.0 * n * d * trained, dtype)
 
 
 def _stored_bytes(X: BlockSource) -> int:

@@ -57,6 +57,16 @@ def test_gram_is_not_chosen(table, options):
     assert choice.solver == "fista"
 
 
+def test_folds_of_newton_are_scans_and_products_that_a_plan_counts(table):
+    data = table(2000, 12)
+    options = FitOptions(loss="logistic", n_alphas=20)
+    alone, folded = (plan_fit(data, options, RunOptions(), n_folds=k) for k in (1, 5))
+    assert (alone.scans, folded.scans) == (8, 12)
+    # five folds are trained on the last five scans, on all 20 alphas
+    n, d = data.X.shape
+    assert folded.flops - alone.flops >= 4.0 * n * d * 20 * (4 * 6 + 5)
+
+
 def test_newton_is_chosen_for_a_loss_that_is_no_quadratic(table):
     choice = choose_solver(table(10**6, 50), FitOptions(loss="logistic"), RUN)
     assert choice.solver == "newton"

@@ -282,8 +282,8 @@ def _client(
         if workers is None:
             raise
         raise ClusterError(
-            f"workers: {workers} process(es) could not be started. Each of them runs the script that "
-            "starts them once more: what it does must be under if __name__ == '__main__'."
+            f"workers: {workers} process(es) could not be started. Each of them runs the script "
+            "that starts them once more: what it does must be under if __name__ == '__main__'."
         ) from error
     with started as cluster, Client(cluster, set_as_default=False) as client:
         if workers is None:
