@@ -18,10 +18,12 @@ from dasklasso.fit_options import FitOptions, RunOptions
 from dasklasso.scan.bands import Layout, layout_of
 from dasklasso.scan.cells import Labelling
 from dasklasso.scan.cluster import PROCESS_BYTES, threads_each
+from dasklasso.scan.folded import SCORE_SUMS
 from dasklasso.scan.gram_scan import default_blocks, in_tiles
 from dasklasso.scan.kernels import slab_rows
 from dasklasso.sizes import format_size
 from dasklasso.solvers.gram import POINT_BYTES, points_at_once
+from dasklasso.solvers.hessians import node_places
 from dasklasso.solvers.newton_nodes import Limits
 from dasklasso.solvers.slots import slots_for
 from dasklasso.solvers.softmax_newton import in_double
@@ -218,8 +220,9 @@ def newton_limits(data: Dataset, options: FitOptions, run: RunOptions) -> Limits
     _, threads = workers_and_threads(run)
     # held, and in every thread a sum of each that is taken, and one to add to it
     share = HESSIAN_BYTES // (8 * (columns + 1) ** 2 * (1 + 2 * threads))
-    nodes = share // max(1, data.n_targets)
-    return Limits(int(np.clip(nodes, 2, n_alphas_of(options))), columns)
+    # wherever alpha_max will be, there are as many nodes below it
+    wanted = node_places(options.grid(data, np.ones(1), 1.0), n_alphas_of(options)).size
+    return Limits(min(max(2, share // max(1, data.n_targets)), wanted), columns)
 
 
 def sample_step(data: Dataset) -> int:
@@ -285,14 +288,17 @@ def newton_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: 
     workers, threads = workers_and_threads(run)
     limits, problems = newton_limits(data, options, run), n_problems_of(data, options)
     hessians = 8 * (limits.columns + 1) ** 2 * limits.nodes * max(1, data.n_targets)
-    # folds' problems beside those of all rows
-    array = 8 * data.n_features * problems * (n_folds + 1 if n_folds > 1 else 1)
+    # folds' problems beside those of all rows, and what rows left out are scored by
+    trained = problems * (n_folds + 1 if n_folds > 1 else 1)
+    array, scores = 8 * data.n_features * trained, 8 * SCORE_SUMS * (trained if n_folds > 1 else 0)
     every = sample_step(data)
     sample = data.n_rows // every * data.n_features * data.X.dtype.itemsize if every else 0
     # points, gradients and what secants remember; models being minimised
     once = _path_bytes(data, options) + 8 * array + sample + 2 * hessians
     once += 3 * threads * 8 * (limits.columns + 1) ** 2
-    return Memory(once, 2 * array + 2 * hessians + _reading_bytes(data, run), workers, threads)
+    # what a thread adds up, and what waits to be added to another's
+    per_thread = 2 * (array + hessians + scores) + _reading_bytes(data, run)
+    return Memory(once, per_thread, workers, threads)
 
 
 def fista_memory(data: Dataset, options: FitOptions, run: RunOptions) -> Memory:

@@ -32,7 +32,6 @@ from dasklasso.fit_options import FitOptions, RunOptions
 from dasklasso.machine import Machine
 from dasklasso.sizes import format_size
 from dasklasso.solvers.epochs import CERTIFY_EVERY
-from dasklasso.solvers.hessians import node_places
 
 FISTA_SCANS = 60  # of each alpha, from a warm start: some need 20, some hundreds
 NEWTON_SCANS = 6  # of all alphas, between the first and the one that certifies
@@ -234,9 +233,8 @@ def _scans(
     if solver == "newton":
         limits = newton_limits(data, options, run)
         exact = np.dtype(np.float64)
-        # wherever alpha_max will be, there are as many of them; at large alphas with few columns
-        nodes = node_places(options.grid(data, np.ones(1), 1.0), limits.nodes).size
-        hessians = 0.5 * n * (limits.columns + 1) ** 2 * nodes * max(1, data.n_targets)
+        # those at large alphas have few columns
+        hessians = 0.5 * n * (limits.columns + 1) ** 2 * limits.nodes * max(1, data.n_targets)
         yield _Scan(1, 4.0 * n * d * (data.n_targets + 1), exact)
         yield from _steps(n, d, problems, trained, options, single, hessians)
         yield _Scan(1, 4.0 * n * d * trained, exact)

@@ -21,6 +21,7 @@ from dasklasso.scan.queries import Gradient, Query
 
 ROWS_AT_ONCE = 2048  # stay in the cache while all groups see them
 BINS, FARTHEST = 4096, 15.0  # of predictions, whose ranks an area under a curve is made of
+SCORE_SUMS = 3 + 2 * BINS  # loss, hits, weight, and the weights of each label by bin
 ALL = -1  # the fold of problems that leave nobody out
 
 
@@ -168,7 +169,7 @@ class HeldOut(Query):
         return found
 
     def on_rows(self, rows: Rows, prepared: list[tuple[Weights, np.ndarray]]) -> list[np.ndarray]:
-        totals = [np.zeros((3 + 2 * BINS, g.stop - g.start)) for g in self.groups]
+        totals = [np.zeros((SCORE_SUMS, g.stop - g.start)) for g in self.groups]
         for some, folds in pieces(rows, self.labels, self.n_rows):
             for group, ready, total in zip(self.groups, prepared, totals, strict=True):
                 chosen = folds == group.fold
