@@ -293,7 +293,8 @@ def smooth_certificate(
     if intercepts is not None:
         shift = np.abs(shift_of(sums))
         feasible = np.abs(sums[SLOPE]) < LARGEST_SHIFT * room
-        feasible |= sums[SLOPE] == 0
+        # slopes at both ends of a domain have no room, and sum to zero but for rounding
+        feasible |= np.abs(sums[SLOPE]) <= SUM_ROUNDING * np.sqrt(sums[SLOPE_SQUARES])
         first = first + intercepts * sums[SLOPE] - shift_of(sums) * sums[ROOM_PRODUCT]
     second = room_ratio * room * bend(shift)
     blur = room_ratio * shift / (1 - shift) * (np.sqrt(sums[SLOPE_SQUARES]) + shift * room)

@@ -11,6 +11,7 @@ import numpy as np
 
 from dasklasso.backend import Array, namespace
 
+NEAR_ZERO = 1e-3  # of a prediction: a slope between there and zero is 1/4, but for 1e-7
 ROUNDING = 1e-15  # of a probability: the sum of a dual value and a target
 
 
@@ -38,6 +39,9 @@ class Loss(ABC):
         Of how many classes targets may be labels, 0 where they are numbers.
     predicts_mean : bool
         Whether a model predicts the mean of y, and not the prediction that the loss takes.
+    caution : float
+        From 0, where f'' serves from afar too, to 1, where steps had better begin by
+        ``model_curvature``.
     """
 
     name: ClassVar[str]
@@ -47,6 +51,7 @@ class Loss(ABC):
     gives_probabilities: ClassVar[bool]
     most_classes: ClassVar[int] = 0
     predicts_mean: ClassVar[bool] = False
+    caution: ClassVar[float] = 0.0
 
     @property
     def unbounded(self) -> bool:
@@ -218,6 +223,20 @@ class Logistic(Loss):
         xp = namespace(prediction)
         small = xp.exp(-xp.abs(prediction))
         return small / (1.0 + small) ** 2 + 0.0 * y
+
+    def model_curvature(self, prediction: Array, y: Array) -> Array:
+        """``tanh(p/2) / 2p``: of the quadratic that touches f at p, and at −p, nowhere below.
+
+        Jaakkola and Jordan (2000), Bayesian parameter estimation via variational methods, eq. 9.
+        f'' falls as e^−|p|: of rows that are all but certain it says nothing.
+        """
+        xp = namespace(prediction)
+        size = xp.abs(prediction)
+        near = size < NEAR_ZERO
+        size = xp.where(near, xp.ones_like(size), size)
+        odds = xp.exp(-size)
+        slope = (1.0 - odds) / (2.0 * size * (1.0 + odds))
+        return xp.where(near, 0.25 + 0.0 * slope, slope) + 0.0 * y
 
     def conjugate(self, dual: Array, y: Array) -> Array:
         """``t log t + (1 − t) log(1 − t)`` at t = u + y, +inf where that is no probability."""

@@ -56,6 +56,8 @@ class WeightedGrams(Query):
     loss : Loss
     dtype : float32 or float64, the precision of products
     device : as in :func:`dasklasso.backend.backend_for`
+    cautions : of each point, from 0 for the loss's curvature to 1 for that of its model, which is
+        larger; none for those of the loss
     """
 
     targets: tuple[int, ...]
@@ -66,6 +68,7 @@ class WeightedGrams(Query):
     loss: Loss
     dtype: str = "float32"
     device: str = "cpu"
+    cautions: tuple[float, ...] = ()
     name = "hessian"
 
     @property
@@ -102,7 +105,7 @@ class WeightedGrams(Query):
             prediction = prediction + constant
             if offset is not None:
                 prediction = prediction + offset[start:stop, :]
-            curvature = self.loss.model_curvature(prediction, y[start:stop, :])
+            curvature = self._curvature(prediction, y[start:stop, :])
             if weight is not None:
                 curvature = curvature * weight[start:stop, :]
             root = xp.sqrt(curvature)
@@ -117,6 +120,17 @@ class WeightedGrams(Query):
                 for total, product in zip(totals, products, strict=True):
                     total += product if backend.on_host else xp.astype(product, xp.float64)
         return totals
+
+    def _curvature(self, prediction: Array, y: Array) -> Array:
+        share = set(self.cautions or (self.loss.caution,))
+        if share == {1.0}:
+            return self.loss.model_curvature(prediction, y)
+        exact = self.loss.curvature(prediction, y)
+        if share == {0.0}:
+            return exact
+        more = self.loss.model_curvature(prediction, y) - exact
+        each = self.backend.asarray(np.asarray(self.cautions or (self.loss.caution,)))
+        return exact + more * self.backend.xp.astype(each, exact.dtype)
 
     def combine(self, a: list[Array], b: list[Array]) -> list[Array]:
         return [x + y for x, y in zip(a, b, strict=True)]

@@ -12,7 +12,7 @@ changed with them, where a column matters that it does not have, and where they 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,12 +35,15 @@ class Node:
     point : (n_features,) float64
         Where it was taken.
     intercept : float
+    caution : float
+        From 0, where it is that of the loss, to 1, where it is that of a model nowhere below.
     """
 
     columns: np.ndarray
     matrix: np.ndarray
     point: np.ndarray
     intercept: float
+    caution: float = 0.0
 
     def moved(self, point: np.ndarray, intercept: float) -> float:
         """Root mean square of the change of predictions since, rows weighted by curvature."""
@@ -110,12 +113,18 @@ class Hessians:
     ----------
     alphas : (n_alphas,), decreasing
     most : nodes that there is memory for
+
+    Attributes
+    ----------
+    places : indices of the alphas that have a node, ascending
+    fewest : nodes that a path of these alphas begins with
     """
 
     def __init__(self, alphas: np.ndarray, most: int) -> None:
         self.places = node_places(alphas, most)
+        self.fewest = self.places.size
         self.nodes: list[Node | None] = [None] * self.places.size
-        self._heights = log_heights(alphas)
+        self._heights, self._most = log_heights(alphas), max(most, 1)
 
     def around(self, index: int) -> list[tuple[int, float]]:
         """The nodes that the Hessian at ``alphas[index]`` comes from, and their shares."""
@@ -127,6 +136,28 @@ class Hessians:
         above, below = self._heights[self.places[[after - 1, after]]]
         share = float((above - self._heights[index]) / (above - below))
         return [(after - 1, 1.0 - share), (after, share)]
+
+    def place_at(self, indices: Sequence[int], used: Collection[int]) -> None:
+        """Have nodes at some alphas, in the place of others that only serve alphas not in use.
+
+        Parameters
+        ----------
+        used : indices of the alphas that are still worked on
+        """
+        for index in indices:
+            if index in self.places:
+                continue
+            serving = {k for other in used for k, _ in self.around(other)}
+            idle = [k for k in range(self.places.size) if k not in serving]
+            places, nodes = self.places.tolist(), list(self.nodes)
+            if len(places) >= self._most:
+                if not idle:
+                    return
+                del places[idle[0]], nodes[idle[0]]
+            at = int(np.searchsorted(places, index))
+            places.insert(at, index)
+            nodes.insert(at, None)
+            self.places, self.nodes = np.array(places), nodes
 
     def columns(self, index: int) -> np.ndarray | None:
         """Columns whose Hessian is known at ``alphas[index]``; None where it is not taken yet."""

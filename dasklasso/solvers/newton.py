@@ -45,6 +45,7 @@ INNER = 1e-3  # of a problem's gap: how far its model is minimised
 LEAST_INNER = 1e-12  # of the null loss
 NOISE = {"float32": 1e-6, "float64": 1e-13}  # of an objective
 PATIENCE = {"float32": 2, "float64": 20}  # scans without a gain
+IDLE = 60  # scans without one that was worth it
 ROOM = 2.0  # null losses that are added to models
 
 
@@ -143,6 +144,7 @@ class Newton:
                 trial=(start.points[:, job], float(start.intercepts[job])),
                 point=null[job % n_targets],
                 objective=null[job % n_targets].loss,
+                caution=self.problem.loss.caution,
             )
             for job in range(len(self.jobs))
         ]
@@ -156,7 +158,6 @@ class Newton:
             wanted = self.nodes.wanted(self.tracks, matters)
             self._scan(flying, wanted, dtype)
             self.nodes.noise = 0.0  # from now on gradients are those of the rows themselves
-            self.nodes.forget(wanted, self.tracks)
             if self._scans_left():
                 double = dtype == "float64"
                 share(self.tracks, self.problem, self.jobs.alphas, exact_only=double)
@@ -221,7 +222,7 @@ class Newton:
             track.resting = done
 
     def _given_up(self, track: Track, dtype: str) -> bool:
-        return track.stalled >= PATIENCE[dtype]
+        return track.stalled >= PATIENCE[dtype] or track.idle >= IDLE
 
     def _stays(self, track: Track, dtype: str) -> bool:
         """Whether a track is to be evaluated where it is, after a scan of a ``dtype``."""
@@ -257,10 +258,12 @@ class Newton:
         )
         chunked = self.engine.by_columns(points)
         also: list[Asked] = []
+        at: list[tuple[np.ndarray, float]] = []
         if wanted:
             kind = "float64" if self._double else "float32"
             hessians, at = self.nodes.query(wanted, self.tracks, kind, self.settings.device)
-            also = [Asked(hessians, (self.engine.by_columns(at), self.frame))]
+            nodes = np.stack([u for u, _ in at], axis=1)
+            also = [Asked(hessians, (self.engine.by_columns(nodes), self.frame))]
         if self.folds is not None and any(t.fold != ALL for t in flying):
             groups = self.folds.groups([t.fold for t in flying], self.problem.total_weight)
             query = self.folds.gradient(query, groups)
@@ -269,9 +272,9 @@ class Newton:
         answer = self.engine.gradient(query, chunked, self.frame, also)
         found = bring(self.engine, chunked, answer)
         self.bytes_read += found.bytes_read
-        if wanted:
-            self.nodes.keep(wanted, self.tracks, found.beside[0])
         self._settle(flying, found, points, intercepts, targets, dtype)
+        if wanted:
+            self.nodes.keep(wanted, hessians, at, self.tracks, found.beside[0])
 
     def _settle(
         self,
@@ -344,7 +347,8 @@ class Newton:
                 quadric,
                 self._charge(track),
                 fit_intercept=self.problem.steps_intercept,
-                tol=max(INNER * min(track.gap, 1.0), LEAST_INNER) * null,
+                # a gap that is far too large must not keep a problem where it is
+                tol=max(INNER * min(track.gap, 1.0) * 0.1**track.stalled, LEAST_INNER) * null,
                 room=ROOM * null,
             )
             track.aim(step)

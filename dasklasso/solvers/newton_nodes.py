@@ -15,6 +15,7 @@ from dasklasso.solvers.slots import Jobs
 from dasklasso.solvers.tracks import Track
 
 CANDIDATE = 0.7  # of the gradient at which a column comes into use
+RIDGE = {"float32": 2e-7, "float64": 1e-15}  # of a diagonal, for each column beside it
 
 Wanted = tuple[int, int, np.ndarray]  # target, node, columns
 
@@ -87,6 +88,8 @@ class Nodes:
         matters : what :meth:`matters` says of each
         """
         users: dict[tuple[int, int], list[int]] = {}
+        flying = [k for k, track in enumerate(tracks) if not track.certified and not track.resting]
+        self._place([tracks[k] for k in flying])
         for k, track in enumerate(tracks):
             if not track.certified and not track.resting:
                 for node, _ in self.hessians[track.target].around(track.index):
@@ -103,9 +106,9 @@ class Nodes:
 
     def query(
         self, wanted: Sequence[Wanted], tracks: Sequence[Track], dtype: str, device: str
-    ) -> tuple[WeightedGrams, np.ndarray]:
-        """What to ask for them, and the points (n_features, n_wanted) to ask it at."""
-        at = [self._at_node(tracks, target, number).trial for target, number, _ in wanted]
+    ) -> tuple[WeightedGrams, list[tuple[np.ndarray, float]]]:
+        """What to ask for them, and at which points and intercepts."""
+        at = [_serving(self._at_node(tracks, target, number)) for target, number, _ in wanted]
         query = hessian_query(
             self.problem,
             [target for target, _, _ in wanted],
@@ -113,25 +116,52 @@ class Nodes:
             [columns for _, _, columns in wanted],
             dtype,
             device,
+            [self._at_node(tracks, target, number).caution for target, number, _ in wanted],
         )
-        return query, np.stack([u for u, _ in at], axis=1)
+        return query, at
 
     def keep(
-        self, wanted: Sequence[Wanted], tracks: Sequence[Track], matrices: Sequence[np.ndarray]
+        self,
+        wanted: Sequence[Wanted],
+        query: WeightedGrams,
+        at: Sequence[tuple[np.ndarray, float]],
+        tracks: Sequence[Track],
+        matrices: Sequence[np.ndarray],
     ) -> None:
-        """Take what a scan answered; trials are still those that it was asked at."""
-        for (target, number, columns), matrix in zip(wanted, matrices, strict=True):
-            if np.all(np.isfinite(matrix)):  # else a step too far was tried
-                u, b = self._at_node(tracks, target, number).trial
-                self.hessians[target].nodes[number] = Node(columns, matrix, u, b)
+        """Take what a scan answered, once its trials are settled.
 
-    def forget(self, wanted: Sequence[Wanted], tracks: Sequence[Track]) -> None:
-        """New nodes know better than secants of the way there."""
-        new = {(target, number) for target, number, _ in wanted}
+        What was asked where a trial was refused is not taken, unless there is nothing else: the
+        problem goes on from elsewhere.
+        """
+        asked = zip(wanted, at, query.cautions, matrices, strict=True)
+        for (target, number, columns), (u, b), caution, matrix in asked:
+            track, known = self._at_node(tracks, target, number), self.hessians[target].nodes
+            here = np.array_equal(u, track.point.u) and b == track.point.b
+            # where it is not finite, a step too far was tried
+            if np.all(np.isfinite(matrix)) and (here or known[number] is None):
+                whole = np.array(matrix)
+                # rounding must not leave a direction along which the model falls without end
+                whole.flat[:: len(whole) + 1] *= 1.0 + RIDGE[query.dtype] * len(whole)
+                known[number] = Node(columns, whole, u, b, caution)
+                if here and track.caution <= caution:  # a model that the last step lacked
+                    track.damping = 1.0
+                self._forget(tracks, target, number)
+
+    def _forget(self, tracks: Sequence[Track], target: int, number: int) -> None:
+        """A new node knows better than secants of the way there."""
         for track in tracks:
-            around = self.hessians[track.target].around(track.index)
-            if any((track.target, number) in new for number, _ in around):
-                track.secants = []
+            if track.target == target:
+                around = self.hessians[target].around(track.index)
+                if any(number == other for other, _ in around):
+                    track.secants = []
+
+    def _place(self, flying: Sequence[Track]) -> None:
+        """Once few problems are left, each that gets on slowly has a Hessian of its own."""
+        for target, hessians in enumerate(self.hessians):
+            own = {track.index for track in flying if track.target == target}
+            if len(own) <= hessians.fewest:
+                slow = {t.index for t in flying if t.target == target and t.slow}
+                hessians.place_at(sorted(slow), own)
 
     def _is_wanted(
         self, tracks: Sequence[Track], target: int, number: int, users: Sequence[Track]
@@ -139,8 +169,13 @@ class Nodes:
         node = self.hessians[target].nodes[number]
         if node is None:
             return True
-        moved = node.moved(*self._at_node(tracks, target, number).trial)
-        if moved > MOVED or (moved > 0 and all(track.slow for track in users)):
+        track = self._at_node(tracks, target, number)
+        moved = node.moved(*_serving(track))
+        if (
+            moved > MOVED
+            or track.caution > node.caution
+            or (moved > 0 and all(track.slow for track in users))
+        ):
             return True
         lacks = np.ones(self.problem.n_features, bool)
         lacks[node.columns] = False
@@ -162,3 +197,8 @@ class Nodes:
     def _at_node(self, tracks: Sequence[Track], target: int, number: int) -> Track:
         place = self.hessians[target].places[number]
         return tracks[int(place) * self.jobs.n_targets + target]
+
+
+def _serving(track: Track) -> tuple[np.ndarray, float]:
+    """Where a track's Hessian is taken: at its trial; where it stays if its last was refused."""
+    return (track.point.u, track.point.b) if track.damping < 1.0 else track.trial

@@ -282,6 +282,7 @@ def hessian_query(
     columns: Sequence[np.ndarray],
     dtype: str,
     device: str,
+    cautions: Sequence[float] = (),
 ) -> WeightedGrams:
     """The query for a problem's Hessians, at points of these targets and over these columns."""
     return WeightedGrams(
@@ -293,6 +294,7 @@ def hessian_query(
         loss=problem.loss,
         dtype=dtype,
         device=device,
+        cautions=tuple(cautions),
     )
 
 

@@ -5,6 +5,11 @@ share of what the model promised (the condition of Armijo, as Lee, Sun and Saund
 have it for proximal steps), the problem moves there. Otherwise it stays where it is and tries a
 shorter step of a model that has learned from the failure. No scan is made for a line search alone.
 
+The next Hessian is more cautious then: between that of the loss, which is right nearby but says
+nothing of rows whose curvature is about to change, and that of a quadratic nowhere below it, whose
+steps cannot fail but may be short. What is added falls with every step that keeps its promise
+(Levenberg, 1944, and Marquardt, 1963: Nocedal and Wright, 2006, Numerical Optimization, 10.3).
+
 Figures of float32 may be further off than any bound on rounding says, where the loss is a small
 difference of large numbers. So what a point is evaluated to again replaces what was known of it,
 and a trial that is refused in float64 beside figures of float32 has these looked at again first.
@@ -23,6 +28,10 @@ from dasklasso.solvers.newton_step import Point, Step
 SUFFICIENT = 1e-4  # of the promised decrease
 SHORTER, LONGER = 0.25, 4.0
 BETTER = 0.9  # of the gap: a gain, whatever rounding makes of the objective
+KEPT = 0.5  # of the promised decrease: a model that keeps so much may be less cautious
+LEAST_CAUTION = 1e-4
+WORTH = 0.01  # of the objective: a gain, however small that of the gap is
+STUCK = 5  # scans that one counts for which finds a problem where it was
 SLOW = 0.3  # of the gap before last: more, and the model is not good enough
 
 
@@ -44,9 +53,14 @@ class Track:
     certified : whether it is done: its gap, which is exact, is small enough or falls no more
     resting : whether it looks solved, or does not get on, and waits for a scan in float64
     stalled : scans since the gap or the objective last fell
+    idle : scans since they last fell by a share worth a scan, several for one in the same place
+    mark : objective and gap then
     secants : what gradients of successive scans showed, the oldest first
     gaps : of the last three trials
     damping : share of a step that is taken
+    caution : float
+        How much of a model that is nowhere below the loss its next Hessian has: see
+        scan.weighted_gram.
     noise : how far rounding may have moved the objective
     predicted : what the objective is to lose at the trial
     """
@@ -63,9 +77,12 @@ class Track:
     certified: bool = False
     resting: bool = False
     stalled: int = 0
+    idle: int = 0
+    mark: tuple[float, float] = (np.inf, np.inf)
     secants: list[Secant] = field(default_factory=list)
     gaps: list[float] = field(default_factory=list)
     damping: float = 1.0
+    caution: float = 0.0
     noise: float = 0.0
     predicted: float = 0.0
 
@@ -101,21 +118,36 @@ class Track:
         self.gaps = [*self.gaps[-2:], gap]
         self._learn(found)
         enough = objective <= self.objective - SUFFICIENT * self.predicted + doubt
-        better = np.isfinite(self.gap) and gap <= BETTER * self.gap
+        better = self.known and gap <= BETTER * self.gap
         gains = better or objective < self.objective - doubt
         self.stalled = 0 if gains else self.stalled + 1
         again = np.array_equal(found.u, self.point.u) and np.array_equal(found.b, self.point.b)
+        if not again:
+            self._trust(self.objective - objective + doubt, accepted=enough or better)
+        scans = STUCK if again and exact == self.exact else 1
         if enough or better or again:
             self.point, self.objective, self.gap, self.noise = found, objective, gap, noise
             self.scores, self.exact = scores or {}, exact
-        if not again:
-            accepted = enough or better
-            self.damping = min(1.0, LONGER * self.damping) if accepted else SHORTER * self.damping
+        objective_then, gap_then = self.mark
+        if self.gap < BETTER * gap_then or self.objective < (1.0 - WORTH) * objective_then:
+            self.mark, self.idle = (self.objective, self.gap), 0
+        else:
+            self.idle += scans
 
     def refuse(self) -> None:
         """Stay, for at the trial the loss is no number."""
-        self.stalled += 1
-        self.damping *= SHORTER
+        self.stalled, self.idle = self.stalled + 1, self.idle + 1
+        self._trust(0.0, accepted=False)
+
+    def _trust(self, gain: float, *, accepted: bool) -> None:
+        """How far to go next, and by how cautious a model."""
+        if not accepted:
+            self.damping *= SHORTER
+            self.caution = min(1.0, max(LONGER**2 * self.caution, LEAST_CAUTION))
+            return
+        if gain >= KEPT * self.predicted and self.damping >= 1.0:
+            self.caution = SHORTER * self.caution if self.caution > LEAST_CAUTION else 0.0
+        self.damping = min(1.0, LONGER * self.damping)
 
     def borrow(self, point: Point, noise: float, objective: float) -> None:
         """Go on from the point of another problem, where this one's objective is smaller."""

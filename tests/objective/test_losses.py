@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dasklasso.backend import backend_for, to_numpy
 from dasklasso.errors import OptionError
+from dasklasso.objective.losses import Logistic
 from dasklasso.objective.named import LOSSES, loss_named
 
 NUMBER = st.floats(-1e3, 1e3, allow_subnormal=False)
@@ -94,6 +95,14 @@ def test_the_curvature_is_the_slope_of_the_gradient(name, p, y):
         return  # a corner of the slope
     slope = (loss.gradient(p + h, y) - loss.gradient(p - h, y)) / (2 * h)
     assert loss.curvature(p, y) == pytest.approx(slope, rel=1e-5, abs=1e-8)
+
+
+@given(p=st.floats(-100, 100), q=st.floats(-100, 100), y=st.floats(0, 1))
+def test_the_quadratic_that_stands_for_logistic_is_nowhere_below(p, q, y):
+    loss, p, q, y = Logistic(), np.array(p), np.array(q), np.array(y)
+    value, slope = loss.value_and_gradient(p, y)
+    quadratic = value + slope * (q - p) + loss.model_curvature(p, y) * (q - p) ** 2 / 2
+    assert loss.value(q, y) <= quadratic + 1e-9 * (1 + abs(quadratic))
 
 
 @each_loss

@@ -181,6 +181,32 @@ def test_sums_of_several_outputs_are_in_the_column_of_each():
     assert np.allclose(found[:, 6], [0.0, weight[:, 0] @ p[:, 6], 0.0, 0.0], rtol=1e-13)
 
 
+@pytest.mark.parametrize("device", ["cpu", "strict"])
+def test_a_cautious_hessian_is_between_that_of_the_loss_and_that_of_its_model(device):
+    X, rows, frame, points = problem(0, 20, [7], 1)
+    rows = replace(rows, y=rows.y[:, :1])
+
+    def taken(*cautions):
+        k = len(cautions)
+        query = WeightedGrams(
+            (0,) * k, (50.0,), 20.0, (0.3,) * k, (np.arange(7),) * k, Huber(0.5), "float64", device
+        )
+        query = replace(query, cautions=cautions)
+        move = backend_for(device).asarray
+        inputs = (move(np.repeat(points, k, axis=1)), move(frame))
+        return query.finish(query.on_rows(rows, query.prepare(inputs, [7])), inputs)
+
+    [exact], [model], both = taken(0.0), taken(1.0), taken(0.25, 1.0)
+    standard = (X - frame[:, kernels.CENTRE]) * frame[:, kernels.INVERSE_SCALE]
+    p = standard @ points[:, 0] + 0.3
+    for found, curvature in ((exact, Huber(0.5).curvature), (model, Huber(0.5).model_curvature)):
+        weight = rows.weight[:, 0] * curvature(p, rows.y[:, 0] - 50.0) / 20.0
+        assert np.allclose(found[:7, :7], standard.T @ (weight[:, None] * standard))
+        assert found[7, 7] == pytest.approx(weight.sum())
+    assert np.allclose(both[0], 0.75 * exact + 0.25 * model)
+    assert np.allclose(both[1], model)
+
+
 @pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize("loss", [Logistic(), Huber(), Poisson()], ids=lambda loss: loss.name)
 @pytest.mark.parametrize("size", [1e30, 1e60, 1e250])

@@ -13,7 +13,7 @@ from dasklasso.dataset.dataset import from_arrays
 from dasklasso.errors import CheckpointError, OptionError, ValueFound
 from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
 from dasklasso.fitting import fit_cv, fit_path
-from dasklasso.solvers.hessians import Node
+from dasklasso.solvers.hessians import Hessians, Node
 
 RUN = RunOptions(in_process=True)
 OPTIONS = FitOptions(loss="logistic", solver="newton", n_alphas=20, eps=1e-2)
@@ -252,6 +252,60 @@ def test_counts_over_many_orders_of_magnitude_converge(steepness):
     path = fitted(X, y, loss="poisson", eps=1e-3)
     assert path.converged
     assert path.scans <= 25
+
+
+def heavy(n, d, scale, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, d))
+    return X, scale * (X[:, 0] - X[:, 1] + rng.standard_t(1, n))
+
+
+@pytest.mark.parametrize(("n", "d"), [(60, 10), (30, 20)])
+def test_huber_converges_where_nearly_all_rows_are_in_its_tails(n, d):
+    path = fitted(*heavy(n, d, 100.0), loss="huber", n_alphas=4)
+    assert path.converged
+    assert path.scans <= 120
+
+
+def test_a_fit_that_gets_nowhere_ends_with_the_gap_it_has():
+    X, y = heavy(200, 10, 1e5)
+    path = fitted(X, y, loss="huber", n_alphas=4)
+    assert path.scans <= 400  # of 10,000 that it might make
+    r = X @ path.coef.T + path.intercept - y[:, None]
+    g = np.clip(r, -1.35, 1.35)
+    objective = np.mean(g * r - g**2 / 2, axis=0) + path.alphas * np.abs(path.coef).sum(axis=1)
+    assert np.allclose(path.objective, objective, rtol=1e-12)
+    lost = path.objective - fitted(X, y, loss="huber", n_alphas=4, tol=1e-9).objective
+    assert np.all(lost <= path.dual_gaps[:, 0] * path.objective[0])
+
+
+def test_a_path_of_tails_alone_begins_at_its_null_model():
+    """Slopes are +-delta and sum to zero but for rounding: there is a dual point."""
+    X, y = heavy(60, 5, 1e7)
+    path = fitted(X, y - np.median(y), loss="huber", n_alphas=1)
+    assert path.dual_gaps[0] <= 1e-12
+    assert path.scans <= 4
+
+
+@pytest.mark.parametrize("seed", [0, 2])
+def test_separable_rows_far_from_an_intercept_of_none_converge(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((10, 35)) + 10 * rng.standard_normal((10, 1))
+    y = (X[:, 0] > np.median(X[:, 0])).astype(float)
+    data = from_arrays(X, y, offset=5 * rng.standard_normal(10))
+    more = {"n_alphas": 3, "eps": 1e-5, "fit_intercept": False, "standardize": True}
+    path = fit_path(data, replace(OPTIONS, **more), RUN)
+    assert path.converged
+    assert path.scans <= 60
+
+
+def test_hessians_are_taken_at_alphas_of_their_own_in_the_place_of_idle_ones():
+    hessians = Hessians(np.geomspace(1.0, 1e-2, 20), 7)
+    assert hessians.fewest == 6
+    hessians.place_at([4, 5], {4, 5, 6})
+    assert {4, 5} <= set(hessians.places)
+    assert len(hessians.places) == len(hessians.nodes) == 7
+    assert np.all(np.diff(hessians.places) > 0)
 
 
 def test_rows_without_curvature_do_not_say_how_far_they_moved():

@@ -42,3 +42,32 @@ def test_what_is_borrowed_has_no_gap_yet():
     one.borrow(point(1.0, 0.5), 0.0, 0.5)
     assert not one.known
     assert not one.exact
+
+
+def test_a_step_that_fails_makes_models_cautious_and_steps_that_keep_their_promise_less_so():
+    one = track(gap=0.5, predicted=0.1)
+    cautions = []
+    for trial in range(1, 4):
+        one.take(point(trial, 2.0), 2.0, 0.9, 0.0, exact=True)
+        cautions.append(one.caution)
+    assert 0 < cautions[0] < cautions[1] < cautions[2] < 1
+    one.damping, one.predicted = 1.0, 0.1
+    one.take(point(9.0, 0.9), 0.9, 0.4, 0.0, exact=True)
+    assert one.caution < cautions[2]
+
+
+def test_a_loss_that_is_no_number_is_a_step_that_fails():
+    one = track()
+    one.refuse()
+    assert (one.damping < 1, one.caution > 0, one.stalled, one.idle) == (True, True, 1, 1)
+
+
+def test_a_problem_that_creeps_is_idle_and_one_that_moves_is_not():
+    slow, fast = track(gap=1.0), track(gap=1.0)
+    slow.mark = fast.mark = (1.0, 1.0)
+    for k in range(1, 30):
+        creeps = 1.0 - 1e-4 * k
+        slow.take(point(k, creeps), creeps, creeps, 0.0, exact=True)
+        fast.take(point(k, 0.9**k), 0.9**k, 0.8**k, 0.0, exact=True)
+    assert (slow.stalled, slow.idle) == (0, 29)
+    assert (fast.stalled, fast.idle) == (0, 0)
