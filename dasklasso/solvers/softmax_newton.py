@@ -45,6 +45,7 @@ from dasklasso.solvers.tracks import Track
 JOINS, STAYS = 0.85, 0.75  # of λ: coordinates of a step, and of a Hessian that serves several
 SERVES = 1.2  # ratio of alphas up to which one Hessian serves both
 SLOW = 0.2  # of the gap before: more, and the Hessian is taken anew
+FEW = 1000  # coordinates of a Hessian, whatever is in use yet
 NOISE = {"float32": 2e-7, "float64": 1e-13}  # of an objective
 SINGLE = 1e-6  # tolerances below this are worked on in float64 from the start
 MARGIN = 0.8  # of tol: where the scan in float64 will be content
@@ -325,11 +326,14 @@ class SoftmaxNewton:
         """
         alpha, point, known = float(self.jobs.alphas[track.index]), track.point, self._hessian
         slow = len(track.gaps) > 1 and track.gaps[-1] > SLOW * track.gaps[-2]
-        if known is None or slow or not _serves(known, alpha, point, terms, self.most):
+        needed = _needed(point, terms)
+        most = _room(needed, point, self.most)
+        if known is None or slow or not _serves(known, alpha, needed, most):
             self._draws += 1
             kind = dtype if slow else self._dtypes[0]
-            most = self.most if kind == self._dtypes[0] else int(self.most / math.sqrt(2))
-            coordinates = terms.matter(point, STAYS, most)  # so that it takes no more memory
+            if kind != self._dtypes[0]:
+                most = min(most, int(self.most / math.sqrt(2)))  # it takes no more memory
+            coordinates = terms.matter(point, STAYS, most)
             rows = self._trained(track.fold).rows
             known = softmax_hessian(rows, point, alpha, coordinates, kind, self._draws)
             self._hessian = known
@@ -363,14 +367,29 @@ def in_double(dtype: np.dtype, tol: float) -> bool:
     return dtype == np.float64 or tol < SINGLE
 
 
-def _serves(hessian: SoftmaxHessian, alpha: float, point: Point, terms: Terms, most: int) -> bool:
+def _needed(point: Point, terms: Terms) -> np.ndarray:
+    """Coordinates that are in use, or whose conditions are violated."""
+    full = in_full(point)
+    violates = terms.useful & (terms.excess(full, terms.smooth_gradient(point)) > 0)
+    return np.flatnonzero(violates | (terms.useful & (full != 0)))
+
+
+def _room(needed: np.ndarray, point: Point, most: int) -> int:
+    """Coordinates of a Hessian: few where most of those that are needed are not in use yet.
+
+    Far from the solution next to all violate their conditions, and few will be in use: they are let
+    in by degrees, as into the working sets of Celer (Massias, Gramfort and Salmon, 2018), which are
+    twice as large as what is in use.
+    """
+    few = max(FEW, 2 * int(np.count_nonzero(point.u)))
+    return min(most, few) if len(needed) > few else most
+
+
+def _serves(hessian: SoftmaxHessian, alpha: float, needed: np.ndarray, most: int) -> bool:
     """Whether a Hessian taken elsewhere has all that a step needs."""
     ratio = hessian.alpha / alpha if alpha > 0 and hessian.alpha > 0 else math.inf
     if hessian.alpha != alpha and not 1.0 / SERVES <= ratio <= SERVES:
         return False
-    full = in_full(point)
-    violates = terms.useful & (terms.excess(full, terms.smooth_gradient(point)) > 0)
-    needed = np.flatnonzero(violates | (terms.useful & (full != 0)))
     if len(needed) > most:
         return False
     return bool(np.isin(needed, hessian.coordinates, assume_unique=True).all())

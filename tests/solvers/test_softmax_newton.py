@@ -16,6 +16,7 @@ from dasklasso.errors import OptionError
 from dasklasso.fit_options import FitOptions, RunOptions
 from dasklasso.fitting import fit_path
 from dasklasso.scan.sampling import Sample
+from dasklasso.solvers import softmax_newton
 from dasklasso.solvers.face_descent import Face, minimise
 from dasklasso.solvers.newton_step import Point
 from dasklasso.solvers.problem import Objective, Problem
@@ -97,6 +98,23 @@ def test_where_more_coordinates_matter_than_a_hessian_has_blocks_take_turns(monk
     few = fitted(X, y, n_alphas=3, eps=0.1)
     assert np.all(few.objective - whole.objective <= few.dual_gaps[:, 0] * entropy(y) + 1e-9)
     assert few.dual_gaps.max() <= 1e-2
+
+
+def test_far_from_the_solution_few_coordinates_are_let_in_at_a_time(monkeypatch):
+    X, y = drawn(d=100)
+    whole = fitted(X, y, alphas=(0.03,), tol=1e-8)
+    taken = []
+
+    def noted(rows, point, alpha, coordinates, *more):
+        taken.append(len(coordinates))
+        return softmax_hessian(rows, point, alpha, coordinates, *more)
+
+    monkeypatch.setattr(softmax_newton, "softmax_hessian", noted)
+    monkeypatch.setattr(softmax_newton, "FEW", 20)
+    found = fitted(X, y, alphas=(0.03,), tol=1e-8)
+    assert taken[0] == 20
+    assert max(taken) < 2.5 * np.count_nonzero(found.coef)
+    assert found.objective == pytest.approx(whole.objective, rel=2e-8)
 
 
 def test_drawn_hessians_lead_to_the_same_optimum(monkeypatch):
