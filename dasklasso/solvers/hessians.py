@@ -196,6 +196,7 @@ class Hessians:
         return Quadric(columns, matrix)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of a step beyond all numbers: then not believed
 def _correct(matrix: np.ndarray, columns: np.ndarray, secant: Secant) -> None:
     """Make ``matrix @ step = change``, in place, if that keeps it positive definite."""
     place = np.append(columns, secant.step.size - 1)

@@ -45,6 +45,7 @@ INNER = 1e-3  # of a problem's gap: how far its model is minimised
 LEAST_INNER = 1e-12  # of the null loss
 NOISE = {"float32": 1e-6, "float64": 1e-13}  # of an objective
 PATIENCE = {"float32": 2, "float64": 20}  # scans without a gain
+CREEPS = 8  # scans without one that was worth it: rounding may be what holds a problem
 IDLE = 60  # scans without one that was worth it
 ROOM = 2.0  # null losses that are added to models
 
@@ -238,6 +239,7 @@ class Newton:
         near = all(t.gap <= NEAR * self.settings.tol for t in flying)
         # where float32 no longer gets on, nobody needs to wait for the others
         exhausted = any(t.resting and t.gap > self.settings.tol for t in self.tracks)
+        exhausted |= any(t.idle >= CREEPS for t in flying)
         return (
             "float64" if dtype == "float64" or near or exhausted or self._is_last() else "float32"
         )
@@ -260,7 +262,7 @@ class Newton:
         also: list[Asked] = []
         at: list[tuple[np.ndarray, float]] = []
         if wanted:
-            kind = "float64" if self._double else "float32"
+            kind = "float64" if self._double else dtype
             hessians, at = self.nodes.query(wanted, self.tracks, kind, self.settings.device)
             nodes = np.stack([u for u, _ in at], axis=1)
             also = [Asked(hessians, (self.engine.by_columns(nodes), self.frame))]

@@ -130,15 +130,16 @@ class Nodes:
     ) -> None:
         """Take what a scan answered, once its trials are settled.
 
-        What was asked where a trial was refused is not taken, unless there is nothing else: the
+        What was asked at a trial that is refused is not taken, unless there is nothing else: the
         problem goes on from elsewhere.
         """
         asked = zip(wanted, at, query.cautions, matrices, strict=True)
         for (target, number, columns), (u, b), caution, matrix in asked:
             track, known = self._at_node(tracks, target, number), self.hessians[target].nodes
             here = np.array_equal(u, track.point.u) and b == track.point.b
+            refused = u is track.trial[0] and not here
             # where it is not finite, a step too far was tried
-            if np.all(np.isfinite(matrix)) and (here or known[number] is None):
+            if np.all(np.isfinite(matrix)) and (not refused or known[number] is None):
                 whole = np.array(matrix)
                 # rounding must not leave a direction along which the model falls without end
                 whole.flat[:: len(whole) + 1] *= 1.0 + RIDGE[query.dtype] * len(whole)

@@ -77,6 +77,7 @@ class Step:
     predicted: float
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a step beyond all numbers is refused by its scan
 def newton_step(
     point: Point, quadric: Quadric, charge: Charge, *, fit_intercept: bool, tol: float, room: float
 ) -> Step:

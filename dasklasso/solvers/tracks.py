@@ -30,6 +30,7 @@ SHORTER, LONGER = 0.25, 4.0
 BETTER = 0.9  # of the gap: a gain, whatever rounding makes of the objective
 KEPT = 0.5  # of the promised decrease: a model that keeps so much may be less cautious
 LEAST_CAUTION = 1e-4
+FAR = 10.0  # times the objective: what a gradient beyond says is not true nearby
 WORTH = 0.01  # of the objective: a gain, however small that of the gap is
 STUCK = 5  # scans that one counts for which finds a problem where it was
 SLOW = 0.3  # of the gap before last: more, and the model is not good enough
@@ -116,7 +117,8 @@ class Track:
         """
         doubt = self.noise + noise
         self.gaps = [*self.gaps[-2:], gap]
-        self._learn(found)
+        if not objective > FAR * self.objective:
+            self._learn(found)
         enough = objective <= self.objective - SUFFICIENT * self.predicted + doubt
         better = self.known and gap <= BETTER * self.gap
         gains = better or objective < self.objective - doubt

@@ -71,3 +71,11 @@ def test_a_problem_that_creeps_is_idle_and_one_that_moves_is_not():
         fast.take(point(k, 0.9**k), 0.9**k, 0.8**k, 0.0, exact=True)
     assert (slow.stalled, slow.idle) == (0, 29)
     assert (fast.stalled, fast.idle) == (0, 0)
+
+
+def test_what_a_trial_far_beyond_shows_of_curvature_is_not_learned():
+    one = track(predicted=0.1)
+    one.take(point(1.0, 1e100), 1e100, 1e100, 0.0, exact=True)
+    assert not one.secants
+    one.take(point(0.5, 1.5), 1.5, 1.0, 0.0, exact=True)
+    assert len(one.secants) == 1
