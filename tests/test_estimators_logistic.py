@@ -111,7 +111,7 @@ def test_balanced_classes_are_those_weights_of_rows(data):
         (("N", "Y"), lambda y: np.array(y, dtype=object)),
         ((False, True), np.array),
     ],
-    ids=str,
+    ids=["text", "series", "list", "numbers", "objects", "booleans"],
 )
 def test_labels_may_be_any_two_values(labels, kind, data, model):
     X, y = data
