@@ -18,6 +18,7 @@ from dasklasso.scan import kernels
 from dasklasso.scan.kernels import Rows, Weights
 from dasklasso.scan.labels import RowLabels
 from dasklasso.scan.queries import Gradient, Query
+from dasklasso.scan.weighted_gram import WeightedGrams
 
 ROWS_AT_ONCE = 2048  # stay in the cache while all groups see them
 BINS, FARTHEST = 4096, 15.0  # of predictions, whose ranks an area under a curve is made of
@@ -112,6 +113,34 @@ class FoldGradient(Gradient):
             xp.concat([gradient for gradient, _ in found], axis=1),
             xp.concat([sums for _, sums in found], axis=1),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class FoldHessians(WeightedGrams):
+    """Hessians at M points, each over the rows outside a fold.
+
+    Attributes
+    ----------
+    labels, n_rows : as in :class:`FoldGradient`
+    folds : that each point leaves out, or ALL
+    totals : sums of the weights of the rows of each
+    """
+
+    labels: RowLabels | None = None
+    n_rows: int = 0
+    folds: tuple[int, ...] = ()
+    totals: tuple[float, ...] = ()
+    name = "fold-hessian"
+
+    def _kept(self, rows: Rows) -> Array:
+        assert self.labels is not None
+        fold_of = self.labels.folds_of_rows(rows.start, rows.start + rows.n_rows, self.n_rows)
+        kept = fold_of[:, None] != np.asarray(self.folds)[None, :]
+        return self.backend.asarray(kept.astype(self.dtype))
+
+    def finish(self, value: list[Array], inputs: Sequence[Array]) -> list[np.ndarray]:
+        pairs = zip(value, self.totals, strict=True)
+        return [to_numpy(gram) / total for gram, total in pairs]
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ class WeightedGrams(Query):
         constant = prepared.weights.constant + backend.asarray(np.asarray(self.intercepts))
         constant = xp.astype(constant, dtype_of(xp, dtype))
         totals: list[Array] = []
-        room = _Room(self, prepared, rows)
+        room, kept = _Room(self, prepared, rows), self._kept(rows)
         for start, stop, blocks in kernels.slabs(rows, prepared.weights.shifts, dtype, backend):
             prediction = kernels.predict(blocks, prepared.weights.columns, prepared.weights.used)
             prediction = prediction + constant
@@ -108,6 +108,8 @@ class WeightedGrams(Query):
             curvature = self._curvature(prediction, y[start:stop, :])
             if weight is not None:
                 curvature = curvature * weight[start:stop, :]
+            if kept is not None:
+                curvature = curvature * kept[start:stop, :]
             root = xp.sqrt(curvature)
             z = room.standardised(blocks, prepared)
             products = [
@@ -131,6 +133,10 @@ class WeightedGrams(Query):
         more = self.loss.model_curvature(prediction, y) - exact
         each = self.backend.asarray(np.asarray(self.cautions or (self.loss.caution,)))
         return exact + more * self.backend.xp.astype(each, exact.dtype)
+
+    def _kept(self, rows: Rows) -> Array | None:
+        """(n_rows, M): 1 where a row counts for a point, else 0; None where all do."""
+        return None
 
     def combine(self, a: list[Array], b: list[Array]) -> list[Array]:
         return [x + y for x, y in zip(a, b, strict=True)]

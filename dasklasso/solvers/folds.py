@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from itertools import groupby, pairwise
+from typing import Any
 
 import numpy as np
 
@@ -13,12 +14,13 @@ from dasklasso.dataset.zarrblocks import read_rows
 from dasklasso.errors import ValueFound
 from dasklasso.objective.certificate import ROOM, ROOM_SQUARES
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.scan.folded import ALL, FoldGradient, Group, HeldOut
+from dasklasso.scan.folded import ALL, FoldGradient, FoldHessians, Group, HeldOut, Scores
 from dasklasso.scan.folded_classes import HeldOutClasses
 from dasklasso.scan.labels import RowLabels
 from dasklasso.scan.moments import Moments, merge_moments, target_moments
 from dasklasso.scan.queries import Gradient
 from dasklasso.scan.reading import targets_only
+from dasklasso.scan.weighted_gram import WeightedGrams
 from dasklasso.solvers.problem import Problem
 
 
@@ -49,15 +51,29 @@ class Folds:
         found, start = [], 0
         for fold, run in groupby(folds):
             stop = start + len(list(run))
-            left = 0.0 if fold == ALL else float(self.weights[fold])
-            found.append(Group(fold, start, stop, total_weight - left))
+            found.append(Group(fold, start, stop, self.weight_outside(fold, total_weight)))
             start = stop
         return tuple(found)
+
+    def weight_outside(self, fold: int, total_weight: float) -> float:
+        """Of the rows that problems without a fold, or of ALL rows, are trained on."""
+        return total_weight - (0.0 if fold == ALL else float(self.weights[fold]))
 
     def gradient(self, query: Gradient, groups: tuple[Group, ...]) -> FoldGradient:
         """The same query, each problem over the rows of its group."""
         same = {field.name: getattr(query, field.name) for field in fields(Gradient)}
         return FoldGradient(**same, labels=self.labels, n_rows=self.n_rows, groups=groups)
+
+    def hessians(self, query: WeightedGrams, folds: Sequence[int]) -> FoldHessians:
+        """The same query, each point over the rows outside its fold."""
+        same = {field.name: getattr(query, field.name) for field in fields(WeightedGrams)}
+        return FoldHessians(
+            **same,
+            labels=self.labels,
+            n_rows=self.n_rows,
+            folds=tuple(folds),
+            totals=tuple(self.weight_outside(fold, query.total_weight) for fold in folds),
+        )
 
     def held_out(self, query: Gradient) -> HeldOut | HeldOutClasses:
         """How well its points predict the rows that they leave out."""
@@ -154,3 +170,10 @@ def folds_of(engine: ScanEngine, labels: RowLabels) -> Folds:
                 f"{fold}, expected at least two different values"
             )
     return Folds(labels, n_rows, np.array([one.weight for one in moments]))
+
+
+def scores_of(scores: Any, k: int) -> dict[str, float]:
+    """What a scan says of the rows that one of its problems leaves out, if anything."""
+    if not isinstance(scores, Scores):
+        return {}
+    return {name: float(getattr(scores, name)[k]) for name in ("loss", "accuracy", "auc")}

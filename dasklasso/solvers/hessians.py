@@ -8,11 +8,13 @@ Goldfarb and Shanno: Nocedal and Wright, 2006, Numerical Optimization, eq. 6.19)
 
 A node is taken again where the problems around it have moved so far that the loss's curvature has
 changed with them, where a column matters that it does not have, and where they gain too little.
+Once no more problems are left than there are nodes, each that gains too little has one of its own,
+over the rows that it is trained on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,14 +119,12 @@ class Hessians:
     Attributes
     ----------
     places : indices of the alphas that have a node, ascending
-    fewest : nodes that a path of these alphas begins with
     """
 
     def __init__(self, alphas: np.ndarray, most: int) -> None:
         self.places = node_places(alphas, most)
-        self.fewest = self.places.size
         self.nodes: list[Node | None] = [None] * self.places.size
-        self._heights, self._most = log_heights(alphas), max(most, 1)
+        self._heights = log_heights(alphas)
 
     def around(self, index: int) -> list[tuple[int, float]]:
         """The nodes that the Hessian at ``alphas[index]`` comes from, and their shares."""
@@ -137,63 +137,36 @@ class Hessians:
         share = float((above - self._heights[index]) / (above - below))
         return [(after - 1, 1.0 - share), (after, share)]
 
-    def place_at(self, indices: Sequence[int], used: Collection[int]) -> None:
-        """Have nodes at some alphas, in the place of others that only serve alphas not in use.
+    def parts(self, index: int) -> list[tuple[Node, float]] | None:
+        """The nodes themselves, and their shares; None where one is not taken yet."""
+        found = [(self.nodes[k], share) for k, share in self.around(index)]
+        known = [(node, share) for node, share in found if node is not None]
+        return known if len(known) == len(found) else None
 
-        Parameters
-        ----------
-        used : indices of the alphas that are still worked on
-        """
-        for index in indices:
-            if index in self.places:
-                continue
-            serving = {k for other in used for k, _ in self.around(other)}
-            idle = [k for k in range(self.places.size) if k not in serving]
-            places, nodes = self.places.tolist(), list(self.nodes)
-            if len(places) >= self._most:
-                if not idle:
-                    return
-                del places[idle[0]], nodes[idle[0]]
-            at = int(np.searchsorted(places, index))
-            places.insert(at, index)
-            nodes.insert(at, None)
-            self.places, self.nodes = np.array(places), nodes
 
-    def columns(self, index: int) -> np.ndarray | None:
-        """Columns whose Hessian is known at ``alphas[index]``; None where it is not taken yet."""
-        found: np.ndarray | None = None
-        for k, _ in self.around(index):
-            node = self.nodes[k]
-            if node is None:
-                return None
-            own = node.columns
-            found = own if found is None else np.intersect1d(found, own, assume_unique=True)
-        return found
+def quadric(
+    parts: Sequence[tuple[Node, float]], wanted: np.ndarray, secants: Sequence[Secant]
+) -> Quadric:
+    """The model of a mean of Hessians, over those of some columns that all of them have.
 
-    def quadric(self, index: int, wanted: np.ndarray, secants: Sequence[Secant]) -> Quadric | None:
-        """The model at ``alphas[index]`` over those of some columns that nodes have.
-
-        Parameters
-        ----------
-        wanted : (n_features,) bool
-        secants : of the problem, the oldest first
-        """
-        known = self.columns(index)
-        if known is None:
-            return None
-        columns = known[wanted[known]]
-        matrix = np.zeros((columns.size + 1, columns.size + 1))
-        for k, share in self.around(index):
-            node = self.nodes[k]
-            assert node is not None
-            if columns.size == node.columns.size:
-                matrix += share * node.matrix
-                continue
-            place = np.append(np.searchsorted(node.columns, columns), node.columns.size)
-            matrix += share * node.matrix[np.ix_(place, place)]
-        for secant in secants:
-            _correct(matrix, columns, secant)
-        return Quadric(columns, matrix)
+    Parameters
+    ----------
+    wanted : (n_features,) bool
+    secants : of the problem, the oldest first
+    """
+    columns = np.flatnonzero(wanted)
+    for node, _ in parts:
+        columns = np.intersect1d(columns, node.columns, assume_unique=True)
+    matrix = np.zeros((columns.size + 1, columns.size + 1))
+    for node, share in parts:
+        if columns.size == node.columns.size:
+            matrix += share * node.matrix
+            continue
+        place = np.append(np.searchsorted(node.columns, columns), node.columns.size)
+        matrix += share * node.matrix[np.ix_(place, place)]
+    for secant in secants:
+        _correct(matrix, columns, secant)
+    return Quadric(columns, matrix)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # of a step beyond all numbers: then not believed

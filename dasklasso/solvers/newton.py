@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import dask.array as da
 import numpy as np
@@ -25,12 +24,12 @@ from threadpoolctl import threadpool_limits
 from dasklasso.backend import to_numpy
 from dasklasso.scan.cluster import threads_each
 from dasklasso.scan.engine import Asked, ScanEngine
-from dasklasso.scan.folded import ALL, Scores
+from dasklasso.scan.folded import ALL
 from dasklasso.scan.kernels import L1, L2
 from dasklasso.solvers.bring import Brought, bring
 from dasklasso.solvers.certify import certificate_here
 from dasklasso.solvers.events import ScanEvent
-from dasklasso.solvers.folds import Folds
+from dasklasso.solvers.folds import Folds, scores_of
 from dasklasso.solvers.newton_nodes import Limits, Nodes, Wanted
 from dasklasso.solvers.newton_step import Charge, Point, newton_step
 from dasklasso.solvers.problem import Problem, gradient_query
@@ -264,6 +263,9 @@ class Newton:
         if wanted:
             kind = "float64" if self._double else dtype
             hessians, at = self.nodes.query(wanted, self.tracks, kind, self.settings.device)
+            left_out = [self.tracks[one.track].fold for one in wanted]
+            if self.folds is not None and any(fold != ALL for fold in left_out):
+                hessians = self.folds.hessians(hessians, left_out)
             nodes = np.stack([u for u, _ in at], axis=1)
             also = [Asked(hessians, (self.engine.by_columns(nodes), self.frame))]
         if self.folds is not None and any(t.fold != ALL for t in flying):
@@ -337,9 +339,7 @@ class Newton:
             if self._stays(track, dtype):
                 track.stay()
                 return
-            quadric = self.nodes.hessians[track.target].quadric(
-                track.index, matters[k], track.secants
-            )
+            quadric = self.nodes.quadric(k, track, matters[k])
             if quadric is None:  # no Hessian yet that is finite: there is one where it is
                 track.stay()
                 return
@@ -390,10 +390,3 @@ class Newton:
                 seconds=time.monotonic() - self._began,
             )
         )
-
-
-def scores_of(scores: Any, k: int) -> dict[str, float]:
-    """What a scan says of the rows that one of its problems leaves out, if anything."""
-    if not isinstance(scores, Scores):
-        return {}
-    return {name: float(getattr(scores, name)[k]) for name in ("loss", "accuracy", "auc")}

@@ -9,7 +9,7 @@ import numpy as np
 
 from dasklasso.scan.kernels import INVERSE_SCALE, L1
 from dasklasso.scan.weighted_gram import WeightedGrams
-from dasklasso.solvers.hessians import MOVED, Hessians, Node
+from dasklasso.solvers.hessians import MOVED, Hessians, Node, Quadric, quadric
 from dasklasso.solvers.problem import Problem, hessian_query
 from dasklasso.solvers.slots import Jobs
 from dasklasso.solvers.tracks import Track
@@ -17,7 +17,21 @@ from dasklasso.solvers.tracks import Track
 CANDIDATE = 0.7  # of the gradient at which a column comes into use
 RIDGE = {"float32": 2e-7, "float64": 1e-15}  # of a diagonal, for each column beside it
 
-Wanted = tuple[int, int, np.ndarray]  # target, node, columns
+
+@dataclass(frozen=True)
+class Wanted:
+    """A Hessian that a scan is to take.
+
+    Attributes
+    ----------
+    track : number of the problem at whose point, and over whose rows
+    columns : ascending
+    node : of the target's path, or None for one that is the problem's own
+    """
+
+    track: int
+    columns: np.ndarray
+    node: int | None
 
 
 @dataclass(frozen=True)
@@ -49,6 +63,7 @@ class Nodes:
     def __init__(self, problem: Problem, jobs: Jobs, limits: Limits, noise: float) -> None:
         self.problem, self.jobs, self.limits, self.noise = problem, jobs, limits, noise
         self.hessians = [Hessians(jobs.alphas, limits.nodes) for _ in range(jobs.n_targets)]
+        self.own: dict[int, Node | None] = {}  # of tracks, by their numbers
         self._useful = problem.frame[:, INVERSE_SCALE] > 0
 
     def matters(self, track: Track, gradient: np.ndarray | None = None) -> np.ndarray:
@@ -80,43 +95,49 @@ class Nodes:
         return found
 
     def wanted(self, tracks: Sequence[Track], matters: Sequence[np.ndarray]) -> list[Wanted]:
-        """Nodes that the next scan takes.
+        """What the next scan takes.
 
         Parameters
         ----------
         tracks : all, those of all rows first
         matters : what :meth:`matters` says of each
         """
-        users: dict[tuple[int, int], list[int]] = {}
         flying = [k for k, track in enumerate(tracks) if not track.certified and not track.resting]
-        self._place([tracks[k] for k in flying])
-        for k, track in enumerate(tracks):
-            if not track.certified and not track.resting:
-                for node, _ in self.hessians[track.target].around(track.index):
-                    users.setdefault((track.target, node), []).append(k)
+        self._own(tracks, flying)
+        users: dict[tuple[int, int], list[int]] = {}
+        for k in flying:
+            if k not in self.own:
+                for node, _ in self.hessians[tracks[k].target].around(tracks[k].index):
+                    users.setdefault((tracks[k].target, node), []).append(k)
+        for target, hessians in enumerate(self.hessians if self.own else []):
+            for node in range(hessians.places.size):
+                if (target, node) not in users:  # memory is for as many as there are places
+                    hessians.nodes[node] = None
         found = []
-        for (target, number), own in sorted(users.items()):
-            columns = np.logical_or.reduce([matters[k] for k in own])
-            if self._is_wanted(tracks, target, number, [tracks[k] for k in own]):
-                known = self.hessians[target].nodes[number]
-                if known is not None and np.count_nonzero(columns) < self.limits.columns:
-                    columns[known.columns] = True
-                found.append((target, number, np.flatnonzero(columns)))
+        for (target, node), served in sorted(users.items()):
+            at, known = self._at_node(target, node), self.hessians[target].nodes[node]
+            columns = self._lacking(tracks, at, known, served, matters)
+            if columns is not None:
+                found.append(Wanted(at, columns, node))
+        for k, known in sorted(self.own.items()):
+            columns = self._lacking(tracks, k, known, [k], matters)
+            if columns is not None:
+                found.append(Wanted(k, columns, None))
         return found
 
     def query(
         self, wanted: Sequence[Wanted], tracks: Sequence[Track], dtype: str, device: str
     ) -> tuple[WeightedGrams, list[tuple[np.ndarray, float]]]:
         """What to ask for them, and at which points and intercepts."""
-        at = [_serving(self._at_node(tracks, target, number)) for target, number, _ in wanted]
+        at = [_serving(tracks[one.track]) for one in wanted]
         query = hessian_query(
             self.problem,
-            [target for target, _, _ in wanted],
+            [tracks[one.track].target for one in wanted],
             [b for _, b in at],
-            [columns for _, _, columns in wanted],
+            [one.columns for one in wanted],
             dtype,
             device,
-            [self._at_node(tracks, target, number).caution for target, number, _ in wanted],
+            [tracks[one.track].caution for one in wanted],
         )
         return query, at
 
@@ -134,55 +155,80 @@ class Nodes:
         problem goes on from elsewhere.
         """
         asked = zip(wanted, at, query.cautions, matrices, strict=True)
-        for (target, number, columns), (u, b), caution, matrix in asked:
-            track, known = self._at_node(tracks, target, number), self.hessians[target].nodes
+        for one, (u, b), caution, matrix in asked:
+            track = tracks[one.track]
+            nodes = self.hessians[track.target].nodes
+            known = self.own[one.track] if one.node is None else nodes[one.node]
             here = np.array_equal(u, track.point.u) and b == track.point.b
             refused = u is track.trial[0] and not here
             # where it is not finite, a step too far was tried
-            if np.all(np.isfinite(matrix)) and (not refused or known[number] is None):
-                whole = np.array(matrix)
-                # rounding must not leave a direction along which the model falls without end
-                whole.flat[:: len(whole) + 1] *= 1.0 + RIDGE[query.dtype] * len(whole)
-                known[number] = Node(columns, whole, u, b, caution)
-                if here and track.caution <= caution:  # a model that the last step lacked
-                    track.damping = 1.0
-                self._forget(tracks, target, number)
+            if not np.all(np.isfinite(matrix)) or (refused and known is not None):
+                continue
+            whole = np.array(matrix)
+            # rounding must not leave a direction along which the model falls without end
+            whole.flat[:: len(whole) + 1] *= 1.0 + RIDGE[query.dtype] * len(whole)
+            node = Node(one.columns, whole, u, b, caution)
+            if one.node is None:
+                self.own[one.track] = node
+            else:
+                nodes[one.node] = node
+            if here and track.caution <= caution:  # a model that the last step lacked
+                track.damping = 1.0
+            for k in self._served(tracks, one):  # it knows better than secants of the way there
+                tracks[k].secants = []
 
-    def _forget(self, tracks: Sequence[Track], target: int, number: int) -> None:
-        """A new node knows better than secants of the way there."""
-        for track in tracks:
-            if track.target == target:
-                around = self.hessians[target].around(track.index)
-                if any(number == other for other, _ in around):
-                    track.secants = []
+    def quadric(self, k: int, track: Track, matters: np.ndarray) -> Quadric | None:
+        """The model of track number k; None where no Hessian of it is known yet."""
+        own = self.own.get(k)
+        parts = self.hessians[track.target].parts(track.index) if own is None else [(own, 1.0)]
+        return None if parts is None else quadric(parts, matters, track.secants)
 
-    def _place(self, flying: Sequence[Track]) -> None:
+    def _own(self, tracks: Sequence[Track], flying: Sequence[int]) -> None:
         """Once few problems are left, each that gets on slowly has a Hessian of its own."""
         for target, hessians in enumerate(self.hessians):
-            own = {track.index for track in flying if track.target == target}
-            if len(own) <= hessians.fewest:
-                slow = {t.index for t in flying if t.target == target and t.slow}
-                hessians.place_at(sorted(slow), own)
+            left = [k for k in flying if tracks[k].target == target]
+            if len(left) <= hessians.places.size:
+                for k in left:
+                    if tracks[k].slow:
+                        self.own.setdefault(k, None)
+        self.own = {k: node for k, node in self.own.items() if k in set(flying)}
 
-    def _is_wanted(
-        self, tracks: Sequence[Track], target: int, number: int, users: Sequence[Track]
-    ) -> bool:
-        node = self.hessians[target].nodes[number]
+    def _served(self, tracks: Sequence[Track], one: Wanted) -> list[int]:
+        if one.node is None:
+            return [one.track]
+        target = tracks[one.track].target
+        return [
+            k
+            for k, track in enumerate(tracks)
+            if track.target == target
+            and k not in self.own
+            and any(node == one.node for node, _ in self.hessians[target].around(track.index))
+        ]
+
+    def _lacking(
+        self,
+        tracks: Sequence[Track],
+        at: int,
+        node: Node | None,
+        users: Sequence[int],
+        matters: Sequence[np.ndarray],
+    ) -> np.ndarray | None:
+        """The columns to take a node of, at a track; None where it still serves its users."""
+        columns = np.logical_or.reduce([matters[k] for k in users])
         if node is None:
-            return True
-        track = self._at_node(tracks, target, number)
+            return np.flatnonzero(columns)
+        track = tracks[at]
         moved = node.moved(*_serving(track))
-        if (
-            moved > MOVED
-            or track.caution > node.caution
-            or (moved > 0 and all(track.slow for track in users))
-        ):
-            return True
-        lacks = np.ones(self.problem.n_features, bool)
-        lacks[node.columns] = False
-        return node.columns.size < self.limits.columns and any(
-            np.any(self._needs(track) & lacks) for track in users
-        )
+        slow = moved > 0 and all(tracks[k].slow for k in users)
+        if not (moved > MOVED or track.caution > node.caution or slow):
+            lacks = np.ones(self.problem.n_features, bool)
+            lacks[node.columns] = False
+            whole = node.columns.size >= self.limits.columns
+            if whole or not any(np.any(self._needs(tracks[k]) & lacks) for k in users):
+                return None
+        if np.count_nonzero(columns) < self.limits.columns:
+            columns[node.columns] = True
+        return np.flatnonzero(columns)
 
     def _needs(self, track: Track) -> np.ndarray:
         """Columns in use, and those whose gradient is larger than their penalty allows."""
@@ -195,9 +241,8 @@ class Nodes:
         l1 = self.problem.frame[:, L1] * (self.jobs.alphas[track.index] * objective.l1_ratio)
         return -gradient if objective.positive else np.abs(gradient), l1
 
-    def _at_node(self, tracks: Sequence[Track], target: int, number: int) -> Track:
-        place = self.hessians[target].places[number]
-        return tracks[int(place) * self.jobs.n_targets + target]
+    def _at_node(self, target: int, node: int) -> int:
+        return int(self.hessians[target].places[node]) * self.jobs.n_targets + target
 
 
 def _serving(track: Track) -> tuple[np.ndarray, float]:

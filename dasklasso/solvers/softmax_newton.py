@@ -31,7 +31,8 @@ from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.folded import ALL
 from dasklasso.solvers.certify import certificate_here
 from dasklasso.solvers.events import ScanEvent
-from dasklasso.solvers.newton import JOIN, NEAR, PATIENCE, Start, scores_of
+from dasklasso.solvers.folds import scores_of
+from dasklasso.solvers.newton import JOIN, NEAR, PATIENCE, Start
 from dasklasso.solvers.newton_step import Point, Step
 from dasklasso.solvers.problem import Problem
 from dasklasso.solvers.slots import Jobs

@@ -12,7 +12,13 @@ from dasklasso.dataset.dataset import from_arrays
 from dasklasso.errors import DataWarning, OptionError, ValueFound
 from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
 from dasklasso.fitting import fit_cv, fit_path
-from dasklasso.scan.labels import contiguous_edges, random_folds
+from dasklasso.objective.losses import Logistic
+from dasklasso.scan.cells import Labelling
+from dasklasso.scan.folded import ALL
+from dasklasso.scan.kernels import INVERSE_SCALE, Rows
+from dasklasso.scan.labels import RowLabels, contiguous_edges, random_folds
+from dasklasso.scan.weighted_gram import WeightedGrams
+from dasklasso.solvers.folds import Folds
 
 RUN = RunOptions(in_process=True)
 OPTIONS = FitOptions(loss="logistic", n_alphas=6, eps=0.05, tol=1e-9)
@@ -141,3 +147,41 @@ def test_a_fold_without_which_classes_are_separable_converges():
     path = fit_cv(from_arrays(X, y), options, CvOptions(3, "contiguous"), RUN)
     assert path.converged
     assert path.cross_validation.worst_gap <= options.tol
+
+
+@pytest.mark.parametrize("loss", ["logistic", "poisson"])
+def test_folds_whose_curvature_is_another_have_hessians_of_their_own(loss):
+    """A fold holds the rows that matter most: without it the others are nearly separable."""
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((80, 12))
+    p = 8.0 * (X[:, 0] - X[:, 1])
+    if loss == "logistic":
+        y = (p > 0).astype(float)
+        y[:20] = rng.integers(0, 2, 20)
+    else:
+        y = rng.poisson(np.exp(np.minimum(p, 5))).astype(float)
+        X[:20] *= 10.0
+    options = FitOptions(loss=loss, solver="newton", n_alphas=6, eps=1e-3)
+    path = fit_cv(from_arrays(X, y), options, CvOptions(4, "contiguous"), RUN)
+    assert path.converged
+    assert path.cross_validation.worst_gap <= options.tol
+    assert path.scans <= 60
+
+
+def test_a_hessian_without_a_fold_is_that_of_the_other_rows():
+    rng = np.random.default_rng(0)
+    X, y, weight = rng.standard_normal((30, 3)), rng.integers(0, 2, (30, 1)), rng.random((30, 1))
+    frame = np.zeros((3, 5))
+    frame[:, INVERSE_SCALE], labels = 1.0, RowLabels(Labelling("random", 3), 3)
+    fold_of, points = labels.folds_of_rows(0, 30, 30), rng.standard_normal((3, 2))
+    columns = (np.arange(3), np.arange(2))
+    query = WeightedGrams((0, 0), (0.0,), 10.0, (0.1, 0.2), columns, Logistic(), "float64")
+    folds = Folds(labels, 30, np.array([weight[fold_of == k].sum() for k in range(3)]))
+    query = folds.hessians(replace(query, total_weight=float(weight.sum())), [1, ALL])
+    rows = Rows(0, [X], y.astype(float), weight)
+    found = query.finish(query.on_rows(rows, query.prepare((points, frame), [3])), (points, frame))
+    for k, keep in enumerate((fold_of != 1, fold_of >= 0)):
+        Z = np.column_stack([X[:, columns[k]], np.ones(30)])[keep]
+        p = X[keep] @ points[:, k] + query.intercepts[k]
+        s = weight[keep, 0] / weight[keep].sum() * Logistic().curvature(p, y[keep, 0])
+        assert np.allclose(found[k], Z.T @ (s[:, None] * Z))

@@ -13,7 +13,7 @@ from dasklasso.dataset.dataset import from_arrays
 from dasklasso.errors import CheckpointError, OptionError, ValueFound
 from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
 from dasklasso.fitting import fit_cv, fit_path
-from dasklasso.solvers.hessians import Hessians, Node
+from dasklasso.solvers.hessians import Node
 
 RUN = RunOptions(in_process=True)
 OPTIONS = FitOptions(loss="logistic", solver="newton", n_alphas=20, eps=1e-2)
@@ -297,15 +297,6 @@ def test_separable_rows_far_from_an_intercept_of_none_converge(seed):
     path = fit_path(data, replace(OPTIONS, **more), RUN)
     assert path.converged
     assert path.scans <= 60
-
-
-def test_hessians_are_taken_at_alphas_of_their_own_in_the_place_of_idle_ones():
-    hessians = Hessians(np.geomspace(1.0, 1e-2, 20), 7)
-    assert hessians.fewest == 6
-    hessians.place_at([4, 5], {4, 5, 6})
-    assert {4, 5} <= set(hessians.places)
-    assert len(hessians.places) == len(hessians.nodes) == 7
-    assert np.all(np.diff(hessians.places) > 0)
 
 
 def test_rows_without_curvature_do_not_say_how_far_they_moved():
