@@ -210,7 +210,9 @@ def test_targets_that_are_not_two_labels_are_refused(y, message):
 
 def test_probabilities_in_a_store_are_refused(make_store):
     X = np.random.default_rng(0).standard_normal((20, 2))
-    with pytest.raises(errors.ValueFound, match="y has numbers or probabilities, expected labels"):
+    with pytest.raises(errors.ValueFound, match="y has probabilities, expected labels"):
+        LogisticL1().fit(make_store(X, np.linspace(0.25, 0.75, 2).repeat(10)))
+    with pytest.raises(errors.ValueFound, match="at row 1, one of 20 values; expected labels"):
         LogisticL1().fit(make_store(X, np.linspace(0, 1, 20)))
 
 

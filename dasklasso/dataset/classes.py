@@ -145,7 +145,8 @@ def class_labels(data: Dataset) -> Labelled:
     Raises
     ------
     ValueFound
-        A target has more than 10,000 values: names the row.
+        A target has more than 10,000 values, or more than two and not all of them whole numbers:
+        names the row.
     """
     assert data.y is not None
     values: list[np.ndarray | None] = []
@@ -157,8 +158,24 @@ def class_labels(data: Dataset) -> Labelled:
                 f"{data.location}: target {data.target_names[target]} is {value:g} at row "
                 f"{row:,}, one value more than {MAX_CLASSES:,}; expected labels of classes"
             )
+        fractions = found.values[found.values % 1 != 0]
+        if len(found.values) > 2 and fractions.size:
+            raise ValueFound(
+                f"{data.location}: target {data.target_names[target]} is {fractions[0]:g} at row "
+                f"{_row_of(data.y, target, fractions[0]):,}, one of {len(found.values):,} values; "
+                "expected labels of classes: text or whole numbers"
+            )
         values.append(found.values)
     return _coded(data, values)
+
+
+def _row_of(y: BlockSource, target: int, value: float) -> int:
+    """The first row that has a value."""
+    for start, stop in pairwise(y.row_bounds):
+        rows = np.flatnonzero(read_rows(y, start, stop)[:, target] == value)
+        if rows.size:
+            return start + int(rows[0])
+    raise AssertionError("a value that was found is there")
 
 
 def _coded(data: Dataset, values: Sequence[np.ndarray | None]) -> Labelled:

@@ -165,9 +165,9 @@ def _classes(data: Dataset) -> Classes:
     assert data.y is not None
     several = distinct_values(data.y, 0, most=2).beyond is not None
     [classes] = (class_labels(data) if several else binary_labels(data)).classes
-    if classes is None or (several and any(isinstance(label, float) for label in classes)):
+    if classes is None:
         raise ValueFound(
-            f"{data.location}: y has numbers or probabilities, expected labels; "
+            f"{data.location}: y has probabilities, expected labels; "
             "dasklasso fit --loss logistic takes probabilities"
         )
     return classes

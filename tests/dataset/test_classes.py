@@ -93,9 +93,20 @@ def test_a_third_name_is_named():
 
 
 def test_every_value_is_a_class_where_there_may_be_many():
-    found = class_labels(dataset([7, -1, 7, 0.5]))
+    found = class_labels(dataset([7, -1, 7, 5]))
     assert coded(found).tolist() == [2, 0, 2, 1]
-    assert found.classes == ((-1, 0.5, 7),)
+    assert found.classes == ((-1, 5, 7),)
+
+
+def test_two_values_are_classes_whatever_they_are():
+    assert class_labels(dataset([0.5, -1, 0.5])).classes == ((-1, 0.5),)
+
+
+def test_more_than_two_numbers_that_are_not_whole_are_no_labels():
+    with pytest.raises(
+        ValueFound, match=r"y is 0\.25 at row 2, one of 3 values; expected labels of"
+    ):
+        class_labels(dataset([7, 0.5, 0.25]))
 
 
 def test_more_classes_than_there_may_be_are_refused_at_the_first_row():

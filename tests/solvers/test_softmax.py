@@ -330,12 +330,12 @@ def test_a_device_gives_the_same(more, split, make_store):
 
 def test_labels_and_probabilities_of_a_store_are_those_of_its_rows(make_store, tmp_path):
     X, y = labelled()
-    names = np.array([10.0, 2.5, -3.0])
+    names = np.array([10.0, 2.0, -3.0])
     data = make_store(X, names[y.astype(int)], chunk_rows=50)
     path = fit_path(data, replace(OPTIONS, alphas=(0.05,), tol=1e-4), RUN)
     path.save(tmp_path / "model")
     path = load_model(tmp_path / "model")
-    assert path.classes == ((-3, 2.5, 10),)
+    assert path.classes == ((-3, 2, 10),)
     expected = softmax(X @ path.coef[0] + path.intercept[0], axis=1)
     assert np.allclose(path.predict_proba(X), expected, rtol=1e-12)
     assert np.array_equal(path.predict(X), np.sort(names)[expected.argmax(axis=1)])
