@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import signal
 import threading
 import warnings
@@ -46,7 +47,7 @@ class Commands(click.Group):
             with _warnings_in_a_line(), _ended_by_sigterm():
                 return super().invoke(ctx)
         try:
-            with _warnings_in_a_line(), _ended_by_sigterm():
+            with _warnings_in_a_line(), _without_remains(), _ended_by_sigterm():
                 return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
@@ -81,6 +82,18 @@ def _warnings_in_a_line() -> Iterator[None]:
         warnings.showwarning = show
         warnings.simplefilter("always", DataWarning)
         yield
+
+
+@contextmanager
+def _without_remains() -> Iterator[None]:
+    """No log of what asyncio finds unfinished when a cluster is closed in the middle of a scan."""
+    log = logging.getLogger("asyncio")
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 @contextmanager

@@ -148,6 +148,7 @@ def test_a_run_ended_by_sigterm_resumes_to_the_same_bits(tmp_path):
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 1, stderr
     assert "The checkpoint is in ck" in stderr
+    assert "Traceback" not in stderr
     assert not (tmp_path / "m").exists()
     program(*fit, *keep, "--resume", "--out", "m", cwd=tmp_path)
     program(*fit, "--out", "whole", cwd=tmp_path)
