@@ -10,11 +10,11 @@ from itertools import count
 from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from dasklasso.dataset.blocks import BlockSource
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.fit_options import RunOptions
+from dasklasso.scan.blas import blas_threads
 from dasklasso.scan.cluster import threads_each
 
 READ_BYTES = 64 << 20  # enough to know how fast blocks come
@@ -68,8 +68,7 @@ def measure_machine(data: Dataset, threads: int, seconds: float = 0.3) -> Machin
     ChunkMissing, ChunkCorrupt
     """
     # as in a scan: one BLAS thread for each thread that computes
-    limits = ThreadpoolController().limit(limits=1, user_api="blas")
-    with limits, ThreadPoolExecutor(threads) as pool:
+    with blas_threads(), ThreadPoolExecutor(threads) as pool:
         return Machine(
             _reading(data.X, pool, threads, seconds / 2),
             _multiplying(np.float32, pool, threads, seconds / 4),

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from dasklasso.bench.rivals import bare_scan, dask_glm_iteration, readers
 from dasklasso.dataset.dataset import Dataset, from_arrays, open_dataset
 from dasklasso.dataset.mapped import maps
 from dasklasso.dataset.zarrblocks import ZarrBlocks, read_rows
 from dasklasso.errors import OptionError
+from dasklasso.scan.blas import blas_threads
 from dasklasso.scan.cluster import runner_for
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.kernels import FRAME_WIDTH, INVERSE_SCALE
@@ -141,7 +141,7 @@ def _once(make: Callable[[], Any]) -> Callable[[], Any]:
 
 def _bare(X: ZarrBlocks, y: np.ndarray, w: np.ndarray, read: Any, threads: int) -> Any:
     def scan() -> Any:
-        with threadpool_limits(1, user_api="blas"):
+        with blas_threads():
             return bare_scan(X, y, w, read(), threads)
 
     return scan

@@ -14,10 +14,10 @@ from typing import Any, Protocol
 
 import dask
 import psutil
-from threadpoolctl import ThreadpoolController
 
 from dasklasso.errors import ClusterError, MemoryLimitError, OptionError
 from dasklasso.scan import tasks
+from dasklasso.scan.blas import blas_threads
 
 PROCESS_BYTES = 350 << 20  # what Python, Dask and the libraries themselves take in each process
 
@@ -206,8 +206,7 @@ def runner_for(
             yield OnCluster(client, memory)
             return
         # one BLAS thread for each thread that computes: the products of several bands run at once
-        limits = ThreadpoolController().limit(limits=max(1, cores // threads), user_api="blas")
-        stack.enter_context(limits)
+        stack.enter_context(blas_threads(max(1, cores // threads)))
         if in_process:
             yield InProcess(threads, memory)
             return

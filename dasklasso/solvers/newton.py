@@ -19,9 +19,9 @@ from dataclasses import dataclass
 
 import dask.array as da
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from dasklasso.backend import to_numpy
+from dasklasso.scan.blas import blas_threads
 from dasklasso.scan.cluster import threads_each
 from dasklasso.scan.engine import Asked, ScanEngine
 from dasklasso.scan.folded import ALL
@@ -355,7 +355,7 @@ class Newton:
             )
             track.aim(step)
 
-        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads_each(None)) as pool:
+        with blas_threads(), ThreadPoolExecutor(threads_each(None)) as pool:
             for done in [pool.submit(one, k) for k in range(len(self.tracks))]:
                 done.result()
 

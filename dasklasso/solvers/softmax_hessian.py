@@ -20,8 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from dasklasso.scan.blas import blas_threads
 from dasklasso.scan.cluster import threads_each
 from dasklasso.solvers.newton_step import Point
 from dasklasso.solvers.softmax_rows import HeldRows
@@ -102,7 +102,7 @@ def softmax_hessian(
             found += block.T @ block
         return found, _places(features, own[k]), _places(features, own[m])
 
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads_each(None)) as pool:
+    with blas_threads(), ThreadPoolExecutor(threads_each(None)) as pool:
         for (k, m), (found, of_k, of_m) in zip(
             pairs, pool.map(gram, range(len(pairs))), strict=True
         ):

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 import dask.array as da
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from dasklasso.backend import backend_for, to_numpy
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.scan import kernels
+from dasklasso.scan.blas import blas_threads
 from dasklasso.scan.cluster import InProcess, threads_each
 from dasklasso.scan.engine import Asked, ScanEngine
 from dasklasso.scan.folded import ALL, Scores
@@ -174,7 +174,7 @@ class HeldRows:
                 out[start + i : start + j] = loss.mean(prediction)
 
         edges = np.linspace(0, self.n_rows, self._pieces + 1).astype(int)
-        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(self._pieces) as pool:
+        with blas_threads(), ThreadPoolExecutor(self._pieces) as pool:
             for _ in pool.map(piece, edges[:-1].tolist(), edges[1:].tolist()):
                 pass
         return out
