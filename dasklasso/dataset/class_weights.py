@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from itertools import pairwise
 from typing import Literal
@@ -29,7 +30,8 @@ def parse_class_weight(text: str) -> ClassWeight:
     if text == "balanced":
         return "balanced"
     pairs: list[tuple[Label, float]] = []
-    for part in text.split(","):
+    # at the commas after weights: labels may have some
+    for part in re.sub(r"(=[^=,]*),", "\\1\n", text).split("\n"):
         label, equals, weight = part.rpartition("=")
         try:
             pairs.append((label.strip(), float(weight)))

@@ -26,6 +26,7 @@ from dasklasso.errors import OptionError
         ("default=5,paid=1", (("default", 5.0), ("paid", 1.0))),
         ("-1=0.5", (("-1", 0.5),)),
         ("a=b=2", (("a=b", 2.0),)),
+        ("no=2,yes, later=3", (("no", 2.0), ("yes, later", 3.0))),
     ],
 )
 def test_class_weights_as_text(text, expected):
@@ -38,6 +39,7 @@ def test_class_weights_as_text(text, expected):
         ("even", "'even' found, expected 'balanced' or LABEL=WEIGHT"),
         ("a=x", "'a=x' found"),
         ("=2", "'=2' found"),
+        ("a=1,", "'' found"),
         ("a=0", "0.0 found for a, expected a positive"),
         ("a=inf", "inf found for a"),
         ("a=1,a=2", "a occurs twice"),
