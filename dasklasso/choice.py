@@ -107,8 +107,10 @@ def choose_solver(data: Dataset, options: FitOptions, run: RunOptions, n_folds: 
         other losses, newton; prox_sgd and newton need bands that hold all columns.
     """
     squared = options.loss == "squared"
+    why = "asked for"
     if n_folds > 1 and options.solver == "auto" and not squared:
-        options = replace(options, solver="newton")  # the only one for that
+        options = replace(options, solver="newton")
+        why = f"loss {options.loss}, and no other solver has folds of it"
     if options.solver not in ("auto", "gram"):
         if n_folds > 1 and (squared or options.solver != "newton"):
             able = "gram" if squared else "newton"
@@ -121,7 +123,7 @@ def choose_solver(data: Dataset, options: FitOptions, run: RunOptions, n_folds: 
             need = newton_memory(data, options, run, n_folds)
         else:
             need = _NEEDS[options.solver](data, options, run)
-        return Choice(options.solver, "asked for", need.total, need.per_worker)
+        return Choice(options.solver, why, need.total, need.per_worker)
     must = options.solver == "gram" or n_folds > 1
     if must and not squared:
         raise OptionError(f"loss: {options.loss} found, but gram needs squared")

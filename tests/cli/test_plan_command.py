@@ -45,6 +45,13 @@ def test_a_plan_is_printed_as_pairs(store):
     assert "reads 2 GB/s, computes 90 GFLOP/s in float32, 40 in float64" in found["time"]
 
 
+@pytest.mark.parametrize("loss", ["logistic", "huber"])
+def test_a_solver_that_nobody_asked_for_has_another_reason(loss, tmp_path):
+    path = tmp_path / "l.zarr"
+    generate("logistic", path, rows=400, features=5, seed=1)
+    assert planned(path, "--loss", loss, "--folds", 5)["why"].startswith(f"loss {loss}, ")
+
+
 def test_json_has_the_plan_and_the_machine(store):
     found = planned(store)
     assert (found["solver"], found["scans"]) == ("gram", 2)
