@@ -17,7 +17,12 @@ from dasklasso.scan.bands import BAND_BYTES
 from dasklasso.scan.cells import Folds, Labelling
 from dasklasso.scan.labels import RowLabels, labels_for
 from dasklasso.selection.cv_record import Rule
-from dasklasso.selection.grid import SMALLEST_L1_RATIO, alpha_grid, given_alphas
+from dasklasso.selection.grid import (
+    SMALLEST_L1_RATIO,
+    alpha_grid,
+    check_grid,
+    given_alphas,
+)
 from dasklasso.solvers.problem import Objective
 
 Criterion = Literal["loss", "auc", "accuracy"]
@@ -100,6 +105,10 @@ class FitOptions:
             raise OptionError(
                 f"class_weight: loss {self.loss} has no classes: logistic and softmax have"
             )
+        if self.alphas is None:
+            check_grid(self.n_alphas, self.eps)
+        else:
+            given_alphas(self.alphas)
         if self.max_scans < 1:
             raise OptionError(f"max_scans: {self.max_scans} found, expected at least 1")
         for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):

@@ -147,7 +147,7 @@ class SolveStage(ClusterStage, ABC):
             parse_size(self.memory)
         if self.resume and self.checkpoint is None:
             raise OptionError("--resume needs --checkpoint DIR: the folder to resume from.")
-        self._class_weight()
+        self._fit_options().objective()
         check_free(Path(self.out), overwrite=self.overwrite)
 
     def run(
@@ -186,12 +186,13 @@ class SolveStage(ClusterStage, ABC):
     def _grid(self) -> dict[str, Any]:
         """Which alphas, as options of a fit."""
 
-    def _fit_options(self, data: Dataset) -> FitOptions:
+    def _fit_options(self, data: Dataset | None = None) -> FitOptions:
+        """The options, as far as they are known without data."""
         from dasklasso.fit_options import FitOptions
         from dasklasso.penalty_file import read_penalty_factor
 
         factor = None
-        if self.penalty_factor is not None:
+        if self.penalty_factor is not None and data is not None:
             factor = read_penalty_factor(self.penalty_factor, data.feature_names)
         return FitOptions(
             loss=self.loss,

@@ -187,6 +187,23 @@ def test_every_stage_is_checked_before_the_first_one_runs(job, tmp_path, monkeyp
         job(WHOLE).check()
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("path.n_alphas=0", "n_alphas: 0 found"),
+        ("path.eps=2", "eps: 2.0 found"),
+        ("path.grouped=true", "grouped: needs loss softmax"),
+        ("path.class_weight=even", "class_weight: 'even' found"),
+    ],
+)
+def test_options_of_a_fit_are_checked_before_its_store_is_made(
+    override, message, job, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OptionError, match=message):
+        job(WHOLE, [override]).check()
+
+
 def test_an_existing_store_is_refused_unless_the_stage_overwrites(job, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("out/table.zarr").mkdir(parents=True)

@@ -104,7 +104,7 @@ model = stacked(
         type=click.IntRange(min=1),
         default=10_000,
         show_default=True,
-        help="Most reads of the data.",
+        help="Most reads of the data; to certify what they led to may take one more.",
     ),
     click.option("--standardize", is_flag=True, help="Penalise as if columns had unit variance."),
     click.option("--no-intercept", is_flag=True, help="Fit without an intercept."),

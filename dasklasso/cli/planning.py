@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.argument("store")
 @click.option(
     "--alpha",
-    type=click.FloatRange(min=0),
+    type=click.FloatRange(min=0, min_open=True),
     multiple=True,
     help="Plan a fit at this alpha; may be repeated [default: a grid].",
 )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.argument("store")
 @click.option(
     "--alpha",
-    type=click.FloatRange(min=0),
+    type=click.FloatRange(min=0, min_open=True),
     multiple=True,
     required=True,
     help="Strength of the penalty; may be repeated.",

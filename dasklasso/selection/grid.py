@@ -12,6 +12,19 @@ _FEWEST, _MOST_EXPLAINED, _LEAST_GAIN = 5, 0.999, 1e-5
 SMALLEST_L1_RATIO = 1e-3  # a pure ridge has no alpha_max: glmnet takes that of this ratio
 
 
+def check_grid(n_alphas: int, eps: float | None) -> None:
+    """Refuse, before there are data, what no grid can be made of.
+
+    Raises
+    ------
+    OptionError
+    """
+    if n_alphas < 1:
+        raise OptionError(f"n_alphas: {n_alphas} found, expected at least 1")
+    if eps is not None and not 0.0 < eps < 1.0:
+        raise OptionError(f"eps: {eps} found, expected a number between 0 and 1")
+
+
 def alpha_grid(
     alpha_max: float,
     *,
@@ -39,12 +52,9 @@ def alpha_grid(
     ValueFound
         When ``alpha_max`` is zero.
     """
-    if n_alphas < 1:
-        raise OptionError(f"n_alphas: {n_alphas} found, expected at least 1")
+    check_grid(n_alphas, eps)
     if eps is None:
         eps = 1e-3 if n_rows > n_features else 1e-2
-    if not 0.0 < eps < 1.0:
-        raise OptionError(f"eps: {eps} found, expected a number between 0 and 1")
     if not alpha_max > 0:
         raise ValueFound(
             "X: no penalised column varies with the target, so every coefficient is zero at any "
