@@ -150,7 +150,8 @@ class Scores:
     Attributes
     ----------
     loss : mean loss
-    accuracy : share of rows whose label is the more probable one
+    accuracy : share of rows whose label is the more probable one; of probabilities as targets,
+        which are a row of each class in part, what is expected of it
     auc : area under the receiver operating characteristic, equal predictions counting half. Ranks
         are those of bins, 1/140 of the spread of predictions wide where most of them are: what is
         in the same bin counts as equal
@@ -244,7 +245,7 @@ class HeldOut(Query):
         total[2] += weight.sum()
         if not self.loss.gives_probabilities:
             return
-        total[1] += np.sum(weight * ((prediction > 0) == (y > 0.5)), axis=0)
+        total[1] += np.sum(weight * np.where(prediction > 0, y, 1.0 - y), axis=0)
         height = np.arcsinh((prediction - added) / spread) / FARTHEST
         place = np.clip((height + 1.0) * (0.5 * BINS), 0, BINS - 1).astype(np.int64)
         for k in range(place.shape[1]):

@@ -60,6 +60,13 @@ def test_a_probability_counts_for_both_classes():
     assert np.isfinite(choose(from_arrays(X, y)).cross_validation.best.mean_error).all()
 
 
+def test_the_accuracy_of_probabilities_is_what_is_expected_of_it():
+    X = np.sign(rare()[0])
+    y = np.where(X[:, 0] > 0, 0.75, 0.25)
+    scores = choose(from_arrays(X, y), "accuracy").cross_validation.best.scores["accuracy"]
+    assert np.allclose(scores[-1], 0.75)
+
+
 @pytest.mark.parametrize("criterion", ["loss", "accuracy"])
 def test_other_criteria_take_it_and_say_that_it_has_no_area(criterion, tmp_path):
     path = choose(from_arrays(*rare()), criterion)
