@@ -35,6 +35,7 @@ def labelled(data: Dataset, options: FitOptions) -> Labelled:
     loss = options.loss_value
     most = loss.most_classes
     if not most:
+        check_numbers(data, options.loss)
         taken = less_offset(data) if loss.quadratic else data
         return Labelled(taken, (None,) * data.n_targets)
     if most > 2 and data.n_targets != 1:
@@ -66,6 +67,23 @@ def labelled(data: Dataset, options: FitOptions) -> Labelled:
             factors = class_factors(asked, classes, totals)
             found = replace(found, data=weighted_by_class(found.data, factors))
     return found
+
+
+def check_numbers(data: Dataset, loss: str) -> None:
+    """Refuse text of several values for a loss of numbers: codes of classes have no order.
+
+    Text of two values is 0 and 1.
+
+    Raises
+    ------
+    OptionError
+    """
+    for name, classes in zip(data.target_names, data.target_classes or (), strict=False):
+        if classes is not None and len(classes) > 2:
+            raise OptionError(
+                f"loss: {loss} found, and target {name} of {data.location} is text of "
+                f"{len(classes)} values; expected numbers. Loss softmax takes classes."
+            )
 
 
 def with_classes(options: FitOptions, coded: Labelled) -> FitOptions:

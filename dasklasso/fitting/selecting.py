@@ -12,6 +12,7 @@ from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.offsets import less_offset
 from dasklasso.errors import OptionError
 from dasklasso.fit_options import FitOptions, RunOptions
+from dasklasso.fitting.labelling import check_numbers
 from dasklasso.fitting.on_moments import Session, open_session
 from dasklasso.fitting.select_options import SelectOptions
 from dasklasso.fitting.select_paths import select_adaptive, select_by_criterion, select_relaxed
@@ -80,6 +81,7 @@ def select_features(
             f"{data.location}: {data.n_targets} targets found, expected one: features are "
             "selected for a single target"
         )
+    check_numbers(data, options.loss)
     given, data = data, less_offset(data)
     labels, plan = _prepared(data, options, selection, run)
     began = time.monotonic()

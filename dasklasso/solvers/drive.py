@@ -356,11 +356,12 @@ class Drive:
             return
         tol = self.settings.tol
         done = sum(one.certified or one.gap <= tol for one in state.solutions.values())
+        together = self.jobs.n_outputs  # jobs of one problem, done at once
         self.progress(
             ScanEvent(
                 scan=state.scans,
-                n_done=done,
-                n_alphas=len(self.jobs),
+                n_done=done // together,
+                n_alphas=len(self.jobs) // together,
                 worst_gap=float(np.max(gaps, initial=0.0)),
                 n_nonzero=int(n_nonzero[-1]) if n_nonzero.size else 0,
                 bytes_read=state.bytes_read,

@@ -120,7 +120,7 @@ def targets_met(data: Dataset, engine: ScanEngine, loss: Loss) -> Moments:
     if loss.n_outputs > 1:
         return indicator_moments(class_totals(data, 0, loss.n_outputs))
     targets = moments_of_targets(engine)
-    check_targets(engine, targets, loss)
+    check_targets(data, engine, targets, loss)
     return targets
 
 
@@ -138,7 +138,7 @@ def moments_of_targets(engine: ScanEngine) -> Moments:
     return moments
 
 
-def check_targets(engine: ScanEngine, targets: Moments, loss: Loss) -> None:
+def check_targets(data: Dataset, engine: ScanEngine, targets: Moments, loss: Loss) -> None:
     """Refuse targets that the loss is not defined for. Reads y only, and only to name the row.
 
     Raises
@@ -162,8 +162,8 @@ def check_targets(engine: ScanEngine, targets: Moments, loss: Loss) -> None:
             if loss.most_classes:
                 expected += ", or two different labels"
             raise ValueFound(
-                f"target {target} is {y[row, target]:g} at row {rows.start + row:,}; loss "
-                f"{loss.name} expects {expected}"
+                f"{data.location}: target {data.target_names[target]} is {y[row, target]:g} at "
+                f"row {rows.start + row:,}; loss {loss.name} expects {expected}"
             )
 
 

@@ -50,6 +50,14 @@ def test_probabilities_and_numbers_have_no_labels(make_store):
     assert fit_path(make_store(X, y), replace(OPTIONS, loss="squared"), RUN).classes is None
 
 
+@pytest.mark.parametrize("loss", ["squared", "huber", "poisson"])
+def test_text_of_several_values_is_no_number(loss, make_store):
+    X, y = binary()
+    data = replace(make_store(X, np.arange(len(y)) % 3), target_classes=(("a", "b", "c"),))
+    with pytest.raises(OptionError, match=f"loss: {loss} found, and target y0 .* text of 3"):
+        fit_path(data, replace(OPTIONS, loss=loss), RUN)
+
+
 def test_one_class_where_rows_have_weight_is_named(make_store):
     X, y = binary()
     with pytest.raises(ValueFound, match=r"target y0 is of one class, 7, in every row of pos"):

@@ -268,7 +268,7 @@ def test_probabilities_of_a_store_are_those_of_its_rows(make_store):
 def test_a_target_that_is_no_probability_is_named(value, make_store):
     X, y = labelled()
     y[:3], y[77] = (0.5, 0.25, 1.0), value
-    with pytest.raises(ValueFound, match=f"target 0 is {value:g} at row 77; .* from 0 to 1"):
+    with pytest.raises(ValueFound, match=f"target y0 is {value:g} at row 77; .* from 0 to 1"):
         fit_path(make_store(X, y, chunk_rows=50), OPTIONS, RUN)
 
 

@@ -264,6 +264,15 @@ def test_a_float32_store_is_certified_in_float64(solver, make_store):
         assert path.objective[i] == pytest.approx(found, rel=1e-9)
 
 
+def test_classes_are_together_one_problem_of_an_alpha(make_store):
+    X, y = load_iris(return_X_y=True)
+    seen = []
+    options = FitOptions(loss="softmax", alphas=(0.1, 0.05), solver="fista")
+    fit_path(make_store(X, y), options, RUN, progress=seen.append)
+    assert {event.n_alphas for event in seen} == {2}
+    assert seen[-1].n_done == 2
+
+
 @pytest.mark.parametrize("grouped", [False, True])
 @pytest.mark.parametrize("max_scans", [2, 7, 30])
 def test_out_of_scans_every_gap_bounds_the_distance_from_the_optimum(
