@@ -302,3 +302,22 @@ def test_a_model_may_be_fitted_again_to_fewer_labels(three):
     again = model.fit(X[:100], y[:100])
     assert again.coef_.shape == (1, 4)
     assert again.predict_proba(X).shape == (150, 2)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("solver", ["newton", "fista"])
+def test_columns_that_are_all_constant_leave_the_null_model(solver, n_classes):
+    y = np.arange(30) % n_classes
+    found = LogisticL1(0.01, solver=solver).fit(np.ones((30, 2)), y)
+    assert not found.coef_.any()
+    assert np.allclose(found.predict_proba(np.ones((1, 2))), 1 / n_classes)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("model", [LogisticL1(0.1), dasklasso.Lasso(0.1)])
+def test_squares_beyond_float64_are_refused(model):
+    X = np.random.default_rng(0).standard_normal((40, 2)) * 1e200
+    with pytest.raises(
+        errors.ValueFound, match=r"values whose squares are finite\. Scale the columns"
+    ):
+        model.fit(X, np.arange(40) % 2)

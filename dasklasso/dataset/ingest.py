@@ -269,10 +269,12 @@ def _warnings(manifest: Manifest, source: Source) -> list[str]:
     constant = names[manifest.statistics.std == 0]
     if len(constant):
         some = ", ".join(constant[:5]) + (", ..." if len(constant) > 5 else "")
-        plural = "column has" if len(constant) == 1 else "columns have"
+        has, theirs = "columns have", "their coefficients"
+        if len(constant) == 1:
+            has, theirs = "columns has", "its coefficient"
         found.append(
-            f"{len(constant)} of {manifest.n_features} {plural} the same value in every row "
-            f"({some}): kept, their coefficients will be 0."
+            f"{len(constant)} of {manifest.n_features} {has} the same value in every row ({some}): "
+            f"kept, {theirs} will be 0."
         )
     filled = int(manifest.statistics.missing.sum())
     if filled:

@@ -113,7 +113,7 @@ def column_sums(w: Array, v: Array, penalty: Penalty, dual_v: Array | None = Non
         [
             xp.sum(penalty.value(w), axis=0),
             xp.sum(w * v, axis=0),
-            xp.max(ratio, axis=0),
+            xp.max(ratio, axis=0) if ratio.shape[0] else xp.sum(ratio, axis=0),
             xp.sum(conjugate, axis=0),
             xp.sum(xp.astype(w != 0, w.dtype), axis=0),
         ]

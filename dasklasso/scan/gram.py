@@ -18,7 +18,7 @@ import numpy as np
 
 from dasklasso.backend import Array, Backend, dtype_of, to_numpy
 from dasklasso.scan.cross_moments import CrossMoments, merge_all
-from dasklasso.scan.kernels import Rows
+from dasklasso.scan.kernels import Rows, beyond_numbers
 
 BUFFER_ROWS = 1024
 MOST_BUFFERS = 1024  # of which means are held, so that memory does not grow with the rows
@@ -233,6 +233,7 @@ class GramAccumulator:
         """A frame for the rows in the buffer, from themselves."""
         return _frame_of(fold.x[: fold.filled], fold.y[: fold.filled], self._dtype)
 
+    @beyond_numbers
     def _put_aside(self, fold: _Fold) -> None:
         """Turn the sums over buffers into moments."""
         if fold.sums is None:

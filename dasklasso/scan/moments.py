@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dasklasso.backend import Array, Backend, namespace
-from dasklasso.scan.kernels import Rows, slabs
+from dasklasso.scan.kernels import Rows, beyond_numbers, slabs
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Moments:
     bad: Array
 
 
+@beyond_numbers
 def moments_of(values: Array, weight: Array | None) -> Moments:
     """Moments of the columns of a (n_rows, n_columns) float64 array."""
     xp = namespace(values)
@@ -57,6 +58,7 @@ def moments_of(values: Array, weight: Array | None) -> Moments:
     )
 
 
+@beyond_numbers
 def merge_moments(a: Moments, b: Moments) -> Moments:
     """Moments of the union of two disjoint sets of rows."""
     xp = namespace(a.mean)

@@ -72,7 +72,8 @@ def column_moments(data: Dataset, engine: ScanEngine, device: str) -> tuple[Mome
     Raises
     ------
     ValueFound
-        When X has a NaN or an infinity: the message names the row and the column.
+        When X has a NaN or an infinity: the message names the row and the column. When squares are
+        beyond float64.
     """
     kept = data.statistics
     if kept is not None and data.sample_weight is None:
@@ -87,7 +88,7 @@ def column_moments(data: Dataset, engine: ScanEngine, device: str) -> tuple[Mome
             for name in ("mean", "squares", "minimum", "maximum", "bad")
         ),
     )
-    if moments.bad.any():
+    if moments.bad.any() or not np.isfinite(moments.squares).all():
         raise bad_value(data, engine)
     return moments, nbytes
 

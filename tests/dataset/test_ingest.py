@@ -321,7 +321,7 @@ def test_a_report_says_what_was_done(tmp_path: Path, frame: pd.DataFrame) -> Non
     assert report.codec.name in ("none", "lz4", "zstd")
     assert set(report.manifest.origin["codec"]["candidates"]) == {"none", "lz4", "zstd"}
     assert report.warnings == [
-        "1 of 9 column has the same value in every row (one): kept, their coefficients will be 0."
+        "1 of 9 columns has the same value in every row (one): kept, its coefficient will be 0."
     ]
 
 
