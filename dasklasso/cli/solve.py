@@ -133,6 +133,7 @@ def _solve(stage: SolveStage, *, as_json: bool) -> None:
 def run_with_progress(stage: SolveStage) -> FittedPath:
     """Run a stage with progress on standard error; interrupted, say what was kept."""
     from dasklasso.cli.progress import ScanProgress
+    from dasklasso.solvers.checkpoint import has_checkpoint
 
     try:
         with ScanProgress(tol=stage.tol) as progress:
@@ -141,6 +142,8 @@ def run_with_progress(stage: SolveStage) -> FittedPath:
         cause = str(error) or "interrupted."
         if stage.checkpoint is None:
             raise Failure(f"{cause} Nothing was kept: there was no --checkpoint.") from error
+        if not has_checkpoint(Path(stage.checkpoint)):
+            raise Failure(f"{cause} Nothing was kept yet in {stage.checkpoint}.") from error
         raise Failure(
             f"{cause} The checkpoint is in {stage.checkpoint}: "
             "the same command with --resume goes on from there."

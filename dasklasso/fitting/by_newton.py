@@ -139,7 +139,7 @@ class _Fit:
         if l1_ratio is not None:
             objective = replace(self.problem.objective, l1_ratio=l1_ratio)
             self.problem = replace(self.problem, objective=objective)
-        saved = self.saved() if folds is None else None
+        saved = self.saved()
         if self._looked is None:
             self._looked = self.look(sampled=saved is None)
             self.bytes_read += self._looked[0].bytes_read
@@ -182,7 +182,7 @@ class _Fit:
         save_tracks(
             Path(self.run.checkpoint),
             self.settings.key,
-            newton.tracks[: len(newton.jobs)],
+            newton.tracks,
             self.engine,
             alphas=newton.jobs.alphas,
             scans=scans + self.engine.scans,

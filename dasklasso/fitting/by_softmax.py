@@ -60,15 +60,15 @@ def solve_softmax_by_newton(
     )
     fit = _Fit(data, engine, problem, options, run, progress, first, nbytes + first.bytes_read)
     if cv is None:
-        newton, scans = fit.path(fit.saved())
+        newton, scans = fit.path()
         record = None
     else:
-        folds, scans = folds_of(engine, labels), 0
+        folds = folds_of(engine, labels)
         ratios = cv.l1_ratios or (objective.l1_ratio,)
-        paths = [fit.path(None, ratio, folds)[0] for ratio in ratios]
-        curves = tuple(curve_of(one, folds, cv) for one in paths)
+        paths = [fit.path(ratio, folds) for ratio in ratios]
+        curves = tuple(curve_of(one, folds, cv) for one, _ in paths)
         record = CvRecord(cv.kind, len(folds.weights), cv.seed, cv.rule, curves)
-        newton = paths[[curve is record.best for curve in curves].index(True)]
+        newton, scans = paths[[curve is record.best for curve in curves].index(True)]
     jobs = newton.jobs
     solutions = {job: _solution(newton, job) for job in range(len(jobs))}
     return Solved(
@@ -93,9 +93,10 @@ class _Fit:
         self.key = problem_key(self.data, self.options, self.run)
 
     def path(
-        self, saved: Saved | None, l1_ratio: float | None = None, folds: Folds | None = None
+        self, l1_ratio: float | None = None, folds: Folds | None = None
     ) -> tuple[SoftmaxNewton, int]:
         """Solve for every alpha, of one l1_ratio: the solver, and scans before this engine's."""
+        saved = self.saved()
         data, options, run, problem = self.data, self.options, self.run, self.problem
         if l1_ratio is not None:
             problem = replace(problem, objective=replace(problem.objective, l1_ratio=l1_ratio))
@@ -146,7 +147,7 @@ class _Fit:
         save_tracks(
             Path(self.run.checkpoint),
             self.key,
-            newton.tracks[: len(alphas)],
+            newton.tracks,
             self.engine,
             alphas=alphas,
             scans=scans + self.engine.scans,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from dasklasso.backend import backend_for
@@ -114,6 +115,9 @@ def _fit(
         raise OptionError(f"{data.location}: has no target y, and a fit needs one")
     coded = labelled(data, options)
     options = with_classes(options, coded)
+    ratios = () if cv is None else cv.l1_ratios or ()
+    if len(ratios) == 1:
+        options = replace(options, l1_ratio=ratios[0])
     labels = RowLabels(Labelling()) if cv is None else cv.labels(data)
     if cv is not None and cv.criterion != "loss" and not options.loss_value.gives_probabilities:
         raise OptionError(f"criterion: {cv.criterion} found, but loss {options.loss} has no labels")
@@ -134,6 +138,11 @@ def _fit(
         statistics_kept=are_kept(coded.data, labels.labelling, run),
         machine=_measured(data, run),
     )
+    if len(ratios) > 1 and plan.solver == "newton" and run.checkpoint is not None:
+        raise OptionError(
+            f"checkpoint: a choice among {len(ratios)} l1_ratios of loss {options.loss} "
+            "keeps none; expected one l1_ratio, or no checkpoint"
+        )
     began = time.monotonic()
     with open_engine(coded.data, run, announce) as (engine, peak):
         if plan.solver == "gram":

@@ -67,6 +67,8 @@ class Tilt:
 class Start:
     """Where the problems of a fit begin: arrays (n_features, n_jobs) and (n_jobs,).
 
+    From a checkpoint those of folds may follow, fold by fold: n_jobs · (1 + n_folds) columns.
+
     Attributes
     ----------
     points, intercepts : of the first trials
@@ -135,7 +137,7 @@ class Newton:
         start : Start
         null : for each target its model without features: what is better than a bad start
         """
-        n_targets = self.jobs.n_targets
+        n_targets, self._start = self.jobs.n_targets, start
         self.tracks = [
             Track(
                 index=job // n_targets,
@@ -152,7 +154,7 @@ class Newton:
             self.nodes.matters(t, start.gradients[:, job]) for job, t in enumerate(self.tracks)
         ]
         dtype = "float64" if self._double or self._is_last() else "float32"
-        if self._is_last():
+        if self._is_last() or self._folds_begun():
             matters = self._join(matters)
         while flying := self._flying(dtype):
             wanted = self.nodes.wanted(self.tracks, matters)
@@ -178,22 +180,33 @@ class Newton:
         """Let problems of folds begin, once those of all rows are where folds may start from."""
         if self.folds is None or len(self.tracks) > len(self.jobs):
             return matters
-        if any(not track.gap <= JOIN for track in self.tracks) and not self._is_last():
+        start, n_folds, begun = self._start, len(self.folds.weights), self._folds_begun()
+        waits = any(not track.gap <= JOIN for track in self.tracks)
+        if waits and not begun and not self._is_last():
             return matters
-        for fold in range(len(self.folds.weights)):
+        for fold in range(n_folds):
             for job in range(len(self.jobs)):
                 whole = self.tracks[job]
+                trial = (whole.point.u, whole.point.b) if whole.known else whole.trial
+                if begun:
+                    own = len(self.jobs) * (1 + fold) + job
+                    trial = start.points[:, own], float(start.intercepts[own])
                 self.tracks.append(
                     Track(
                         whole.index,
                         whole.target,
                         fold,
-                        (whole.point.u, whole.point.b) if whole.known else whole.trial,
+                        trial,
                         whole.point,
                         np.inf,  # anything is better than what was never evaluated
                     )
                 )
-        return matters + matters[: len(self.jobs)] * len(self.folds.weights)
+        return matters + matters[: len(self.jobs)] * n_folds
+
+    def _folds_begun(self) -> bool:
+        """Whether a checkpoint has problems of these folds."""
+        n_folds = 0 if self.folds is None else len(self.folds.weights)
+        return n_folds > 0 and len(self._start.intercepts) == len(self.jobs) * (1 + n_folds)
 
     # -- who flies, and how -------------------------------------------------------------------
 

@@ -122,9 +122,9 @@ class SoftmaxNewton:
         ----------
         null : of the model without features, on all rows
         start : points and intercepts of a checkpoint, alpha by alpha and within it class by
-            class; or None
+            class, those of folds behind them, fold by fold; or None
         """
-        c = self.problem.n_targets
+        c, self._start = self.problem.n_targets, start
         self.tracks = [self._begin(i, null) for i in range(len(self.jobs.alphas))]
         if start is not None:
             for i, track in enumerate(self.tracks):
@@ -182,8 +182,18 @@ class SoftmaxNewton:
     def _without_folds(self, track: Track, at: tuple[np.ndarray, Any]) -> list[Track]:
         """Problems of a track's alpha, each on the rows outside a fold, to begin at one point."""
         n_folds = 0 if self.without is None else len(self.without.without)
+        start, n_alphas, c = self._start, len(self.jobs.alphas), self.problem.n_targets
+        trials = [at] * n_folds
+        if start is not None and len(start.intercepts) == n_alphas * c * (1 + n_folds):
+            for fold in range(n_folds):
+                first = (n_alphas * (1 + fold) + track.index) * c
+                own = slice(first, first + c)
+                trials[fold] = np.ascontiguousarray(start.points[:, own]), start.intercepts[own]
         # anything is better than what was never evaluated on these rows
-        return [Track(track.index, 0, fold, at, track.point, math.inf) for fold in range(n_folds)]
+        return [
+            Track(track.index, 0, fold, trial, track.point, math.inf)
+            for fold, trial in enumerate(trials)
+        ]
 
     def _solve(self, track: Track, goal: float, dtypes: tuple[str, ...]) -> None:
         """Steps until the gap is within ``goal``, or as small as it gets; it then is stalled."""

@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 from dasklasso.cli import main
 from dasklasso.dataset.generate import generate
 from dasklasso.result import FittedPath, load_model
+from dasklasso.solvers.checkpoint import READABLE
 from dasklasso.solvers.events import ScanEvent
 
 N_FEATURES = 3
@@ -174,6 +175,11 @@ def test_a_gap_above_the_tolerance_exits_1_says_so_and_saves_the_model(solver, s
 def test_interrupted_with_a_checkpoint_it_says_where_it_is(solver, store, tmp_path):
     solver.raises = KeyboardInterrupt()
     arguments = ["--out", tmp_path / "m", "--checkpoint", tmp_path / "ck"]
+    result = run("fit", store, "--alpha", 0.5, *arguments)
+    last = result.stderr.splitlines()[-1]
+    assert last == f"Error: interrupted. Nothing was kept yet in {tmp_path / 'ck'}."
+    (tmp_path / "ck").mkdir()
+    (tmp_path / "ck" / READABLE[0]).mkdir()
     result = run("fit", store, "--alpha", 0.5, *arguments)
     assert result.exit_code == 1
     last = result.stderr.splitlines()[-1]

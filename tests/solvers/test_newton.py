@@ -194,6 +194,33 @@ def test_an_interrupted_fit_goes_on_from_its_checkpoint(make_store, tmp_path):
     assert not (tmp_path / "state").exists() or not list((tmp_path / "state").iterdir())
 
 
+def test_an_interrupted_cross_validation_goes_on_from_its_checkpoint(make_store, tmp_path):
+    data = make_store(*drawn(), chunk_rows=100)
+    run = replace(RUN, checkpoint=str(tmp_path / "state"), checkpoint_seconds=0.0)
+    folds = CvOptions(3, l1_ratios=(0.9,))
+    all_seen, seen = [], []
+    whole = fit_cv(data, OPTIONS, folds, RUN, progress=all_seen.append)
+
+    def stop(event):
+        if event.scan >= whole.scans - 1:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        fit_cv(data, OPTIONS, folds, run, progress=stop)
+    begun = fit_cv(data, OPTIONS, folds, replace(run, resume=True), progress=seen.append)
+    assert begun.converged
+    assert 2 * len(seen) <= len(all_seen)
+    scores, expected = (path.cross_validation.best.scores["loss"] for path in (begun, whole))
+    assert np.allclose(scores, expected, rtol=1e-4)
+
+
+def test_of_several_l1_ratios_no_checkpoint_is_kept(make_store, tmp_path):
+    data = make_store(*drawn(), chunk_rows=100)
+    run = replace(RUN, checkpoint=str(tmp_path / "state"))
+    with pytest.raises(OptionError, match="checkpoint: a choice among 2 l1_ratios"):
+        fit_cv(data, OPTIONS, CvOptions(3, l1_ratios=(0.5, 0.9)), run)
+
+
 def test_a_checkpoint_of_fista_is_refused(make_store, tmp_path):
     data = make_store(*drawn(), chunk_rows=100)
     run = replace(RUN, checkpoint=str(tmp_path / "state"), checkpoint_seconds=0.0, resume=True)

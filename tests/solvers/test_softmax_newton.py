@@ -13,8 +13,8 @@ from scipy.special import softmax
 from dasklasso.choice import choose_solver
 from dasklasso.dataset.dataset import from_arrays
 from dasklasso.errors import OptionError
-from dasklasso.fit_options import FitOptions, RunOptions
-from dasklasso.fitting import fit_path
+from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
+from dasklasso.fitting import fit_cv, fit_path
 from dasklasso.scan.sampling import Sample
 from dasklasso.solvers import softmax_newton
 from dasklasso.solvers.face_descent import Face, minimise
@@ -167,6 +167,28 @@ def test_a_fit_that_was_stopped_goes_on(share, monkeypatch, tmp_path):
     assert resumed.converged
     assert np.allclose(resumed.objective, fitted(X, y).objective, rtol=2e-6)
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("share", [1, 3])
+def test_a_cross_validation_that_was_stopped_goes_on(share, monkeypatch, tmp_path):
+    X, y = drawn(n=1200)
+    monkeypatch.setattr("dasklasso.choice.HELD_BYTES", X.nbytes // share)
+    run = replace(RUN, checkpoint=str(tmp_path / "state"), checkpoint_seconds=0.0)
+    data, folds, options = from_arrays(X, y), CvOptions(3), replace(OPTIONS, n_alphas=4)
+    told = []
+    whole = fit_cv(data, options, folds, RUN, progress=told.append)
+
+    def stop(event):
+        told.pop()
+        if len(told) == 1:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        fit_cv(data, options, folds, run, progress=stop)
+    resumed = fit_cv(data, options, folds, replace(run, resume=True))
+    assert resumed.converged
+    scores, expected = (path.cross_validation.best.scores["loss"] for path in (resumed, whole))
+    assert np.allclose(scores, expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("max_scans", [2, 3, 4])
