@@ -21,7 +21,7 @@ from dasklasso.fit_options import RunOptions
 from dasklasso.fitting.predict import offsets_for
 from dasklasso.fitting.ranking import Ranked
 from dasklasso.fitting.scored import Scored
-from dasklasso.fitting.scored_rows import ScoredRows
+from dasklasso.fitting.scored_rows import Beside, ScoredRows
 from dasklasso.fitting.session import open_runner
 from dasklasso.memory import PeakMemory
 from dasklasso.objective.losses import Loss
@@ -104,7 +104,7 @@ def score_store(
     loss = path.loss_value
     if path.classes is not None:
         data = recoded(data, path.classes, probabilities=not path.predicts_classes)
-    rows = ScoredRows(data)
+    rows = ScoredRows(data, offset)
     judge = _judge(data, rows, loss, calibrated=not all_alphas)
     total_weight, memory = judge.targets.weight, _memory(run)
     n_alphas, n_outputs = len(models.alphas), path.n_targets
@@ -135,11 +135,11 @@ def score_store(
                 values = values + read_rows(offset, start, stop)
             _refuse_nonfinite(data, values, start)
             shaped = values.reshape(stop - start, n_alphas, n_outputs)
-            prediction, y, weight = rows.beside(start, stop, shaped)
-            for some, (found, outcomes) in _judged(judge, prediction, y, weight, pool):
+            prediction, beside = rows.beside(start, stop, shaped)
+            for some, (found, outcomes) in _judged(judge, prediction, beside, pool):
                 sums = sums + found
                 if ranked is not None:
-                    ranked.add(outcomes, weight[some] if rows.weighted else None)
+                    ranked.add(outcomes, beside[1][some] if rows.weighted else None)
         metrics = judge.metrics(sums)
         areas, calibrations = np.empty((0, n_alphas)), list[list[dict[str, Any]]]()
         if ranked is not None:
@@ -199,7 +199,7 @@ def _judge(data: Dataset, rows: ScoredRows, loss: Loss, *, calibrated: bool) -> 
         return metrics_for(loss, targets, calibrated=calibrated)
     targets = summarise(rows.in_blocks())
     _check_range(data, loss, targets)
-    null = null_prediction(loss, targets, rows.in_blocks)
+    null = null_prediction(loss, targets, rows.with_offsets, offsets=rows.have_offsets)
     return metrics_for(loss, targets, null, calibrated=calibrated)
 
 
@@ -238,15 +238,16 @@ def _rows_at_once(memory: int, n_models: int, threads: int) -> int:
 
 
 def _judged(
-    judge: LossMetrics, prediction: np.ndarray, y: np.ndarray, weight: np.ndarray, pool: Any
+    judge: LossMetrics, prediction: np.ndarray, beside: Beside, pool: Any
 ) -> Iterator[tuple[slice, tuple[np.ndarray, Sequence[Outcome]]]]:
     """Sums and outcomes of some rows, slab by slab on the threads of a pool, in their order."""
+    y, weight, offset = beside
     slab = max(1, SLAB_VALUES // max(1, prediction[:1].size))
     cuts = [slice(k, k + slab) for k in range(0, len(prediction), slab)]
 
     def judged(rows: slice) -> tuple[np.ndarray, Sequence[Outcome]]:
         some = prediction[rows], y[rows]
-        return judge.sums(*some, weight[rows]), judge.outcomes(*some)
+        return judge.sums(*some, weight[rows], offset[rows]), judge.outcomes(*some)
 
     return zip(cuts, pool.map(judged, cuts), strict=True)
 

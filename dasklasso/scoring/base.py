@@ -41,9 +41,9 @@ class LossMetrics(ABC):
     """Metrics of the models of one loss.
 
     Every loss has ``deviance_explained``, D² = 1 − deviance / null deviance. The deviance of a row
-    is twice its loss less the least loss that its target allows; the null model is the constant
-    with the least loss on the rows that are scored (Hastie, Tibshirani and Wainwright, Statistical
-    Learning with Sparsity, 2015, section 3.2).
+    is twice its loss less the least loss that its target allows; the null model is the constant,
+    added to the offsets where rows have any, with the least loss on the rows that are scored
+    (Hastie, Tibshirani and Wainwright, Statistical Learning with Sparsity, 2015, section 3.2).
 
     Parameters
     ----------
@@ -75,7 +75,13 @@ class LossMetrics(ABC):
         self.calibrated = calibrated
 
     @abstractmethod
-    def sums(self, prediction: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    def sums(
+        self,
+        prediction: np.ndarray,
+        y: np.ndarray,
+        weight: np.ndarray,
+        offset: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Weighted sums over some rows; those of disjoint rows add up.
 
         Parameters
@@ -83,6 +89,8 @@ class LossMetrics(ABC):
         prediction : (n_rows, n_models, n_outputs) float64, ``Xw + b``
         y : (n_rows, n_targets)
         weight : (n_rows,)
+        offset : (n_rows, 1), optional
+            What predictions have in them, and the null model's are to have.
 
         Returns
         -------

@@ -44,18 +44,28 @@ class OfTargets(LossMetrics):
         # where the best constant is infinite all targets are the same: nothing is explained
         self._null = np.where(np.isfinite(null), null, 0.0)
 
-    def sums(self, prediction: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    def sums(
+        self,
+        prediction: np.ndarray,
+        y: np.ndarray,
+        weight: np.ndarray,
+        offset: np.ndarray | None = None,
+    ) -> np.ndarray:
         y = y[:, None, :]
         shape = prediction.shape[1:]
-        terms = [*self._deviances(prediction, y), *self._terms(prediction, y)]
+        null = self._null + np.zeros_like(y)
+        if offset is not None:
+            null += offset[:, None]
+        terms = [*self._deviances(prediction, null, y), *self._terms(prediction, y)]
         totals = [(weight @ t.reshape(len(t), -1)).reshape(t.shape[1:]) for t in terms]
         return np.stack([np.broadcast_to(total, shape) for total in totals])
 
-    def _deviances(self, prediction: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
+    def _deviances(
+        self, prediction: np.ndarray, null: np.ndarray, y: np.ndarray
+    ) -> list[np.ndarray]:
         """Halves of the deviances of the models and of the null model, row by row."""
         least = self.loss.conjugate(np.zeros_like(y), y)  # −inf over p of f(p, y)
-        null = self.loss.value(self._null + np.zeros_like(y), y)
-        return [self.loss.value(prediction, y) + least, null + least]
+        return [self.loss.value(p, y) + least for p in (prediction, null)]
 
     @abstractmethod
     def _terms(self, prediction: np.ndarray, y: np.ndarray) -> list[np.ndarray]:

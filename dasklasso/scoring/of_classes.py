@@ -32,7 +32,13 @@ class OfClasses(LossMetrics):
 
     names = ("accuracy", "balanced_accuracy", "auc", "log_loss", "deviance_explained")
 
-    def sums(self, prediction: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    def sums(
+        self,
+        prediction: np.ndarray,
+        y: np.ndarray,
+        weight: np.ndarray,
+        offset: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Of losses; of hits by class; of rows for which each class is predicted."""
         n_classes = prediction.shape[2]
         chosen = prediction.argmax(axis=2)

@@ -48,15 +48,24 @@ class Targets:
 Blocks = Iterable[tuple[np.ndarray, np.ndarray]]
 
 
-def null_prediction(loss: Loss, targets: Targets, blocks: Callable[[], Blocks]) -> np.ndarray:
-    """(n_targets,) the prediction, the same for every row, with the least loss.
+def null_prediction(
+    loss: Loss,
+    targets: Targets,
+    blocks: Callable[[], Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]],
+    *,
+    offsets: bool = False,
+) -> np.ndarray:
+    """(n_targets,) the constant, added to every row's offset, with the least loss.
 
     Parameters
     ----------
     targets : Targets
         Of these blocks.
     blocks : callable
-        The blocks of :func:`summarise`, from the first, at each call.
+        The blocks of :func:`summarise`, from the first, at each call; with the rows' offsets
+        (n_rows, 1).
+    offsets : bool
+        Whether some are not zero.
 
     Raises
     ------
@@ -64,12 +73,12 @@ def null_prediction(loss: Loss, targets: Targets, blocks: Callable[[], Blocks]) 
         When the loss falls without end.
     """
     known = loss.null_model(targets.mean, targets.variance, fit_intercept=True)
-    if known is not None:
+    if known is not None and not offsets:
         return known[0]
     found, varies = np.array(loss.link(targets.mean)), ~targets.constant
 
     def derivatives(b: np.ndarray) -> np.ndarray:
-        parts = (row_derivatives(loss, b, y[:, varies], s[:, None]) for y, s in blocks())
+        parts = (row_derivatives(loss, b + o, y[:, varies], s[:, None]) for y, s, o in blocks())
         total = sum(parts, np.zeros(1))
         return total[:-1] / total[-1]
 

@@ -8,7 +8,7 @@ from sklearn.metrics import d2_log_loss_score, r2_score
 
 from dasklasso.dataset.dataset import from_arrays
 from dasklasso.fit_options import FitOptions, RunOptions
-from dasklasso.fitting import fit_path
+from dasklasso.fitting import fit_path, score_store
 from dasklasso.result import load_model
 
 RUN = RunOptions(in_process=True)
@@ -56,3 +56,14 @@ def test_it_is_saved_and_in_the_table(tmp_path):
     kept = load_model(tmp_path / "m")
     assert np.array_equal(kept.deviance_explained, path.deviance_explained)
     assert [row["deviance_explained"] for row in kept.table()] == kept.deviance_explained.tolist()
+
+
+@pytest.mark.parametrize("loss", ["squared", "huber", "logistic", "poisson"])
+def test_scored_with_offsets_it_is_that_of_the_fit(loss):
+    X, y, weight = drawn()
+    y = {"logistic": (y > 0).astype(float), "poisson": np.floor(np.abs(y))}.get(loss, y)
+    offset = np.random.default_rng(1).standard_normal(len(y))
+    data = from_arrays(X, y, weight, offset=offset)
+    path = fit_path(data, FitOptions(loss=loss, n_alphas=3, eps=0.1), RUN)
+    scored = score_store(data, path, all_alphas=True, run=RUN).metrics["deviance_explained"]
+    assert np.allclose(scored[:, 0], path.deviance_explained, atol=1e-8)
