@@ -17,6 +17,7 @@ from dasklasso.estimators.checking import factor_of, number
 from dasklasso.estimators.forgetting import take_out
 from dasklasso.estimators.inputs import names_given
 from dasklasso.estimators.solving import ConvergenceWarning
+from dasklasso.fitting.labelling import check_numbers
 from dasklasso.scan.cells import Labelling
 from dasklasso.scan.cross_moments import CrossMoments, cross_moments
 from dasklasso.scan.kept import find_cells, statistics_folder
@@ -153,8 +154,11 @@ class OnlineElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ------
         StoreError
             No statistics are kept of these data.
+        OptionError
+            Targets are text of several values.
         """
         data = open_dataset(store)
+        check_numbers(data, "squared")
         folder = statistics_folder(data.location, stats)
         cells = None if folder is None else find_cells(folder, data.fingerprint, Labelling())
         if cells is None:

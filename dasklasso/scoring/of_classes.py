@@ -108,8 +108,9 @@ class OfClasses(LossMetrics):
 
     @property
     def _n_ranked(self) -> int:
-        [reason] = self.undefined()["auc"]
-        return len(self.targets.mean) if reason is None else 0
+        """Classes whose areas are wanted: where one has no rows, those of the others still are."""
+        n_classes = len(self.targets.mean)
+        return 0 if self.targets.constant.all() or n_classes > MOST_RANKED else n_classes
 
     @staticmethod
     def _parts(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

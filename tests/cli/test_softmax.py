@@ -88,11 +88,15 @@ def test_show_has_a_coefficient_for_each_class(work):
     assert all(f"coef {name}" in printed for name in NAMES)
 
 
-def test_plan_counts_the_columns_of_all_classes(work):
+def test_plan_counts_the_columns_of_all_classes(work, tmp_path):
+    table = pd.read_csv(work / "t.csv")
+    table["tree"] = table["tree"].map({name: k for k, name in enumerate(NAMES)})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    run("ingest", tmp_path / "t.csv", tmp_path / "s.zarr", "--target", "tree")
     flops = {}
     for loss in ("softmax", "squared"):
         options = ["--loss", loss, "--solver", "fista", "--alpha", 0.1, "--json"]
-        flops[loss] = json.loads(run("plan", work / "s.zarr", *options).stdout)["flops"]
+        flops[loss] = json.loads(run("plan", tmp_path / "s.zarr", *options).stdout)["flops"]
     assert flops["softmax"] == 3 * flops["squared"]
 
 

@@ -65,6 +65,17 @@ def test_all_as_in_scikit_learn(n_classes, more, seed):
     assert [row["share"] for row in table] == pytest.approx(shares)
 
 
+def test_a_class_without_rows_has_no_area_and_takes_none_from_others():
+    prediction, codes, s = some_rows(3, 20, 0)
+    kept = codes != 1
+    prediction, codes, s = prediction[kept], codes[kept], s[kept]
+    judge, sums, areas = judged(prediction, codes, s)
+    p = softmax(prediction[:, 0], axis=1)
+    expected = [theirs.roc_auc_score(codes == k, p[:, k], sample_weight=s) for k in (0, 2)]
+    found = [row["auc"] for row in judge.by_class(sums, areas)]
+    assert found == pytest.approx([expected[0], np.nan, expected[1]], nan_ok=True)
+
+
 def test_a_class_without_rows_has_no_area_and_does_not_count_otherwise():
     prediction, codes, s = some_rows(3, 20, 0)
     kept = codes != 1
