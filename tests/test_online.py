@@ -14,6 +14,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_diabetes
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from dasklasso.dataset.ingest import ingest
 from dasklasso.errors import DataWarning, OptionError, StoreError, ValueFound
 from dasklasso.estimators.online import OnlineElasticNet
 from dasklasso.scan.cross_moments import cross_moments
@@ -316,3 +317,11 @@ def test_rows_so_large_that_forgetting_them_leaves_only_rounding_are_said():
     model.partial_fit([[1e9, 0.0, 0.0]], [0.0])
     with pytest.warns(DataWarning, match="of feature 0 only rounding is left"):
         model.forget([[1e9, 0.0, 0.0]], [0.0])
+
+
+def test_kept_moments_of_text_of_several_values_are_refused(tmp_path):
+    table = pd.DataFrame({"a": np.arange(6.0), "kind": list("xyzxyz")})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    ingest(tmp_path / "t.csv", tmp_path / "s", target="kind")
+    with pytest.raises(OptionError, match=r"target kind of .* is text of 3 values"):
+        OnlineElasticNet.from_store(tmp_path / "s")
