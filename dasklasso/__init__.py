@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "ElasticNet": "dasklasso.estimators",
     "ElasticNetCV": "dasklasso.estimators",
-    "FittedPath": "dasklasso.result",
+    "FittedPath": "dasklasso.model.path",
     "Lasso": "dasklasso.estimators",
     "LassoCV": "dasklasso.estimators",
     "LogisticL1": "dasklasso.estimators",
@@ -17,7 +17,7 @@ _LAZY = {
     "OnlineElasticNet": "dasklasso.estimators",
     "enet_path": "dasklasso.estimators",
     "lasso_path": "dasklasso.estimators",
-    "load_model": "dasklasso.result",
+    "load_model": "dasklasso.model.path",
 }
 
 __all__ = ["__version__", *_LAZY]

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from dasklasso.dataset.dataset import Dataset, open_dataset
-from dasklasso.dataset.writer import StoreWriter
-from dasklasso.fit_options import FitOptions
-from dasklasso.result import FittedPath
+from dasklasso.dataset.ingest.writer import StoreWriter
+from dasklasso.model.path import FittedPath
+from dasklasso.options import FitOptions
 
 LONG = np.longdouble
 

@@ -27,7 +27,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import dasklasso
 from dasklasso import errors
 from dasklasso.dataset.dataset import open_dataset
-from dasklasso.dataset.ingest import ingest
+from dasklasso.dataset.ingest.ingest import ingest
 
 TIGHT = {"tol": 1e-12}
 NAMES = load_diabetes().feature_names

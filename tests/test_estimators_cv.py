@@ -31,9 +31,9 @@ import dasklasso
 from dasklasso import errors
 from dasklasso.dataset.dataset import open_dataset
 from dasklasso.dataset.generate import generate
-from dasklasso.dataset.zarrblocks import read_rows
-from dasklasso.fit_options import CvOptions
-from dasklasso.scan import gram_scan
+from dasklasso.moments import gram_scan
+from dasklasso.options import CvOptions
+from dasklasso.storage.zarr_blocks import read_rows
 
 TIGHT = {"tol": 1e-8}  # curves are then solved to a relative gap of 1e-13,
 SLOWLY = 5e-7  # which bounds predictions to √(2e-13) of the spread of y, where descent is slow

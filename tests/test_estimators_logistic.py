@@ -21,7 +21,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import dasklasso
 from dasklasso import LogisticL1, errors
 from dasklasso.dataset.dataset import open_dataset
-from dasklasso.dataset.ingest import ingest
+from dasklasso.dataset.ingest.ingest import ingest
 
 ALPHA = 0.05
 TIGHT = {"alpha": ALPHA, "tol": 1e-10}

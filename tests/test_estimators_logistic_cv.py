@@ -20,7 +20,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import dasklasso
 from dasklasso import LogisticL1, LogisticL1CV, errors
-from dasklasso.fit_options import CvOptions
+from dasklasso.options import CvOptions
 
 GRID = {"n_alphas": 5, "eps": 0.05}
 FOLDS = StratifiedKFold(4)

@@ -9,8 +9,8 @@ import pytest
 
 from dasklasso.dataset.dataset import from_arrays
 from dasklasso.errors import ClusterError, MemoryLimitError, ModelError, OptionError, ValueFound
-from dasklasso.fit_options import FitOptions, RunOptions
-from dasklasso.fitting import fit_path, predict_store
+from dasklasso.fit import fit_path, predict_store
+from dasklasso.options import FitOptions, RunOptions
 
 RUN = RunOptions(in_process=True)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dasklasso.errors import OptionError
-from dasklasso.job import load_job
+from dasklasso.jobs.job import load_job
 
 WHOLE = """
 [ingest]

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from dasklasso.memory import PeakMemory, tree_memory
+from dasklasso.fit.peak_memory import PeakMemory, tree_memory
 
 MIB = 1 << 20
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="counts as /proc does")

@@ -14,10 +14,10 @@ from sklearn.base import clone
 from sklearn.datasets import load_diabetes
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from dasklasso.dataset.ingest import ingest
+from dasklasso.dataset.ingest.ingest import ingest
 from dasklasso.errors import DataWarning, OptionError, StoreError, ValueFound
 from dasklasso.estimators.online import OnlineElasticNet
-from dasklasso.scan.cross_moments import cross_moments
+from dasklasso.moments.cross_moments import cross_moments
 
 TIGHT = 1e-12
 
@@ -174,8 +174,8 @@ def test_a_model_begins_from_moments_kept_elsewhere(diabetes):
 
 def test_a_model_begins_from_the_statistics_kept_of_a_store(diabetes, make_store, tmp_path):
     X, y = diabetes
-    from dasklasso.scan.cells import Cells, Labelling
-    from dasklasso.scan.kept import Key, save_cells, statistics_folder
+    from dasklasso.moments.cells import Cells, Labelling
+    from dasklasso.moments.store import Key, save_cells, statistics_folder
 
     data = make_store(X[:300], y[:300], path=tmp_path / "s")
     with pytest.raises(StoreError, match=r"no statistics are kept of these data in .*s\.stats"):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dasklasso.errors import OptionError
-from dasklasso.penalty_file import read_penalty_factor
+from dasklasso.files.penalty_factors import read_penalty_factor
 
 NAMES = ("age", "bmi", "a,b")
 

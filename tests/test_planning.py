@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dasklasso.choice import choose_solver, fista_memory, gram_memory, sgd_memory
-from dasklasso.dataset.blocks import MemoryBlocks, chunk_bounds
 from dasklasso.dataset.dataset import from_arrays
 from dasklasso.errors import ChunkCorrupt, MemoryLimitError, OptionError
-from dasklasso.fit_options import FitOptions, RunOptions
-from dasklasso.machine import Machine, measure_machine
-from dasklasso.planning import plan_fit
+from dasklasso.fit.choose import choose_solver, fista_memory, gram_memory, sgd_memory
+from dasklasso.fit.machine import Machine, measure_machine
+from dasklasso.fit.plan import plan_fit
+from dasklasso.options import FitOptions, RunOptions
+from dasklasso.storage.blocks import MemoryBlocks, chunk_bounds
 
 GIB = 1 << 30
 RUN = RunOptions(memory=4 * GIB)
@@ -165,7 +165,7 @@ def test_bytes_are_those_stored_times_scans_whatever_the_alphas(make_store, regr
 def test_bytes_of_very_many_chunks_are_estimated(make_store, regression, monkeypatch):
     data = make_store(*regression(400, 6), codec="zstd", chunk_rows=10)
     exact = plan_fit(data, FitOptions(), RUN).bytes_to_read
-    monkeypatch.setattr("dasklasso.planning.SAMPLED_CHUNKS", 7)
+    monkeypatch.setattr("dasklasso.fit.plan.SAMPLED_CHUNKS", 7)
     estimated = plan_fit(data, FitOptions(), RUN).bytes_to_read
     assert estimated == pytest.approx(exact, rel=0.1)
 
@@ -213,7 +213,7 @@ def test_steps_one_after_the_other_take_the_time_of_one_thread(table, monkeypatc
     machine = Machine(1e15, 1e9, 1e15)
     seconds = []
     for threads in (1, 4):
-        monkeypatch.setattr("dasklasso.planning.workers_and_threads", lambda _, t=threads: (0, t))
+        monkeypatch.setattr("dasklasso.fit.plan.workers_and_threads", lambda _, t=threads: (0, t))
         seconds.append(plan_fit(table(10**6, 50), options, RUN, machine=machine).seconds)
     assert seconds[1] == pytest.approx(4 * seconds[0], rel=0.01)
 
@@ -296,7 +296,7 @@ def test_measuring_reads_no_more_than_it_needs(make_store, regression, monkeypat
     read = []
     block = data.X.block
     monkeypatch.setattr(data.X, "block", lambda i, j: read.append(i) or block(i, j))
-    monkeypatch.setattr("dasklasso.machine.READ_BYTES", 5 * 10 * 6 * 8)
+    monkeypatch.setattr("dasklasso.fit.machine.READ_BYTES", 5 * 10 * 6 * 8)
     measure_machine(data, threads=1, seconds=10.0 * 0.01)
     assert len(read) == 6  # one of them to warm up
     assert len(set(read)) == 6

@@ -8,9 +8,9 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dasklasso import prediction_files
 from dasklasso.errors import OptionError
-from dasklasso.prediction_files import write_predictions
+from dasklasso.files import predictions as prediction_files
+from dasklasso.files.predictions import write_predictions
 
 SUFFIXES = [".zarr", ".parquet", ".csv"]
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 import dasklasso
-from dasklasso import model_store
-from dasklasso.dataset.targets import NumberedNames
+from dasklasso.dataset.checks import NumberedNames
 from dasklasso.errors import ModelError, OptionError
-from dasklasso.result import FittedPath, load_model
+from dasklasso.model import store as model_store
+from dasklasso.model.path import FittedPath, load_model
 
 
 def make_path(n_alphas=4, n_features=6, n_targets=1, *, seed=0, vector=None, **changes):

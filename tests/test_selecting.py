@@ -12,14 +12,14 @@ from sklearn.datasets import load_diabetes
 from sklearn.linear_model import Lasso, LassoLarsIC
 
 from dasklasso.dataset.dataset import from_arrays
+from dasklasso.dataset.row_folds import random_folds
 from dasklasso.errors import MemoryLimitError, OptionError
-from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
-from dasklasso.fitting import fit_path
-from dasklasso.fitting.select_options import BY, SelectOptions
-from dasklasso.fitting.selecting import select_features
-from dasklasso.model_store import DOCUMENT
-from dasklasso.result import load_model
-from dasklasso.scan.labels import random_folds
+from dasklasso.fit import fit_path
+from dasklasso.model.path import load_model
+from dasklasso.model.store import DOCUMENT
+from dasklasso.options import CvOptions, FitOptions, RunOptions
+from dasklasso.selection.options import BY, SelectOptions
+from dasklasso.selection.select import select_features
 
 RUN = RunOptions(in_process=True)
 CRITERIA = ("aic", "bic", "ebic")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dasklasso.errors import OptionError
-from dasklasso.sizes import counted, format_size, parse_size
+from dasklasso.units import counted, format_size, parse_size
 
 
 @pytest.mark.parametrize(

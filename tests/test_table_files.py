@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from dasklasso import table_files
 from dasklasso.errors import OptionError
-from dasklasso.table_files import check_table_file, read_table, write_table
+from dasklasso.files import tables as table_files
+from dasklasso.files.tables import check_table_file, read_table, write_table
 
 SUFFIXES = [".csv", ".parquet", ".json"]
 ROWS = [

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import zarr
 
-from dasklasso.dataset.zarrblocks import ZarrBlocks
 from dasklasso.errors import DependencyMissing
+from dasklasso.storage.zarr_blocks import ZarrBlocks
 
 Blocks = Callable[[int], list[np.ndarray]]  # row chunk -> its blocks, left to right
 

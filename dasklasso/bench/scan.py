@@ -13,14 +13,14 @@ import numpy as np
 
 from dasklasso.bench.rivals import bare_scan, dask_glm_iteration, readers
 from dasklasso.dataset.dataset import Dataset, from_arrays, open_dataset
-from dasklasso.dataset.mapped import maps
-from dasklasso.dataset.zarrblocks import ZarrBlocks, read_rows
 from dasklasso.errors import OptionError
-from dasklasso.scan.blas import blas_threads
-from dasklasso.scan.cluster import runner_for
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.scan.kernels import FRAME_WIDTH, INVERSE_SCALE
-from dasklasso.scan.queries import Gradient
+from dasklasso.scan.queries.base import Gradient
+from dasklasso.scan.queries.kernels import FRAME_WIDTH, INVERSE_SCALE
+from dasklasso.scan.runners import runner_for
+from dasklasso.scan.threads import blas_threads
+from dasklasso.storage.mapped_files import maps
+from dasklasso.storage.zarr_blocks import ZarrBlocks, read_rows
 
 TINY_BANDS = 10
 

@@ -7,8 +7,8 @@ from typing import Any, TypeVar, get_args
 
 import click
 
-from dasklasso.sizes import parse_size
-from dasklasso.stages import Criterion, Device, EmptyChunks, FoldKind, Loss, Rule, Solver
+from dasklasso.jobs.fit_stage import Criterion, Device, EmptyChunks, FoldKind, Loss, Rule, Solver
+from dasklasso.units import parse_size
 
 F = TypeVar("F", bound=Callable[..., Any])
 

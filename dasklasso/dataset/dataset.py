@@ -11,12 +11,7 @@ from typing import Any, cast
 import numpy as np
 import zarr
 
-from dasklasso.dataset.blocks import BlockSource, MemoryBlocks, chunk_bounds
-from dasklasso.dataset.identity import fingerprint_of
-from dasklasso.dataset.manifest import MANIFEST_KEY, ColumnStatistics, Manifest
-from dasklasso.dataset.opening import StoreLike, array_names, member, open_node
-from dasklasso.dataset.spill import is_dask, spill
-from dasklasso.dataset.targets import (
+from dasklasso.dataset.checks import (
     NumberedNames,
     as_float64,
     check_folds,
@@ -25,8 +20,13 @@ from dasklasso.dataset.targets import (
     check_targets,
     check_weights,
 )
-from dasklasso.dataset.zarrblocks import EmptyChunks, ZarrBlocks
+from dasklasso.dataset.dask_arrays import is_dask, spill
+from dasklasso.dataset.identity import fingerprint_of
+from dasklasso.dataset.manifest import MANIFEST_KEY, ColumnStatistics, Manifest
 from dasklasso.errors import OptionError, StoreError, ValueFound
+from dasklasso.storage.blocks import BlockSource, MemoryBlocks, chunk_bounds
+from dasklasso.storage.opening import StoreLike, array_names, member, open_node
+from dasklasso.storage.zarr_blocks import EmptyChunks, ZarrBlocks
 
 _MEMORY_BLOCK_BYTES = 8 << 20
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from dasklasso.dataset.checks import NumberedNames
+from dasklasso.dataset.ingest.writer import StoreWriter
 from dasklasso.dataset.manifest import Manifest
 from dasklasso.dataset.synthetic import KINDS, Kind, Model
-from dasklasso.dataset.targets import NumberedNames
-from dasklasso.dataset.writer import StoreWriter
 from dasklasso.errors import OptionError
 
 _BATCH_BYTES = 16 << 20
@@ -62,7 +62,7 @@ def generate(
     progress : callable, optional
         Called with rows written and rows in all.
     chunk_rows, chunk_columns, codec, memory, overwrite
-        As for :class:`~dasklasso.dataset.writer.StoreWriter`.
+        As for :class:`~dasklasso.dataset.ingest.writer.StoreWriter`.
 
     Returns
     -------

@@ -11,10 +11,10 @@ from typing import Any
 from zarr.core.sync import sync
 from zarr.storage import FsspecStore
 
-from dasklasso.dataset.blocks import BlockSource
+from dasklasso.dataset.checks import Float64Blocks
 from dasklasso.dataset.fingerprint import Fingerprint
-from dasklasso.dataset.targets import Float64Blocks
-from dasklasso.dataset.zarrblocks import ZarrBlocks
+from dasklasso.storage.blocks import BlockSource
+from dasklasso.storage.zarr_blocks import ZarrBlocks
 
 
 def fingerprint_of(sources: dict[str, BlockSource | None]) -> str:

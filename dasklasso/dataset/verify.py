@@ -14,9 +14,9 @@ import zarr
 
 from dasklasso.dataset.fingerprint import FINGERPRINTED, Fingerprint, chunk_checksum
 from dasklasso.dataset.manifest import MANIFEST_KEY, Manifest
-from dasklasso.dataset.opening import StoreLike, member, open_node
-from dasklasso.dataset.zarrblocks import EmptyChunks, ZarrBlocks
 from dasklasso.errors import ChunkMissing, StoreError
+from dasklasso.storage.opening import StoreLike, member, open_node
+from dasklasso.storage.zarr_blocks import EmptyChunks, ZarrBlocks
 
 Place = tuple[str, int, int]
 

@@ -11,12 +11,11 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from dasklasso.dataset.class_weights import ClassWeight
+from dasklasso.dataset.dask_arrays import is_dask
 from dasklasso.dataset.dataset import Dataset
-from dasklasso.dataset.spill import is_dask
+from dasklasso.dataset.labels.class_weights import ClassWeight
 from dasklasso.errors import ModelError
-from dasklasso.estimators.checking import factor_of, folder, integer, number
-from dasklasso.estimators.folds import Folds
+from dasklasso.estimators.cv_folds import Folds
 from dasklasso.estimators.inputs import (
     checked_dataset,
     checked_table,
@@ -26,12 +25,13 @@ from dasklasso.estimators.inputs import (
     predict_dask,
     stored_dataset,
 )
-from dasklasso.estimators.solving import null_loss, solve
-from dasklasso.fit_options import FitOptions, RunOptions
-from dasklasso.fitting import predict_store
-from dasklasso.result import FittedPath
-from dasklasso.sizes import parse_size
-from dasklasso.stages import check_features
+from dasklasso.estimators.parameters import factor_of, folder, integer, number
+from dasklasso.estimators.run import null_loss, solve
+from dasklasso.fit import predict_store
+from dasklasso.jobs.fit_stage import check_features
+from dasklasso.model.path import FittedPath
+from dasklasso.options import FitOptions, RunOptions
+from dasklasso.units import parse_size
 
 
 class Model(BaseEstimator):

@@ -13,28 +13,28 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
-from dasklasso.dataset.blocks import LastBlock
-from dasklasso.dataset.class_weights import ClassWeight, checked_class_weight
-from dasklasso.dataset.classes import (
+from dasklasso.dataset.dask_arrays import is_dask
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.dataset.labels.class_codes import (
     Classes,
     Label,
     binary_labels,
     class_labels,
     distinct_values,
 )
-from dasklasso.dataset.dataset import Dataset
-from dasklasso.dataset.spill import is_dask
-from dasklasso.dataset.zarrblocks import read_rows
+from dasklasso.dataset.labels.class_weights import ClassWeight, checked_class_weight
 from dasklasso.errors import OptionError, ValueFound
 from dasklasso.estimators.base import Model
-from dasklasso.estimators.checking import number
 from dasklasso.estimators.inputs import (
     is_stored,
     labelled_dataset,
     labels_beside,
     stored_dataset,
 )
-from dasklasso.result import FittedPath
+from dasklasso.estimators.parameters import number
+from dasklasso.model.path import FittedPath
+from dasklasso.storage.blocks import LastBlock
+from dasklasso.storage.zarr_blocks import read_rows
 
 
 class Classifier(ClassifierMixin, Model):

@@ -6,9 +6,9 @@ import os
 from typing import Any, Literal
 
 from dasklasso.dataset.dataset import Dataset
-from dasklasso.estimators.choosing import ChosenAlpha, curves_of, stacked
-from dasklasso.estimators.model import LinearModel
-from dasklasso.result import FittedPath
+from dasklasso.estimators.cv_base import ChosenAlpha, curves_of, stacked
+from dasklasso.estimators.linear_model import LinearModel
+from dasklasso.model.path import FittedPath
 
 
 class CrossValidated(ChosenAlpha, LinearModel):
@@ -48,7 +48,7 @@ class LassoCV(CrossValidated):
           test sets have every row in one of them, and whose training sets are all other rows. Of
           data in a store a splitter sees y, and an X of zeros; labels of all rows are held in
           memory.
-        - :class:`~dasklasso.fit_options.CvOptions`: for everything else, like
+        - :class:`~dasklasso.options.CvOptions`: for everything else, like
           ``CvOptions(5, "contiguous")``, whose runs of rows need no labels and end where chunks
           do if X is compressed. Its seed and rule count, those below do not.
     random_state : int, default=0

@@ -15,13 +15,13 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, validate_data
 from zarr.abc.store import Store
 
-from dasklasso.dataset.blocks import MemoryBlocks, chunk_lengths
+from dasklasso.dataset.checks import NumberedNames
+from dasklasso.dataset.dask_arrays import is_dask, spill
 from dasklasso.dataset.dataset import Dataset, from_arrays, open_dataset
-from dasklasso.dataset.spill import is_dask, spill
-from dasklasso.dataset.targets import NumberedNames
-from dasklasso.dataset.zarrblocks import ZarrBlocks
 from dasklasso.errors import ModelError, OptionError, ValueFound
-from dasklasso.result import FittedPath
+from dasklasso.model.path import FittedPath
+from dasklasso.storage.blocks import MemoryBlocks, chunk_lengths
+from dasklasso.storage.zarr_blocks import ZarrBlocks
 
 _NAMED = (str, os.PathLike, zarr.Group, zarr.Array, Store)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any, Literal, Self
 
-from dasklasso.estimators.checking import number
-from dasklasso.estimators.model import LinearModel
+from dasklasso.estimators.linear_model import LinearModel
+from dasklasso.estimators.parameters import number
 
 
 class FixedAlpha(LinearModel):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any, Literal, Self
 
-from dasklasso.estimators.checking import number
 from dasklasso.estimators.classifier import Classifier
+from dasklasso.estimators.parameters import number
 
 
 class LogisticL1(Classifier):

@@ -6,9 +6,9 @@ import os
 from typing import Any, Literal
 
 from dasklasso.dataset.dataset import Dataset
-from dasklasso.estimators.choosing import ChosenAlpha, curves_of, stacked
 from dasklasso.estimators.classifier import Classifier
-from dasklasso.result import FittedPath
+from dasklasso.estimators.cv_base import ChosenAlpha, curves_of, stacked
+from dasklasso.model.path import FittedPath
 
 
 class LogisticL1CV(ChosenAlpha, Classifier):

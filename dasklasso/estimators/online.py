@@ -13,16 +13,16 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from dasklasso.dataset.dataset import open_dataset
 from dasklasso.errors import OptionError, StoreError, ValueFound
-from dasklasso.estimators.checking import factor_of, number
-from dasklasso.estimators.forgetting import take_out
+from dasklasso.estimators.downdate import take_out
 from dasklasso.estimators.inputs import names_given
-from dasklasso.estimators.solving import ConvergenceWarning
-from dasklasso.fitting.labelling import check_numbers
-from dasklasso.scan.cells import Labelling
-from dasklasso.scan.cross_moments import CrossMoments, cross_moments
-from dasklasso.scan.kept import find_cells, statistics_folder
-from dasklasso.solvers.from_moments import solve_moments
-from dasklasso.solvers.problem import Objective, null_loss
+from dasklasso.estimators.parameters import factor_of, number
+from dasklasso.estimators.run import ConvergenceWarning
+from dasklasso.fit.targets import check_numbers
+from dasklasso.moments.cells import Labelling
+from dasklasso.moments.cross_moments import CrossMoments, cross_moments
+from dasklasso.moments.store import find_cells, statistics_folder
+from dasklasso.problem.problem import Objective, null_loss
+from dasklasso.solvers.quadratic.from_moments import solve_moments
 
 
 class OnlineElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from dasklasso.errors import OptionError
-from dasklasso.estimators.checking import grid_of
 from dasklasso.estimators.linear import ElasticNet, Lasso
-from dasklasso.estimators.model import LinearModel
-from dasklasso.result import FittedPath
+from dasklasso.estimators.linear_model import LinearModel
+from dasklasso.estimators.parameters import grid_of
+from dasklasso.model.path import FittedPath
 
 
 def lasso_path(

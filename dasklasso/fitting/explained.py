@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dasklasso.fitting.session import Solved
-from dasklasso.solvers.problem import penalty_at
+from dasklasso.fit.session import Solved
+from dasklasso.problem.problem import penalty_at
 
 
 def deviance_explained(solved: Solved) -> list[list[float | None]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import ValueFound
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.scan.queries import FirstBadValue
+from dasklasso.scan.queries.base import FirstBadValue
 
 
 def bad_value(data: Dataset, engine: ScanEngine) -> ValueFound:

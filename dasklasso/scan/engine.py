@@ -1,6 +1,6 @@
 """The scan engine: queries in, one Dask graph over the bands of X, answers out.
 
-The engine only builds graphs; a :class:`~dasklasso.scan.cluster.Runner` runs them. Answers are
+The engine only builds graphs; a :class:`~dasklasso.scan.runners.Runner` runs them. Answers are
 lazy collections, so a solver can put its own arithmetic (the prox of the answer, the points of the
 next question) into the same graph.
 """
@@ -19,11 +19,11 @@ from dask.delayed import Delayed
 
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.scan import tasks
-from dasklasso.scan.bands import BAND_BYTES, Layout, layout_of, split_evenly
-from dasklasso.scan.cluster import Runner
 from dasklasso.scan.graph import GraphBuilder, array_of, delayed_of
-from dasklasso.scan.queries import Gradient, Query
-from dasklasso.scan.reading import Caching, Table
+from dasklasso.scan.layout import BAND_BYTES, Layout, layout_of, split_evenly
+from dasklasso.scan.queries.base import Gradient, Query
+from dasklasso.scan.reader import Caching, Table
+from dasklasso.scan.runners import Runner
 
 RUN_BYTES = 512 << 20  # a task reads about this much: long beside Dask's few ms, short to watch
 JOIN_FAN_IN = 16
@@ -39,7 +39,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class GradientAnswer:
-    """Lazy answer to :class:`~dasklasso.scan.queries.Gradient`.
+    """Lazy answer to :class:`~dasklasso.scan.queries.base.Gradient`.
 
     Attributes
     ----------

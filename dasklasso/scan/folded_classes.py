@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from dasklasso.backend import Array, backend_for, to_numpy
-from dasklasso.objective.losses import Loss
-from dasklasso.scan import kernels
-from dasklasso.scan.folded import ALL, Group, Scores, pieces
-from dasklasso.scan.kernels import Rows, Weights
-from dasklasso.scan.labels import RowLabels
-from dasklasso.scan.queries import Query
+from dasklasso.dataset.row_folds import RowLabels
+from dasklasso.objective.losses.base import Loss
+from dasklasso.scan.queries import kernels
+from dasklasso.scan.queries.base import Query
+from dasklasso.scan.queries.folds import ALL, Group, Scores, pieces
+from dasklasso.scan.queries.kernels import Rows, Weights
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class HeldOutClasses(Query):
 
     Attributes
     ----------
-    intercepts, loss, device : as in :class:`~dasklasso.scan.folded.FoldGradient`
+    intercepts, loss, device : as in :class:`~dasklasso.scan.queries.folds.FoldGradient`
     labels, n_rows, groups : too
     """
 

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from dasklasso.backend import Array
-from dasklasso.scan import tree
-from dasklasso.scan.bands import Layout
-from dasklasso.scan.cache import CACHE
-from dasklasso.scan.kernels import Rows
-from dasklasso.scan.queries import Gradient, Prediction, Query
-from dasklasso.scan.reading import Caching, Reader, Table, targets_only
+from dasklasso.scan import summation_tree as tree
+from dasklasso.scan.block_cache import CACHE
+from dasklasso.scan.layout import Layout
+from dasklasso.scan.queries.base import Gradient, Prediction, Query
+from dasklasso.scan.queries.kernels import Rows
+from dasklasso.scan.reader import Caching, Reader, Table, targets_only
 
 Forest = dict[tuple[int, int], Any]
 

@@ -22,12 +22,12 @@ from scipy.linalg import LinAlgError, cholesky, solve_triangular
 from scipy.special import betaln
 
 from dasklasso.errors import OptionError, ValueFound
-from dasklasso.scan.cross_moments import CrossMoments
-from dasklasso.scan.kernels import INVERSE_SCALE, L2
+from dasklasso.moments.cross_moments import CrossMoments
+from dasklasso.problem.problem import Objective, Problem, penalty_factors
+from dasklasso.scan.queries.kernels import INVERSE_SCALE, L2
 from dasklasso.selection.least_squares import least_squares
 from dasklasso.selection.residuals import mean_squared_residual
-from dasklasso.solvers.from_moments import problem_of, quadratic_of, standardised_gram
-from dasklasso.solvers.problem import Objective, Problem, penalty_factors
+from dasklasso.solvers.quadratic.from_moments import problem_of, quadratic_of, standardised_gram
 
 Criterion = Literal["aic", "bic", "ebic"]
 EXACT_FIT = 1e-14  # of the null model's: a residual sum of squares below it is rounding

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh
 from scipy.optimize import nnls
 
-from dasklasso.solvers.quadratic import Quadratic
+from dasklasso.solvers.quadratic.path import Quadratic
 
 WELL_CONDITIONED = 1e-8  # smallest squared pivot over the largest, for Cholesky to be trusted
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dasklasso.scan.cross_moments import CrossMoments
+from dasklasso.moments.cross_moments import CrossMoments
 
 
 def mean_squared_residual(

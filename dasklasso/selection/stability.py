@@ -13,17 +13,17 @@ from math import comb
 
 import numpy as np
 
+from dasklasso.cross_validation.curves import Map, decreasing
 from dasklasso.errors import OptionError
-from dasklasso.scan.cross_moments import CrossMoments
-from dasklasso.selection.cross_validation import Map, decreasing
-from dasklasso.selection.error_bounds import (
+from dasklasso.moments.cross_moments import CrossMoments
+from dasklasso.problem.problem import Objective, penalty_factors
+from dasklasso.selection.stability_bounds import (
     Bound,
     expected_false,
     selected_for,
     threshold_for,
 )
-from dasklasso.solvers.from_moments import solve_moments
-from dasklasso.solvers.problem import Objective, penalty_factors
+from dasklasso.solvers.quadratic.from_moments import solve_moments
 
 BYTES_AT_ONCE = 256 << 20  # moments of half-samples held at a time
 SLAB_BYTES = 16 << 20  # of the blocks' products, gathered to be summed by one matrix product

@@ -21,12 +21,12 @@ from zarr.codecs import Crc32cCodec
 
 from dasklasso.backend import to_numpy
 from dasklasso.errors import CheckpointError
-from dasklasso.scan.cluster import Runner
-from dasklasso.solvers.backtracking import Backtracking
-from dasklasso.solvers.fista import Lipschitz, Plan
-from dasklasso.solvers.intercepts import Intercepts
-from dasklasso.solvers.slots import Slots
-from dasklasso.solvers.solution import Solution
+from dasklasso.scan.runners import Runner
+from dasklasso.solvers.base import Solution
+from dasklasso.solvers.fista.backtracking import Backtracking
+from dasklasso.solvers.fista.intercepts import Intercepts
+from dasklasso.solvers.fista.slots import Slots
+from dasklasso.solvers.fista.step import Lipschitz, Plan
 
 VERSION = 2
 ARRAYS = ("points", "gradient")

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dasklasso.scan.kernels import L1, L2
-from dasklasso.solvers.problem import Problem
-from dasklasso.solvers.tracks import Track
+from dasklasso.problem.problem import Problem
+from dasklasso.scan.queries.kernels import L1, L2
+from dasklasso.solvers.newton.iterate import Track
 
 BORROWED = 1e-3  # of an objective: so much better must another's point be
 

@@ -20,8 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dasklasso.memory import tree_memory
-from dasklasso.sizes import format_size, parse_size
+from dasklasso.fit.peak_memory import tree_memory
+from dasklasso.units import format_size, parse_size
 
 FEATURES, GROUP = 500, 50_000
 

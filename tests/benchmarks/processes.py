@@ -7,7 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from dasklasso.memory import tree_memory
+from dasklasso.fit.peak_memory import tree_memory
 
 
 def run(*arguments: str) -> tuple[int, float, str]:

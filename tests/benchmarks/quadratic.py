@@ -18,7 +18,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import enet_path
 
-from dasklasso.solvers.quadratic import Quadratic, certify, solve_path
+from dasklasso.solvers.quadratic.path import Quadratic, certify, solve_path
 
 ROWS, ALPHAS, EPS = 5_000, 100, 1e-3
 

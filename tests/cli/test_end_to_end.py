@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import zarr
 
-from dasklasso.result import load_model
+from dasklasso.model.path import load_model
 
 ROOT = Path(__file__).parents[2]
 

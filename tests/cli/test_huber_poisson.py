@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from dasklasso.cli import main
-from dasklasso.result import load_model
+from dasklasso.model.path import load_model
 
 
 def run(*arguments, exit_code=0):

@@ -9,7 +9,7 @@ import zarr
 from click.testing import CliRunner
 
 from dasklasso.cli import main
-from dasklasso.result import load_model
+from dasklasso.model.path import load_model
 
 
 def run(*arguments, exit_code=0):

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from scipy.sparse import csr_array
 
 from dasklasso.cli import main
-from dasklasso.result import FittedPath, load_model
+from dasklasso.model.path import FittedPath, load_model
 
 
 def saved(folder, dense, alphas, *, selected=None, targets=("y",)):

@@ -8,9 +8,9 @@ from click.testing import CliRunner
 from scipy.sparse import csr_array
 
 from dasklasso.cli import main
-from dasklasso.picture_stage import PictureStage
-from dasklasso.result import FittedPath
-from dasklasso.table_files import write_table
+from dasklasso.files.tables import write_table
+from dasklasso.jobs.picture_stage import PictureStage
+from dasklasso.model.path import FittedPath
 
 MODEL = FittedPath(
     alphas=np.array([0.5, 0.25]),

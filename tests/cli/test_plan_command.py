@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from dasklasso.cli import main
 from dasklasso.dataset.generate import generate
-from dasklasso.machine import Machine
+from dasklasso.fit.machine import Machine
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,9 @@ def store(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _machine(monkeypatch):
     """A machine that is always as fast."""
-    monkeypatch.setattr("dasklasso.machine.measure_machine", lambda *_: Machine(2e9, 9e10, 4e10))
+    monkeypatch.setattr(
+        "dasklasso.fit.machine.measure_machine", lambda *_: Machine(2e9, 9e10, 4e10)
+    )
 
 
 def run(*arguments):
@@ -77,7 +79,7 @@ def test_options_reach_the_plan(store, arguments, figures):
 
 
 def test_a_scan_less_is_planned_where_statistics_are_kept(store, monkeypatch):
-    monkeypatch.setattr("dasklasso.fitting.statistics.are_kept", lambda *_: True)
+    monkeypatch.setattr("dasklasso.fit.statistics.are_kept", lambda *_: True)
     assert planned(store)["scans"] == 1
 
 

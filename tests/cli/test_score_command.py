@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from sklearn import metrics as theirs
 
 from dasklasso.cli import main
-from dasklasso.result import load_model
+from dasklasso.model.path import load_model
 
 
 def run(*arguments, exit_code=0):

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from dasklasso.cli import main
 from dasklasso.dataset.generate import generate
-from dasklasso.result import load_model
+from dasklasso.model.path import load_model
 
 N_FEATURES = 20
 
@@ -42,7 +42,7 @@ class Recorder:
 @pytest.fixture
 def asked(monkeypatch):
     recorder = Recorder()
-    monkeypatch.setattr("dasklasso.fitting.selecting.select_features", recorder)
+    monkeypatch.setattr("dasklasso.selection.select.select_features", recorder)
     return recorder
 
 

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 
 from dasklasso.cli import main
 from dasklasso.dataset.generate import generate
-from dasklasso.result import FittedPath, load_model
+from dasklasso.model.path import FittedPath, load_model
 from dasklasso.solvers.checkpoint import READABLE
 from dasklasso.solvers.events import ScanEvent
 
@@ -65,7 +65,7 @@ class Solver:
 @pytest.fixture
 def solver(monkeypatch):
     standing_in = Solver()
-    monkeypatch.setattr("dasklasso.fitting.fit_path", standing_in)
+    monkeypatch.setattr("dasklasso.fit.fit_path", standing_in)
     return standing_in
 
 

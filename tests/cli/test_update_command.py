@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from dasklasso.cli import main
 from dasklasso.dataset.dataset import open_dataset
-from dasklasso.result import load_model
+from dasklasso.model.path import load_model
 
 DATA = Path(__file__).parents[2] / "data"
 

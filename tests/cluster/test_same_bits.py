@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dasklasso.fit_options import FitOptions, RunOptions
-from dasklasso.fitting import fit_path, session
-from dasklasso.scan.cluster import InProcess
+from dasklasso.fit import fit_path, session
+from dasklasso.options import FitOptions, RunOptions
+from dasklasso.scan.runners import InProcess
 
 OPTIONS = FitOptions(n_alphas=3, eps=0.05, tol=1e-7)
 SOLVERS = ("fista", "gram")

@@ -7,9 +7,9 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 
-from dasklasso.fit_options import FitOptions, RunOptions
-from dasklasso.fitting import fit_path, session
-from dasklasso.scan.cluster import InProcess
+from dasklasso.fit import fit_path, session
+from dasklasso.options import FitOptions, RunOptions
+from dasklasso.scan.runners import InProcess
 
 OPTIONS = FitOptions(loss="logistic", n_alphas=3, eps=0.2, tol=1e-6)
 

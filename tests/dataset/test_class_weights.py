@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 
-from dasklasso.dataset.class_weights import (
+from dasklasso.dataset.dataset import from_arrays
+from dasklasso.dataset.labels.class_weights import (
     class_factors,
     class_totals,
     parse_class_weight,
     weighted_by_class,
 )
-from dasklasso.dataset.dataset import from_arrays
-from dasklasso.dataset.zarrblocks import read_rows
 from dasklasso.errors import OptionError
+from dasklasso.storage.zarr_blocks import read_rows
 
 
 @pytest.mark.parametrize(

@@ -10,17 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from dasklasso.dataset.blocks import MemoryBlocks
-from dasklasso.dataset.class_weights import class_totals
-from dasklasso.dataset.classes import (
+from dasklasso.dataset.dataset import from_arrays
+from dasklasso.dataset.labels.class_codes import (
     Coded,
     binary_labels,
     class_labels,
     distinct_values,
 )
-from dasklasso.dataset.dataset import from_arrays
-from dasklasso.dataset.zarrblocks import read_rows
+from dasklasso.dataset.labels.class_weights import class_totals
 from dasklasso.errors import ValueFound
+from dasklasso.storage.blocks import MemoryBlocks
+from dasklasso.storage.zarr_blocks import read_rows
 
 
 def dataset(y, weight=None, names=None):

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import zarr
 
+from dasklasso.dataset.checks import NumberedNames
 from dasklasso.dataset.dataset import Dataset, from_arrays, open_dataset
-from dasklasso.dataset.targets import NumberedNames
-from dasklasso.dataset.writer import StoreWriter
-from dasklasso.dataset.zarrblocks import read_rows
+from dasklasso.dataset.ingest.writer import StoreWriter
 from dasklasso.errors import ChunkMissing, DasklassoError, OptionError, StoreError, ValueFound
+from dasklasso.storage.zarr_blocks import read_rows
 
 N, D = 50, 4
 

@@ -13,8 +13,8 @@ from dasklasso.dataset.dataset import open_dataset
 from dasklasso.dataset.generate import generate
 from dasklasso.dataset.manifest import Manifest
 from dasklasso.dataset.verify import verify
-from dasklasso.dataset.zarrblocks import read_rows
 from dasklasso.errors import OptionError, StoreError
+from dasklasso.storage.zarr_blocks import read_rows
 
 
 def arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ import pytest
 import zarr
 from sklearn.datasets import dump_svmlight_file
 
-from dasklasso.dataset.ingest import IngestReport, ingest
+from dasklasso.dataset.ingest.ingest import IngestReport, ingest
 from dasklasso.errors import OptionError
 
 N = 300

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dasklasso.dataset.ingest import ingest
+from dasklasso.dataset.ingest.ingest import ingest
 from dasklasso.errors import DasklassoError, OptionError, SourceError, ValueFound
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import zarr
 
-from dasklasso.dataset.ingest import ingest
+from dasklasso.dataset.ingest.ingest import ingest
 from dasklasso.errors import StoreError
 
 
@@ -25,7 +25,7 @@ def frame() -> pd.DataFrame:
 
 _STALLED = (
     "import sys, time\n"
-    "from dasklasso.dataset.ingest import ingest\n"
+    "from dasklasso.dataset.ingest.ingest import ingest\n"
     "def stall(done, total):\n"
     "    if done >= 200:\n"
     "        print('stalled', flush=True)\n"

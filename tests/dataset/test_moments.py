@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dasklasso.dataset.moments import RunningMoments
+from dasklasso.dataset.ingest.running_moments import RunningMoments
 
 
 def in_blocks(X: np.ndarray, edges: list[int]) -> RunningMoments:

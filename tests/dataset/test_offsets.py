@@ -11,12 +11,12 @@ from click.testing import CliRunner
 
 from dasklasso.cli import main
 from dasklasso.dataset.dataset import from_arrays, open_dataset
-from dasklasso.dataset.ingest import ingest
-from dasklasso.dataset.offsets import less_offset
-from dasklasso.dataset.update import append_rows
+from dasklasso.dataset.ingest.append import append_rows
+from dasklasso.dataset.ingest.ingest import ingest
+from dasklasso.dataset.labels.offsets import less_offset
 from dasklasso.dataset.verify import verify
-from dasklasso.dataset.zarrblocks import read_rows
 from dasklasso.errors import OptionError, SourceError, StoreError, ValueFound
+from dasklasso.storage.zarr_blocks import read_rows
 
 
 def table(path: Path, n=60, **columns) -> Path:
@@ -132,7 +132,7 @@ def test_a_model_with_offsets_from_a_table_to_predictions(tmp_path):
     run("fit", tmp_path / "s", *options, "--out", model)
     predict = ["predict", model, "--no-dashboard"]
     run(*predict, tmp_path / "s", "--out", tmp_path / "p.csv")
-    from dasklasso.result import load_model
+    from dasklasso.model.path import load_model
 
     path, frame = load_model(model), pd.read_csv(tmp_path / "t.csv")
     X = frame[["a"]].to_numpy(np.float32)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from dasklasso.dataset.dataset import from_arrays
-from dasklasso.dataset.recoding import recoded
-from dasklasso.dataset.zarrblocks import read_rows
+from dasklasso.dataset.labels.recode import recoded
 from dasklasso.errors import ModelError, ValueFound
+from dasklasso.storage.zarr_blocks import read_rows
 
 
 def data_of(*columns, names=()):

@@ -14,8 +14,8 @@ import pytest
 from dasklasso.dataset.dataset import open_dataset
 from dasklasso.dataset.generate import generate
 from dasklasso.dataset.verify import verify
-from dasklasso.dataset.zarrblocks import read_rows
 from dasklasso.errors import ChunkCorrupt, ChunkMissing, StoreError
+from dasklasso.storage.zarr_blocks import read_rows
 
 pytest.importorskip("s3fs")
 server = pytest.importorskip("moto.server")

@@ -11,10 +11,10 @@ from click.testing import CliRunner
 
 from dasklasso.cli import main
 from dasklasso.dataset.dataset import open_dataset
-from dasklasso.dataset.ingest import ingest
-from dasklasso.dataset.update import append_rows
-from dasklasso.dataset.zarrblocks import read_rows
+from dasklasso.dataset.ingest.append import append_rows
+from dasklasso.dataset.ingest.ingest import ingest
 from dasklasso.errors import ValueFound
+from dasklasso.storage.zarr_blocks import read_rows
 
 TARGETS = {
     "text": ["paid", "default", "paid", "paid"],

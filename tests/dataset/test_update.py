@@ -13,17 +13,17 @@ import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dasklasso.dataset import partial
 from dasklasso.dataset.dataset import open_dataset
-from dasklasso.dataset.ingest import ingest
+from dasklasso.dataset.ingest.append import append_rows, merge_statistics
+from dasklasso.dataset.ingest.ingest import ingest
+from dasklasso.dataset.ingest.running_moments import RunningMoments
+from dasklasso.dataset.ingest.writer import StoreWriter
 from dasklasso.dataset.manifest import ColumnStatistics
-from dasklasso.dataset.moments import RunningMoments
-from dasklasso.dataset.partial import PartialFolder, restore
-from dasklasso.dataset.update import append_rows, merge_statistics
 from dasklasso.dataset.verify import verify
-from dasklasso.dataset.writer import StoreWriter
-from dasklasso.dataset.zarrblocks import read_rows
 from dasklasso.errors import OptionError, SourceError, StoreError, ValueFound
+from dasklasso.files import atomic as partial
+from dasklasso.files.atomic import PartialFolder, restore
+from dasklasso.storage.zarr_blocks import read_rows
 
 ROLES = {"target": "price", "weight": "w", "fold": "f"}
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import zarr
 
+from dasklasso.dataset.ingest.writer import StoreWriter
 from dasklasso.dataset.verify import VerifyReport, verify
-from dasklasso.dataset.writer import StoreWriter
 from dasklasso.errors import StoreError
 
 N, D, ROWS = 50, 5, 8

@@ -16,10 +16,10 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dasklasso.dataset.codecs import CODECS, choose_codec
+from dasklasso.dataset.ingest.writer import CHUNK_BYTES, StoreWriter, chunk_shape
 from dasklasso.dataset.manifest import MANIFEST_KEY, Manifest
-from dasklasso.dataset.writer import CHUNK_BYTES, StoreWriter, chunk_shape
 from dasklasso.errors import OptionError, StoreError, ValueFound
+from dasklasso.storage.compression import CODECS, choose_codec
 
 
 def table(n: int, d: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -275,7 +275,7 @@ def test_a_full_disk_is_one_clear_error_and_leaves_nothing(tmp_path: Path) -> No
     # a limit on the size of files refuses writes as a full disk does
     code = (
         "import sys, resource, numpy as np\n"
-        "from dasklasso.dataset.writer import StoreWriter\n"
+        "from dasklasso.dataset.ingest.writer import StoreWriter\n"
         "from dasklasso.errors import StoreError\n"
         "X = np.random.default_rng(0).random((50_000, 4))\n"
         "try:\n"

@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, TransposeCodec, ZstdCodec
 
-from dasklasso.dataset.mapped import MapCache, checked, crc32c
-from dasklasso.dataset.zarrblocks import ZarrBlocks, read_rows
-from dasklasso.dataset.zarrread import ArrayCache
 from dasklasso.errors import ChunkCorrupt, ChunkMissing, OptionError, StoreError
+from dasklasso.storage.mapped_files import MapCache, checked, crc32c
+from dasklasso.storage.zarr_blocks import ZarrBlocks, read_rows
+from dasklasso.storage.zarr_reader import ArrayCache
 
 V3_COMPRESSORS: dict[str, Any] = {
     "raw": [],

@@ -13,8 +13,8 @@ import numpy as np
 import psutil
 import pytest
 
-from dasklasso.fit_options import FitOptions, RunOptions
-from dasklasso.fitting import fit_path
+from dasklasso.fit import fit_path
+from dasklasso.options import FitOptions, RunOptions
 
 OPTIONS = FitOptions(n_alphas=3, eps=0.02, tol=1e-8, solver="fista")
 SPLITS = {"one part": (None, 8 * 10 * 60), "split": (5, 8 * 5 * 60)}
@@ -62,8 +62,8 @@ def test_a_killed_worker_changes_nothing(stored):
 FIT = """
     import os, sys
     from dasklasso.dataset.dataset import open_dataset
-    from dasklasso.fit_options import FitOptions, RunOptions
-    from dasklasso.fitting import fit_path
+    from dasklasso.options import FitOptions, RunOptions
+    from dasklasso.fit import fit_path
 
     def report(event):
         print(event.scan, flush=True)

@@ -15,10 +15,10 @@ import pytest
 import zarr
 
 from dasklasso.dataset.dataset import open_dataset
-from dasklasso.dataset.partial import restore
-from dasklasso.dataset.update import append_rows
+from dasklasso.dataset.ingest.append import append_rows
+from dasklasso.dataset.ingest.writer import StoreWriter
 from dasklasso.dataset.verify import verify
-from dasklasso.dataset.writer import StoreWriter
+from dasklasso.files.atomic import restore
 
 N_OLD, N_NEW = 450, 500
 
@@ -26,8 +26,8 @@ N_OLD, N_NEW = 450, 500
 # imports everything, and forks (before it has threads) one process for each call to die at.
 UPDATE = """
     import os, signal, sys
-    from dasklasso.dataset import partial
-    from dasklasso.dataset.update import append_rows
+    from dasklasso.files import atomic as partial
+    from dasklasso.dataset.ingest.append import append_rows
 
     source, swap, *stores = sys.argv[1:]
     calls = at = 0

@@ -12,11 +12,11 @@ from sklearn.linear_model import LassoCV
 from sklearn.model_selection import KFold
 
 from dasklasso.dataset.dataset import from_arrays, open_dataset
+from dasklasso.dataset.row_folds import random_folds
 from dasklasso.errors import DataWarning, MemoryLimitError, OptionError
-from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
-from dasklasso.fitting import fit_cv, fit_path, on_moments
-from dasklasso.result import load_model
-from dasklasso.scan.labels import random_folds
+from dasklasso.fit import fit_cv, fit_path, on_moments
+from dasklasso.model.path import load_model
+from dasklasso.options import CvOptions, FitOptions, RunOptions
 
 RUN = RunOptions(in_process=True)
 FORGETFUL = replace(RUN, keep_statistics=False)
@@ -238,7 +238,7 @@ def test_a_target_without_variance_counts_by_its_mean_square_without_intercept(r
 def test_float32_data_are_refined_to_a_tolerance_that_their_products_do_not_reach(
     make_store, regression, monkeypatch
 ):
-    monkeypatch.setattr("dasklasso.scan.gram_scan.EXACT_FLOPS", 0)  # as for data that are large
+    monkeypatch.setattr("dasklasso.moments.gram_scan.EXACT_FLOPS", 0)  # as for data that are large
     X, y = regression(3000, 20)
     data = make_store(X + 30, y, dtype=np.float32)
     path = fit_path(data, replace(GRID, tol=1e-12), FORGETFUL)
@@ -247,7 +247,7 @@ def test_float32_data_are_refined_to_a_tolerance_that_their_products_do_not_reac
 
 
 def test_out_of_scans_a_fit_is_not_converged(make_store, regression, monkeypatch):
-    monkeypatch.setattr("dasklasso.scan.gram_scan.EXACT_FLOPS", 0)
+    monkeypatch.setattr("dasklasso.moments.gram_scan.EXACT_FLOPS", 0)
     X, y = regression(3000, 20)
     data = make_store(X + 30, y, dtype=np.float32)
     path = fit_path(data, replace(GRID, tol=1e-12, max_scans=2), FORGETFUL)
@@ -264,7 +264,7 @@ def test_more_columns_than_rows(regression, judge):
 
 
 def test_curves_that_float32_products_cannot_tell_are_said_to_be_unsure(make_store, monkeypatch):
-    monkeypatch.setattr("dasklasso.scan.gram_scan.EXACT_FLOPS", 0)
+    monkeypatch.setattr("dasklasso.moments.gram_scan.EXACT_FLOPS", 0)
     X = np.random.default_rng(0).standard_normal((2000, 4)).astype(np.float32)
     data = make_store(X, X.astype(float) @ np.arange(1.0, 5.0), dtype=np.float32)
     with pytest.warns(DataWarning, match="float32 products are sure to about 1e-7"):

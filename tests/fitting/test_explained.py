@@ -7,9 +7,9 @@ import pytest
 from sklearn.metrics import d2_log_loss_score, r2_score
 
 from dasklasso.dataset.dataset import from_arrays
-from dasklasso.fit_options import FitOptions, RunOptions
-from dasklasso.fitting import fit_path, score_store
-from dasklasso.result import load_model
+from dasklasso.fit import fit_path, score_store
+from dasklasso.model.path import load_model
+from dasklasso.options import FitOptions, RunOptions
 
 RUN = RunOptions(in_process=True)
 

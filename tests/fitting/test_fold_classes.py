@@ -9,8 +9,8 @@ import pytest
 
 from dasklasso.dataset.dataset import Dataset, from_arrays
 from dasklasso.errors import ValueFound
-from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
-from dasklasso.fitting import fit_cv
+from dasklasso.fit import fit_cv
+from dasklasso.options import CvOptions, FitOptions, RunOptions
 
 RUN = RunOptions(in_process=True)
 OPTIONS = FitOptions(loss="logistic", n_alphas=3, eps=0.3)

@@ -11,9 +11,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_sample_weight
 
 from dasklasso.errors import OptionError, ValueFound
-from dasklasso.fit_options import FitOptions, RunOptions
-from dasklasso.fitting import fit_path
-from dasklasso.result import load_model
+from dasklasso.fit import fit_path
+from dasklasso.model.path import load_model
+from dasklasso.options import FitOptions, RunOptions
 
 RUN = RunOptions(in_process=True)
 OPTIONS = FitOptions(loss="logistic", alphas=(0.05, 0.02), tol=1e-8)

@@ -10,9 +10,9 @@ from sklearn import metrics as theirs
 
 from dasklasso.dataset.dataset import from_arrays
 from dasklasso.errors import MemoryLimitError, ModelError, OptionError, StoreError, ValueFound
-from dasklasso.fit_options import RunOptions
-from dasklasso.fitting import ranking, score, score_store
-from dasklasso.result import FittedPath
+from dasklasso.fit import ranking, score, score_store
+from dasklasso.model.path import FittedPath
+from dasklasso.options import RunOptions
 
 N, D, N_ALPHAS = 500, 6, 4
 RUN = RunOptions(dashboard=False, in_process=True)

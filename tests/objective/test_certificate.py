@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import ElasticNet as TheirElasticNet
 
 from dasklasso.backend import backend_for, to_numpy
-from dasklasso.objective.certificate import (
+from dasklasso.objective.duality import (
     column_sums,
     combine_column_sums,
     squared_certificate,

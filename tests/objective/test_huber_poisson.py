@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from dasklasso.errors import OptionError
-from dasklasso.objective.certificate import SLOPE_RATIO, column_sums, smooth_certificate, widened
-from dasklasso.objective.huber import Huber
-from dasklasso.objective.named import loss_named
+from dasklasso.objective.duality import SLOPE_RATIO, column_sums, smooth_certificate, widened
+from dasklasso.objective.losses.huber import Huber
+from dasklasso.objective.losses.poisson import Poisson
+from dasklasso.objective.losses.registry import loss_named
 from dasklasso.objective.penalties import ElasticNet
-from dasklasso.objective.poisson import Poisson
-from dasklasso.scan.kernels import loss_sums
+from dasklasso.scan.queries.kernels import loss_sums
 
 
 @pytest.mark.parametrize("delta", [0.0, -1.0, np.inf, np.nan])

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from dasklasso.backend import backend_for, to_numpy
 from dasklasso.errors import OptionError
-from dasklasso.objective.losses import Logistic
-from dasklasso.objective.named import LOSSES, loss_named
+from dasklasso.objective.losses.base import Logistic
+from dasklasso.objective.losses.registry import LOSSES, loss_named
 
 NUMBER = st.floats(-1e3, 1e3, allow_subnormal=False)
 SCALAR = [name for name in LOSSES if loss_named(name).n_outputs == 1]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dasklasso.backend import backend_for, to_numpy
-from dasklasso.objective.certificate import (
+from dasklasso.objective.duality import (
     SLOPE_RATIO,
     bend,
     column_sums,
@@ -17,9 +17,9 @@ from dasklasso.objective.certificate import (
     smooth_certificate,
     widened,
 )
-from dasklasso.objective.losses import Logistic
+from dasklasso.objective.losses.base import Logistic
 from dasklasso.objective.penalties import ElasticNet
-from dasklasso.scan.kernels import loss_sums
+from dasklasso.scan.queries.kernels import loss_sums
 
 LOSS = Logistic()
 

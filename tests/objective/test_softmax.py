@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp, softmax
 
 from dasklasso.backend import backend_for, to_numpy
-from dasklasso.objective.losses import Logistic
-from dasklasso.objective.softmax import Softmax, indicators
+from dasklasso.objective.losses.base import Logistic
+from dasklasso.objective.losses.softmax import Softmax, indicators
 
 SEED = st.integers(0, 2**32 - 1)
 CLASSES = st.integers(2, 7)

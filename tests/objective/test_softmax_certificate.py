@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from scipy.special import xlogy
 
 from dasklasso.backend import backend_for, to_numpy
-from dasklasso.objective.certificate import RATIO, column_sums, together
+from dasklasso.objective.duality import RATIO, column_sums, together
+from dasklasso.objective.duality_softmax import entropy_cost, offsets, softmax_certificate
+from dasklasso.objective.losses.softmax import Softmax, indicators
 from dasklasso.objective.penalties import ElasticNet, GroupElasticNet
-from dasklasso.objective.softmax import Softmax, indicators
-from dasklasso.objective.softmax_certificate import entropy_cost, offsets, softmax_certificate
 
 SEED = st.integers(0, 2**32 - 1)
 

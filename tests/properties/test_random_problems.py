@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import ElasticNet
 
-from dasklasso.fit_options import FitOptions, RunOptions
-from dasklasso.fitting import fit_path
+from dasklasso.fit import fit_path
+from dasklasso.options import FitOptions, RunOptions
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp, xlogy
 
 from dasklasso.dataset.dataset import from_arrays
-from dasklasso.fit_options import FitOptions, RunOptions
-from dasklasso.fitting import fit_path
+from dasklasso.fit import fit_path
+from dasklasso.options import FitOptions, RunOptions
 
 RUN = RunOptions(in_process=True)
 NULL = 1e-9  # of the null loss: rounding in an objective that is a difference of larger numbers

@@ -7,8 +7,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dasklasso.dataset.blocks import chunk_bounds
-from dasklasso.scan.bands import layout_of, split_evenly
+from dasklasso.scan.layout import layout_of, split_evenly
+from dasklasso.storage.blocks import chunk_bounds
 
 LAYOUTS = st.fixed_dictionaries(
     {

@@ -7,7 +7,7 @@ import sys
 
 from threadpoolctl import threadpool_info
 
-from dasklasso.scan.blas import blas_threads
+from dasklasso.scan.threads import blas_threads
 
 
 def threads():
@@ -28,7 +28,7 @@ def test_a_library_that_is_loaded_later_is_limited_too():
     script = """
 import numpy
 from threadpoolctl import threadpool_info
-from dasklasso.scan.blas import blas_threads
+from dasklasso.scan.threads import blas_threads
 with blas_threads():
     pass
 import scipy.linalg

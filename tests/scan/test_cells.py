@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from dasklasso.errors import OptionError
-from dasklasso.scan.cells import Cells, Labelling
-from dasklasso.scan.cross_moments import cross_moments
+from dasklasso.moments.cells import Cells, Labelling
+from dasklasso.moments.cross_moments import cross_moments
 
 N = 60
 RNG = np.random.default_rng(0)

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dasklasso.backend import backend_for, to_numpy
-from dasklasso.scan.kernels import Rows
-from dasklasso.scan.moments import (
+from dasklasso.scan.queries.column_moments import (
     column_moments,
     indicator_moments,
     merge_moments,
     moments_of,
     to_host,
 )
+from dasklasso.scan.queries.kernels import Rows
 
 
 def assert_moments(found, X, weight=None):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dasklasso.scan.cross_moments import CrossMoments, cross_moments, merge_all
+from dasklasso.moments.cross_moments import CrossMoments, cross_moments, merge_all
 
 
 def table(seed, n, *, mean=0.0, targets=1):

@@ -3,7 +3,7 @@
 import psutil
 import pytest
 
-from dasklasso.scan.cluster import runner_for
+from dasklasso.scan.runners import runner_for
 
 
 def _listening():

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dasklasso.backend import backend_for
-from dasklasso.scan.gram import BUFFER_ROWS, GramAccumulator
-from dasklasso.scan.kernels import Rows
+from dasklasso.moments.accumulator import BUFFER_ROWS, GramAccumulator
+from dasklasso.scan.queries.kernels import Rows
 
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 
@@ -158,7 +158,7 @@ def test_units_of_weights_do_not_matter_in_float32(scale, n_other):
 
 
 def test_what_is_held_does_not_grow_with_the_rows(monkeypatch):
-    monkeypatch.setattr("dasklasso.scan.gram.MOST_BUFFERS", 2)
+    monkeypatch.setattr("dasklasso.moments.accumulator.MOST_BUFFERS", 2)
     held = []
     stack = np.stack
     monkeypatch.setattr(np, "stack", lambda parts: held.append(len(parts)) or stack(parts))

@@ -10,14 +10,15 @@ from distributed import Client, LocalCluster
 from sklearn.model_selection import KFold
 
 from dasklasso.dataset.dataset import from_arrays
+from dasklasso.dataset.row_folds import labels_for, random_folds
 from dasklasso.errors import OptionError, ValueFound
-from dasklasso.scan import gram_scan, gram_tiles
-from dasklasso.scan.cells import Labelling
-from dasklasso.scan.cluster import InProcess, OnCluster
-from dasklasso.scan.cross_moments import cross_moments
+from dasklasso.moments import gram_scan
+from dasklasso.moments import tiles as gram_tiles
+from dasklasso.moments.cells import Labelling
+from dasklasso.moments.cross_moments import cross_moments
+from dasklasso.moments.gram_scan import block_edges, default_blocks, scan_cells
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.scan.gram_scan import block_edges, default_blocks, scan_cells
-from dasklasso.scan.labels import labels_for, random_folds
+from dasklasso.scan.runners import InProcess, OnCluster
 
 KINDS = {
     "none": Labelling(),

@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dasklasso.dataset.dataset import open_dataset
-from dasklasso.dataset.ingest import ingest
-from dasklasso.dataset.zarrblocks import read_rows
+from dasklasso.dataset.ingest.ingest import ingest
 from dasklasso.errors import DataWarning, OptionError, StoreError
-from dasklasso.scan import carry, kept
-from dasklasso.scan.carry import update_store, with_rows
-from dasklasso.scan.cells import Cells, Labelling
-from dasklasso.scan.cross_moments import CrossMoments, cross_moments, merge_all
-from dasklasso.scan.kept import (
+from dasklasso.moments import append as carry
+from dasklasso.moments import store as kept
+from dasklasso.moments.append import update_store, with_rows
+from dasklasso.moments.cells import Cells, Labelling
+from dasklasso.moments.cross_moments import CrossMoments, cross_moments, merge_all
+from dasklasso.moments.store import (
     Key,
     find_cells,
     kept_keys,
@@ -29,6 +29,7 @@ from dasklasso.scan.kept import (
     save_cells,
     statistics_folder,
 )
+from dasklasso.storage.zarr_blocks import read_rows
 
 
 def cells_of(X, y, weight=None, fold=None, labelling=Labelling()):  # noqa: B008
@@ -419,7 +420,7 @@ def test_an_update_that_fails_leaves_the_statistics_of_the_old_rows(store, tmp_p
     def fail(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("dasklasso.dataset.partial.PartialFolder._replace", fail)
+    monkeypatch.setattr("dasklasso.files.atomic.PartialFolder._replace", fail)
     with pytest.raises(StoreError, match="No space left"):
         update_store(store, tmp_path / "new.csv")
     assert open_dataset(store).n_rows == 300

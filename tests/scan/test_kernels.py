@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dasklasso.backend import backend_for, to_numpy
-from dasklasso.objective.huber import Huber
-from dasklasso.objective.losses import Logistic
-from dasklasso.objective.poisson import Poisson
-from dasklasso.objective.softmax import Softmax
-from dasklasso.scan import kernels
-from dasklasso.scan.kernels import Rows
-from dasklasso.scan.queries import Gradient, Prediction
-from dasklasso.scan.weighted_gram import WeightedGrams
+from dasklasso.objective.losses.base import Logistic
+from dasklasso.objective.losses.huber import Huber
+from dasklasso.objective.losses.poisson import Poisson
+from dasklasso.objective.losses.softmax import Softmax
+from dasklasso.scan.queries import kernels
+from dasklasso.scan.queries.base import Gradient, Prediction
+from dasklasso.scan.queries.hessian import WeightedGrams
+from dasklasso.scan.queries.kernels import Rows
 
 FRAME_COLUMNS = kernels.FRAME_WIDTH
 

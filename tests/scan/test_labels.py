@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import GroupKFold
 
-from dasklasso.dataset.blocks import MemoryBlocks
 from dasklasso.dataset.dataset import from_arrays
+from dasklasso.dataset.row_folds import labels_for, random_folds
 from dasklasso.errors import OptionError
-from dasklasso.scan.cells import Labelling
-from dasklasso.scan.labels import labels_for, random_folds
+from dasklasso.moments.cells import Labelling
+from dasklasso.storage.blocks import MemoryBlocks
 
 
 def labelled(labelling, labels, n=10):

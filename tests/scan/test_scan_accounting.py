@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 
 from dasklasso.errors import ChunkMissing, ValueFound
-from dasklasso.fit_options import FitOptions, RunOptions
-from dasklasso.fitting import fit_path
-from dasklasso.scan import cache, reading, tasks
-from dasklasso.scan.cluster import InProcess
+from dasklasso.fit import fit_path
+from dasklasso.options import FitOptions, RunOptions
+from dasklasso.scan import block_cache as cache
+from dasklasso.scan import reader as reading
+from dasklasso.scan import tasks
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.scan.queries import ColumnMoments, Gradient
-from dasklasso.solvers.bring import bring
+from dasklasso.scan.gather import bring
+from dasklasso.scan.queries.base import ColumnMoments, Gradient
+from dasklasso.scan.runners import InProcess
 
 N, D = 400, 12
 
@@ -229,8 +231,8 @@ def test_split_by_columns_no_task_sees_all_of_w(make_store, regression, monkeypa
             for one in value:
                 yield from walk(one)
 
-    from dasklasso.solvers import bring as bringing
-    from dasklasso.solvers import drive
+    from dasklasso.scan import gather as bringing
+    from dasklasso.solvers.fista import solver as drive
 
     monkeypatch.setattr(bringing, "SMALL", 0)  # as if w were too long to travel
     for name in ("predict_part", "gradient_part", "join_bands", "finish_scan", "gradient_of"):
@@ -249,7 +251,7 @@ def test_split_by_columns_no_task_sees_all_of_w(make_store, regression, monkeypa
 
 
 def test_where_w_stays_on_the_workers_the_bits_are_the_same(make_store, regression, monkeypatch):
-    from dasklasso.solvers import bring as bringing
+    from dasklasso.scan import gather as bringing
 
     X, y = regression(N, D)
     data = make_store(X, y, chunk_rows=50, chunk_columns=4)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dasklasso.scan import tree
+from dasklasso.scan import summation_tree as tree
 
 
 def add(a, b):

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from sklearn import metrics as theirs
 
 from dasklasso.errors import OptionError
-from dasklasso.objective.named import loss_named
-from dasklasso.scoring.metrics import NOT_LABELS, SAME_TARGETS, check_scorable, metrics_for
-from dasklasso.scoring.targets import summarise
+from dasklasso.objective.losses.registry import loss_named
+from dasklasso.scoring.metrics.metrics import NOT_LABELS, SAME_TARGETS, check_scorable, metrics_for
+from dasklasso.scoring.metrics.target_summary import summarise
 
 seeds = st.integers(0, 10_000)
 

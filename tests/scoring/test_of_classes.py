@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 from sklearn import metrics as theirs
 
-from dasklasso.objective.softmax import Softmax
-from dasklasso.scoring import of_classes
-from dasklasso.scoring.metrics import metrics_for
-from dasklasso.scoring.ranked import area_under_curve
-from dasklasso.scoring.targets import summarise_classes
+from dasklasso.objective.losses.softmax import Softmax
+from dasklasso.scoring.metrics import class_metrics as of_classes
+from dasklasso.scoring.metrics.metrics import metrics_for
+from dasklasso.scoring.metrics.ranks import area_under_curve
+from dasklasso.scoring.metrics.target_summary import summarise_classes
 
 
 def judged(prediction, codes, weight, calibrated=False):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from dasklasso.scoring.ranked import AreaUnderCurve, area_under_curve, groups
+from dasklasso.scoring.metrics.ranks import AreaUnderCurve, area_under_curve, groups
 
 
 @st.composite

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dasklasso.scoring import sorting
-from dasklasso.scoring.sorting import SortedScores
+from dasklasso.scoring.metrics import external_sort as sorting
+from dasklasso.scoring.metrics.external_sort import SortedScores
 
 
 def columns(sorter, model):

@@ -11,10 +11,10 @@ from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LassoLarsIC, LinearRegression, lars_path
 
 from dasklasso.errors import OptionError, ValueFound
-from dasklasso.scan.cross_moments import cross_moments
+from dasklasso.moments.cross_moments import cross_moments
+from dasklasso.problem.problem import Objective
 from dasklasso.selection.criteria import information_criteria
-from dasklasso.solvers.from_moments import solve_moments
-from dasklasso.solvers.problem import Objective
+from dasklasso.solvers.quadratic.from_moments import solve_moments
 
 
 @pytest.fixture(scope="module")

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import ElasticNetCV, LassoCV
 
-from dasklasso.dataset.synthetic import Model
-from dasklasso.errors import OptionError, ValueFound
-from dasklasso.scan.cross_moments import CrossMoments, cross_moments
-from dasklasso.selection.cross_validation import (
+from dasklasso.cross_validation.curves import (
     CrossValidation,
     cross_validate,
     cross_validate_ratios,
     fold_path,
     training_moments,
 )
-from dasklasso.solvers.problem import Objective
+from dasklasso.dataset.synthetic import Model
+from dasklasso.errors import OptionError, ValueFound
+from dasklasso.moments.cross_moments import CrossMoments, cross_moments
+from dasklasso.problem.problem import Objective
 
 # scikit-learn's own, at tolerances that rounding forbids it to reach
 pytestmark = pytest.mark.filterwarnings("ignore:Objective did not converge")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from dasklasso.errors import OptionError
-from dasklasso.selection.error_bounds import (
+from dasklasso.selection.stability_bounds import (
     _largest_tails,
     expected_false,
     selected_for,

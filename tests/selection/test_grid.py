@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dasklasso.errors import OptionError
-from dasklasso.selection.grid import alpha_grid, given_alphas
+from dasklasso.objective.alpha_grid import alpha_grid, given_alphas
 
 
 @given(

@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 from sklearn.linear_model import lars_path
 
-from dasklasso.scan.cross_moments import CrossMoments, cross_moments
+from dasklasso.moments.cross_moments import CrossMoments, cross_moments
+from dasklasso.problem.problem import Objective
 from dasklasso.selection.criteria import degrees_of_freedom, noise_variance_of, training_mse
-from dasklasso.solvers.from_moments import problem_of, solve_moments
-from dasklasso.solvers.problem import Objective
+from dasklasso.solvers.quadratic.from_moments import problem_of, solve_moments
 
 DATA = Path(__file__).parents[2] / "data" / "diabetes.csv"
 # This table is of the raw values, to five digits; R and early scikit-learn come with columns of

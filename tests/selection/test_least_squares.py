@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.optimize import nnls
 
 from dasklasso.selection.least_squares import least_squares
-from dasklasso.solvers.quadratic import Quadratic
+from dasklasso.solvers.quadratic.path import Quadratic
 
 
 def quadratic(X: np.ndarray, y: np.ndarray) -> Quadratic:

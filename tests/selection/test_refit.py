@@ -10,10 +10,11 @@ from scipy.optimize import nnls
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import Lasso, Ridge
 
+from dasklasso.cross_validation.curves import cross_validate
 from dasklasso.errors import OptionError
-from dasklasso.scan.cross_moments import cross_moments
-from dasklasso.selection.cross_validation import cross_validate
-from dasklasso.selection.refit import (
+from dasklasso.moments.cross_moments import cross_moments
+from dasklasso.problem.problem import Objective
+from dasklasso.selection.relaxed_adaptive import (
     adaptive_factors,
     adaptive_path,
     cross_validate_adaptive,
@@ -21,8 +22,7 @@ from dasklasso.selection.refit import (
     initial_estimate,
     relaxed_path,
 )
-from dasklasso.solvers.from_moments import solve_moments
-from dasklasso.solvers.problem import Objective
+from dasklasso.solvers.quadratic.from_moments import solve_moments
 
 ALPHAS = np.array([20.0, 5.0, 1.0, 0.1])
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dasklasso.scan.cross_moments import cross_moments
+from dasklasso.moments.cross_moments import cross_moments
 from dasklasso.selection.residuals import mean_squared_residual
 
 

@@ -10,10 +10,10 @@ import pytest
 from sklearn.linear_model import Lasso
 
 from dasklasso.errors import OptionError
-from dasklasso.scan.cross_moments import CrossMoments, cross_moments, merge_all
+from dasklasso.moments.cross_moments import CrossMoments, cross_moments, merge_all
+from dasklasso.problem.problem import Objective
 from dasklasso.selection import stability
 from dasklasso.selection.stability import half_samples, stability_path, unions
-from dasklasso.solvers.problem import Objective
 
 SIGNAL = [2, 7, 11]
 ALPHAS = np.array([1.0, 0.5, 0.25])

@@ -14,8 +14,8 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 from sklearn.linear_model import ElasticNet, Lasso
 
-from dasklasso.fit_options import FitOptions, RunOptions
-from dasklasso.fitting import fit_path
+from dasklasso.fit import fit_path
+from dasklasso.options import FitOptions, RunOptions
 
 TIGHT = {"tol": 1e-15, "max_iter": 1_000_000}
 RUN = RunOptions(in_process=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dasklasso.solvers.backtracking import Backtracking
-from dasklasso.solvers.fista import STEP, SUMMARY_ROWS, ZERO, Plan
+from dasklasso.solvers.fista.backtracking import Backtracking
+from dasklasso.solvers.fista.step import STEP, SUMMARY_ROWS, ZERO, Plan
 
 HELD = Backtracking(np.array([3.0, 5.0]), np.array([10.0, 20.0]), 1e-13)
 GOES_ON, STARTS_AGAIN = (2, 0), (0, 0)  # base and iterate before

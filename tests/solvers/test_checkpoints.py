@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dasklasso.errors import CheckpointError, OptionError
-from dasklasso.fit_options import FitOptions, RunOptions
-from dasklasso.fitting import fit_path
+from dasklasso.fit import fit_path
+from dasklasso.options import FitOptions, RunOptions
 from dasklasso.solvers import checkpoint
-from dasklasso.solvers.backtracking import Backtracking
-from dasklasso.solvers.fista import Lipschitz, Plan
-from dasklasso.solvers.intercepts import Intercepts
-from dasklasso.solvers.slots import Slots
-from dasklasso.solvers.solution import Solution
+from dasklasso.solvers.base import Solution
+from dasklasso.solvers.fista.backtracking import Backtracking
+from dasklasso.solvers.fista.intercepts import Intercepts
+from dasklasso.solvers.fista.slots import Slots
+from dasklasso.solvers.fista.step import Lipschitz, Plan
 
 OPTIONS = FitOptions(n_alphas=4, eps=0.02, tol=1e-7, solver="fista")
 SPLITS = {"one part": (None, 64 << 20), "split": (4, 8 * 4 * 50)}

@@ -9,16 +9,16 @@ import pytest
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 
 from dasklasso.dataset.dataset import from_arrays
+from dasklasso.dataset.row_folds import RowLabels, contiguous_edges, random_folds
 from dasklasso.errors import DataWarning, OptionError, ValueFound
-from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
-from dasklasso.fitting import fit_cv, fit_path
-from dasklasso.objective.losses import Logistic
-from dasklasso.scan.cells import Labelling
-from dasklasso.scan.folded import ALL
-from dasklasso.scan.kernels import INVERSE_SCALE, Rows
-from dasklasso.scan.labels import RowLabels, contiguous_edges, random_folds
-from dasklasso.scan.weighted_gram import WeightedGrams
-from dasklasso.solvers.folds import Folds
+from dasklasso.fit import fit_cv, fit_path
+from dasklasso.moments.cells import Labelling
+from dasklasso.objective.losses.base import Logistic
+from dasklasso.options import CvOptions, FitOptions, RunOptions
+from dasklasso.problem.folds import Folds
+from dasklasso.scan.queries.folds import ALL
+from dasklasso.scan.queries.hessian import WeightedGrams
+from dasklasso.scan.queries.kernels import INVERSE_SCALE, Rows
 
 RUN = RunOptions(in_process=True)
 OPTIONS = FitOptions(loss="logistic", n_alphas=6, eps=0.05, tol=1e-9)
@@ -102,7 +102,7 @@ def test_several_targets_have_a_curve_together():
 
 
 def test_a_saved_model_keeps_its_scores(tmp_path):
-    from dasklasso.result import load_model
+    from dasklasso.model.path import load_model
 
     path = fit_cv(from_arrays(*drawn()), OPTIONS, CvOptions(3), RUN)
     path.save(tmp_path / "m")

@@ -10,9 +10,9 @@ from sklearn.linear_model import ElasticNet
 from sklearn.preprocessing import StandardScaler
 
 from dasklasso.errors import ValueFound
-from dasklasso.scan.cross_moments import cross_moments
-from dasklasso.solvers.from_moments import problem_of, solve_moments
-from dasklasso.solvers.problem import Objective
+from dasklasso.moments.cross_moments import cross_moments
+from dasklasso.problem.problem import Objective
+from dasklasso.solvers.quadratic.from_moments import problem_of, solve_moments
 
 ALPHAS = np.array([0.3, 0.1, 0.01])
 

@@ -11,10 +11,10 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 
 from dasklasso.errors import OptionError, ValueFound
-from dasklasso.fit_options import FitOptions, RunOptions
-from dasklasso.fitting import fit_path, predict_store
-from dasklasso.fitting.select_options import SelectOptions
-from dasklasso.fitting.selecting import select_features
+from dasklasso.fit import fit_path, predict_store
+from dasklasso.options import FitOptions, RunOptions
+from dasklasso.selection.options import SelectOptions
+from dasklasso.selection.select import select_features
 
 RUN = RunOptions(in_process=True)
 OPTIONS = FitOptions(loss="logistic", solver="fista", n_alphas=3, eps=0.1, tol=1e-10)

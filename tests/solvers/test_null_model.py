@@ -10,14 +10,14 @@ from scipy.optimize import minimize_scalar
 
 from dasklasso.dataset.dataset import from_arrays
 from dasklasso.errors import ValueFound
-from dasklasso.objective.huber import Huber
-from dasklasso.objective.losses import SQUARED, Logistic
-from dasklasso.objective.null_model import best_constant, row_derivatives
-from dasklasso.objective.poisson import Poisson
-from dasklasso.scan.cluster import InProcess
+from dasklasso.objective.best_constant import best_constant, row_derivatives
+from dasklasso.objective.losses.base import SQUARED, Logistic
+from dasklasso.objective.losses.huber import Huber
+from dasklasso.objective.losses.poisson import Poisson
+from dasklasso.problem.null_model import null_model
+from dasklasso.problem.zero_scan import moments_of_targets
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.solvers.first_look import moments_of_targets
-from dasklasso.solvers.null_model import null_model
+from dasklasso.scan.runners import InProcess
 
 
 def found_for(loss, y, weight=None, *, fit_intercept=True):

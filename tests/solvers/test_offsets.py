@@ -12,15 +12,15 @@ from scipy.optimize import minimize, minimize_scalar
 
 from dasklasso.dataset.dataset import from_arrays
 from dasklasso.errors import ModelError, OptionError
-from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
-from dasklasso.fitting import fit_cv, fit_path, predict_store
-from dasklasso.fitting.select_options import SelectOptions
-from dasklasso.fitting.selecting import select_features
-from dasklasso.objective.losses import Logistic
-from dasklasso.scan.cluster import InProcess
+from dasklasso.fit import fit_cv, fit_path, predict_store
+from dasklasso.objective.losses.base import Logistic
+from dasklasso.options import CvOptions, FitOptions, RunOptions
+from dasklasso.problem.null_model import null_model
+from dasklasso.problem.zero_scan import moments_of_targets
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.solvers.first_look import moments_of_targets
-from dasklasso.solvers.null_model import null_model
+from dasklasso.scan.runners import InProcess
+from dasklasso.selection.options import SelectOptions
+from dasklasso.selection.select import select_features
 
 RUN = RunOptions(in_process=True)
 ALPHAS = (0.03, 0.01)

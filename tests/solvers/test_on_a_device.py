@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dasklasso.fit_options import FitOptions, RunOptions
-from dasklasso.fitting import fit_path, predict_store
+from dasklasso.fit import fit_path, predict_store
+from dasklasso.options import FitOptions, RunOptions
 
 SPLITS = {"one part": (None, 64 << 20), "split": (4, 8 * 4 * 50)}
 KINDS = {

@@ -12,14 +12,14 @@ from sklearn.linear_model import Lasso
 
 from dasklasso.dataset.dataset import from_arrays
 from dasklasso.errors import OptionError, ValueFound
-from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
-from dasklasso.fitting import fit_cv, fit_path
-from dasklasso.fitting.by_sgd import solve_by_sgd
-from dasklasso.objective.losses import Squared
-from dasklasso.objective.softmax import Softmax
-from dasklasso.scan.cluster import InProcess
+from dasklasso.fit import fit_cv, fit_path
+from dasklasso.fit.prox_sgd import solve_by_sgd
+from dasklasso.objective.losses.base import Squared
+from dasklasso.objective.losses.softmax import Softmax
+from dasklasso.options import CvOptions, FitOptions, RunOptions
+from dasklasso.problem.problem import Objective
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.solvers.problem import Objective
+from dasklasso.scan.runners import InProcess
 
 RUN = RunOptions(in_process=True)
 OPTIONS = FitOptions(solver="prox_sgd", n_alphas=3, eps=0.05, batch_size=32)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import ElasticNet, Lasso, Ridge
 
-from dasklasso.solvers.quadratic import Quadratic, QuadraticPath, solve_path
+from dasklasso.solvers.quadratic.path import Quadratic, QuadraticPath, solve_path
 
 TIGHT = {"fit_intercept": False, "tol": 1e-12, "max_iter": 1_000_000}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dasklasso.solvers.fista import Lipschitz
-from dasklasso.solvers.slots import slots_for
+from dasklasso.solvers.fista.slots import slots_for
+from dasklasso.solvers.fista.step import Lipschitz
 
 
 @pytest.mark.parametrize("n_outputs", [1, 3, 10, 1000])

@@ -12,9 +12,9 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.linear_model import LogisticRegression
 
 from dasklasso.errors import OptionError, ValueFound
-from dasklasso.fit_options import FitOptions, RunOptions
-from dasklasso.fitting import fit_path, predict_store
-from dasklasso.result import load_model
+from dasklasso.fit import fit_path, predict_store
+from dasklasso.model.path import load_model
+from dasklasso.options import FitOptions, RunOptions
 
 RUN = RunOptions(in_process=True)
 OPTIONS = FitOptions(loss="softmax", solver="fista", n_alphas=3, eps=0.1, tol=1e-10)

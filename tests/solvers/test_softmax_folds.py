@@ -10,16 +10,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss
 
 from dasklasso.dataset.dataset import from_arrays
+from dasklasso.dataset.row_folds import contiguous_edges, random_folds
 from dasklasso.errors import OptionError, ValueFound
-from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
-from dasklasso.fitting import fit_cv, fit_path
-from dasklasso.fitting.labelling import labelled, with_classes
-from dasklasso.scan.cluster import InProcess
+from dasklasso.fit import fit_cv, fit_path
+from dasklasso.fit.targets import labelled, with_classes
+from dasklasso.options import CvOptions, FitOptions, RunOptions
+from dasklasso.problem import folds as solvers_folds
+from dasklasso.problem.zero_scan import meet
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.scan.labels import contiguous_edges, random_folds
-from dasklasso.solvers import folds as solvers_folds
-from dasklasso.solvers.first_look import meet
-from dasklasso.solvers.softmax_folds import trainings
+from dasklasso.scan.runners import InProcess
+from dasklasso.solvers.softmax.folds import trainings
 
 RUN = RunOptions(in_process=True)
 OPTIONS = FitOptions(loss="softmax", n_alphas=3, eps=0.05, tol=1e-10)
@@ -106,7 +106,7 @@ def test_where_a_sample_is_in_memory_folds_share_scans(monkeypatch):
     X, y = drawn(n=2000)
     data, options = from_arrays(X, y), replace(OPTIONS, tol=1e-7)
     whole = fit_cv(data, options, CvOptions(3), RUN)
-    monkeypatch.setattr("dasklasso.choice.HELD_BYTES", X.nbytes // 3)
+    monkeypatch.setattr("dasklasso.fit.choose.HELD_BYTES", X.nbytes // 3)
     path = fit_cv(data, options, CvOptions(3), RUN)
     assert 3 < path.scans <= fit_path(data, options, RUN).scans + 12
     assert path.cross_validation.worst_gap <= options.tol
@@ -141,7 +141,7 @@ def test_l1_ratios_are_compared():
 @pytest.mark.parametrize("max_scans", [3, 4, 6])
 def test_whenever_scans_run_out_gaps_of_folds_are_known_or_infinite(max_scans, share, monkeypatch):
     X, y = drawn()
-    monkeypatch.setattr("dasklasso.choice.HELD_BYTES", X.nbytes // share)
+    monkeypatch.setattr("dasklasso.fit.choose.HELD_BYTES", X.nbytes // share)
     path = fit_cv(from_arrays(X, y), replace(OPTIONS, max_scans=max_scans), CvOptions(3), RUN)
     assert path.scans <= max_scans
     record = path.cross_validation.best

@@ -10,18 +10,18 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-from dasklasso.choice import choose_solver
 from dasklasso.dataset.dataset import from_arrays
 from dasklasso.errors import OptionError
-from dasklasso.fit_options import CvOptions, FitOptions, RunOptions
-from dasklasso.fitting import fit_cv, fit_path
-from dasklasso.scan.sampling import Sample
-from dasklasso.solvers import softmax_newton
-from dasklasso.solvers.face_descent import Face, minimise
-from dasklasso.solvers.newton_step import Point
-from dasklasso.solvers.problem import Objective, Problem
-from dasklasso.solvers.softmax_hessian import softmax_hessian
-from dasklasso.solvers.softmax_rows import HeldRows
+from dasklasso.fit import fit_cv, fit_path
+from dasklasso.fit.choose import choose_solver
+from dasklasso.options import CvOptions, FitOptions, RunOptions
+from dasklasso.problem.problem import Objective, Problem
+from dasklasso.scan.queries.sample import Sample
+from dasklasso.solvers.newton.step import Point
+from dasklasso.solvers.quadratic.face import Face, minimise
+from dasklasso.solvers.softmax import solver as softmax_newton
+from dasklasso.solvers.softmax.hessian import softmax_hessian
+from dasklasso.solvers.softmax.rows import HeldRows
 
 RUN = RunOptions(in_process=True)
 OPTIONS = FitOptions(loss="softmax", solver="newton", n_alphas=8, eps=1e-2, tol=1e-6)
@@ -77,7 +77,7 @@ def test_a_class_that_outweighs_all_others_takes_no_more_scans():
 def test_a_sample_of_rows_is_where_scans_begin(monkeypatch):
     X, y = drawn(n=4000)
     whole = fitted(X, y, tol=1e-8)
-    monkeypatch.setattr("dasklasso.choice.HELD_BYTES", X.nbytes // 3)
+    monkeypatch.setattr("dasklasso.fit.choose.HELD_BYTES", X.nbytes // 3)
     sampled = fitted(X, y, tol=1e-8)
     assert sampled.converged
     assert 3 < sampled.scans <= 20
@@ -87,14 +87,14 @@ def test_a_sample_of_rows_is_where_scans_begin(monkeypatch):
 def test_a_sample_that_lacks_a_class_does(monkeypatch):
     X, y = drawn(n=600, d=4, n_classes=3)
     y[7] = 3.0
-    monkeypatch.setattr("dasklasso.choice.HELD_BYTES", X.nbytes // 8)
+    monkeypatch.setattr("dasklasso.fit.choose.HELD_BYTES", X.nbytes // 8)
     assert fitted(X, y, max_scans=200).converged
 
 
 def test_where_more_coordinates_matter_than_a_hessian_has_blocks_take_turns(monkeypatch):
     X, y = drawn(n=200, d=10, n_classes=3)
     whole = fitted(X, y, n_alphas=3, eps=0.1)
-    monkeypatch.setattr("dasklasso.choice.SOFTMAX_COORDINATES", 14)
+    monkeypatch.setattr("dasklasso.fit.choose.SOFTMAX_COORDINATES", 14)
     few = fitted(X, y, n_alphas=3, eps=0.1)
     assert np.all(few.objective - whole.objective <= few.dual_gaps[:, 0] * entropy(y) + 1e-9)
     assert few.dual_gaps.max() <= 1e-2
@@ -120,7 +120,7 @@ def test_far_from_the_solution_few_coordinates_are_let_in_at_a_time(monkeypatch)
 def test_drawn_hessians_lead_to_the_same_optimum(monkeypatch):
     X, y = drawn()
     whole = fitted(X, y)
-    monkeypatch.setattr("dasklasso.solvers.softmax_hessian.EXACT_FLOPS", 0.0)
+    monkeypatch.setattr("dasklasso.solvers.softmax.hessian.EXACT_FLOPS", 0.0)
     few = fitted(X, y)
     assert few.converged
     assert np.allclose(few.objective, whole.objective, rtol=2e-6)
@@ -128,7 +128,7 @@ def test_drawn_hessians_lead_to_the_same_optimum(monkeypatch):
 
 def test_the_same_data_give_the_same_bits(monkeypatch):
     X, y = drawn()
-    monkeypatch.setattr("dasklasso.solvers.softmax_hessian.EXACT_FLOPS", 0.0)
+    monkeypatch.setattr("dasklasso.solvers.softmax.hessian.EXACT_FLOPS", 0.0)
     first, second = fitted(X, y), fitted(X, y)
     assert np.array_equal(first.coef, second.coef)
     assert np.array_equal(first.dual_gaps, second.dual_gaps)
@@ -152,7 +152,7 @@ class Stopped(Exception):
 @pytest.mark.parametrize("share", [1, 3])
 def test_a_fit_that_was_stopped_goes_on(share, monkeypatch, tmp_path):
     X, y = drawn(n=1200)
-    monkeypatch.setattr("dasklasso.choice.HELD_BYTES", X.nbytes // share)
+    monkeypatch.setattr("dasklasso.fit.choose.HELD_BYTES", X.nbytes // share)
     run = replace(RUN, checkpoint=str(tmp_path / "state"), checkpoint_seconds=0.0)
     told = []
 
@@ -172,7 +172,7 @@ def test_a_fit_that_was_stopped_goes_on(share, monkeypatch, tmp_path):
 @pytest.mark.parametrize("share", [1, 3])
 def test_a_cross_validation_that_was_stopped_goes_on(share, monkeypatch, tmp_path):
     X, y = drawn(n=1200)
-    monkeypatch.setattr("dasklasso.choice.HELD_BYTES", X.nbytes // share)
+    monkeypatch.setattr("dasklasso.fit.choose.HELD_BYTES", X.nbytes // share)
     run = replace(RUN, checkpoint=str(tmp_path / "state"), checkpoint_seconds=0.0)
     data, folds, options = from_arrays(X, y), CvOptions(3), replace(OPTIONS, n_alphas=4)
     told = []
@@ -195,7 +195,7 @@ def test_a_cross_validation_that_was_stopped_goes_on(share, monkeypatch, tmp_pat
 def test_out_of_scans_gaps_are_honest(max_scans, monkeypatch):
     X, y = drawn(n=1000)
     best = fitted(X, y, tol=1e-9)
-    monkeypatch.setattr("dasklasso.choice.HELD_BYTES", X.nbytes // 3)
+    monkeypatch.setattr("dasklasso.fit.choose.HELD_BYTES", X.nbytes // 3)
     path = fitted(X, y, max_scans=max_scans)
     assert path.scans <= max_scans
     assert np.all(path.dual_gaps[:, 0] * entropy(y) >= path.objective - best.objective - 1e-9)
@@ -279,7 +279,7 @@ def test_a_hessian_of_all_rows_is_that_of_the_formula():
 
 
 def test_drawn_hessians_are_right_on_average_and_positive_semidefinite(monkeypatch):
-    monkeypatch.setattr("dasklasso.solvers.softmax_hessian.EXACT_FLOPS", 0.0)
+    monkeypatch.setattr("dasklasso.solvers.softmax.hessian.EXACT_FLOPS", 0.0)
     X, y = drawn(n=60, d=3, n_classes=4)
     point, rows, every = somewhere(3, 4), held(X, y, 4), np.arange(16)
     draws = [softmax_hessian(rows, point, 0.1, every, "float64", k).matrix for k in range(300)]
@@ -369,7 +369,7 @@ def test_fista_is_chosen_where_newton_would_not_do(shape, more, why):
 
 
 def test_fista_is_chosen_where_a_sample_would_be_too_small(monkeypatch):
-    monkeypatch.setattr("dasklasso.choice.HELD_BYTES", 4 * 20 * 100)
+    monkeypatch.setattr("dasklasso.fit.choose.HELD_BYTES", 4 * 20 * 100)
     solver, why = chosen(1000, 20, 3)
     assert solver == "fista"
     assert "100 rows fit in memory, and a sample should have 1,200" in why

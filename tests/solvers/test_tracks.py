@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dasklasso.solvers.newton_step import Point
-from dasklasso.solvers.tracks import Track
+from dasklasso.solvers.newton.iterate import Track
+from dasklasso.solvers.newton.step import Point
 
 
 def point(at, loss=1.0):

@@ -1,0 +1,229 @@
+"""``dasklasso fit``, ``dasklasso path`` and ``dasklasso cv``."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dasklasso.cli import options
+from dasklasso.cli.commands import Failure
+
+if TYPE_CHECKING:
+    from dasklasso.cross_validation.record import CvRecord
+    from dasklasso.jobs.fit_stage import SolveStage
+    from dasklasso.model.path import FittedPath
+
+
+@click.command(
+    "fit",
+    short_help="Fit a model at chosen alphas.",
+    epilog=options.example("dasklasso fit diabetes.zarr --alpha 0.1 --out model"),
+)
+@click.argument("store")
+@click.option(
+    "--alpha",
+    type=click.FloatRange(min=0, min_open=True),
+    multiple=True,
+    required=True,
+    help="Strength of the penalty; may be repeated.",
+)
+@options.out
+@options.model
+@options.stochastic
+@options.cluster
+@options.checkpoint
+@options.statistics
+@options.overwrite
+@options.as_json
+def fit_command(as_json: bool, **values: Any) -> None:
+    """Fit a model to STORE at one alpha, or at several.
+
+    Minimises (1/2n) |y - Xw - b|² + alpha (l1_ratio |w|₁ + (1 - l1_ratio)/2 |w|²), and
+    certifies the result with a duality gap.
+    """
+    from dasklasso.jobs.fit_stage import FitStage
+
+    _solve(FitStage(**values), as_json=as_json)
+
+
+@click.command(
+    "path",
+    short_help="Fit a model along a grid of alphas.",
+    epilog=options.example("dasklasso path diabetes.zarr --n-alphas 100 --out model --json"),
+)
+@click.argument("store")
+@options.grid
+@options.stop_saturated
+@options.out
+@options.table
+@options.model
+@options.stochastic
+@options.cluster
+@options.checkpoint
+@options.statistics
+@options.overwrite
+@options.as_json
+def path_command(as_json: bool, **values: Any) -> None:
+    """Fit models to STORE along a grid of alphas.
+
+    The grid is geometric, from the smallest alpha that makes every penalised coefficient zero
+    down to eps times that.
+    """
+    from dasklasso.jobs.fit_stage import PathStage
+
+    _solve(PathStage(**values), as_json=as_json)
+
+
+@click.command(
+    "cv",
+    short_help="Choose alpha by cross-validation.",
+    epilog=options.example("dasklasso cv diabetes.zarr --folds 5 --out model --table curve.csv"),
+)
+@click.argument("store")
+@options.folds("Number of folds.", "Of random folds.")
+@options.criterion
+@click.option(
+    "--alpha",
+    type=click.FloatRange(min=0, min_open=True),
+    multiple=True,
+    help="Instead of a grid; may be repeated.",
+)
+@click.option(
+    "--l1-ratios",
+    type=click.FloatRange(0, 1),
+    multiple=True,
+    help="To choose from, instead of --l1-ratio; may be repeated.",
+)
+@options.grid
+@options.stop_saturated
+@options.out
+@options.table
+@options.model
+@options.cluster
+@options.checkpoint
+@options.statistics
+@options.overwrite
+@options.as_json
+def cv_command(as_json: bool, **values: Any) -> None:
+    """Choose alpha for STORE by cross-validation, and certify the whole path on all rows.
+
+    Of squared loss the folds share one read of the data, and the path is certified in a second:
+    two reads in all, or one where statistics of these folds are kept. Problems of other losses
+    share all reads, a dozen or so.
+    """
+    from dasklasso.jobs.fit_stage import CvStage
+
+    _solve(CvStage(**values), as_json=as_json)
+
+
+def _solve(stage: SolveStage, *, as_json: bool) -> None:
+    path = run_with_progress(stage)
+    if as_json:
+        summary = {**path.summary(), "model": str(Path(stage.out))}
+        click.echo(json.dumps(summary))
+    else:
+        report(path, stage.out)
+    require_convergence(path, stage)
+
+
+def run_with_progress(stage: SolveStage) -> FittedPath:
+    """Run a stage with progress on standard error; interrupted, say what was kept."""
+    from dasklasso.cli.progress import ScanProgress
+    from dasklasso.solvers.checkpoint import has_checkpoint
+
+    try:
+        with ScanProgress(tol=stage.tol) as progress:
+            return stage.run(progress=progress, announce=progress.announce)
+    except KeyboardInterrupt as error:
+        cause = str(error) or "interrupted."
+        if stage.checkpoint is None:
+            raise Failure(f"{cause} Nothing was kept: there was no --checkpoint.") from error
+        if not has_checkpoint(Path(stage.checkpoint)):
+            raise Failure(f"{cause} Nothing was kept yet in {stage.checkpoint}.") from error
+        raise Failure(
+            f"{cause} The checkpoint is in {stage.checkpoint}: "
+            "the same command with --resume goes on from there."
+        ) from error
+
+
+def report(path: FittedPath, model: str) -> None:
+    """A few lines on standard output about what was fitted."""
+    from dasklasso.units import counted, format_size
+
+    used = path.n_nonzero
+    span = f"{path.alphas[0]:.6g}"
+    features = f"{used[0]:,} of {path.n_features:,} features"
+    if path.n_alphas > 1:
+        span = f"{path.n_alphas} alphas, {path.alphas[0]:.6g} to {path.alphas[-1]:.6g}"
+        features = f"{used[0]:,} to {used[-1]:,} of {path.n_features:,} features"
+    click.echo(f"alpha     {span}")
+    if path.cross_validation is not None:
+        _report_choice(path, path.cross_validation)
+    click.echo(f"selected  {features}")
+    click.echo(f"gap       {path.dual_gap.max():.2g} at worst, asked for {path.tol:.2g}")
+    click.echo(
+        f"cost      {counted(path.scans, 'scan')}, {format_size(path.bytes_read)} read, "
+        f"{path.seconds:.3g} s, peak memory {format_size(path.peak_memory_bytes)} ({path.solver})"
+    )
+    if path.plan is not None:
+        click.echo(f"planned   {_planned(path.plan)}")
+    click.echo(f"model     {model}")
+
+
+_CRITERIA = {
+    "mse": "mean squared error",
+    "loss": "mean loss",
+    "auc": "one less the area under the curve",
+    "accuracy": "share of errors",
+}
+
+
+def _report_choice(path: FittedPath, record: CvRecord) -> None:
+    best, at = record.best, path.grid_index(record.alpha)
+    assert at is not None
+    ratio = f", l1_ratio {record.l1_ratio:.4g}" if len(record.by_ratio) > 1 else ""
+    click.echo(
+        f"chosen    {record.alpha:.6g}{ratio}: {path.n_nonzero[at]:,} features, "
+        f"{_CRITERIA[best.criterion]} {best.mean_error[at]:.6g} +- {best.standard_error[at]:.2g}"
+    )
+    if best.scores:
+        means = {name: path[at].mean() for name, path in best.scores.items()}
+        # a fold of one class has no area under the curve
+        known = [f"{name} {mean:.4g}" for name, mean in means.items() if math.isfinite(mean)]
+        click.echo(f"scores    {', '.join(known)}, on rows left out")
+    click.echo(
+        f"folds     {record.n_folds} {record.folds}; alpha_min {best.alpha_min:.6g}, "
+        f"alpha_1se {best.alpha_1se:.6g}"
+    )
+
+
+def _planned(plan: dict[str, Any]) -> str:
+    """What had been planned, in the order of the cost line above it."""
+    from dasklasso.units import counted, format_size
+
+    about = "" if plan["seconds"] is None else f"about {plan['seconds']:.2g} s, "
+    return (
+        f"{counted(plan['scans'], 'scan')}, {format_size(plan['bytes_to_read'])} to read, {about}"
+        f"memory {format_size(plan['memory_bytes'])}"
+    )
+
+
+def require_convergence(path: FittedPath, stage: SolveStage) -> None:
+    """Exit 1, saying so, where a gap is above the tolerance. The model is saved all the same."""
+    if path.converged:
+        return
+    from dasklasso.units import counted
+
+    worst = int(path.dual_gap.argmax())
+    n_above = int((path.dual_gap > path.tol).sum())
+    more = "--epochs" if path.solver == "prox_sgd" else "--max-scans"
+    on = f"--resume and more {more} go on" if stage.checkpoint else f"more {more} may help"
+    raise Failure(
+        f"not converged: {n_above} of {path.n_alphas} alphas have a gap above {path.tol:.2g} "
+        f"(worst {path.dual_gap[worst]:.2g} at alpha {path.alphas[worst]:.6g}) after "
+        f"{counted(path.scans, 'scan')}. The model is saved in {stage.out}; {on}."
+    )

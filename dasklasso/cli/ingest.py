@@ -1,0 +1,122 @@
+"""``dasklasso ingest`` and ``dasklasso generate``: stores come into being."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dasklasso.cli import options
+from dasklasso.jobs.fit_stage import Codec, Dtype, IngestStage, Missing
+
+if TYPE_CHECKING:
+    from dasklasso.dataset.ingest.ingest import IngestReport
+
+
+@click.command(
+    "ingest",
+    short_help="Turn a table into a store.",
+    epilog=options.example("dasklasso ingest data/diabetes.csv diabetes.zarr --target target"),
+)
+@click.argument("source")
+@click.argument("store")
+@click.option("--target", multiple=True, metavar="NAME", help="Column to predict; repeatable.")
+@click.option("--weight", metavar="NAME", help="Column of sample weights.")
+@click.option("--fold", metavar="NAME", help="Column of fold labels.")
+@click.option("--offset", metavar="NAME", help="Column that is added to every prediction.")
+@click.option("--drop", multiple=True, metavar="NAME", help="Column to leave out; repeatable.")
+@click.option(
+    "--dtype",
+    type=options.choice(Dtype),
+    default="float32",
+    show_default=True,
+    help="Of X on disk; whole-number data keep their small type.",
+)
+@click.option("--memory", type=options.Size(), default="1GiB", show_default=True)
+@click.option(
+    "--missing",
+    type=options.choice(Missing),
+    default="error",
+    show_default=True,
+    help="Refuse missing values, or fill in the column's mean.",
+)
+@click.option("--dataset", metavar="PATH", help="HDF5, NPZ: the array that is X.")
+@click.option(
+    "--codec",
+    type=options.choice(Codec),
+    default="auto",
+    show_default=True,
+    help="Compression of X; auto measures on a sample.",
+)
+@options.overwrite
+def ingest_command(**values: Any) -> None:
+    """Turn the table SOURCE into the Zarr store STORE, in bounded memory.
+
+    SOURCE is Parquet or CSV (a file, a folder, a glob in quotes), NPY, NPZ, HDF5 or svmlight.
+    Text columns become one column of zeros and ones for each value.
+    """
+    run_ingest(IngestStage(**values))
+
+
+def run_ingest(stage: IngestStage) -> None:
+    """Run the stage with progress; warnings to standard error, a report to standard output."""
+    from dasklasso.cli.counting import CountProgress
+
+    with CountProgress("ingest", "rows") as progress:
+        report = stage.run(progress=progress)
+    for warning in report.warnings:
+        click.echo(f"Warning: {warning}", err=True)
+    _report(report)
+
+
+def _report(report: IngestReport) -> None:
+    from dasklasso.units import format_size
+
+    rate = report.n_rows / max(report.seconds, 1e-9)
+    click.echo(f"rows      {report.n_rows:,} in {report.seconds:.3g} s ({rate:,.0f} rows/s)")
+    targets = ", ".join(report.manifest.target_names[:5])
+    click.echo(f"features  {report.n_features:,}, target {targets}")
+    click.echo(f"codec     {report.codec.name}{_why(report)}")
+    click.echo(f"store     {report.store}, {format_size(report.bytes)}")
+
+
+def _why(report: IngestReport) -> str:
+    measured = [
+        f"{name} {m.ratio:.2f}x at {m.decode_mb_per_s:,.0f} MB/s"
+        for name, m in report.codec.measured.items()
+    ]
+    return f" (measured: {', '.join(measured)})" if measured else " (as asked)"
+
+
+@click.command(
+    "generate",
+    short_help="Write a synthetic store of any size.",
+    epilog=options.example("dasklasso generate tall big.zarr --rows 1000000 --features 500"),
+)
+@click.argument("kind", type=click.Choice(["tall", "wide", "logistic", "sparse"]))
+@click.argument("store")
+@click.option("--rows", type=click.IntRange(min=2), required=True)
+@click.option("--features", type=click.IntRange(min=1), required=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--targets", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--dtype", help="Of X on disk [default: float32; sparse: uint8].")
+@click.option("--chunk-rows", type=click.IntRange(min=1), help="Rows of a chunk of X.")
+@click.option("--chunk-columns", type=click.IntRange(min=1), help="Columns of a chunk of X.")
+@click.option("--codec", type=options.choice(Codec), default="none", show_default=True)
+@click.option("--memory", type=options.Size(), default="1GiB", show_default=True)
+@options.overwrite
+def generate_command(kind: Any, store: str, memory: str, **values: Any) -> None:
+    """Write synthetic data with known coefficients to STORE, chunk by chunk.
+
+    tall: correlated columns of different means and scales. wide: many more columns than
+    matter. logistic: labels 0 and 1. sparse: counts 0, 1, 2.
+    """
+    from dasklasso.cli.counting import CountProgress
+    from dasklasso.dataset.generate import generate
+    from dasklasso.units import parse_size
+
+    with CountProgress("generate", "rows") as progress:
+        manifest = generate(kind, store, memory=parse_size(memory), progress=progress, **values)
+    click.echo(f"rows      {manifest.n_rows:,}")
+    click.echo(f"features  {manifest.n_features:,}, target {', '.join(manifest.target_names[:5])}")
+    click.echo(f"store     {store}")

@@ -1,0 +1,138 @@
+"""``dasklasso plan``: what a fit will read, compute and need, before it starts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dasklasso.cli import options
+
+if TYPE_CHECKING:
+    from dasklasso.fit.machine import Machine
+    from dasklasso.fit.plan import Plan
+    from dasklasso.jobs.fit_stage import SolveStage
+
+
+@click.command(
+    "plan",
+    short_help="Say what a fit will cost, before it starts.",
+    epilog=options.example("dasklasso plan diabetes.zarr --folds 5 --memory 1.5GiB"),
+)
+@click.argument("store")
+@click.option(
+    "--alpha",
+    type=click.FloatRange(min=0, min_open=True),
+    multiple=True,
+    help="Plan a fit at this alpha; may be repeated [default: a grid].",
+)
+@click.option(
+    "--n-alphas", type=click.IntRange(min=1), help="Plan a grid of so many [default: 100]."
+)
+@click.option("--folds", type=click.IntRange(min=2), help="Plan a cross-validation.")
+@options.model
+@options.stochastic
+@options.cluster
+@options.statistics
+@options.as_json
+def plan_command(
+    store: str,
+    alpha: tuple[float, ...],
+    n_alphas: int | None,
+    folds: int | None,
+    as_json: bool,
+    **values: Any,
+) -> None:
+    """Show which solver fits STORE and why, how often it reads the data, and what it needs.
+
+    Reads a few chunks, to measure how fast they come, and fits nothing. Exit code 2 where the
+    memory does not suffice.
+    """
+    from dasklasso.cli.tables import print_pairs
+    from dasklasso.jobs.fit_stage import FitStage, PathStage
+
+    if alpha and n_alphas is not None:
+        raise click.UsageError("--alpha and --n-alphas: give one of them.")
+    stage: SolveStage
+    if alpha:
+        stage = FitStage(store=store, out="", alpha=alpha, **values)
+    else:
+        stage = PathStage(store=store, out="", n_alphas=n_alphas or 100, **values)
+    plan, machine = _plan(stage, folds)
+    if as_json:
+        from dataclasses import asdict
+
+        measured = None if machine is None else asdict(machine)
+        click.echo(json.dumps({**plan.to_json(), "machine": measured}))
+    else:
+        print_pairs(_lines(plan, machine))
+
+
+def _plan(stage: SolveStage, folds: int | None) -> tuple[Plan, Machine | None]:
+    from functools import partial
+
+    from dasklasso.dataset.dataset import open_dataset
+    from dasklasso.dataset.labels.offsets import less_offset
+    from dasklasso.dataset.row_folds import RowLabels
+    from dasklasso.fit.machine import machine_for
+    from dasklasso.fit.plan import plan_fit
+    from dasklasso.fit.statistics import are_kept
+    from dasklasso.fit.targets import labelled, with_classes
+    from dasklasso.moments.cells import Labelling
+    from dasklasso.options import CvOptions
+
+    data = open_dataset(stage.store, empty_chunks=stage.empty_chunks)
+    run = stage._solve_options()
+    labels = RowLabels(Labelling()) if folds is None else CvOptions(folds).labels(data)
+    asked = stage._fit_options(data)
+    asked = with_classes(asked, labelled(data, asked))
+    plan = partial(
+        plan_fit,
+        data,
+        asked,
+        run,
+        n_folds=labels.n_labels,
+        statistics_kept=are_kept(less_offset(data), labels.labelling, run),
+    )
+    unmeasured = plan()  # what cannot fit is refused before anything is read
+    machine = machine_for(data, run)
+    return (unmeasured if machine is None else plan(machine=machine)), machine
+
+
+def _lines(plan: Plan, machine: Machine | None) -> Iterator[tuple[str, str]]:
+    from dasklasso.units import format_size
+
+    yield "solver", f"{plan.solver}: {plan.why}"
+    targets = f", {plan.n_targets:,} targets" if plan.n_targets > 1 else ""
+    yield "data", f"{plan.n_rows:,} rows x {plan.n_features:,} features{targets}"
+    folds = f", {plan.n_folds} folds" if plan.n_folds > 1 else ""
+    yield "alphas", f"{plan.n_alphas:,}{folds}"
+    yield "scans", f"{plan.scans:.4g}"
+    yield "read", format_size(plan.bytes_to_read)
+    yield "compute", f"{_figure(plan.flops / 1e9)} GFLOP"
+    yield (
+        "memory",
+        f"{format_size(plan.memory_bytes)} needed, {format_size(plan.memory_limit)} allowed",
+    )
+    where = f"workers: {plan.workers}, each with" if plan.workers else "in this process,"
+    yield (
+        "a worker",
+        f"{format_size(plan.memory_per_worker)}; {where} {plan.threads} thread"
+        + ("s" if plan.threads > 1 else ""),
+    )
+    if plan.seconds is not None and machine is not None:
+        yield (
+            "time",
+            f"about {_figure(plan.seconds)} s: reads {machine.bytes_per_second / 1e9:.2g} GB/s, "
+            f"computes {machine.flops_float32 / 1e9:.3g} GFLOP/s in float32, "
+            f"{machine.flops_float64 / 1e9:.3g} in float64",
+        )
+    if plan.note:
+        yield "note", plan.note
+
+
+def _figure(number: float) -> str:
+    """Two digits, or all those before the point: 0.43, 8.1, 12,700."""
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"

@@ -1,0 +1,95 @@
+"""``dasklasso update``: rows are appended to a store."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dasklasso.cli import options
+from dasklasso.jobs.fit_stage import Missing
+
+if TYPE_CHECKING:
+    from dasklasso.dataset.ingest.append import UpdateReport
+    from dasklasso.moments.append import CarriedStatistics
+
+
+@click.command(
+    "update",
+    short_help="Append the rows of a table to a store.",
+    epilog=options.example("dasklasso update sales.zarr 'new/*.parquet'"),
+)
+@click.argument("store")
+@click.argument("new_rows")
+@click.option("--target", multiple=True, metavar="NAME", help="Column to predict; repeatable.")
+@click.option("--weight", metavar="NAME", help="Column of sample weights.")
+@click.option("--fold", metavar="NAME", help="Column of fold labels.")
+@click.option("--offset", metavar="NAME", help="Column that is added to every prediction.")
+@click.option("--drop", multiple=True, metavar="NAME", help="Column to leave out; repeatable.")
+@click.option("--memory", type=options.Size(), default="1GiB", show_default=True)
+@click.option(
+    "--missing",
+    type=options.choice(Missing),
+    help="Refuse missing values, or fill in the mean of the store's rows.",
+)
+@click.option("--dataset", metavar="PATH", help="HDF5, NPZ: the array that is X.")
+@click.option("--stats", metavar="PATH", help="Where statistics are kept [default: STORE.stats].")
+@options.as_json
+def update_command(
+    store: str, new_rows: str, memory: str, dataset: str | None, as_json: bool, **values: Any
+) -> None:
+    """Append the rows of the table NEW_ROWS to the store STORE: all of them, or none.
+
+    NEW_ROWS is what ingest takes, and has the columns that the store was made of, in any order.
+    Options that are left out are as in that ingest. Whenever it is interrupted, STORE is whole:
+    as it was, or with all the new rows. Statistics that are kept of STORE are brought up to date.
+    """
+    from dasklasso.cli.counting import CountProgress
+    from dasklasso.moments.append import update_store
+    from dasklasso.units import parse_size
+
+    with CountProgress("update", "rows") as progress:
+        report, carried = update_store(
+            store,
+            new_rows,
+            memory=parse_size(memory),
+            dataset_path=dataset,
+            progress=progress,
+            **values,
+        )
+    for warning in report.warnings:
+        click.echo(f"Warning: {warning}", err=True)
+    _report(report, carried)
+    if as_json:
+        click.echo(json.dumps(_as_json(report, carried)))
+
+
+def _report(report: UpdateReport, carried: CarriedStatistics) -> None:
+    rate = report.n_appended / max(report.seconds, 1e-9)
+    click.echo(
+        f"rows        {report.n_rows:,}, {report.n_appended:,} of them new, "
+        f"in {report.seconds:.3g} s ({rate:,.0f} rows/s)"
+    )
+    click.echo(
+        f"row chunks  {report.chunks_written:,} written, {report.chunks_linked:,} left alone"
+    )
+    if carried.carried or carried.left:
+        left = f", {len(carried.left)} to be computed again" if carried.left else ""
+        click.echo(f"statistics  {len(carried.carried)} brought up to date{left}")
+    click.echo(f"store       {report.store}")
+
+
+def _as_json(report: UpdateReport, carried: CarriedStatistics) -> dict[str, Any]:
+    return {
+        "store": report.store,
+        "rows_appended": report.n_appended,
+        "rows": report.n_rows,
+        "features": report.n_features,
+        "chunks_written": report.chunks_written,
+        "chunks_linked": report.chunks_linked,
+        "seconds": report.seconds,
+        "fingerprint": report.manifest.fingerprint,
+        "statistics_carried": len(carried.carried),
+        "statistics_left": len(carried.left),
+    }

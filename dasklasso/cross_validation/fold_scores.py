@@ -1,0 +1,56 @@
+"""A cross-validation from problems that were each solved without a fold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dasklasso.cross_validation.curves import CrossValidation
+from dasklasso.cross_validation.record import over_targets
+from dasklasso.options import CvOptions
+from dasklasso.problem.folds import Folds
+from dasklasso.scan.queries.folds import ALL
+from dasklasso.solvers.newton.iterate import Track
+from dasklasso.solvers.newton.solver import Newton
+from dasklasso.solvers.softmax.solver import SoftmaxNewton
+
+
+def curve_of(newton: Newton | SoftmaxNewton, folds: Folds, cv: CvOptions) -> CrossValidation:
+    """The curve of one l1_ratio: what every alpha's problems scored on the rows they left out."""
+    jobs, n_folds, loss = newton.jobs, len(folds.weights), newton.problem.loss
+    n_targets = jobs.n_targets // loss.n_outputs  # classes are one problem
+    rest = [track for track in newton.tracks if track.fold != ALL]
+    names = ["loss"]
+    if loss.gives_probabilities:
+        names += ["accuracy", "auc"] if loss.n_outputs == 1 else ["accuracy"]
+    curves = []
+    for target in range(n_targets):
+        own = [track for track in rest if track.target == target]
+        scores = {name: _table(own, n_folds, name) for name in names}
+        error = scores["loss"] if cv.criterion == "loss" else 1.0 - scores[cv.criterion]
+        curves.append(
+            (
+                CrossValidation(
+                    jobs.alphas,
+                    newton.problem.objective.l1_ratio,
+                    error,
+                    folds.weights,
+                    np.reshape([track.gap for track in own], (n_folds, -1)).T,
+                    cv.criterion,
+                    scores,
+                ),
+            )
+        )
+    null = (
+        newton.problem.null_loss[:: loss.n_outputs]
+        if cv.criterion == "loss"
+        else np.ones(n_targets)
+    )
+    return over_targets(curves, null)[0]
+
+
+def _table(tracks: Sequence[Track], n_folds: int, name: str) -> np.ndarray:
+    """(n_alphas, n_folds) of one score; NaN for what no scan in float64 has seen."""
+    found = [track.scores.get(name, np.nan) for track in tracks]
+    return np.reshape(found, (n_folds, -1)).T

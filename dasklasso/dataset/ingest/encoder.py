@@ -1,0 +1,242 @@
+"""Batches of an input table to the arrays of a store: one-hot columns, classes, filled values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Literal
+
+import numpy as np
+
+from dasklasso.dataset.ingest.columns import Roles
+from dasklasso.dataset.ingest.first_pass import Survey
+from dasklasso.dataset.sources.base import Batch, Column, Source, refuse_duplicates
+from dasklasso.errors import ValueFound
+
+Missing = Literal["error", "mean"]
+
+_SMALL = ("uint8", "int8", "uint16", "int16", "uint32", "int32")  # the first that holds all
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What :meth:`StoreWriter.write` takes."""
+
+    X: np.ndarray
+    y: np.ndarray
+    sample_weight: np.ndarray | None
+    fold: np.ndarray | None
+    missing: np.ndarray
+    offset: np.ndarray | None = None
+
+
+class Encoder:
+    """Turns batches into rows of X, y, weights and folds, and refuses what cannot be used.
+
+    Parameters
+    ----------
+    source : Source
+    roles : Roles
+    survey : Survey
+    dtype : numpy.dtype
+        Of X.
+    missing : {"error", "mean"}
+        What to do with missing values of X.
+
+    Attributes
+    ----------
+    feature_names : tuple of str
+        A text column has one for each of its levels, ``column=level``.
+    """
+
+    def __init__(
+        self, source: Source, roles: Roles, survey: Survey, *, dtype: np.dtype, missing: Missing
+    ) -> None:
+        self._roles = roles
+        self._survey = survey
+        self._dtype = dtype
+        self._fill = missing == "mean"
+        # runs of number columns are taken as one block, each text column by itself
+        self._parts: list[tuple[bool, list[str]]] = [
+            (kind == "text", [column.name for column in run])
+            for kind, run in groupby(roles.features, key=lambda column: column.kind)
+        ]
+        names: list[str] = []
+        for column in roles.features:
+            levels = survey.levels.get(column.name)
+            names += [column.name] if levels is None else [f"{column.name}={t}" for t in levels]
+        refuse_duplicates(names, source.path)
+        self.feature_names = tuple(names)
+
+    def encode(self, batch: Batch) -> Encoded:
+        """Encode one batch.
+
+        Raises
+        ------
+        ValueFound
+            A value is missing, not finite, too large for the dtype, or (a weight) negative. The
+            message names file, row and column.
+        """
+        blocks: list[np.ndarray] = []
+        counts: list[np.ndarray] = []
+        for is_text, names in self._parts:
+            if not is_text:
+                blocks.append(self._numbers(batch, names, counts))
+            else:
+                blocks += [self._one_hot(batch, name, counts) for name in names]
+        natural = blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
+        roles = self._roles
+        return Encoded(
+            X=self._cast(batch, natural),
+            y=np.stack([self._target(batch, column) for column in roles.targets], axis=1),
+            sample_weight=None if roles.weight is None else self._weight(batch, roles.weight),
+            fold=None if roles.fold is None else self._fold(batch, roles.fold),
+            missing=np.concatenate(counts),
+            offset=None if roles.offset is None else self._vector(batch, roles.offset),
+        )
+
+    # -- X ------------------------------------------------------------------------------------
+
+    def _numbers(self, batch: Batch, names: list[str], counts: list[np.ndarray]) -> np.ndarray:
+        block = batch.numbers(names)
+        count = np.zeros(len(names), dtype=np.int64)
+        if block.dtype.kind == "f" and not np.isfinite(block).all():
+            absent = np.isnan(block)
+            refused = np.isinf(block) if self._fill else ~np.isfinite(block)
+            _refuse_first(batch, refused, block, names, can_fill=True)
+            count = absent.sum(axis=0)
+            means = np.array([self._survey.means[name] for name in names])
+            block = np.where(absent, means, block)
+        counts.append(count)
+        return block
+
+    def _one_hot(self, batch: Batch, name: str, counts: list[np.ndarray]) -> np.ndarray:
+        codes = self._codes(batch, name)
+        absent = codes < 0
+        n_levels = len(self._survey.levels[name])
+        if absent.any() and not self._fill:
+            raise _found(batch, int(absent.argmax()), name, "a missing value", "text", True)
+        if not absent.any():
+            block = np.zeros((batch.n_rows, n_levels), dtype=np.uint8)
+            block[np.arange(batch.n_rows), codes] = 1
+        else:
+            block = np.zeros((batch.n_rows, n_levels), dtype=np.float64)
+            block[np.arange(batch.n_rows), np.maximum(codes, 0)] = 1
+            block[absent] = self._survey.shares[name]
+        counts.append(np.full(n_levels, int(absent.sum()), dtype=np.int64))
+        return block
+
+    def _codes(self, batch: Batch, name: str) -> np.ndarray:
+        """Numbers of a text column's values among its sorted levels, -1 where missing."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        levels = pa.array(self._survey.levels[name], type=pa.string())
+        codes: Any = pc.index_in(batch.texts(name), levels)
+        return pc.fill_null(codes, -1).to_numpy(zero_copy_only=False)
+
+    def _cast(self, batch: Batch, block: np.ndarray) -> np.ndarray:
+        if block.dtype == self._dtype:
+            return block
+        with np.errstate(over="ignore", invalid="ignore"):
+            cast = block.astype(self._dtype)
+        if self._dtype.kind == "f":
+            lost = ~np.isfinite(cast) if block.dtype.itemsize > self._dtype.itemsize else None
+        else:
+            lost = cast != block
+        if lost is not None and lost.any():
+            row, column = np.argwhere(lost)[0]
+            raise _found(
+                batch, row, self.feature_names[column], f"{block[row, column]}",
+                f"a value that {self._dtype} holds (choose another --dtype)", False,
+            )  # fmt: skip
+        return cast
+
+    # -- beside X -----------------------------------------------------------------------------
+
+    def _target(self, batch: Batch, column: Column) -> np.ndarray:
+        if column.kind == "text":
+            codes = self._codes(batch, column.name)
+            if (codes < 0).any():
+                row = int((codes < 0).argmax())
+                raise _found(batch, row, column.name, "a missing value", "a class", False)
+            return codes.astype(np.float64)
+        return self._vector(batch, column)
+
+    def _weight(self, batch: Batch, column: Column) -> np.ndarray:
+        weight = self._vector(batch, column)
+        if (weight < 0).any():
+            row = int((weight < 0).argmax())
+            found = f"{weight[row]:g}"
+            raise _found(batch, row, column.name, found, "a weight of at least 0", False)
+        return weight
+
+    def _fold(self, batch: Batch, column: Column) -> np.ndarray:
+        values = self._target(batch, column)
+        limits = np.iinfo(np.int32)
+        odd = (values != np.round(values)) | (values < limits.min) | (values > limits.max)
+        if odd.any():
+            row = int(odd.argmax())
+            raise _found(batch, row, column.name, f"{values[row]:g}", "a whole number", False)
+        return values.astype(np.int32)
+
+    def _vector(self, batch: Batch, column: Column) -> np.ndarray:
+        block = batch.numbers([column.name]).astype(np.float64, copy=False)
+        _refuse_first(batch, ~np.isfinite(block), block, [column.name], can_fill=False)
+        return block[:, 0]
+
+
+def choose_dtype(source: Source, roles: Roles, survey: Survey, asked: str) -> np.dtype:
+    """The dtype of X on disk.
+
+    Integer and boolean features (one-hot columns too) keep the small type that holds them all,
+    up to 32 bits; 64-bit integers count as the type that their known bounds need. Everything else
+    is ``asked`` (``"auto"``: float32); an integer ``asked`` is taken at its word.
+    """
+    floating = np.dtype(np.float32 if asked == "auto" else asked)
+    if floating.kind != "f":
+        return floating
+    if any(survey.missing.values()):
+        return floating
+    fitting = set(_SMALL)
+    for column in roles.features:
+        dtype = np.dtype(np.uint8) if column.kind == "text" else column.dtype
+        if dtype.kind not in "iu":
+            return floating
+        bounds = source.integer_bounds(column.name) if dtype.itemsize > 4 else _bounds(dtype)
+        fitting = {name for name in fitting if bounds is not None and _holds(name, *bounds)}
+        if not fitting:
+            return floating
+    return np.dtype(next(name for name in _SMALL if name in fitting))
+
+
+def _bounds(dtype: np.dtype) -> tuple[int, int]:
+    limits = np.iinfo(dtype)
+    return int(limits.min), int(limits.max)
+
+
+def _holds(name: str, low: int, high: int) -> bool:
+    least, most = _bounds(np.dtype(name))
+    return least <= low and high <= most
+
+
+def _refuse_first(
+    batch: Batch, refused: np.ndarray, block: np.ndarray, names: list[str], *, can_fill: bool
+) -> None:
+    if not refused.any():
+        return
+    row, column = np.argwhere(refused)[0]
+    value = block[row, column]
+    absent = bool(np.isnan(value))
+    found = "a missing value (NaN or null)" if absent else f"{value}"
+    raise _found(batch, row, names[column], found, "a finite number", can_fill and absent)
+
+
+def _found(
+    batch: Batch, row: int, column: str, found: str, expected: str, can_fill: bool
+) -> ValueFound:
+    hint = f" Fill it in, or --missing mean, or --drop {column}." if can_fill else ""
+    return ValueFound(
+        f"{batch.file}: row {batch.first_row + row}, column {column}: "
+        f"found {found}, expected {expected}.{hint}"
+    )

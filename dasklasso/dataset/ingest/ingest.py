@@ -1,0 +1,296 @@
+"""A table of any size to a store, in bounded memory."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from dasklasso.dataset.ingest.columns import Roles, assign_roles
+from dasklasso.dataset.ingest.encoder import Encoder, Missing, choose_dtype
+from dasklasso.dataset.ingest.first_pass import Survey, survey
+from dasklasso.dataset.ingest.writer import StoreWriter, reserve
+from dasklasso.dataset.manifest import Manifest
+from dasklasso.dataset.sources import Source, open_source
+from dasklasso.dataset.sources.base import TRUTHS
+from dasklasso.errors import OptionError, SourceError, ValueFound
+from dasklasso.storage.compression import CodecChoice
+
+DTYPES = ("auto", "float32", "float64", "uint8", "int8", "uint16", "int16", "int32")
+Progress = Callable[[int, int | None], None]
+
+_BATCH_BYTES = 8 << 20  # float64 bytes of a batch: it stays in the processor's cache, mostly
+_LEAST_MEMORY = 16 << 20
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What an ingest did.
+
+    Attributes
+    ----------
+    store : str
+    n_rows, n_features : int
+    codec : CodecChoice
+        The codec and what was measured of each.
+    seconds : float
+    bytes : int
+        Size of the store on disk.
+    warnings : list of str
+        What in the data deserves a look.
+    manifest : Manifest
+    """
+
+    store: str
+    n_rows: int
+    n_features: int
+    codec: CodecChoice
+    seconds: float
+    bytes: int
+    warnings: list[str]
+    manifest: Manifest
+
+
+def ingest(
+    source: str | os.PathLike[str],
+    store: str | os.PathLike[str],
+    *,
+    target: str | Sequence[str] | None = None,
+    weight: str | None = None,
+    fold: str | None = None,
+    offset: str | None = None,
+    drop: Iterable[str] = (),
+    dtype: str = "float32",
+    memory: int = 1 << 30,
+    missing: Missing = "error",
+    dataset_path: str | None = None,
+    overwrite: bool = False,
+    codec: str = "auto",
+    progress: Progress | None = None,
+) -> IngestReport:
+    """Turn a table into a dataset store.
+
+    The source is streamed once; twice where text columns must be known beforehand, missing values
+    are filled, or it is svmlight. Interrupted at any point, it leaves nothing at ``store``, and
+    another run starts over.
+
+    Parameters
+    ----------
+    source : str or Path
+        Parquet or CSV (file, folder or glob pattern), NPY, NPZ, HDF5, svmlight.
+    store : str or Path
+        The store to make.
+    target : str or sequence of str, optional
+        Column(s) to predict. NPY, NPZ, HDF5: also an array or NPY file beside X, or a column
+        number. NPZ and HDF5 have ``y`` or ``target`` by default, svmlight its label. Text becomes
+        classes 0 to k-1 in sorted order, recorded in the manifest's origin; so do booleans.
+    weight, fold, offset : str, optional
+        Columns of sample weights, of fold labels, and of offsets: what is added to each row's
+        prediction, with no coefficient.
+    drop : iterable of str
+        Columns to leave out.
+    dtype : str
+        Of X, where it is not integer or boolean throughout: those keep their small type. One of
+        "auto" (float32), "float32", "float64", or an integer type that must hold all values.
+    memory : int
+        Bytes that may be used.
+    missing : {"error", "mean"}
+        Missing values of X are refused, or filled with the column's mean and counted.
+    dataset_path : str, optional
+        HDF5 and NPZ: which array is X.
+    overwrite : bool
+        Replace a store that is there; it stays until the new one is complete.
+    codec : {"auto", "none", "lz4", "zstd"}
+        "auto" measures.
+    progress : callable, optional
+        Called with the rows done and the rows in all (None while unknown).
+
+    Returns
+    -------
+    IngestReport
+
+    Raises
+    ------
+    OptionError
+        An option cannot be used, or names a column that is not there.
+    SourceError
+        The table cannot be read as asked.
+    ValueFound
+        A value cannot be used; the message names file, row and column.
+    StoreError
+        The store exists or cannot be written.
+    """
+    started = time.perf_counter()
+    _check_options(dtype, missing, memory)
+    drop = tuple(drop)
+    with reserve(store, overwrite=overwrite, reading=source) as folder:
+        opened = open_source(
+            source, dataset=dataset_path, memory=memory, scratch=os.fspath(folder.partial)
+        )
+        roles = assign_roles(
+            opened, target=target, weight=weight, fold=fold, drop=drop, offset=offset
+        )
+        known = survey(
+            opened, roles, fill=missing == "mean", rows=batch_rows(len(roles.used), memory)
+        )
+        kind = choose_dtype(opened, roles, known, dtype)
+        encoder = Encoder(opened, roles, known, dtype=kind, missing=missing)
+        writer = StoreWriter(
+            store,
+            feature_names=encoder.feature_names,
+            target_names=[column.name for column in roles.targets],
+            dtype=kind,
+            with_weight=roles.weight is not None,
+            with_fold=roles.fold is not None,
+            with_offset=roles.offset is not None,
+            codec=codec,
+            memory=memory,
+            n_rows=opened.n_rows,
+            folder=folder,
+            label=opened.path,
+        )
+        _copy(opened, roles, encoder, writer, memory, progress)
+        _refuse_one_class(opened, roles, known)
+        manifest = writer.finish(_origin(opened, roles, known, missing, drop))
+    assert writer.codec is not None
+    return IngestReport(
+        store=os.fspath(store),
+        n_rows=manifest.n_rows,
+        n_features=manifest.n_features,
+        codec=writer.codec,
+        seconds=time.perf_counter() - started,
+        bytes=sum(file.stat().st_size for file in Path(store).rglob("*") if file.is_file()),
+        warnings=_warnings(manifest, opened),
+        manifest=manifest,
+    )
+
+
+def _copy(
+    source: Source,
+    roles: Roles,
+    encoder: Encoder,
+    writer: StoreWriter,
+    memory: int,
+    progress: Progress | None,
+) -> None:
+    """Read, encode and write every row."""
+    names = [column.name for column in roles.used]
+    rows = batch_rows(max(len(names), len(encoder.feature_names)), memory)
+    total_weight = 0.0
+    for batch in source.batches(names, rows):
+        encoded = encoder.encode(batch)
+        writer.write(
+            encoded.X,
+            encoded.y,
+            encoded.sample_weight,
+            encoded.fold,
+            missing=encoded.missing,
+            offset=encoded.offset,
+        )
+        if encoded.sample_weight is not None:
+            total_weight += float(encoded.sample_weight.sum())
+        if progress is not None:
+            progress(writer.n_rows, source.n_rows)
+    if writer.n_rows == 0:
+        raise SourceError(f"{source.path}: has no rows, expected at least one.")
+    if roles.weight is not None and not 0 < total_weight < np.inf:
+        raise ValueFound(
+            f"{source.path}: column {roles.weight.name} (--weight) sums to {total_weight:g}, "
+            "expected a positive number."
+        )
+
+
+def _check_options(dtype: str, missing: str, memory: int) -> None:
+    if dtype not in DTYPES:
+        raise OptionError(f"dtype is {dtype!r}, expected one of {', '.join(DTYPES)}.")
+    if missing not in get_args(Missing):
+        raise OptionError(f"missing is {missing!r}, expected error or mean.")
+    if memory < _LEAST_MEMORY:
+        raise OptionError(f"memory is {memory} bytes, expected at least {_LEAST_MEMORY >> 20} MiB.")
+
+
+def batch_rows(n_columns: int, memory: int) -> int:
+    """Rows of a batch of so many columns."""
+    budget = min(_BATCH_BYTES, memory // 32)
+    return max(1, min(1 << 16, budget // (8 * max(1, n_columns))))
+
+
+def _origin(
+    source: Source, roles: Roles, known: Survey, missing: str, drop: tuple[str, ...]
+) -> dict[str, Any]:
+    origin: dict[str, Any] = {
+        "source": source.path,
+        "format": source.format,
+        "ingested": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {name: version(name) for name in ("dasklasso", "numpy", "pyarrow", "zarr")},
+        "missing": missing,
+        "dropped": list(drop),
+        "target_classes": _target_classes(roles, known),
+        "levels": {column.name: list(known.levels[column.name])
+                   for column in roles.features if column.kind == "text"},
+    }  # fmt: skip
+    if roles.weight is not None:
+        origin["weight"] = roles.weight.name
+    if roles.offset is not None:
+        origin["offset"] = roles.offset.name
+    if roles.fold is not None:
+        origin["fold"] = roles.fold.name
+        if roles.fold.kind == "text":
+            origin["fold_classes"] = list(known.levels[roles.fold.name])
+    return origin
+
+
+def _target_classes(roles: Roles, known: Survey) -> dict[str, list[str]]:
+    """Names of the codes of each target that is text or boolean."""
+    texts = {c.name: list(known.levels[c.name]) for c in roles.targets if c.kind == "text"}
+    truths = {c.name: list(TRUTHS) for c in roles.targets if c.is_boolean}
+    return texts | truths
+
+
+def _refuse_one_class(source: Source, roles: Roles, known: Survey) -> None:
+    for column in roles.targets:
+        if column.kind == "text" and len(known.levels[column.name]) == 1:
+            raise ValueFound(
+                f"{source.path}: target {column.name} is {known.levels[column.name][0]!r} in every "
+                "row, expected at least two classes."
+            )
+
+
+def _warnings(manifest: Manifest, source: Source) -> list[str]:
+    found: list[str] = []
+    names = np.array(manifest.feature_names, dtype=object)
+    constant = names[manifest.statistics.std == 0]
+    if len(constant):
+        some = ", ".join(constant[:5]) + (", ..." if len(constant) > 5 else "")
+        has, theirs = "columns have", "their coefficients"
+        if len(constant) == 1:
+            has, theirs = "columns has", "its coefficient"
+        found.append(
+            f"{len(constant)} of {manifest.n_features} {has} the same value in every row ({some}): "
+            f"kept, {theirs} will be 0."
+        )
+    filled = int(manifest.statistics.missing.sum())
+    if filled:
+        columns = int((manifest.statistics.missing > 0).sum())
+        found.append(
+            f"{filled} missing values in {columns} of {manifest.n_features} columns were filled "
+            "with the column's mean."
+        )
+    if source.format == "csv" and all(_is_number(column.name) for column in source.columns):
+        found.append("all the column names are numbers: is the first line a header?")
+    return found
+
+
+def _is_number(name: str) -> bool:
+    try:
+        float(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,118 @@
+"""From solutions in standardised coordinates to a fitted path in the units of the data."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.dataset.labels.class_codes import Classes
+from dasklasso.fit.session import Solved
+from dasklasso.fitting.explained import deviance_explained
+from dasklasso.model.path import FittedPath
+from dasklasso.objective.losses.huber import Huber
+from dasklasso.options import FitOptions
+from dasklasso.problem.problem import stored_values
+
+
+def as_path(
+    data: Dataset,
+    solved: Solved,
+    options: FitOptions,
+    *,
+    seconds: float,
+    peak: int,
+    plan: dict[str, Any] | None = None,
+    classes: Sequence[Classes | None] = (),
+) -> FittedPath:
+    """The path that is handed to the user.
+
+    Parameters
+    ----------
+    seconds, peak : what the fit took, in seconds and bytes
+    plan : what had been planned, in plain JSON types
+    classes : for each target, the labels that its codes stand for
+    """
+    problem, jobs, record = solved.problem, solved.jobs, solved.cross_validation
+    n_alphas, n_targets = len(jobs.alphas), jobs.n_targets
+    indices, values, sizes = [], [], []
+    intercepts = np.zeros(len(jobs))
+    found = [solved.solutions[job] for job in range(len(jobs))]
+    for job, one in enumerate(found):
+        rows, w = stored_values(one.nonzeros, problem.frame)
+        indices.append(rows)
+        values.append(w)
+        sizes.append(len(rows))
+        if options.fit_intercept:
+            moved = problem.centre[rows] @ w
+            if problem.steps_intercept:
+                intercepts[job] = one.intercept - moved
+            else:
+                mean = problem.y_mean[job % n_targets]
+                intercepts[job] = mean - moved - one.residual_mean
+    coef = csr_array(
+        (
+            np.concatenate(values),
+            np.concatenate(indices),
+            np.concatenate([[0], np.cumsum(sizes)]),
+        ),
+        shape=(len(jobs), data.n_features),
+    )
+    shape = (n_alphas, n_targets)
+    # classes are one problem: what is known of it is in the column of each
+    joint = jobs.n_outputs > 1
+    solutions = found[:: jobs.n_outputs]
+    target_names = data.target_names
+    if joint:
+        target_names = [str(label) for label in classes[0] or ()]
+    return FittedPath(
+        alphas=jobs.alphas,
+        coef_rows=coef,
+        intercepts=intercepts.reshape(shape),
+        dual_gaps=np.array([one.gap for one in solutions]).reshape(n_alphas, -1),
+        objectives=np.array([one.objective for one in solutions]).reshape(n_alphas, -1),
+        y_is_vector=data.y_is_vector and not joint,
+        feature_names=data.feature_names,
+        target_names=target_names,
+        loss=options.loss,
+        l1_ratio=problem.objective.l1_ratio,
+        penalty_options={
+            "fit_intercept": options.fit_intercept,
+            "standardize": options.standardize,
+            "positive": options.positive,
+            **({"grouped": options.grouped} if joint else {}),
+            **({"huber_delta": options.huber_delta} if options.loss == Huber.name else {}),
+            "penalty_factor": options.penalty_factor is not None,
+        },
+        alpha_selected=_selected(solved),
+        solver=solved.solver,
+        tol=options.tol,
+        scans=float(solved.scans),
+        bytes_read=solved.bytes_read,
+        seconds=seconds,
+        peak_memory_bytes=peak,
+        fingerprint=data.fingerprint,
+        versions=_versions(),
+        cross_validation=record,
+        explained=deviance_explained(solved),
+        plan=plan,
+        classes=tuple(classes) if any(classes) else None,
+        has_offset=data.offset is not None or None,
+    )
+
+
+def _selected(solved: Solved) -> float | None:
+    if solved.cross_validation is not None:
+        return solved.cross_validation.alpha
+    alphas = solved.jobs.alphas
+    return float(alphas[0]) if len(alphas) == 1 else None
+
+
+def _versions() -> dict[str, str]:
+    named = ("dasklasso", "dask", "distributed", "numpy", "zarr")
+    return {"python": platform.python_version(), **{name: version(name) for name in named}}

@@ -1,0 +1,187 @@
+"""One fit from end to end: choose a solver, open a runner, solve, certify, hand over a path."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from dasklasso.backend import backend_for
+from dasklasso.cross_validation.fold_classes import check_fold_classes, check_training_classes
+from dasklasso.cross_validation.record import CvRecord
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.dataset.row_folds import RowLabels
+from dasklasso.errors import DataWarning, OptionError
+from dasklasso.fit.assemble import as_path
+from dasklasso.fit.fista import solve_by_fista
+from dasklasso.fit.gram import solve_by_gram
+from dasklasso.fit.machine import Machine, machine_for
+from dasklasso.fit.newton import solve_by_newton
+from dasklasso.fit.plan import plan_fit
+from dasklasso.fit.prox_sgd import solve_by_sgd
+from dasklasso.fit.session import open_engine
+from dasklasso.fit.softmax import solve_softmax_by_newton
+from dasklasso.fit.statistics import are_kept
+from dasklasso.fit.targets import labelled, with_classes
+from dasklasso.model.path import FittedPath
+from dasklasso.moments.cells import Labelling
+from dasklasso.options import CvOptions, FitOptions, RunOptions
+from dasklasso.solvers.checkpoint import remove_checkpoint
+from dasklasso.solvers.events import ScanEvent
+
+ROUNDING = 1e-10  # of gaps: what is below it is not worth a word
+MEASURED_BYTES = 8 << 30  # of X: a plan of less has no time in it
+
+
+def fit_path(
+    data: Dataset,
+    options: FitOptions,
+    run: RunOptions | None = None,
+    *,
+    progress: Callable[[ScanEvent], None] | None = None,
+    announce: Callable[[str], None] | None = None,
+) -> FittedPath:
+    """Solve for every alpha, each certified by a duality gap.
+
+    Parameters
+    ----------
+    data : Dataset
+        With a target.
+    progress : called after every scan
+    announce : called with a line about the dashboard once there is one
+
+    Returns
+    -------
+    FittedPath
+        A gap above ``tol`` is possible where ``max_scans`` ran out: see ``converged``.
+
+    Raises
+    ------
+    DasklassoError
+    """
+    return _fit(data, options, run or RunOptions(), None, progress, announce)
+
+
+def fit_cv(
+    data: Dataset,
+    options: FitOptions,
+    cv: CvOptions,
+    run: RunOptions | None = None,
+    *,
+    progress: Callable[[ScanEvent], None] | None = None,
+    announce: Callable[[str], None] | None = None,
+) -> FittedPath:
+    """Cross-validate a path, and solve it on all rows, each alpha certified by a duality gap.
+
+    Folds cost no read of their own: the scan that takes the second moments of the data keeps them
+    apart by fold.
+
+    Parameters
+    ----------
+    data, progress, announce :
+        As for :func:`fit_path`.
+
+    Returns
+    -------
+    FittedPath
+        With ``cross_validation`` and the alpha that it selects.
+
+    Raises
+    ------
+    DasklassoError
+        :class:`~dasklasso.errors.OptionError` for folds that cannot be made;
+        :class:`~dasklasso.errors.ValueFound` for a fold of one class where areas under curves
+        choose, or outside of which there is one class only;
+        :class:`~dasklasso.errors.MemoryLimitError` where second moments do not fit the memory.
+    """
+    return _fit(data, options, run or RunOptions(), cv, progress, announce)
+
+
+def _fit(
+    data: Dataset,
+    options: FitOptions,
+    run: RunOptions,
+    cv: CvOptions | None,
+    progress: Callable[[ScanEvent], None] | None,
+    announce: Callable[[str], None] | None,
+) -> FittedPath:
+    options.objective()  # refuses, before anything is read, what cannot be
+    backend_for(run.device)
+    if run.resume and run.checkpoint is None:
+        raise OptionError("resume: needs a checkpoint folder")
+    if data.y is None:
+        raise OptionError(f"{data.location}: has no target y, and a fit needs one")
+    coded = labelled(data, options)
+    options = with_classes(options, coded)
+    ratios = () if cv is None else cv.l1_ratios or ()
+    if len(ratios) == 1:
+        options = replace(options, l1_ratio=ratios[0])
+    labels = RowLabels(Labelling()) if cv is None else cv.labels(data)
+    if cv is not None and cv.criterion != "loss" and not options.loss_value.gives_probabilities:
+        raise OptionError(f"criterion: {cv.criterion} found, but loss {options.loss} has no labels")
+    if cv is not None and options.loss_value.most_classes == 2:
+        check_fold_classes(coded, labels, ranked=cv.criterion == "auc")
+    if cv is not None and options.loss_value.n_outputs > 1:
+        if cv.criterion == "auc":
+            raise OptionError(
+                "criterion: auc found, an area under the curve of two classes, and loss softmax "
+                f"has {options.loss_value.n_outputs}: take accuracy or loss"
+            )
+        check_training_classes(coded, labels, options)
+    plan = plan_fit(
+        data,
+        options,
+        run,
+        n_folds=labels.n_labels,
+        statistics_kept=are_kept(coded.data, labels.labelling, run),
+        machine=_measured(data, run),
+    )
+    if len(ratios) > 1 and plan.solver == "newton" and run.checkpoint is not None:
+        raise OptionError(
+            f"checkpoint: a choice among {len(ratios)} l1_ratios of loss {options.loss} "
+            "keeps none; expected one l1_ratio, or no checkpoint"
+        )
+    began = time.monotonic()
+    with open_engine(coded.data, run, announce) as (engine, peak):
+        if plan.solver == "gram":
+            solved = solve_by_gram(coded.data, engine, options, run, cv, labels, progress, announce)
+        elif plan.solver == "newton":
+            joint = options.loss_value.n_outputs > 1
+            solve = solve_softmax_by_newton if joint else solve_by_newton
+            solved = solve(coded.data, engine, options, run, cv, labels, progress)
+        elif plan.solver == "prox_sgd":
+            solved = solve_by_sgd(coded.data, engine, options.objective(), options, run, progress)
+        else:
+            solved = solve_by_fista(coded.data, engine, options.objective(), options, run, progress)
+        if run.checkpoint is not None and solved.worst_gap <= options.tol:
+            remove_checkpoint(Path(run.checkpoint))
+    if solved.cross_validation is not None:
+        _warn_of_gaps(solved.cross_validation, options.tol)
+    return as_path(
+        data,
+        solved,
+        options,
+        seconds=time.monotonic() - began,
+        peak=peak.nbytes,
+        plan=plan.to_json(),
+        classes=coded.classes,
+    )
+
+
+def _warn_of_gaps(record: CvRecord, tol: float) -> None:
+    """Say where curves are less exact than they look."""
+    if record.worst_gap > max(tol, ROUNDING):
+        warnings.warn(
+            f"folds: models trained without one of them have gaps of up to {record.worst_gap:.2g}, "
+            f"above {tol:.2g}: their errors are not those of the optimum",
+            DataWarning,
+            stacklevel=4,
+        )
+
+
+def _measured(data: Dataset, run: RunOptions) -> Machine | None:
+    """This machine's rates, where measuring them is short beside the fit and says something."""
+    nbytes = data.n_rows * data.n_features * data.X.dtype.itemsize
+    return None if nbytes < MEASURED_BYTES else machine_for(data, run, seconds=0.1)

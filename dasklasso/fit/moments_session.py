@@ -1,0 +1,180 @@
+"""What every fit on second moments has at hand: those of the rows, and a certificate."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dasklasso.cross_validation.record import CvRecord
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.dataset.row_folds import RowLabels
+from dasklasso.fit.assemble import as_path
+from dasklasso.fit.choose import n_problems_of
+from dasklasso.fit.session import Solved
+from dasklasso.fit.statistics import cells_of
+from dasklasso.model.path import FittedPath
+from dasklasso.moments.cells import Cells
+from dasklasso.moments.cross_moments import CrossMoments
+from dasklasso.options import FitOptions, RunOptions
+from dasklasso.problem.problem import Objective, Problem
+from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.queries.kernels import INVERSE_SCALE
+from dasklasso.solvers.events import ScanEvent
+from dasklasso.solvers.fista.slots import Jobs
+from dasklasso.solvers.fista.state import Settings
+from dasklasso.solvers.gram.solver import GramSolver
+from dasklasso.solvers.quadratic.path import load_kernels
+
+TIGHT = 1e-6  # of tol: supports are compared, so solved far beyond what is certified
+LEAST_TOL = 1e-13
+PATIENCE = 1.0  # seconds: kernels come from the cache in less
+
+
+@dataclass(frozen=True)
+class Session:
+    """The moments of the rows of some data, and how paths on them are certified.
+
+    Attributes
+    ----------
+    data, engine, options, run, progress : of the fit
+    objective : Objective
+        What ``options`` describe.
+    cells : Cells
+    moments : CrossMoments
+        Of all rows.
+    bytes_read : int
+        By the scan that brought the moments.
+    plan : dict or None
+    began : float
+        When the fit did, as ``time.monotonic()`` has it.
+    """
+
+    data: Dataset
+    engine: ScanEngine
+    options: FitOptions
+    run: RunOptions
+    objective: Objective
+    cells: Cells
+    moments: CrossMoments
+    bytes_read: int
+    plan: dict[str, Any] | None
+    progress: Callable[[ScanEvent], None] | None
+    began: float
+
+    @property
+    def tol(self) -> float:
+        """Relative gap to which paths are solved on moments."""
+        return max(TIGHT * self.options.tol, LEAST_TOL)
+
+    def solver(self, problem: Problem) -> GramSolver:
+        """The solver of one problem on the moments of all rows."""
+        options = self.options
+        settings = Settings(tol=options.tol, max_scans=options.max_scans, device=self.run.device)
+        return GramSolver(
+            self.engine,
+            problem,
+            self.moments,
+            settings,
+            self.progress,
+            bytes_read=self.bytes_read,
+            began=self.began,
+        )
+
+    def alphas(self, solver: GramSolver) -> np.ndarray:
+        """(n_alphas,) the user's own, or a grid that begins where the first feature comes in."""
+        return self.options.grid(self.data, solver.alpha_max(), self.options.l1_ratio)
+
+    def certified(
+        self,
+        solver: GramSolver,
+        alphas: np.ndarray,
+        coef: np.ndarray,
+        record: CvRecord | None = None,
+    ) -> tuple[FittedPath, int]:
+        """Certify a path that was solved on moments, all of it in one scan.
+
+        Parameters
+        ----------
+        coef : (n_alphas, n_features)
+            In the units of the data.
+
+        Returns
+        -------
+        path : FittedPath
+        bytes_read : int
+            In all.
+        """
+        inverse = solver.problem.frame[:, INVERSE_SCALE]
+        points = np.zeros((len(inverse), len(alphas)))
+        np.divide(coef.T, inverse[:, None], out=points, where=inverse[:, None] > 0)
+        jobs = Jobs(alphas, 1)
+        done = solver.certify(jobs, points)
+        solved = Solved(
+            solver.problem,
+            jobs,
+            done.solutions,
+            "gram",
+            self.engine.scans,
+            done.bytes_read,
+            record,
+        )
+        path = as_path(self.data, solved, self.options, seconds=0.0, peak=0, plan=self.plan)
+        return path, done.bytes_read
+
+
+@contextmanager
+def open_session(
+    data: Dataset,
+    engine: ScanEngine,
+    options: FitOptions,
+    run: RunOptions,
+    labels: RowLabels,
+    *,
+    plan: dict[str, Any] | None = None,
+    progress: Callable[[ScanEvent], None] | None,
+    announce: Callable[[str], None] | None,
+) -> Iterator[Session]:
+    """A context with the moments of the data: kept ones, or from a scan, and then kept.
+
+    Kernels are loaded, or compiled, beside the scan; moments are written beside what the caller
+    does with them, and are on disk when the context ends.
+
+    Parameters
+    ----------
+    labels : RowLabels
+        How rows are put into cells; ``n_blocks`` of its labelling is the least that will do.
+    progress : called after the scan, if there is one
+    announce : called with a line where the caller has to wait for kernels
+    """
+    began = time.monotonic()
+    with ThreadPoolExecutor(1) as beside:
+        kernels = beside.submit(load_kernels)
+        cells, bytes_read = cells_of(data, engine, labels, run, beside)
+        if progress is not None and engine.scans:
+            seconds, n_jobs = time.monotonic() - began, n_problems_of(data, options)
+            progress(ScanEvent(engine.scans, 0, n_jobs, 1.0, 0, bytes_read, seconds))
+        try:
+            kernels.result(timeout=PATIENCE)
+        except TimeoutError:
+            if announce is not None:
+                announce("Compiling the solver, once for this installation: some 15 seconds.")
+            kernels.result()
+        yield Session(
+            data=data,
+            engine=engine,
+            options=options,
+            run=run,
+            objective=options.objective(),
+            cells=cells,
+            moments=cells.total(),
+            bytes_read=bytes_read,
+            plan=plan,
+            progress=progress,
+            began=began,
+        )

@@ -1,0 +1,274 @@
+"""A fit by proximal Newton: a first look, a path on a sample of rows, then scans of all of them.
+
+The sample is brought home by the first look. Its mean loss is tilted so that its gradient at the
+null model is that of all rows (the first-order correction of Shamir, Srebro and Zhang, 2014,
+Communication-efficient distributed optimization using an approximate Newton-type method, eq. 13,
+at that model); its path, solved in memory, is where the scans of all rows begin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dasklasso.backend import to_numpy
+from dasklasso.cross_validation.fold_scores import curve_of
+from dasklasso.cross_validation.record import CvRecord
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.dataset.row_folds import RowLabels
+from dasklasso.errors import OptionError
+from dasklasso.fit.choose import newton_limits, sample_step
+from dasklasso.fit.fista import problem_key
+from dasklasso.fit.session import Solved
+from dasklasso.options import CvOptions, FitOptions, RunOptions
+from dasklasso.problem.folds import Folds, folds_of
+from dasklasso.problem.problem import Problem, gradient_query
+from dasklasso.problem.zero_scan import FirstLook, look, meet
+from dasklasso.scan.engine import Asked, ScanEngine
+from dasklasso.scan.gather import bring
+from dasklasso.scan.queries.hessian import WeightedGrams
+from dasklasso.scan.queries.sample import Sample, SampleRows, as_dataset
+from dasklasso.scan.runners import InProcess, threads_each
+from dasklasso.solvers.base import Solution, nonzeros_of
+from dasklasso.solvers.certificate_scan import check_finite
+from dasklasso.solvers.checkpoint import has_checkpoint
+from dasklasso.solvers.events import ScanEvent
+from dasklasso.solvers.fista.slots import Jobs
+from dasklasso.solvers.fista.state import Settings
+from dasklasso.solvers.newton.checkpoint import Saved, load_tracks, save_tracks, start_at
+from dasklasso.solvers.newton.hessian_schedule import Limits
+from dasklasso.solvers.newton.iterate import Track
+from dasklasso.solvers.newton.solver import Newton, Start, Tilt
+from dasklasso.solvers.newton.start import (
+    NullModels,
+    columns_at_null,
+    first_start,
+    null_hessians,
+    null_models,
+)
+
+SAMPLE_TOL = 1e-4  # relative gap on the sample: it differs from all rows by more
+SAMPLE_SCANS = 12
+SURE = 1.0  # standard errors
+
+
+def solve_by_newton(
+    data: Dataset,
+    engine: ScanEngine,
+    options: FitOptions,
+    run: RunOptions,
+    cv: CvOptions | None,
+    labels: RowLabels,
+    progress: Callable[[ScanEvent], None] | None,
+) -> Solved:
+    """Solve for every alpha; with ``cv`` without each fold too, on the same scans.
+
+    Parameters
+    ----------
+    labels : RowLabels
+        The folds of ``cv``.
+
+    Raises
+    ------
+    DasklassoError
+    """
+    objective = options.objective()
+    problem, nbytes = meet(data, engine, objective, run.device)
+    if problem.unpenalised.size:
+        raise OptionError(
+            f"solver: newton has no unpenalised features, and feature {problem.unpenalised[0]} is "
+            "constant, so that standardize takes its penalty away; gram and fista can"
+        )
+    fit = _Fit(data, engine, problem, options, run, progress, bytes_read=nbytes)
+    if cv is None:
+        newton, scans = fit.path()
+        record = None
+    else:
+        folds = folds_of(engine, labels)
+        ratios = cv.l1_ratios or (objective.l1_ratio,)
+        paths = [fit.path(ratio, folds) for ratio in ratios]
+        curves = tuple(curve_of(one, folds, cv) for one, _ in paths)
+        record = CvRecord(cv.kind, len(folds.weights), cv.seed, cv.rule, curves)
+        newton, scans = paths[[curve is record.best for curve in curves].index(True)]
+    jobs = newton.jobs
+    solutions = {job: _solution(track) for job, track in enumerate(newton.tracks[: len(jobs)])}
+    return Solved(
+        newton.problem,
+        jobs,
+        solutions,
+        "newton",
+        scans + engine.scans,
+        fit.bytes_read,
+        record,
+    )
+
+
+@dataclass
+class _Fit:
+    """What the steps of one fit have in common."""
+
+    data: Dataset
+    engine: ScanEngine
+    problem: Problem
+    options: FitOptions
+    run: RunOptions
+    progress: Callable[[ScanEvent], None] | None
+    bytes_read: int
+
+    def __post_init__(self) -> None:
+        options = self.options
+        self.frame = self.engine.placed(self.problem.frame)
+        self.limits: Limits = newton_limits(self.data, self.options, self.run)
+        self.settings = Settings(
+            options.tol,
+            options.max_scans,
+            self.run.device,
+            checkpoint_seconds=self.run.checkpoint_seconds,
+            key=problem_key(self.data, options, self.run),
+        )
+        self.dtype = "float64" if self.data.X.dtype == np.float64 else "float32"
+        self._looked: tuple[FirstLook, NullModels, Sample | None] | None = None
+
+    def path(self, l1_ratio: float | None = None, folds: Folds | None = None) -> tuple[Newton, int]:
+        """Solve for every alpha, of one l1_ratio: the solver, and scans before this engine's."""
+        if l1_ratio is not None:
+            objective = replace(self.problem.objective, l1_ratio=l1_ratio)
+            self.problem = replace(self.problem, objective=objective)
+        saved = self.saved()
+        if self._looked is None:
+            self._looked = self.look(sampled=saved is None)
+            self.bytes_read += self._looked[0].bytes_read
+        first, null, sample = self._looked
+        if saved is None:
+            alphas = self.options.grid(self.data, first.alpha_max, self.problem.objective.l1_ratio)
+            jobs = Jobs(alphas, self.problem.n_targets)
+            start, noise = self.start(jobs, null, sample)
+        else:
+            jobs, start, noise = Jobs(saved.alphas, self.problem.n_targets), saved.start, 0.0
+            self.bytes_read += saved.bytes_read
+        scans = 0 if saved is None else saved.scans
+        newton = Newton(
+            self.engine,
+            self.problem,
+            self.frame,
+            jobs,
+            self.settings,
+            self.limits,
+            self.progress,
+            noise=noise,
+            bytes_read=self.bytes_read,
+            save=None if self.run.checkpoint is None else partial(self.save, scans),
+            folds=folds,
+        )
+        newton.run(start, null.points)
+        self.bytes_read = newton.bytes_read
+        return newton, scans
+
+    def saved(self) -> Saved | None:
+        """The checkpoint that the fit goes on from."""
+        if not self.run.resume or self.run.checkpoint is None:
+            return None
+        folder = Path(self.run.checkpoint)
+        return load_tracks(folder, self.settings.key) if has_checkpoint(folder) else None
+
+    def save(self, scans: int, newton: Newton) -> None:
+        """Write a checkpoint, after so many scans before this engine's."""
+        assert self.run.checkpoint is not None
+        save_tracks(
+            Path(self.run.checkpoint),
+            self.settings.key,
+            newton.tracks,
+            self.engine,
+            alphas=newton.jobs.alphas,
+            scans=scans + self.engine.scans,
+            bytes_read=newton.bytes_read,
+        )
+
+    def look(self, *, sampled: bool) -> tuple[FirstLook, NullModels, Sample | None]:
+        """The scan at zero: null models, and a sample of rows where one is worth it."""
+        every = sample_step(self.data) if sampled else 0
+        problem, limits = self.problem, self.limits
+        some = columns_at_null(problem, np.zeros((problem.n_features, 1)), problem.n_features)
+        also: list[Asked] = []
+        if every:
+            also = [Asked(SampleRows(every))]
+        elif some.size <= limits.columns:
+            also = [self._hessians(problem, some, self.engine, self.frame)]
+        first = look(self.engine, problem, self.frame, self.run.device, also)
+        gradient = to_numpy(first.gradient)[:, : problem.n_targets]
+        check_finite(gradient)
+        matrices: Any = None
+        if every:
+            null = null_models(problem, gradient, first.slope, some, [])
+            return first, null, first.beside[0]
+        if also:
+            matrices = first.beside[0]
+        else:
+            some = columns_at_null(problem, gradient, limits.columns)
+            asked = self._hessians(problem, some, self.engine, self.frame)
+            _, matrices = _at_null(problem, self.engine, self.frame, asked, self.run.device)
+        return first, null_models(problem, gradient, first.slope, some, matrices), None
+
+    def start(self, jobs: Jobs, null: NullModels, sample: Sample | None) -> tuple[Start, float]:
+        """Where scans of all rows begin, and by how much its gradients may be off."""
+        if sample is None:
+            return first_start(self.problem, jobs, null), 0.0
+        rows = as_dataset(sample, self.data)
+        problem = replace(self.problem, total_weight=sample.total_weight)
+        engine = ScanEngine(rows, InProcess(threads_each(None)), self.run.band_bytes)
+        frame = engine.placed(problem.frame)
+        whole = np.stack([point.gradient for point in null.points], axis=1)
+        slope = np.array([point.slope for point in null.points])
+        some = columns_at_null(problem, whole, self.limits.columns)
+        asked = self._hessians(problem, some, engine, frame)
+        (gradient, sums), matrices = _at_null(problem, engine, frame, asked, self.run.device)
+        tilt = Tilt(whole - gradient, slope - sums[1])
+        here = null_models(problem, whole, slope, some, matrices)
+        newton = Newton(
+            engine,
+            problem,
+            frame,
+            jobs,
+            Settings(SAMPLE_TOL, engine.scans + SAMPLE_SCANS, self.run.device),
+            self.limits,
+            tilt=tilt,
+        )
+        newton.run(first_start(problem, jobs, here), here.points)
+        # columns are of unit spread: a gradient's standard error is that of a mean of slopes
+        error = float(np.sqrt(sums[2].max() / len(sample.x)))
+        return start_at(newton.tracks), SURE * error
+
+    def _hessians(
+        self, problem: Problem, columns: np.ndarray, engine: ScanEngine, frame: Any
+    ) -> Asked:
+        query: WeightedGrams = null_hessians(problem, columns, self.run.device, self.dtype)
+        zeros = np.zeros((problem.n_features, problem.n_targets))
+        return Asked(query, (engine.by_columns(zeros), frame))
+
+
+def _at_null(
+    problem: Problem, engine: ScanEngine, frame: Any, asked: Asked, device: str
+) -> tuple[tuple[np.ndarray, np.ndarray], list[np.ndarray]]:
+    """A scan at the null models: gradients, sums over rows, and Hessians."""
+    null = problem.null_intercept if problem.steps_intercept else None
+    query = gradient_query(problem, range(problem.n_targets), "float64", device, null)
+    points = asked.inputs[0]
+    found = bring(engine, points, engine.gradient(query, points, frame, [asked]))
+    return (to_numpy(found.gradient), found.sums), found.beside[0]
+
+
+def _solution(track: Track) -> Solution:
+    point = track.point
+    return Solution(
+        nonzeros_of(point.u),
+        track.objective,
+        track.gap,
+        point.slope,
+        certified=track.exact,
+        intercept=point.b,
+    )

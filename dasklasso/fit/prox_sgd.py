@@ -1,0 +1,51 @@
+"""A fit by proximal stochastic gradient: the first look, then epochs, certified as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.errors import OptionError
+from dasklasso.fit.session import Solved
+from dasklasso.options import FitOptions, RunOptions
+from dasklasso.problem.problem import Objective
+from dasklasso.problem.zero_scan import look, meet
+from dasklasso.scan.engine import ScanEngine
+from dasklasso.solvers.events import ScanEvent
+from dasklasso.solvers.fista.slots import Jobs
+from dasklasso.solvers.fista.state import Settings
+from dasklasso.solvers.prox_sgd.solver import Epochs, Schedule
+
+
+def solve_by_sgd(
+    data: Dataset,
+    engine: ScanEngine,
+    objective: Objective,
+    options: FitOptions,
+    run: RunOptions,
+    progress: Callable[[ScanEvent], None] | None,
+) -> Solved:
+    """Solve for every alpha, to whatever gap the epochs lead to.
+
+    Raises
+    ------
+    OptionError
+        When a checkpoint was asked for, epochs keep none; when the loss has several predictions
+        of a row, or no largest curvature for steps to go by.
+    DasklassoError
+    """
+    if run.checkpoint is not None:
+        raise OptionError("checkpoint: solver prox_sgd keeps none, use solver fista")
+    loss = objective.loss
+    if loss.n_outputs > 1 or loss.unbounded:
+        lacks = "a single prediction of a row" if loss.n_outputs > 1 else "a bounded curvature"
+        raise OptionError(f"loss: {loss.name} found, but prox_sgd needs one with {lacks}")
+    problem, nbytes = meet(data, engine, objective, run.device)
+    frame = engine.placed(problem.frame)
+    first = look(engine, problem, frame, run.device)
+    jobs = Jobs(options.grid(data, first.alpha_max, objective.l1_ratio), problem.n_targets)
+    settings = Settings(tol=options.tol, max_scans=options.max_scans, device=run.device)
+    schedule = Schedule(options.epochs, options.batch_size, options.seed)
+    epochs = Epochs(engine, problem, frame, jobs, first, settings, schedule, progress)
+    solutions = epochs.run()
+    return Solved(problem, jobs, solutions, "prox_sgd", engine.scans, nbytes + epochs.bytes_read)

@@ -1,0 +1,99 @@
+"""What every fit has around it: a runner that is opened and closed, and what solvers hand over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import dask
+import numpy as np
+
+from dasklasso.cross_validation.record import CvRecord
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.fit.peak_memory import PeakMemory
+from dasklasso.options import RunOptions
+from dasklasso.problem.problem import Problem
+from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.runners import Runner, runner_for
+from dasklasso.solvers.base import Solution
+from dasklasso.solvers.fista.slots import Jobs
+from dasklasso.storage.blocks import MemoryBlocks
+
+
+@dataclass(frozen=True)
+class Solved:
+    """What a solver hands over.
+
+    Attributes
+    ----------
+    problem : Problem
+    jobs : Jobs
+    solutions : dict of job to Solution
+    solver : str
+    scans : reads of X
+    bytes_read : int
+    cross_validation : CvRecord or None
+    """
+
+    problem: Problem
+    jobs: Jobs
+    solutions: dict[int, Solution]
+    solver: str
+    scans: int
+    bytes_read: int
+    cross_validation: CvRecord | None = None
+
+    @property
+    def worst_gap(self) -> float:
+        """Relative, over all jobs."""
+        return max(one.gap for one in self.solutions.values())
+
+
+def open_runner(data: Dataset, run: RunOptions, announce: Callable[[str], None] | None) -> Any:
+    """A context with the runner that the options ask for."""
+    in_memory = isinstance(data.X, MemoryBlocks)
+    row_chunk = int(np.diff(data.X.row_bounds).max())
+    column_chunk = int(np.diff(data.X.column_bounds).max())
+    return runner_for(
+        workers=run.workers,
+        scheduler=run.scheduler,
+        device=run.device,
+        memory=run.memory,
+        dashboard=run.dashboard,
+        block_bytes=0 if in_memory else row_chunk * column_chunk * data.X.dtype.itemsize,
+        in_process=run.in_process,
+        held_here=in_memory,
+        announce=announce,
+    )
+
+
+@contextmanager
+def open_engine(
+    data: Dataset, run: RunOptions, announce: Callable[[str], None] | None
+) -> Iterator[tuple[ScanEngine, PeakMemory]]:
+    """A context with an engine of its own for one fit, whose memory is watched."""
+    with ExitStack() as stack:
+        runner = stack.enter_context(open_runner(data, run, announce))
+        peak = stack.enter_context(PeakMemory())
+        stack.callback(runner.forget, data.fingerprint)
+        yield ScanEngine(data, runner, run.band_bytes), peak
+
+
+def over_workers(runner: Runner) -> Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]:
+    """A ``map`` whose calls run on a runner's workers, as many at a time as they have threads.
+
+    So what is iterated over is made no earlier than it is needed.
+    """
+
+    def mapped(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterable[Any]:
+        call = dask.delayed(function, name="solve", pure=False)
+        rest = iter(items)
+        threads = sum(n for _, n in runner.shares())
+        while batch := list(islice(rest, threads)):
+            # an item is arrays that are there: Dask need not look for tasks within
+            yield from runner.compute(*[call(dask.delayed(item, traverse=False)) for item in batch])
+
+    return mapped

@@ -1,0 +1,92 @@
+"""Second moments for a fit: those that an earlier one kept, or from a scan, and then kept."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
+from pathlib import Path
+
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.dataset.row_folds import RowLabels
+from dasklasso.errors import DataWarning
+from dasklasso.moments.cells import Cells, Labelling
+from dasklasso.moments.gram_scan import default_blocks, scan_cells
+from dasklasso.moments.store import (
+    Key,
+    find_cells,
+    kept_keys,
+    save_cells,
+    serves,
+    statistics_folder,
+)
+from dasklasso.options import RunOptions
+from dasklasso.scan.engine import ScanEngine
+from dasklasso.solvers.checkpoint import STATISTICS
+
+
+def are_kept(data: Dataset, wanted: Labelling, run: RunOptions) -> bool:
+    """Whether statistics that serve are on disk; they are not read."""
+    return any(
+        serves(key.labelling, wanted)
+        for folder in _folders(data, run)
+        for key, _ in kept_keys(folder, data.fingerprint)
+    )
+
+
+def cells_of(
+    data: Dataset, engine: ScanEngine, labels: RowLabels, run: RunOptions, beside: Executor
+) -> tuple[Cells, int]:
+    """The moments of the data, without a scan where they had been kept.
+
+    Parameters
+    ----------
+    labels : RowLabels
+        ``n_blocks`` of its labelling is the least number of blocks that will do.
+    beside : Executor
+        Where moments are written while the caller goes on; it has to wait for it at the end.
+
+    Returns
+    -------
+    cells : Cells
+    bytes_read : int
+        Of X; 0 where moments had been kept.
+
+    Warns
+    -----
+    DataWarning
+        When kept statistics are damaged, or new ones cannot be kept: the fit goes on.
+    """
+    folders, wanted = _folders(data, run), labels.labelling
+    for folder in folders:
+        found = find_cells(folder, data.fingerprint, wanted)
+        if found is not None:
+            return found, 0
+    n_columns = data.n_features + data.n_targets
+    blocks = default_blocks(data.n_rows, n_columns, wanted, labels.n_labels)
+    labelling = replace(wanted, n_blocks=max(wanted.n_blocks, blocks))
+    cells, bytes_read = scan_cells(data, engine, replace(labels, labelling=labelling), run.device)
+    beside.submit(_keep, folders, cells, data.fingerprint)
+    return cells, bytes_read
+
+
+def _folders(data: Dataset, run: RunOptions) -> list[Path]:
+    """Where statistics may be: beside the data, or where the user wants them; in a checkpoint."""
+    beside = statistics_folder(data.location, run.stats) if run.keep_statistics else None
+    checkpoint = None if run.checkpoint is None else Path(run.checkpoint) / STATISTICS
+    return [folder for folder in (beside, checkpoint) if folder is not None]
+
+
+def _keep(folders: Sequence[Path], cells: Cells, fingerprint: str) -> None:
+    """Write moments to the first folder that takes them."""
+    reasons = []
+    for folder in folders:
+        try:
+            save_cells(folder, cells, Key(fingerprint, cells.labelling))
+            return
+        except Exception as error:  # whatever it is: the answer is what matters
+            reasons.append(str(error))
+    if reasons:
+        reason = "; ".join(reasons)
+        warnings.warn(f"statistics were not kept: {reason}", DataWarning, stacklevel=2)

@@ -1,0 +1,93 @@
+"""Data as a loss takes them: labels as codes, rows weighted by class, targets less offsets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.dataset.labels.class_codes import Labelled, binary_labels, class_labels
+from dasklasso.dataset.labels.class_weights import class_factors, class_totals, weighted_by_class
+from dasklasso.dataset.labels.offsets import less_offset
+from dasklasso.errors import OptionError, ValueFound
+from dasklasso.options import FitOptions
+
+
+def labelled(data: Dataset, options: FitOptions) -> Labelled:
+    """The data that a fit is made on, and the labels that the codes of its targets stand for.
+
+    Reads y and the weights, and those only for losses of labels.
+
+    Offsets go with predictions, but where the loss is a quadratic: there they come off y.
+
+    Class weights multiply those of the rows, and so do not change what a model is of: a fit
+    with them is one with ``sample_weight``.
+
+    Raises
+    ------
+    ValueFound
+        Targets cannot be taken as labels; or all rows that have weight are of one class.
+    OptionError
+        There are several targets, and the loss is of one; or class weights are asked for where
+        there is not one target of labels, or of other labels.
+    """
+    loss = options.loss_value
+    most = loss.most_classes
+    if not most:
+        check_numbers(data, options.loss)
+        taken = less_offset(data) if loss.quadratic else data
+        return Labelled(taken, (None,) * data.n_targets)
+    if most > 2 and data.n_targets != 1:
+        raise OptionError(
+            f"loss: {options.loss} found for {data.n_targets} targets, expected one, the class"
+        )
+    if most > 2 and data.offset is not None:
+        raise OptionError(
+            f"offset: {data.location} has one, and loss {options.loss} takes none: what is added "
+            "to every class alike changes nothing"
+        )
+    found = binary_labels(data) if most == 2 else class_labels(data)
+    asked = options.class_weight
+    if asked is not None and (data.n_targets > 1 or found.classes[0] is None):
+        what = f"{data.n_targets} targets" if data.n_targets > 1 else "probabilities as targets"
+        raise OptionError(f"class_weight: {what} found, expected one target of labels")
+    for target, classes in enumerate(found.classes):
+        known = data.sample_weight is None and asked is None
+        if classes is None or (known and len(classes) > 1):
+            continue
+        totals = class_totals(found.data, target, len(classes))
+        if np.count_nonzero(totals) < 2:
+            raise ValueFound(
+                f"{data.location}: target {data.target_names[target]} is of one class, "
+                f"{classes[int(totals.argmax())]}, in every row of positive sample_weight; "
+                "expected at least two classes."
+            )
+        if asked is not None:
+            factors = class_factors(asked, classes, totals)
+            found = replace(found, data=weighted_by_class(found.data, factors))
+    return found
+
+
+def check_numbers(data: Dataset, loss: str) -> None:
+    """Refuse text of several values for a loss of numbers: codes of classes have no order.
+
+    Text of two values is 0 and 1.
+
+    Raises
+    ------
+    OptionError
+    """
+    for name, classes in zip(data.target_names, data.target_classes or (), strict=False):
+        if classes is not None and len(classes) > 2:
+            raise OptionError(
+                f"loss: {loss} found, and target {name} of {data.location} is text of "
+                f"{len(classes)} values; expected numbers. Loss softmax takes classes."
+            )
+
+
+def with_classes(options: FitOptions, coded: Labelled) -> FitOptions:
+    """The options of a fit, with the number of classes where the loss needs to know it."""
+    [classes, *_] = coded.classes
+    joint = options.loss_value.n_outputs != 1 and classes is not None
+    return replace(options, n_classes=len(classes or ())) if joint else options

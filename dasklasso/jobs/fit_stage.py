@@ -1,0 +1,373 @@
+"""The steps of a job: ingest, fit, path, predict. Each is a value that holds its options.
+
+The options have the command line's names, with underscores. The command line and TOML jobs both
+make these values, so an option means the same in both.
+"""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from dasklasso.errors import ConvergenceWarning, ModelError, OptionError
+from dasklasso.units import parse_size
+
+if TYPE_CHECKING:
+    from dasklasso.dataset.dataset import Dataset
+    from dasklasso.dataset.ingest.ingest import IngestReport
+    from dasklasso.dataset.labels.class_weights import ClassWeight
+    from dasklasso.model.path import FittedPath
+    from dasklasso.options import CvOptions, FitOptions, RunOptions
+    from dasklasso.solvers.events import ScanEvent
+
+Announce = Callable[[str], None]
+IngestProgress = Callable[[int, "int | None"], None]
+
+# The choices of an option: the command line offers them, a job is checked against them.
+Loss = Literal["squared", "logistic", "softmax", "huber", "poisson"]
+Solver = Literal["auto", "fista", "gram", "newton", "prox_sgd"]
+Device = Literal["cpu", "cuda"]
+FoldKind = Literal["random", "contiguous", "groups", "column"]
+Rule = Literal["min", "1se"]
+Criterion = Literal["loss", "auc", "accuracy"]
+EmptyChunks = Literal["error", "zero"]
+Missing = Literal["error", "mean"]
+Codec = Literal["auto", "none", "lz4", "zstd"]
+Dtype = Literal["auto", "float32", "float64", "uint8", "int8", "uint16", "int16", "int32"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestStage:
+    """``dasklasso ingest``: a table becomes a store."""
+
+    source: str
+    store: str
+    target: tuple[str, ...] = ()
+    weight: str | None = None
+    fold: str | None = None
+    offset: str | None = None
+    drop: tuple[str, ...] = ()
+    dtype: Dtype = "float32"
+    memory: str = "1GiB"
+    missing: Missing = "error"
+    dataset: str | None = None
+    codec: Codec = "auto"
+    overwrite: bool = False
+
+    def check(self) -> None:
+        """Refuse, before any work, what would be refused after it."""
+        parse_size(self.memory)
+        if Path(self.store).exists() and not self.overwrite:
+            raise OptionError(
+                f"{self.store} exists already. Give another name, or overwrite it knowingly."
+            )
+
+    def run(self, *, progress: IngestProgress | None = None) -> IngestReport:
+        from dasklasso.dataset.ingest.ingest import ingest
+
+        return ingest(
+            self.source,
+            self.store,
+            target=self.target or None,
+            weight=self.weight,
+            fold=self.fold,
+            offset=self.offset,
+            drop=self.drop,
+            dtype=self.dtype,
+            memory=parse_size(self.memory),
+            missing=self.missing,
+            dataset_path=self.dataset,
+            overwrite=self.overwrite,
+            codec=self.codec,
+            progress=progress,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterStage:
+    """Options of every stage that computes with Dask."""
+
+    store: str
+    out: str
+    memory: str | None = None
+    workers: int | None = None
+    scheduler: str | None = None
+    device: Device = "cpu"
+    no_dashboard: bool = False
+    empty_chunks: EmptyChunks = "error"
+    overwrite: bool = False
+
+    def _run_options(self, **more: Any) -> RunOptions:
+        from dasklasso.options import RunOptions
+
+        return RunOptions(
+            memory=None if self.memory is None else parse_size(self.memory),
+            workers=self.workers,
+            scheduler=self.scheduler,
+            device=self.device,
+            dashboard=not self.no_dashboard,
+            **more,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolveStage(ClusterStage, ABC):
+    """What ``dasklasso fit`` and ``dasklasso path`` have in common."""
+
+    loss: Loss = "squared"
+    huber_delta: float = 1.35
+    l1_ratio: float = 1.0
+    solver: Solver = "auto"
+    tol: float = 1e-6
+    max_scans: int = 10_000
+    standardize: bool = False
+    no_intercept: bool = False
+    positive: bool = False
+    grouped: bool = False
+    penalty_factor: str | None = None
+    class_weight: str | None = None
+    checkpoint: str | None = None
+    checkpoint_seconds: float = 30.0
+    resume: bool = False
+    stats: str | None = None
+    no_stats: bool = False
+    epochs: int = 20
+    batch_size: int = 256
+    seed: int = 0
+
+    def check(self) -> None:
+        """Refuse, before any work, what would be refused after it."""
+        from dasklasso.model.store import check_free
+
+        if self.memory is not None:
+            parse_size(self.memory)
+        if self.resume and self.checkpoint is None:
+            raise OptionError("--resume needs --checkpoint DIR: the folder to resume from.")
+        self._fit_options().objective()
+        check_free(Path(self.out), overwrite=self.overwrite)
+
+    def run(
+        self,
+        *,
+        progress: Callable[[ScanEvent], None] | None = None,
+        announce: Announce | None = None,
+    ) -> FittedPath:
+        """Fit and save; whether it converged is in the path that is returned."""
+        from dasklasso.dataset.dataset import open_dataset
+
+        self.check()
+        data = open_dataset(self.store, empty_chunks=self.empty_chunks)
+        with warnings.catch_warnings():
+            # the caller is told by path.converged, and says so in its own way
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            path = self._fit(data, progress=progress, announce=announce)
+        path.save(self.out, overwrite=self.overwrite)
+        return path
+
+    def _fit(self, data: Dataset, **watch: Any) -> FittedPath:
+        from dasklasso.fit import fit_path
+
+        return fit_path(data, self._fit_options(data), self._solve_options(), **watch)
+
+    def _solve_options(self) -> RunOptions:
+        return self._run_options(
+            checkpoint=self.checkpoint,
+            checkpoint_seconds=self.checkpoint_seconds,
+            resume=self.resume,
+            stats=self.stats,
+            keep_statistics=not self.no_stats,
+        )
+
+    @abstractmethod
+    def _grid(self) -> dict[str, Any]:
+        """Which alphas, as options of a fit."""
+
+    def _fit_options(self, data: Dataset | None = None) -> FitOptions:
+        """The options, as far as they are known without data."""
+        from dasklasso.files.penalty_factors import read_penalty_factor
+        from dasklasso.options import FitOptions
+
+        factor = None
+        if self.penalty_factor is not None and data is not None:
+            factor = read_penalty_factor(self.penalty_factor, data.feature_names)
+        return FitOptions(
+            loss=self.loss,
+            huber_delta=self.huber_delta,
+            l1_ratio=self.l1_ratio,
+            fit_intercept=not self.no_intercept,
+            standardize=self.standardize,
+            positive=self.positive,
+            grouped=self.grouped,
+            penalty_factor=factor,
+            solver=self.solver,
+            tol=self.tol,
+            max_scans=self.max_scans,
+            class_weight=self._class_weight(),
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            **self._grid(),
+        )
+
+    def _class_weight(self) -> ClassWeight | None:
+        from dasklasso.dataset.labels.class_weights import parse_class_weight
+
+        return None if self.class_weight is None else parse_class_weight(self.class_weight)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitStage(SolveStage):
+    """``dasklasso fit``: chosen alphas."""
+
+    alpha: tuple[float, ...]
+
+    def _grid(self) -> dict[str, Any]:
+        return {"alphas": tuple(sorted(set(self.alpha), reverse=True))}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathStage(SolveStage):
+    """``dasklasso path``: a grid of alphas from the data."""
+
+    n_alphas: int = 100
+    eps: float | None = None
+    stop_saturated: bool = False
+    table: str | None = None
+
+    def check(self) -> None:
+        """Refuse, before any work, what would be refused after it."""
+        from dasklasso.files.tables import check_table_file
+
+        super().check()
+        if self.table is not None:
+            check_table_file(self.table, overwrite=self.overwrite)
+
+    def run(
+        self,
+        *,
+        progress: Callable[[ScanEvent], None] | None = None,
+        announce: Announce | None = None,
+    ) -> FittedPath:
+        """Fit, save, and write the table that was asked for."""
+        from dasklasso.files.tables import write_table
+
+        path = super().run(progress=progress, announce=announce)
+        if self.table is not None:
+            write_table(path.table(), self.table, overwrite=self.overwrite)
+        return path
+
+    def _grid(self) -> dict[str, Any]:
+        return {
+            "n_alphas": self.n_alphas,
+            "eps": self.eps,
+            "stop_saturated": self.stop_saturated,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class CvStage(PathStage):
+    """``dasklasso cv``: a grid of alphas, and the one that predicts best."""
+
+    alpha: tuple[float, ...] = ()
+    l1_ratios: tuple[float, ...] = ()
+    folds: int = 5
+    fold_kind: FoldKind = "random"
+    seed: int = 0
+    rule: Rule = "min"
+    criterion: Criterion = "loss"
+
+    def check(self) -> None:
+        """Refuse, before any work, what would be refused after it."""
+        super().check()
+        self._cv_options().labelling()
+
+    def _grid(self) -> dict[str, Any]:
+        chosen = tuple(sorted(set(self.alpha), reverse=True))
+        return super()._grid() | ({"alphas": chosen} if chosen else {})
+
+    def _cv_options(self) -> CvOptions:
+        from dasklasso.options import CvOptions
+
+        ratios = self.l1_ratios or None
+        return CvOptions(self.folds, self.fold_kind, self.seed, self.rule, ratios, self.criterion)
+
+    def _fit(self, data: Dataset, **watch: Any) -> FittedPath:
+        from dasklasso.fit import fit_cv
+
+        options, run = self._fit_options(data), self._solve_options()
+        return fit_cv(data, options, self._cv_options(), run, **watch)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictStage(ClusterStage):
+    """``dasklasso predict``: a model applied to a store, out of core."""
+
+    model: str
+    alpha: float | None = None
+    proba: bool = False
+
+    def check(self) -> None:
+        """Refuse, before any work, what would be refused after it."""
+        from dasklasso.files.predictions import check_prediction_file
+
+        if self.memory is not None:
+            parse_size(self.memory)
+        check_prediction_file(self.out, overwrite=self.overwrite)
+
+    def run(self) -> int:
+        """Predict and write; returns the number of rows."""
+        from dasklasso.dataset.dataset import open_dataset
+        from dasklasso.files.predictions import write_predictions
+        from dasklasso.fit import predict_store
+        from dasklasso.model.path import load_model
+
+        self.check()
+        path = load_model(self.model)
+        data = open_dataset(self.store, empty_chunks=self.empty_chunks, require_target=False)
+        check_features(path, data.feature_names, self.store)
+        if self.proba:
+            path.loss_of_probabilities()
+        path.coefficients_at(self.alpha)  # an alpha that is not there is said before any work
+        alpha = self.alpha if self.alpha is not None else path.alpha_selected
+        labels = path.labels if path.predicts_classes and not self.proba else None
+        write_predictions(
+            self.out,
+            predict_store(data, path, alpha=self.alpha, proba=self.proba, run=self._run_options()),
+            n_rows=data.n_rows,
+            target_names=None if path.y_is_vector or labels is not None else path.target_names,
+            labels=labels,
+            attributes={
+                "alpha": float(path.alphas[0]) if alpha is None else alpha,
+                "model_fingerprint": path.fingerprint,
+                "data_fingerprint": data.fingerprint,
+                **({"proba": True} if self.proba else {}),
+                **({"classes": path.classes} if self.proba or labels is not None else {}),
+            },
+            overwrite=self.overwrite,
+        )
+        return int(data.n_rows)
+
+
+def check_features(path: FittedPath, feature_names: Sequence[str], store: str) -> None:
+    """Refuse a store whose features are not the model's, name by name.
+
+    Raises
+    ------
+    ModelError
+    """
+    if feature_names == path.feature_names:
+        return
+    if len(feature_names) != path.n_features:
+        raise ModelError(
+            f"{store} has {len(feature_names)} features, the model expects {path.n_features}."
+        )
+    for j, (found, expected) in enumerate(zip(feature_names, path.feature_names, strict=True)):
+        if found != expected:
+            raise ModelError(
+                f"{store}: feature {j} is {found!r}, the model expects {expected!r}. "
+                "Features must have the model's names and order."
+            )

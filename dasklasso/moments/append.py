@@ -1,0 +1,199 @@
+"""Kept statistics follow their data: rows that are appended are added to them, without a scan."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dasklasso.dataset.ingest.append import UpdateReport, append_rows
+from dasklasso.dataset.manifest import Manifest
+from dasklasso.dataset.row_folds import random_folds
+from dasklasso.errors import DataWarning, StoreError
+from dasklasso.moments.cells import Cells, Labelling
+from dasklasso.moments.cross_moments import CrossMoments, cross_moments
+from dasklasso.moments.store import (
+    Key,
+    drop_all_but,
+    kept_keys,
+    load_cells,
+    save_cells,
+    statistics_folder,
+)
+
+FoldRule = tuple[str, int, int]
+"""How rows get their fold: ``folds``, ``n_folds`` and ``seed`` of a labelling."""
+
+
+class CarriedStatistics:
+    """Follows an update (:class:`~dasklasso.dataset.ingest.append.Follower`) and carries statistics over.
+
+    The moments of the new rows are taken in float64 and merged into the cells of their folds, so
+    the statistics are those of all the rows, to rounding. They are saved under the new
+    fingerprint before the store is swapped: wherever the update is interrupted, no statistics
+    are of other rows than their fingerprint says.
+
+    Where rows are kept in blocks, the new ones join the last block while that has fewer rows than
+    the first one; else they are one more block. Blocks then are of unequal length, and still runs
+    of rows.
+
+    Statistics that cannot be carried over are left out, to be computed again when they are
+    needed: contiguous folds, whose edges move when rows are appended, and folds by groups that
+    are not in the store; those that exceed the memory, and those that are damaged.
+
+    Parameters
+    ----------
+    folder : Path or None
+        What :func:`~dasklasso.moments.store.statistics_folder` gave.
+    memory : int
+        Bytes that the statistics under one labelling may take.
+    drop_old : bool
+        Whether to delete those of the old rows when the store no longer has them.
+
+    Attributes
+    ----------
+    carried, left : list of Labelling
+        Under which statistics are there for the new rows, and are not.
+    """
+
+    def __init__(self, folder: Path | None, *, memory: int = 1 << 30, drop_old: bool) -> None:
+        self.carried: list[Labelling] = []
+        self.left: list[Labelling] = []
+        self._folder = folder
+        self._memory = memory
+        self._drop_old = drop_old
+        self._after: Manifest | None = None
+        self._keys: list[Key] = []
+        self._new: dict[FoldRule, dict[int, CrossMoments]] = {}
+
+    def begin(self, before: Manifest) -> None:
+        if self._folder is None:
+            return
+        n = before.n_features + len(before.target_names)
+        for key, n_cells in kept_keys(self._folder, before.fingerprint):
+            fits = (n_cells + 1) * n * n * 8 <= self._memory
+            if fits and key.labelling.folds in _LABELS:
+                self._keys.append(key)
+                self._new[_folds(key.labelling)] = {}
+            else:
+                self.left.append(key.labelling)
+
+    def rows(
+        self,
+        first_row: int,
+        X: np.ndarray,
+        y: np.ndarray,
+        sample_weight: np.ndarray | None,
+        fold: np.ndarray | None,
+    ) -> None:
+        for folds, found in self._new.items():
+            labels = _LABELS[folds[0]](folds, first_row, len(X), fold)
+            for label in np.unique(labels).tolist():
+                at = labels == label
+                weight = None if sample_weight is None else sample_weight[at]
+                part = cross_moments(X[at], y[at], weight)
+                found[label] = found[label].merged(part) if label in found else part
+
+    def before_swap(self, after: Manifest) -> None:
+        self._after = after
+        assert self._folder is not None or not self._keys
+        for key in self._keys:
+            assert self._folder is not None
+            cells = load_cells(self._folder, key)
+            if cells is None:
+                self.left.append(key.labelling)
+                continue
+            more = with_rows(cells, self._new[_folds(key.labelling)])
+            try:
+                save_cells(self._folder, more, Key(after.fingerprint, more.labelling))
+            except StoreError as error:  # the rows are what matters
+                warnings.warn(f"statistics were not kept: {error}", DataWarning, stacklevel=2)
+                self.left.append(key.labelling)
+            else:
+                self.carried.append(more.labelling)
+
+    def after_swap(self) -> None:
+        # also what was kept of the old rows with other targets or folds than the store's own
+        if self._folder is not None and self._drop_old and self._after is not None:
+            drop_all_but(self._folder, self._after.fingerprint)
+
+
+def with_rows(cells: Cells, new: dict[int, CrossMoments]) -> Cells:
+    """Cells with rows appended after all of theirs.
+
+    Parameters
+    ----------
+    cells : Cells
+        Whose blocks, if there are several, are runs of rows.
+    new : dict of fold to CrossMoments
+        The new rows of each fold.
+    """
+    labelling = cells.labelling
+    counts = np.array([moments.count for moments in cells.moments])
+    last = labelling.n_blocks - 1
+    lengths = np.bincount(cells.block, weights=counts, minlength=labelling.n_blocks)
+    block = last if last == 0 or lengths[last] < lengths[0] else last + 1
+    places = {
+        (int(fold), int(number)): moments
+        for fold, number, moments in zip(cells.fold, cells.block, cells.moments, strict=True)
+    }
+    for fold, part in new.items():
+        before = places.get((fold, block))
+        places[fold, block] = part if before is None else before.merged(part)
+    order = sorted(places)
+    return Cells(
+        dataclasses.replace(labelling, n_blocks=block + 1),
+        np.array([fold for fold, _ in order]),
+        np.array([number for _, number in order]),
+        tuple(places[place] for place in order),
+    )
+
+
+def update_store(
+    store: str | os.PathLike[str],
+    source: str | os.PathLike[str],
+    *,
+    stats: str | os.PathLike[str] | None = None,
+    memory: int = 1 << 30,
+    **options: Any,
+) -> tuple[UpdateReport, CarriedStatistics]:
+    """Append rows to a store, and add them to the statistics that are kept of it.
+
+    Parameters
+    ----------
+    stats : path, optional
+        Where statistics are kept, if not beside the store. Those of the old rows stay there.
+    store, source, memory, **options :
+        As for :func:`~dasklasso.dataset.ingest.append.append_rows`.
+    """
+    location = os.fspath(store).removeprefix("file://")
+    carried = CarriedStatistics(
+        statistics_folder(location, stats), memory=memory, drop_old=stats is None
+    )
+    report = append_rows(store, source, memory=memory, followers=[carried], **options)
+    return report, carried
+
+
+def _folds(labelling: Labelling) -> FoldRule:
+    return (labelling.folds, labelling.n_folds, labelling.seed)
+
+
+def _no_folds(folds: FoldRule, first: int, n: int, column: np.ndarray | None) -> np.ndarray:
+    return np.zeros(n, dtype=np.int64)
+
+
+def _by_column(folds: FoldRule, first: int, n: int, column: np.ndarray | None) -> np.ndarray:
+    assert column is not None
+    return column.astype(np.int64)
+
+
+def _at_random(folds: FoldRule, first: int, n: int, column: np.ndarray | None) -> np.ndarray:
+    _, n_folds, seed = folds
+    return random_folds(n_folds, seed, first, first + n)
+
+
+_LABELS = {"none": _no_folds, "column": _by_column, "random": _at_random}

@@ -1,0 +1,209 @@
+"""The Gram scan: one read of X fills the cells of a labelling.
+
+A task takes one block of rows, from its first to its last, whoever runs it: the bits depend on the
+data and the labelling only. How many blocks there are is decided by the memory that their moments
+take, never by workers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+
+from dasklasso.backend import backend_for
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.dataset.row_folds import RowLabels, contiguous_edges
+from dasklasso.moments.accumulator import GramAccumulator
+from dasklasso.moments.cells import Cells, Labelling
+from dasklasso.moments.cross_moments import CrossMoments
+from dasklasso.moments.tiles import scan_tiles
+from dasklasso.scan.bad_values import bad_value
+from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.graph import GraphBuilder, delayed_of
+from dasklasso.scan.reader import Caching, Reader, Table
+
+CELLS_BYTES = 256 << 20  # of the moments of all cells together
+MOST_BLOCKS = 32
+FEWEST_CELLS = 4  # where not even so many blocks fit, moments are taken by tiles
+BLOCK_ROWS = 256  # fewer rows in a block are not worth a task
+EXACT_FLOPS = 2e10  # up to so many, float64 products cost less than a second
+
+
+@dataclass(frozen=True)
+class BlockOfCells:
+    """What a task hands over: moments of the rows of one block by fold, and bytes read."""
+
+    moments: dict[int, CrossMoments]
+    bytes_read: int
+
+
+def default_blocks(n_rows: int, n_columns: int, labelling: Labelling, n_labels: int) -> int:
+    """How many blocks of rows are kept apart, where nobody asks for a number.
+
+    Parameters
+    ----------
+    n_columns : of [X, y]
+    labelling : its ``n_blocks`` is not used
+    n_labels : number of folds
+    """
+    contiguous = labelling.folds == "contiguous"
+    if in_tiles(n_columns, labelling, n_labels):
+        return n_labels if contiguous else 1
+    fit = _blocks_that_fit(n_columns, labelling, n_labels)
+    most = min(MOST_BLOCKS, fit, n_rows // BLOCK_ROWS)
+    if contiguous:  # whole folds
+        return max(1, most // n_labels) * n_labels
+    return 1 << max(0, most.bit_length() - 1)  # so that a few threads share them evenly
+
+
+def block_edges(
+    n_rows: int, labelling: Labelling, pieces: tuple[int, ...] | None = None
+) -> list[int]:
+    """First row of every block, and the number of rows.
+
+    Contiguous folds have as many rows as scikit-learn's ``KFold`` gives them.
+
+    Parameters
+    ----------
+    pieces : edges of what can only be decoded whole, or None where any row can be read alone
+    """
+    if labelling.folds == "contiguous":
+        k, blocks = labelling.n_folds, -(-labelling.n_blocks // labelling.n_folds)
+        folds = contiguous_edges(n_rows, k)
+        edges = [a + (b - a) * j // blocks for a, b in pairwise(folds) for j in range(blocks)] + [
+            n_rows
+        ]
+    else:
+        edges = [n_rows * k // labelling.n_blocks for k in range(labelling.n_blocks + 1)]
+    if pieces is not None:
+        bounds = np.asarray(pieces)
+        nearest = bounds[np.abs(bounds[None, :] - np.asarray(edges)[:, None]).argmin(axis=1)]
+        least = labelling.n_folds if labelling.folds == "contiguous" else 1
+        if len(np.unique(nearest)) > least:
+            edges = nearest.tolist()
+    return sorted(set(edges))
+
+
+def scan_cells(
+    data: Dataset, engine: ScanEngine, labels: RowLabels, device: str = "cpu"
+) -> tuple[Cells, int]:
+    """One read of X: the moments of every (fold, block).
+
+    Parameters
+    ----------
+    labels : RowLabels
+        Of these data; their labelling has the number of blocks wanted (:func:`default_blocks`).
+
+    Returns
+    -------
+    cells : Cells
+        With the labelling's blocks, or fewer where the rows do not suffice.
+    bytes_read : int
+
+    Raises
+    ------
+    ValueFound
+        When X has a NaN or an infinity: the message names the row and the column.
+    """
+    labelling, table = labels.labelling, engine.table
+    whole = replace(table.layout, parts=((0, len(table.layout.column_bounds) - 1),))
+    table = replace(table, layout=whole)
+    n_columns = data.n_features + data.n_targets
+    dtype = np.dtype(np.float64 if exact_products(data) else np.float32)
+    asked_for = labelling.n_blocks > (labelling.n_folds if labelling.folds == "contiguous" else 1)
+    if in_tiles(n_columns, labelling, labels.n_labels) and not asked_for:
+        cells, nbytes = _by_tiles(engine, table, labels, dtype, device)
+    else:
+        cells, nbytes = _by_blocks(engine, table, labels, dtype, device)
+    if not all(np.isfinite(part.products.diagonal()).all() for part in cells.moments):
+        raise bad_value(data, engine)
+    return cells, nbytes
+
+
+def in_tiles(n_columns: int, labelling: Labelling, n_labels: int) -> bool:
+    """Whether moments are too large for each task to have its own."""
+    return _blocks_that_fit(n_columns, labelling, n_labels) < FEWEST_CELLS
+
+
+def _blocks_that_fit(n_columns: int, labelling: Labelling, n_labels: int) -> int:
+    """Blocks whose moments fit the memory for them, each kept apart by label."""
+    labels = 1 if labelling.folds == "contiguous" else n_labels  # a block lies in one fold
+    return CELLS_BYTES // (labels * n_columns**2 * 8)
+
+
+def _by_blocks(
+    engine: ScanEngine, table: Table, labels: RowLabels, dtype: np.dtype, device: str
+) -> tuple[Cells, int]:
+    """A task for each block of rows."""
+    labelling, n = labels.labelling, table.layout.n_rows
+    edges = block_edges(n, labelling, None if table.X.mapped else table.layout.row_bounds)
+    budget = engine.runner.cache_bytes(engine.layout.block_bytes())
+    row_bytes = table.layout.n_features * table.X.dtype.itemsize
+    builder = GraphBuilder()
+    keys = []
+    homes = engine.homes_of_rows(edges[:-1])
+    for number, (start, stop) in enumerate(pairwise(edges)):
+        # the same bands are kept decoded as by the scans that follow: as many as fit
+        caching = Caching(budget, pin=not table.X.mapped and start * row_bytes < budget)
+        function = partial(gram_block, table, labels, start, stop, dtype.name, device, caching)
+        keys.append(builder.add("scan-gram", (number,), function, workers=homes[number]))
+    engine.turn()
+    found = engine.runner.compute(*[delayed_of(builder, key) for key in keys])
+    places = sorted((fold, b) for b, block in enumerate(found) for fold in block.moments)
+    cells = Cells(
+        replace(labelling, n_blocks=len(edges) - 1),
+        np.array([fold for fold, _ in places]),
+        np.array([block for _, block in places]),
+        tuple(found[b].moments[fold] for fold, b in places),
+    )
+    return cells, sum(block.bytes_read for block in found)
+
+
+def _by_tiles(
+    engine: ScanEngine, table: Table, labels: RowLabels, dtype: np.dtype, device: str
+) -> tuple[Cells, int]:
+    """Tasks for each band and each tile of the moments; rows are in as few blocks as will do."""
+    labelling, n = labels.labelling, table.layout.n_rows
+    contiguous = labelling.folds == "contiguous"
+    n_blocks = labelling.n_folds if contiguous else 1
+    labelling = replace(labelling, n_blocks=n_blocks)
+    edges = block_edges(n, labelling) if contiguous else None
+    found, nbytes = scan_tiles(engine, table, labels, edges, dtype, device)
+    names = np.array(sorted(found))
+    nothing = np.zeros_like(names)
+    fold, block = (nothing, names) if contiguous else (names, nothing)
+    return Cells(labelling, fold, block, tuple(found[name] for name in names.tolist())), nbytes
+
+
+def exact_products(data: Dataset) -> bool:
+    """Whether products are in float64: where float32 does not hold X, or they are few."""
+    few = 2.0 * data.n_rows * (data.n_features + data.n_targets) ** 2 <= EXACT_FLOPS
+    return few or np.result_type(data.X.dtype, np.float32) == np.float64
+
+
+def gram_block(
+    table: Table,
+    labels: RowLabels,
+    start: int,
+    stop: int,
+    dtype: str,
+    device: str,
+    caching: Caching,
+) -> BlockOfCells:
+    """The moments of rows ``start`` to ``stop − 1``, by fold."""
+    assert table.y is not None
+    accumulator = GramAccumulator(
+        table.X.shape[1],
+        table.y.shape[1],
+        np.dtype(table.X.dtype),
+        np.dtype(dtype),
+        weighted=table.weight is not None,
+        backend=backend_for(device),
+    )
+    reader = Reader(table, 0, caching)
+    for rows in reader.rows_between(start, stop):
+        accumulator.add(rows, labels.of_rows(rows.start, rows.start + rows.n_rows))
+    return BlockOfCells(accumulator.moments(), reader.bytes_read)

@@ -1,0 +1,394 @@
+"""Statistics on disk: what one scan found of the rows, kept so that no other fit scans for it.
+
+::
+
+    STORE.stats/
+      3f2a.../       one folder for the data's fingerprint and one way to put rows into cells
+        zarr.json    the fingerprint and the labelling, as attributes
+        fold block count weight mean products
+
+Any Zarr reader can use them. Every chunk is written and carries a checksum: one that is missing
+is damage, never zeros. Products are symmetric, so a row of their upper triangle is kept together
+with the row that fills it up to n + 1 numbers: rows i and n − 1 − i. That is half the bytes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dasklasso.errors import ChunkCorrupt, DataWarning, OptionError, StoreError
+from dasklasso.files.atomic import PartialFolder
+from dasklasso.moments.cells import Cells, Labelling
+from dasklasso.moments.cross_moments import CrossMoments
+from dasklasso.storage.compression import bytes_codecs
+from dasklasso.storage.zarr_blocks import ZarrBlocks
+
+VERSION = 1
+SUFFIX = ".stats"
+ABANDONED_SECONDS = 24 * 3600.0
+MOST_KEPT = 8  # ways to put rows into cells, for each store
+_ATTRIBUTE = "dasklasso_statistics"
+_CHUNK_VALUES = 1 << 20  # 8 MiB of float64
+_TILE = 512
+_VECTORS = {"fold": np.int64, "block": np.int64, "count": np.int64, "weight": np.float64}
+
+
+@dataclass(frozen=True)
+class Key:
+    """What statistics are of.
+
+    Attributes
+    ----------
+    fingerprint : str
+        Of the data: X, y, weights and folds.
+    labelling : Labelling
+    """
+
+    fingerprint: str
+    labelling: Labelling
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:32]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "version": VERSION,
+            "fingerprint": self.fingerprint,
+            "labelling": dataclasses.asdict(self.labelling),
+        }
+
+
+def statistics_folder(location: str, override: str | os.PathLike[str] | None = None) -> Path | None:
+    """Where the statistics of some data are kept.
+
+    Parameters
+    ----------
+    location : str
+        Of the data, as a :class:`~dasklasso.dataset.dataset.Dataset` has it.
+    override : path, optional
+        Where the user wants them.
+
+    Returns
+    -------
+    Path or None
+        Beside a local store; None for data that are not in one, or in a part of one.
+
+    Raises
+    ------
+    OptionError
+        When the user wants them within a Zarr store.
+    """
+    if override is not None:
+        place = Path(override).expanduser()
+        if _is_zarr(place):
+            raise OptionError(f"stats: {place} is a Zarr store; expected a folder of its own")
+        return place
+    if "://" in location or not _is_zarr(Path(location).expanduser()):
+        return None
+    store = Path(location).expanduser().resolve()
+    if _is_zarr(store.parent):
+        return None  # nothing is put into somebody's store
+    return store.with_name(store.name + SUFFIX)
+
+
+def save_cells(folder: Path, cells: Cells, key: Key) -> Path:
+    """Keep statistics: written beside their place, then renamed into it.
+
+    Parameters
+    ----------
+    folder : Path
+        What :func:`statistics_folder` gave.
+    cells : Cells
+    key : Key
+        With ``cells.labelling``.
+
+    Returns
+    -------
+    Path
+        The folder that they are in.
+
+    Raises
+    ------
+    StoreError
+        It cannot be written, or another process is writing it.
+    """
+    import zarr
+
+    first = cells.moments[0]
+    n = len(first.mean)
+    with PartialFolder(folder / key.name, overwrite=True) as place, place.guarded():
+        group = zarr.open_group(place.partial, mode="a", zarr_format=3)
+        for name, dtype in _VECTORS.items():
+            _write(group, name, np.asarray(_vector(cells, name), dtype=dtype))
+        _write(group, "mean", np.stack([m.mean for m in cells.moments]))
+        _write_products(group, cells.moments)
+        shape = {"n_features": n - first.n_targets, "n_targets": first.n_targets}
+        group.attrs[_ATTRIBUTE] = {**key.to_json(), **shape, "n_cells": len(cells.moments)}
+        place.publish()
+    drop_oldest(folder)
+    return place.path
+
+
+def load_cells(folder: Path, key: Key) -> Cells | None:
+    """Statistics that were kept.
+
+    Returns
+    -------
+    Cells or None
+        None where there are none, or where they are damaged: a :class:`DataWarning` then names
+        the file, and they are to be computed again.
+    """
+    place = folder / key.name
+    if not place.is_dir():
+        return None
+    try:
+        found = _read(place, key)
+        with suppress(OSError):  # a folder that is not ours to write to
+            os.utime(place / "zarr.json")
+        return found
+    except StoreError as error:
+        warnings.warn(
+            f"kept statistics are damaged and not used: {error}", DataWarning, stacklevel=2
+        )
+        return None
+
+
+def find_cells(folder: Path, fingerprint: str, wanted: Labelling) -> Cells | None:
+    """Statistics from which those wanted follow, kept under the same or another labelling.
+
+    Rows in one cell, however they are labelled, add up; folds must have been made in the same way:
+    what a fit answers must not depend on what an earlier one happened to keep.
+
+    Returns
+    -------
+    Cells or None
+        With the folds wanted, or any where none are; ``n_blocks`` may be larger.
+    """
+    found = [kept for kept in kept_keys(folder, fingerprint) if serves(kept[0].labelling, wanted)]
+    # the very same first, then those that take least reading
+    for key, _ in sorted(found, key=lambda kept: (kept[0].labelling != wanted, kept[1])):
+        cells = load_cells(folder, key)
+        if cells is not None:
+            return cells
+    return None
+
+
+def kept_keys(folder: Path, fingerprint: str) -> list[tuple[Key, int]]:
+    """What is kept of some data, without reading it: keys, and the number of cells of each."""
+    found = []
+    for place in sorted(folder.glob("*/zarr.json")):
+        head = _head(place)
+        if head.get("version") != VERSION or head.get("fingerprint") != fingerprint:
+            continue
+        try:
+            key = Key(fingerprint, Labelling(**head["labelling"]))
+            n_cells = int(head["n_cells"])
+        except (KeyError, TypeError, ValueError):
+            continue
+        if key.name == place.parent.name:
+            found.append((key, n_cells))
+    return found
+
+
+def drop_all_but(folder: Path, fingerprint: str) -> None:
+    """Delete what is kept of data that are no more: of any but these."""
+    for place in folder.glob("*/zarr.json"):
+        head = _head(place)
+        if head.get("version") == VERSION and head.get("fingerprint") != fingerprint:
+            shutil.rmtree(place.parent, ignore_errors=True)
+
+
+def drop_oldest(folder: Path) -> None:
+    """Keep only those last used, so that a folder does not grow with every way of folding rows."""
+    places = [place for place in folder.glob("*/zarr.json") if _head(place).get("version")]
+    for place in sorted(places, key=_last_used)[: max(0, len(places) - MOST_KEPT)]:
+        shutil.rmtree(place.parent, ignore_errors=True)
+    # what a run that was killed had half written; a day is longer than anybody takes to write it
+    for half in folder.glob("*.partial"):
+        ours = re.fullmatch(r"[0-9a-f]{32}\.partial", half.name)
+        if ours and _last_used(half) < time.time() - ABANDONED_SECONDS:
+            shutil.rmtree(half, ignore_errors=True)
+
+
+def _last_used(place: Path) -> float:
+    try:
+        return place.stat().st_mtime
+    except OSError:  # somebody else deleted it
+        return 0.0
+
+
+# -- which statistics serve ---------------------------------------------------------------------
+
+
+def serves(kept: Labelling, wanted: Labelling) -> bool:
+    """Whether the cells of one labelling add up to those of another."""
+    if kept.n_blocks < wanted.n_blocks:
+        return False
+    if wanted.folds == "none":
+        return True
+    return (kept.folds, kept.n_folds, kept.seed) == (wanted.folds, wanted.n_folds, wanted.seed)
+
+
+# -- writing ------------------------------------------------------------------------------------
+
+
+def _vector(cells: Cells, name: str) -> Any:
+    if name in ("fold", "block"):
+        return getattr(cells, name)
+    return [getattr(moments, name) for moments in cells.moments]
+
+
+def _create(
+    group: Any, name: str, shape: tuple[int, ...], chunks: tuple[int, ...], dtype: Any
+) -> Any:
+    from zarr.codecs import BytesCodec
+
+    return group.create_array(
+        name,
+        shape=shape,
+        chunks=chunks,
+        dtype=dtype,
+        filters=None,
+        serializer=BytesCodec(),
+        compressors=bytes_codecs("none", np.dtype(dtype).itemsize),
+        config={"write_empty_chunks": True},
+    )
+
+
+def _write(group: Any, name: str, values: np.ndarray) -> None:
+    _create(group, name, values.shape, values.shape, values.dtype)[...] = values
+
+
+def _write_products(group: Any, moments: tuple[CrossMoments, ...]) -> None:
+    n = len(moments[0].mean)
+    n_chunks, rows = _chunking(n)
+    array = _create(
+        group, "products", (len(moments) * n_chunks * rows, n + 1), (rows, n + 1), np.float64
+    )
+    for cell, part in enumerate(moments):
+        for chunk in range(n_chunks):
+            start = (cell * n_chunks + chunk) * rows
+            array[start : start + rows] = _folded(part.products, chunk * rows, rows)
+
+
+def _chunking(n: int) -> tuple[int, int]:
+    """Chunks of one cell's products, and rows of each (the last may have some to spare)."""
+    half = (n + 1) // 2
+    n_chunks = max(1, -(-half * (n + 1) // _CHUNK_VALUES))
+    return n_chunks, -(-half // n_chunks)
+
+
+def _folded(products: np.ndarray, start: int, rows: int) -> np.ndarray:
+    """Rows of the upper triangle, the short ones behind the long ones: (rows, n + 1)."""
+    n = len(products)
+    out = np.zeros((rows, n + 1))
+    for row, i in zip(out, range(start, min(start + rows, (n + 1) // 2)), strict=False):
+        row[: n - i] = products[i, i:]
+        row[n - i :] = products[n - 1 - i, n - 1 - i :]
+    return out
+
+
+# -- reading ------------------------------------------------------------------------------------
+
+
+def _read(place: Path, key: Key) -> Cells:
+    """The cells in a folder.
+
+    Raises
+    ------
+    StoreError
+        Names the file that is damaged.
+    """
+    import zarr
+
+    head = _head(place / "zarr.json")
+    if {name: head.get(name) for name in key.to_json()} != key.to_json():
+        raise StoreError(f"{place / 'zarr.json'} is not of the data and cells that its name says.")
+    try:
+        group = zarr.open_group(str(place), mode="r", zarr_format=3)
+        arrays = {
+            name: ZarrBlocks(group[name], location=str(place), name=name)
+            for name in (*_VECTORS, "mean", "products")
+        }
+        n, n_targets = int(head["n_features"]) + int(head["n_targets"]), int(head["n_targets"])
+        n_cells = int(head["n_cells"])
+    except StoreError:
+        raise
+    except Exception as error:  # whatever zarr says of metadata that it cannot read
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise StoreError(f"{place} cannot be opened ({reason}).") from error
+    n_chunks, rows = _chunking(n)
+    expected = dict.fromkeys(_VECTORS, (n_cells, 1))
+    expected |= {"mean": (n_cells, n), "products": (n_cells * n_chunks * rows, n + 1)}
+    for name, shape in expected.items():
+        if arrays[name].shape != shape:
+            raise ChunkCorrupt(f"{place / name} has shape {arrays[name].shape}, expected {shape}.")
+    vectors = {name: _block(arrays[name], 0)[:, 0].copy() for name in _VECTORS}
+    means = _block(arrays["mean"], 0)
+    moments = tuple(
+        CrossMoments(
+            float(vectors["weight"][cell]),
+            int(vectors["count"][cell]),
+            means[cell].copy(),
+            _unfolded(
+                n, (_block(arrays["products"], cell * n_chunks + k) for k in range(n_chunks))
+            ),
+            n_targets,
+        )
+        for cell in range(n_cells)
+    )
+    return Cells(key.labelling, vectors["fold"], vectors["block"], moments)
+
+
+def _block(source: ZarrBlocks, i: int) -> np.ndarray:
+    try:
+        return source.block(i, 0)
+    finally:
+        source.forget(i, 0)  # verified anew when it is read again: that is long after
+
+
+def _unfolded(n: int, chunks: Iterator[np.ndarray]) -> np.ndarray:
+    products = np.empty((n, n))
+    i = 0
+    for chunk in chunks:
+        for row in chunk[: (n + 1) // 2 - i]:
+            products[i, i:] = row[: n - i]
+            products[n - 1 - i, n - 1 - i :] = row[n - i :]
+            i += 1
+    for a in range(0, n, _TILE):  # tiles: columns one by one would miss the cache
+        here = slice(a, a + _TILE)
+        for b in range(0, a, _TILE):
+            products[here, b : b + _TILE] = products[b : b + _TILE, here].T
+        tile = products[here, here]
+        below = np.tril_indices(len(tile), -1)
+        tile[below] = tile.T[below]
+    return products
+
+
+def _head(path: Path) -> dict[str, Any]:
+    """What a folder says about itself; empty where it cannot be read."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))["attributes"][_ATTRIBUTE]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _is_zarr(path: Path) -> bool:
+    return any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray"))

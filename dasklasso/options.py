@@ -1,0 +1,248 @@
+"""What a fit is asked: the options of the model, and where and how it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from dasklasso.cross_validation.record import Rule
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.dataset.labels.class_weights import ClassWeight
+from dasklasso.dataset.row_folds import RowLabels, labels_for
+from dasklasso.errors import OptionError
+from dasklasso.moments.cells import Folds, Labelling
+from dasklasso.objective.alpha_grid import (
+    SMALLEST_L1_RATIO,
+    alpha_grid,
+    check_grid,
+    given_alphas,
+)
+from dasklasso.objective.losses.base import Loss
+from dasklasso.objective.losses.huber import HUBER_DELTA
+from dasklasso.objective.losses.registry import loss_named
+from dasklasso.problem.problem import Objective
+from dasklasso.scan.layout import BAND_BYTES
+
+Criterion = Literal["loss", "auc", "accuracy"]
+SOLVERS = ("auto", "fista", "gram", "newton", "prox_sgd")
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """What is fitted.
+
+    Attributes
+    ----------
+    loss : {"squared", "logistic", "softmax", "huber", "poisson"}
+    alphas : the user's own alphas, or None for a grid
+    n_alphas, eps : of the grid, as in :func:`dasklasso.objective.alpha_grid.alpha_grid`
+    l1_ratio, fit_intercept, standardize, positive, penalty_factor :
+        As in :class:`dasklasso.problem.problem.Objective`.
+    grouped : whether a feature is in or out for all classes together; by loss "softmax" only
+    solver : {"auto", "fista", "gram", "newton", "prox_sgd"}
+    tol : relative dual gap: gap / loss of the null model
+    max_scans : most reads of X
+    stop_saturated : whether a path ends where it explains nothing more; by solver "gram" only
+    class_weight : "balanced", pairs of a label and its weight, or None; for losses of labels only
+    epochs, batch_size, seed : of solver "prox_sgd": most scans of steps, rows of a step, and what
+        the order of rows follows from
+    huber_delta : of loss "huber": the residual up to which it is squared, in units of the target
+    n_classes : of a target that is a class: a fit finds and fills it in
+    """
+
+    loss: str = "squared"
+    alphas: tuple[float, ...] | None = None
+    n_alphas: int = 100
+    eps: float | None = None
+    l1_ratio: float = 1.0
+    fit_intercept: bool = True
+    standardize: bool = False
+    positive: bool = False
+    penalty_factor: np.ndarray | None = None
+    solver: str = "auto"
+    tol: float = 1e-6
+    max_scans: int = 10_000
+    stop_saturated: bool = False
+    class_weight: ClassWeight | None = None
+    epochs: int = 20
+    batch_size: int = 256
+    seed: int = 0
+    grouped: bool = False
+    huber_delta: float = HUBER_DELTA
+    n_classes: int = 0
+
+    @property
+    def loss_value(self) -> Loss:
+        """The loss that is meant.
+
+        Raises
+        ------
+        OptionError
+            As :func:`~dasklasso.objective.losses.registry.loss_named`.
+        """
+        return loss_named(self.loss, self.n_classes, self.huber_delta)
+
+    def objective(self) -> Objective:
+        """The objective these options describe.
+
+        Raises
+        ------
+        OptionError
+            When an option has a value that cannot be used.
+        """
+        loss = self.loss_value
+        if self.solver not in SOLVERS:
+            raise OptionError(f"solver: {self.solver!r} is none of {', '.join(SOLVERS)}")
+        if not self.tol > 0:
+            raise OptionError(f"tol: {self.tol} found, expected a positive number")
+        if self.stop_saturated and self.solver not in ("auto", "gram"):
+            raise OptionError(f"stop_saturated: needs solver='gram', and solver is {self.solver!r}")
+        if self.stop_saturated and self.loss != "squared":
+            raise OptionError(f"stop_saturated: needs loss='squared', and loss is {self.loss!r}")
+        if self.class_weight is not None and not loss.most_classes:
+            raise OptionError(
+                f"class_weight: loss {self.loss} has no classes: logistic and softmax have"
+            )
+        if self.alphas is None:
+            check_grid(self.n_alphas, self.eps)
+        else:
+            given_alphas(self.alphas)
+        if self.max_scans < 1:
+            raise OptionError(f"max_scans: {self.max_scans} found, expected at least 1")
+        for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise OptionError(f"{name}: {getattr(self, name)} found, expected at least {least}")
+        return Objective(
+            self.l1_ratio,
+            self.fit_intercept,
+            self.standardize,
+            self.positive,
+            self.penalty_factor,
+            loss,
+            self.grouped,
+        )
+
+    def grid(self, data: Dataset, alpha_max: np.ndarray, l1_ratio: float) -> np.ndarray:
+        """(n_alphas,) the user's own alphas, or a grid from where the first feature comes in.
+
+        Parameters
+        ----------
+        alpha_max : (n_targets,)
+            Smallest alpha at which only unpenalised columns are in use, at l1_ratio 1.
+
+        Raises
+        ------
+        OptionError, ValueFound
+            As :func:`~dasklasso.objective.alpha_grid.alpha_grid` and
+            :func:`~dasklasso.objective.alpha_grid.given_alphas`.
+        """
+        if self.alphas is not None:
+            return given_alphas(self.alphas)
+        return alpha_grid(
+            float(alpha_max.max()) / max(l1_ratio, SMALLEST_L1_RATIO),
+            n_alphas=self.n_alphas,
+            eps=self.eps,
+            n_rows=data.n_rows,
+            n_features=data.n_features,
+        )
+
+
+@dataclass(frozen=True)
+class CvOptions:
+    """How a path is cross-validated.
+
+    Attributes
+    ----------
+    folds : int
+        Number of folds; not used where the column of labels says.
+    kind : {"random", "contiguous", "groups", "column"}
+        Rows are dealt to folds at random; in runs, for time series; with all rows of a group (the
+        data's fold column) in one fold; or as the fold column says.
+    seed : int
+        Of random folds.
+    rule : {"min", "1se"}
+        The alpha with the smallest mean error, or the largest within a standard error of it.
+    l1_ratios : tuple of float or None
+        To choose from; None for the options' own.
+    criterion : {"loss", "auc", "accuracy"}
+        What a rule compares: the mean loss of rows left out (of squared loss their mean squared
+        error), or of labels how well they are ranked or told apart.
+    """
+
+    folds: int = 5
+    kind: Folds = "random"
+    seed: int = 0
+    rule: Rule = "min"
+    l1_ratios: tuple[float, ...] | None = None
+    criterion: Criterion = "loss"
+
+    def labelling(self) -> Labelling:
+        """How rows are put into cells.
+
+        Raises
+        ------
+        OptionError
+            When there are fewer than two folds, or the seed is negative.
+        """
+        kinds = ("random", "contiguous", "groups", "column")
+        if self.kind not in kinds:
+            raise OptionError(f"folds: {self.kind!r} is none of {', '.join(kinds)}")
+        if self.criterion not in ("loss", "auc", "accuracy"):
+            raise OptionError(f"criterion: {self.criterion!r} is none of loss, auc, accuracy")
+        if self.rule not in ("min", "1se"):
+            raise OptionError(f"rule: {self.rule!r} is none of min, 1se")
+        if self.kind == "column":
+            return Labelling("column")
+        if self.folds < 2:
+            raise OptionError(f"folds: {self.folds} found, expected at least 2")
+        if self.seed < 0:
+            raise OptionError(f"seed: {self.seed} found, expected a number >= 0")
+        seed = self.seed if self.kind == "random" else 0
+        return Labelling(self.kind, self.folds, seed)
+
+    def labels(self, data: Dataset) -> RowLabels:
+        """The folds of some data's rows, from one look at their fold column if that is needed.
+
+        Raises
+        ------
+        OptionError
+            As :meth:`labelling`; when the data have no fold column and need one, or too few
+            labels or rows.
+        """
+        return labels_for(self.labelling(), data)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where and how it runs.
+
+    Attributes
+    ----------
+    memory : bytes for the whole process tree, or None
+    workers : number of worker processes, or None for threads in this process
+    scheduler : address of a running scheduler, or None
+    device : {"cpu", "cuda"}
+    dashboard : whether the embedded cluster serves one
+    checkpoint : folder, or None
+    checkpoint_seconds : least time between checkpoints
+    resume : go on from the checkpoint if there is one
+    band_bytes : decoded bytes of a band; it fixes the order of summation
+    in_process : bare threads instead of an embedded cluster, for data already in memory
+    stats : folder in which second moments are kept, or None for one beside the store
+    keep_statistics : whether they are kept and, where there are some, used
+    """
+
+    memory: int | None = None
+    workers: int | None = None
+    scheduler: str | None = None
+    device: str = "cpu"
+    dashboard: bool = True
+    checkpoint: str | None = None
+    checkpoint_seconds: float = 30.0
+    resume: bool = False
+    band_bytes: int = BAND_BYTES
+    in_process: bool = False
+    stats: str | None = None
+    keep_statistics: bool = True

@@ -1,0 +1,306 @@
+"""The problem in standardised coordinates, where gradient steps are well scaled.
+
+Coefficients w of stored columns become ``u = scale · w`` of the columns ``(x − centre) / scale``,
+each of unit spread. With an intercept, centring removes it from the problem exactly; the penalty
+follows: ``α f (ρ|w| + (1−ρ)/2 w²) = α (ρ l1|u| + (1−ρ)/2 l2 u²)``. So a column's unit of
+measurement changes nothing, and X is never copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dasklasso.backend import Array
+from dasklasso.errors import OptionError, ValueFound
+from dasklasso.objective.losses.base import SQUARED, Loss
+from dasklasso.objective.penalties import ElasticNet, GroupElasticNet, Penalty
+from dasklasso.scan.queries.base import Gradient
+from dasklasso.scan.queries.column_moments import Moments
+from dasklasso.scan.queries.hessian import WeightedGrams
+from dasklasso.scan.queries.kernels import CENTRE, FRAME_WIDTH, INVERSE_SCALE, L1, L2, SHIFT
+
+SHIFT_BEYOND = 32.0  # |mean| / std from which float32 products would lose too many digits
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is minimised, in the user's terms.
+
+    Attributes
+    ----------
+    l1_ratio : share of the l1 penalty, 0 … 1
+    fit_intercept, standardize, positive : bool
+    penalty_factor : (n_features,) or None for ones
+    loss : Loss
+    grouped : whether a feature's coefficients for all outputs of the loss are in or out together
+    """
+
+    l1_ratio: float = 1.0
+    fit_intercept: bool = True
+    standardize: bool = False
+    positive: bool = False
+    penalty_factor: np.ndarray | None = None
+    loss: Loss = SQUARED
+    grouped: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.l1_ratio <= 1.0:
+            raise OptionError(f"l1_ratio: {self.l1_ratio} found, expected a number from 0 to 1")
+        if self.grouped and self.loss.n_outputs == 1:
+            raise OptionError(f"grouped: needs loss softmax, and loss is {self.loss.name}")
+        if self.grouped and self.positive:
+            raise OptionError("grouped: cannot be together with positive")
+        factor = self.penalty_factor
+        # a dual point would have to be orthogonal to unpenalised columns under weights that change
+        if factor is not None and not self.loss.quadratic and np.any(np.asarray(factor) == 0):
+            raise OptionError(
+                f"penalty_factor: 0 found for feature {int(np.argmin(np.abs(factor)))}, expected "
+                f"positive numbers: loss {self.loss.name} has no unpenalised features yet"
+            )
+
+    @property
+    def n_together(self) -> int:
+        """Coefficients of a feature that are in or out together."""
+        return self.loss.n_outputs if self.grouped else 1
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An objective met with data: everything about rows reduced to numbers.
+
+    Where the loss has several outputs, these are the targets here: columns of one problem.
+
+    Attributes
+    ----------
+    objective : Objective
+    frame : (n_features, 5) float64
+        Shift, centre, 1/scale (0 for columns that cannot matter), l1 and l2 factors.
+    y_mean : (n_targets,)
+        What targets are centred at: the mean of y where the loss is a quadratic and there is an
+        intercept, else 0.
+    null_loss : (n_targets,)
+        Loss of the model without features.
+    null_intercept : (n_targets,)
+        Prediction of that model, less ``y_mean``.
+    total_weight : sum of the rows' weights
+    widest : float
+        What the squares of a standardised column sum to, at most, under weights that sum to one:
+        more than 1 where columns are standardised over other rows too.
+    """
+
+    objective: Objective
+    frame: np.ndarray
+    y_mean: np.ndarray
+    null_loss: np.ndarray
+    null_intercept: np.ndarray
+    total_weight: float
+    widest: float = 1.0
+
+    @property
+    def loss(self) -> Loss:
+        return self.objective.loss
+
+    @property
+    def steps_intercept(self) -> bool:
+        """Whether the intercept is a coordinate that is solved for: centring does not remove it."""
+        return self.objective.fit_intercept and not self.loss.quadratic
+
+    @property
+    def frequency(self) -> np.ndarray | None:
+        """(n_targets,) of classes, where slopes must sum to zero in each; None for other losses."""
+        joint = self.loss.n_outputs > 1 and self.steps_intercept
+        return self.loss.mean(self.null_intercept) if joint else None
+
+    @property
+    def n_features(self) -> int:
+        return self.frame.shape[0]
+
+    @property
+    def n_targets(self) -> int:
+        return self.y_mean.shape[0]
+
+    @property
+    def centre(self) -> np.ndarray:
+        """What columns are centred at: their means, or zeros without an intercept."""
+        return self.frame[:, CENTRE]
+
+    @property
+    def unpenalised(self) -> np.ndarray:
+        """Columns that can matter and cost nothing: their indices."""
+        free = (self.frame[:, L1] == 0) & (self.frame[:, INVERSE_SCALE] > 0)
+        return np.flatnonzero(free)
+
+    @property
+    def trace(self) -> float:
+        """Trace of the standardised Gram matrix: a bound on its largest eigenvalue."""
+        return float(np.count_nonzero(self.frame[:, INVERSE_SCALE]))
+
+
+def make_problem(
+    objective: Objective,
+    columns: Moments,
+    targets: Moments,
+    *,
+    null: tuple[np.ndarray, np.ndarray] | None = None,
+    shift_dtype: str = "float32",
+) -> Problem:
+    """Meet an objective with the moments of X's columns and of the targets.
+
+    Parameters
+    ----------
+    null : prediction and loss, each (n_targets,), of the model without features
+        By default what the moments of the targets tell.
+
+    Raises
+    ------
+    OptionError
+        When penalty factors do not fit the columns.
+    ValueFound
+        When a target is constant where rows have weight: there is nothing to fit. When a column is,
+        and would have no penalty, beside a loss that has no unpenalised features.
+    """
+    mean, n_features = columns.mean, columns.mean.shape[0]
+    std = np.sqrt(columns.squares / columns.weight)
+    # where every row of positive weight has the same value, spread is rounding
+    varies = (columns.minimum < columns.maximum) & (std > 1e-14 * np.abs(mean))
+    std = np.where(varies, std, 0.0)
+    scale = std if objective.fit_intercept else np.sqrt(std**2 + mean**2)
+    centre = mean if objective.fit_intercept else np.zeros(n_features)
+    useful = scale > 0
+    factor = penalty_factors(objective.penalty_factor, n_features)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        unit = std if objective.standardize else np.ones(n_features)
+        ratio = np.where(useful, unit / scale, 0.0)
+        inverse = np.where(useful, 1.0 / scale, 0.0)
+    frame = np.zeros((n_features, FRAME_WIDTH))
+    far = np.abs(mean) > SHIFT_BEYOND * std
+    frame[:, SHIFT] = np.where(far & useful, mean.astype(shift_dtype).astype(np.float64), 0.0)
+    frame[:, CENTRE] = centre
+    frame[:, INVERSE_SCALE] = inverse
+    frame[:, L1] = factor * ratio
+    frame[:, L2] = factor * ratio**2
+    loss = objective.loss
+    free = np.flatnonzero(useful & ~varies) if objective.standardize else np.zeros(0, int)
+    if free.size and not loss.quadratic:
+        raise ValueFound(
+            f"feature {free[0]} is {mean[free[0]]:g} in every row of positive sample_weight: "
+            "standardize penalises it by its standard deviation, which is 0, and loss "
+            f"{loss.name} has no unpenalised features yet; leave it out, or fit an intercept"
+        )
+    if null is None:
+        variance = targets.squares / targets.weight
+        null = loss.null_model(targets.mean, variance, fit_intercept=objective.fit_intercept)
+    assert null is not None
+    constant, least = null
+    y_mean = constant if loss.quadratic else np.zeros_like(constant)
+    missing = np.flatnonzero(targets.mean == 0) if loss.n_outputs > 1 else np.zeros(0, int)
+    if missing.size and objective.fit_intercept:
+        raise ValueFound(
+            f"class {missing[0]} (of 0 to {loss.n_outputs - 1}) has no row of positive "
+            "sample_weight: its intercept has no finite best value"
+        )
+    nothing = np.flatnonzero(least == 0)
+    if nothing.size:
+        raise ValueFound(
+            f"target {nothing[0]} is {targets.mean[nothing[0]]:g} in every row of positive "
+            "sample_weight, expected at least two different values"
+        )
+    return Problem(objective, frame, y_mean, least, constant - y_mean, columns.weight)
+
+
+def null_loss(mean: np.ndarray, variance: np.ndarray, *, fit_intercept: bool) -> np.ndarray:
+    """Squared loss of the model without features; 0 for a target constant but for rounding.
+
+    Parameters
+    ----------
+    mean, variance : (n_targets,)
+        Of the targets, under the rows' weights.
+    """
+    return SQUARED.null_model(mean, variance, fit_intercept=fit_intercept)[1]
+
+
+def penalty_factors(given: np.ndarray | None, n_features: int) -> np.ndarray:
+    """(n_features,) penalty factors, ones where none are given.
+
+    Raises
+    ------
+    OptionError
+        When they are not one number >= 0 for each feature.
+    """
+    if given is None:
+        return np.ones(n_features)
+    factor = np.asarray(given, dtype=np.float64)
+    if factor.shape != (n_features,):
+        raise OptionError(
+            f"penalty_factor: {factor.size} numbers found, expected one for each of the "
+            f"{n_features} features"
+        )
+    bad = np.flatnonzero(~np.isfinite(factor) | (factor < 0))
+    if bad.size:
+        raise OptionError(
+            f"penalty_factor: {factor[bad[0]]} found for feature {bad[0]}, expected a number >= 0"
+        )
+    return factor
+
+
+def penalty_at(
+    frame: Array, alpha: Array, l1_ratio: float, positive: bool, n_together: int = 1
+) -> Penalty:
+    """The penalty of some columns at several alphas (1, n_problems), from their frame."""
+    l1 = frame[:, L1, None] * (alpha * l1_ratio)
+    l2 = frame[:, L2, None] * (alpha * (1.0 - l1_ratio))
+    return ElasticNet(l1, l2, positive) if n_together == 1 else GroupElasticNet(l1, l2, n_together)
+
+
+def gradient_query(
+    problem: Problem,
+    targets: Sequence[int],
+    dtype: str,
+    device: str,
+    intercepts: np.ndarray | None = None,
+) -> Gradient:
+    """The gradient query of a problem, for points of these targets (and with these intercepts)."""
+    return Gradient(
+        targets=tuple(int(t) for t in targets),
+        # codes are one column, however many classes there are
+        y_shift=tuple(problem.y_mean.tolist()) if problem.loss.n_outputs == 1 else (0.0,),
+        total_weight=problem.total_weight,
+        dtype=dtype,
+        device=device,
+        loss=problem.objective.loss,
+        intercepts=() if intercepts is None else tuple(intercepts.tolist()),
+    )
+
+
+def hessian_query(
+    problem: Problem,
+    targets: Sequence[int],
+    intercepts: Sequence[float],
+    columns: Sequence[np.ndarray],
+    dtype: str,
+    device: str,
+    cautions: Sequence[float] = (),
+) -> WeightedGrams:
+    """The query for a problem's Hessians, at points of these targets and over these columns."""
+    return WeightedGrams(
+        targets=tuple(targets),
+        y_shift=tuple(problem.y_mean.tolist()),
+        total_weight=problem.total_weight,
+        intercepts=tuple(float(b) for b in intercepts),
+        columns=tuple(columns),
+        loss=problem.loss,
+        dtype=dtype,
+        device=device,
+        cautions=tuple(cautions),
+    )
+
+
+def stored_values(
+    nonzeros: tuple[np.ndarray, np.ndarray], frame: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Nonzero coefficients of stored columns from those of standardised ones."""
+    rows, u = nonzeros
+    return rows, u * frame[rows, INVERSE_SCALE]

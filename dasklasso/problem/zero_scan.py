@@ -1,0 +1,299 @@
+"""The first look at a problem: moments if nobody kept them, then one scan at zero.
+
+That scan brings the gradient of the null model of every target (hence alpha_max), the cross
+products of unpenalised columns, and the first round of the power iteration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import dask.array as da
+import numpy as np
+
+from dasklasso.backend import to_numpy
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.dataset.labels.class_weights import class_totals
+from dasklasso.errors import OptionError, ValueFound
+from dasklasso.objective.duality import SLOPE
+from dasklasso.objective.losses.base import Loss
+from dasklasso.objective.penalties import GroupElasticNet
+from dasklasso.problem.null_model import null_model
+from dasklasso.problem.problem import Objective, Problem, gradient_query, make_problem
+from dasklasso.problem.unpenalised import MOST, Unpenalised
+from dasklasso.scan import summation_tree as tree
+from dasklasso.scan.bad_values import bad_value
+from dasklasso.scan.engine import Asked, ScanEngine
+from dasklasso.scan.gather import Coefficients, as_dask, bring
+from dasklasso.scan.queries.base import ColumnMoments
+from dasklasso.scan.queries.column_moments import (
+    Moments,
+    indicator_moments,
+    merge_moments,
+    target_moments,
+)
+from dasklasso.scan.queries.kernels import L1
+from dasklasso.scan.reader import targets_only
+
+
+@dataclass(frozen=True)
+class FirstLook:
+    """What the scan at zero showed.
+
+    Attributes
+    ----------
+    points, gradient : (n_features, n_targets + n_free + 1)
+        Zero for each target; unit vectors of unpenalised columns; the power iteration's start.
+    free : Unpenalised or None
+    power_norm : ‖Av‖ of the power iteration's first product
+    alpha_max : (n_targets,), the smallest alpha at which only unpenalised columns are in use,
+        for l1_ratio 1
+    sums : (4 or 7, n_targets), over rows, at the null model
+    bytes_read : int
+    beside : answers to what the scan was asked beside
+    """
+
+    points: Coefficients
+    gradient: Coefficients
+    free: Unpenalised | None
+    power_norm: float
+    alpha_max: np.ndarray
+    sums: np.ndarray
+    bytes_read: int
+    beside: tuple[Any, ...] = ()
+
+    @property
+    def slope(self) -> np.ndarray:
+        """(n_targets,), of the mean loss in the intercept, at the null model."""
+        return self.sums[SLOPE]
+
+
+def column_moments(data: Dataset, engine: ScanEngine, device: str) -> tuple[Moments, int]:
+    """Moments of X: from the manifest where they hold for this fit, else by a scan.
+
+    Raises
+    ------
+    ValueFound
+        When X has a NaN or an infinity: the message names the row and the column. When squares are
+        beyond float64.
+    """
+    kept = data.statistics
+    if kept is not None and data.sample_weight is None:
+        n = float(data.n_rows)
+        none = np.zeros(data.n_features)
+        return Moments(n, kept.mean, kept.std**2 * n, kept.minimum, kept.maximum, none), 0
+    [parts], nbytes = engine.ask([ColumnMoments(device)])
+    moments = Moments(
+        parts[0].weight,
+        *(
+            np.concatenate([to_numpy(getattr(part, name)) for part in parts])
+            for name in ("mean", "squares", "minimum", "maximum", "bad")
+        ),
+    )
+    if moments.bad.any() or not np.isfinite(moments.squares).all():
+        raise bad_value(data, engine)
+    return moments, nbytes
+
+
+def meet(
+    data: Dataset, engine: ScanEngine, objective: Objective, device: str
+) -> tuple[Problem, int]:
+    """The problem that an objective is on some data, and the bytes of X read for its moments.
+
+    Raises
+    ------
+    ValueFound, OptionError
+        As :func:`check_targets`, :func:`column_moments` and :func:`make_problem`.
+    """
+    loss = objective.loss
+    targets = targets_met(data, engine, loss)
+    null = null_model(engine, loss, targets, fit_intercept=objective.fit_intercept)
+    columns, nbytes = column_moments(data, engine, device)
+    return make_problem(objective, columns, targets, null=null), nbytes
+
+
+def targets_met(data: Dataset, engine: ScanEngine, loss: Loss) -> Moments:
+    """Moments of the targets, or of the indicators of their classes. Reads no X.
+
+    Raises
+    ------
+    ValueFound
+        As :func:`check_targets`.
+    """
+    if loss.n_outputs > 1:
+        return indicator_moments(class_totals(data, 0, loss.n_outputs))
+    targets = moments_of_targets(engine)
+    check_targets(data, engine, targets, loss)
+    return targets
+
+
+def moments_of_targets(engine: ScanEngine) -> Moments:
+    """Moments of y under the rows' weights. Reads y only."""
+    n = len(engine.layout.row_bounds) - 1
+    partials: tree.Partials[Moments] = {}
+    for i in range(n):
+        rows = targets_only(engine.table, i)
+        assert rows.y is not None
+        tree.add_leaf(partials, i, target_moments(rows.y, rows.weight), n, merge_moments)
+    moments = tree.root(partials, n)
+    if not moments.weight > 0:
+        raise ValueFound("sample_weight: all weights are zero, expected a positive sum")
+    return moments
+
+
+def check_targets(data: Dataset, engine: ScanEngine, targets: Moments, loss: Loss) -> None:
+    """Refuse targets that the loss is not defined for. Reads y only, and only to name the row.
+
+    Raises
+    ------
+    ValueFound
+        Names the first row with such a target, and the value.
+    """
+    least, greatest = loss.target_range
+    if np.all((targets.minimum >= least) & (targets.maximum <= greatest)):
+        return
+    for i in range(len(engine.layout.row_bounds) - 1):
+        rows = targets_only(engine.table, i)
+        assert rows.y is not None
+        y = np.asarray(rows.y)
+        outside = np.argwhere((y < least) | (y > greatest))
+        if outside.size:
+            row, target = (int(place) for place in outside[0])
+            expected = f"numbers from {least:g} to {greatest:g}"
+            if np.isinf(greatest):
+                expected = f"numbers >= {least:g}"
+            if loss.most_classes:
+                expected += ", or two different labels"
+            raise ValueFound(
+                f"{data.location}: target {data.target_names[target]} is {y[row, target]:g} at "
+                f"row {rows.start + row:,}; loss {loss.name} expects {expected}"
+            )
+
+
+def look(
+    engine: ScanEngine,
+    problem: Problem,
+    frame: da.Array,
+    device: str,
+    also: Sequence[Asked] = (),
+) -> FirstLook:
+    """Run the scan at zero.
+
+    It runs in float64: alpha_max and the cross products are taken for exact.
+
+    Parameters
+    ----------
+    also : what else the scan is asked, where a band holds all columns
+
+    Raises
+    ------
+    OptionError
+        When more columns are unpenalised than the certificate can handle.
+    """
+    index = problem.unpenalised
+    if index.size > MOST:
+        raise OptionError(
+            f"penalty_factor: {index.size} features have factor 0, expected at most {MOST}"
+        )
+    n_targets = problem.n_targets
+    points = _first_points(engine, n_targets, index)
+    null = problem.null_intercept if problem.steps_intercept else None
+    query = gradient_query(problem, range(n_targets), "float64", device, null)
+    answer = engine.gradient(query, points, frame, also)
+    found = bring(engine, points, answer)
+    gradient = as_dask(engine, found.gradient)
+    free = None
+    projected: tuple[da.Array, ...] = ()
+    if index.size:
+        cross = gradient[:, n_targets : n_targets + index.size]
+        rows = to_numpy(engine.runner.compute(gradient[index])[0])
+        free = Unpenalised(
+            index, cross, rows[:, n_targets : n_targets + index.size], -rows[:, :n_targets]
+        )
+        projected = _projections(free, n_targets)
+    sizes = da.map_blocks(
+        _extremes,
+        gradient,
+        frame,
+        *projected,
+        n_targets=n_targets,
+        n_together=problem.objective.n_together,
+        dtype=float,
+        meta=np.empty((0, 0)),
+        chunks=((1,) * len(engine.column_chunks), (n_targets + 1,)),
+    )
+    extremes = engine.runner.compute(sizes)[0]
+    return FirstLook(
+        found.points,
+        found.gradient,
+        free,
+        power_norm=float(np.sqrt(extremes[:, -1].sum())),
+        alpha_max=extremes[:, :n_targets].max(axis=0),
+        sums=found.sums[:, :n_targets],
+        bytes_read=found.bytes_read,
+        beside=found.beside,
+    )
+
+
+def _projections(free: Unpenalised, n_targets: int) -> tuple[da.Array, ...]:
+    # the null model has the unpenalised columns fitted: their share leaves the gradient
+    start = np.linalg.lstsq(free.gram, free.start, rcond=None)[0]
+    return (
+        da.map_blocks(
+            _times,
+            free.cross,
+            start,
+            dtype=float,
+            meta=np.empty((0, 0)),
+            chunks=(free.cross.chunks[0], (n_targets,)),
+        ),
+    )
+
+
+def _times(cross: np.ndarray, start: np.ndarray) -> np.ndarray:
+    return to_numpy(cross) @ start
+
+
+def _extremes(
+    gradient: np.ndarray,
+    frame: np.ndarray,
+    projection: np.ndarray | None = None,
+    *,
+    n_targets: int,
+    n_together: int,
+) -> np.ndarray:
+    dense, frame = to_numpy(gradient), to_numpy(frame)
+    v = -dense[:, :n_targets]
+    if projection is not None:
+        v = v - to_numpy(projection)
+    size = np.abs(v)
+    if n_together > 1:
+        # rounded up, for the prox takes the norm of a multiple of v
+        size = GroupElasticNet(1.0, 0.0, n_together).size(v) * (1.0 + 1e-14)
+    penalised = frame[:, L1, None] > 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(penalised, size / frame[:, L1, None], 0.0)
+    return np.append(ratio.max(axis=0, initial=0.0), np.sum(dense[:, -1] ** 2))[None, :]
+
+
+def _first_points(engine: ScanEngine, n_targets: int, index: np.ndarray) -> da.Array:
+    n_features = sum(engine.column_chunks)
+    function = partial(_first_block, n_features=n_features, n_targets=n_targets, index=index)
+    return engine.from_parts("first-points", function, n_targets + index.size + 1)
+
+
+def _first_block(
+    start: int, stop: int, *, n_features: int, n_targets: int, index: np.ndarray
+) -> np.ndarray:
+    width = stop - start
+    block = np.zeros((width, n_targets + index.size + 1))
+    for k, column in enumerate(index):
+        if start <= column < stop:
+            block[column - start, n_targets + k] = 1.0
+    # signs at random, of norm 1 over all blocks
+    signs = np.random.default_rng(start).integers(0, 2, width) * 2.0 - 1.0
+    block[:, -1] = signs / np.sqrt(n_features)
+    return block

@@ -1,0 +1,263 @@
+"""Gradients of problems that each leave a fold of rows out, and how well they predict it.
+
+All of it comes from one read: rows are shown to every group of problems, those of a fold with
+weight zero to the group that is trained without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from dasklasso.backend import Array, backend_for, to_numpy
+from dasklasso.dataset.row_folds import RowLabels
+from dasklasso.objective.losses.base import Loss
+from dasklasso.scan.queries import kernels
+from dasklasso.scan.queries.base import Gradient, Query
+from dasklasso.scan.queries.hessian import WeightedGrams
+from dasklasso.scan.queries.kernels import Rows, Weights
+
+ROWS_AT_ONCE = 2048  # stay in the cache while all groups see them
+BINS, FARTHEST = 4096, 15.0  # of predictions, whose ranks an area under a curve is made of
+SCORE_SUMS = 3 + 2 * BINS  # loss, hits, weight, and the weights of each label by bin
+ALL = -1  # the fold of problems that leave nobody out
+
+
+@dataclass(frozen=True)
+class Group:
+    """Problems next to each other that leave the same fold out.
+
+    Attributes
+    ----------
+    fold : int, or ALL
+    start, stop : first problem, and last + 1
+    total_weight : of the rows they are trained on
+    """
+
+    fold: int
+    start: int
+    stop: int
+    total_weight: float
+
+    @property
+    def columns(self) -> slice:
+        return slice(self.start, self.stop)
+
+
+@dataclass(frozen=True)
+class FoldGradient(Gradient):
+    """Loss and gradient at K points, each over the rows of its group.
+
+    Inputs and answer are those of :class:`~dasklasso.scan.queries.base.Gradient`, without directions;
+    ``total_weight`` is each group's own.
+
+    Attributes
+    ----------
+    labels : RowLabels
+    n_rows : of the data
+    groups : tuple of Group
+    """
+
+    labels: RowLabels | None = None
+    n_rows: int = 0
+    groups: tuple[Group, ...] = ()
+    name = "fold-gradient"
+
+    def prepare(self, inputs: Sequence[Array], widths: Sequence[int]) -> Any:
+        points, frame = inputs
+        return [
+            kernels.weights_at(points[:, g.columns], frame, widths, self.dtype, self.backend)
+            for g in self.groups
+        ]
+
+    def on_rows(self, rows: Rows, prepared: Any) -> tuple[Array, Array]:
+        found = None
+        for some, folds in pieces(rows, self.labels, self.n_rows):
+            here = self._of_piece(some, folds, prepared)
+            found = here if found is None else self.combine(found, here)
+        assert found is not None
+        return found[0], found[1]
+
+    def finish(self, value: tuple[Array, Array], inputs: Sequence[Array]) -> tuple[Array, Array]:
+        totals = np.concatenate([np.full(g.stop - g.start, g.total_weight) for g in self.groups])
+        gradient, sums = value
+        weight = self.backend.asarray(totals[None, :])
+        frame = self.backend.asarray(inputs[1])
+        return kernels.standardised_gradient(gradient, sums, frame, weight), sums / weight
+
+    def _of_piece(
+        self, rows: Rows, folds: np.ndarray, prepared: list[Weights]
+    ) -> tuple[Array, Array]:
+        xp = self.backend.xp
+        ones = np.ones((rows.n_rows, 1)) if rows.weight is None else rows.weight
+        found = []
+        for group, weights in zip(self.groups, prepared, strict=True):
+            columns = group.columns
+            added = self.backend.asarray(np.asarray(self.intercepts[columns] or 0.0))
+            kept = rows.weight if group.fold == ALL else ones * (folds != group.fold)[:, None]
+            found.append(
+                kernels.gradient_rows(
+                    replace(rows, weight=kept),
+                    replace(weights, constant=weights.constant + added),
+                    self.loss,
+                    self.targets[columns],
+                    np.asarray(self.y_shift),
+                    np.dtype(self.dtype),
+                    self.backend,
+                )
+            )
+        return (
+            xp.concat([gradient for gradient, _ in found], axis=1),
+            xp.concat([sums for _, sums in found], axis=1),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class FoldHessians(WeightedGrams):
+    """Hessians at M points, each over the rows outside a fold.
+
+    Attributes
+    ----------
+    labels, n_rows : as in :class:`FoldGradient`
+    folds : that each point leaves out, or ALL
+    totals : sums of the weights of the rows of each
+    """
+
+    labels: RowLabels | None = None
+    n_rows: int = 0
+    folds: tuple[int, ...] = ()
+    totals: tuple[float, ...] = ()
+    name = "fold-hessian"
+
+    def _kept(self, rows: Rows) -> Array:
+        assert self.labels is not None
+        fold_of = self.labels.folds_of_rows(rows.start, rows.start + rows.n_rows, self.n_rows)
+        kept = fold_of[:, None] != np.asarray(self.folds)[None, :]
+        return self.backend.asarray(kept.astype(self.dtype))
+
+    def finish(self, value: list[Array], inputs: Sequence[Array]) -> list[np.ndarray]:
+        pairs = zip(value, self.totals, strict=True)
+        return [to_numpy(gram) / total for gram, total in pairs]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How well problems predict the rows they leave out: arrays of shape (K,).
+
+    Attributes
+    ----------
+    loss : mean loss
+    accuracy : share of rows whose label is the more probable one; of probabilities as targets,
+        which are a row of each class in part, what is expected of it
+    auc : area under the receiver operating characteristic, equal predictions counting half. Ranks
+        are those of bins, 1/140 of the spread of predictions wide where most of them are: what is
+        in the same bin counts as equal
+    """
+
+    loss: np.ndarray
+    accuracy: np.ndarray
+    auc: np.ndarray
+
+
+@dataclass(frozen=True)
+class HeldOut(Query):
+    """Scores of K points on the rows that each of them leaves out.
+
+    Inputs: points (n_features, K) and the frame. Answer: :class:`Scores`, NaN for problems of all
+    rows. Accuracy and area are NaN where the loss has no probabilities.
+
+    Attributes
+    ----------
+    targets, intercepts, loss, device : as in :class:`FoldGradient`
+    labels, n_rows, groups : too
+    """
+
+    targets: tuple[int, ...]
+    intercepts: tuple[float, ...]
+    loss: Loss
+    labels: RowLabels
+    n_rows: int
+    groups: tuple[Group, ...]
+    device: str = "cpu"
+    name = "score"
+
+    def prepare(
+        self, inputs: Sequence[Array], widths: Sequence[int]
+    ) -> list[tuple[Weights, np.ndarray]]:
+        points, frame = inputs
+        backend = backend_for(self.device)
+        found = []
+        for group in self.groups:
+            own = points[:, group.columns]
+            # of unit spread where columns are not correlated: the unit that bins are laid out in
+            spread = np.sqrt(np.sum(to_numpy(own) ** 2, axis=0))
+            weights = kernels.weights_at(own, frame, widths, np.float64, backend)
+            found.append((weights, np.where(spread > 0, spread, 1.0)))
+        return found
+
+    def on_rows(self, rows: Rows, prepared: list[tuple[Weights, np.ndarray]]) -> list[np.ndarray]:
+        totals = [np.zeros((SCORE_SUMS, g.stop - g.start)) for g in self.groups]
+        for some, folds in pieces(rows, self.labels, self.n_rows):
+            for group, ready, total in zip(self.groups, prepared, totals, strict=True):
+                chosen = folds == group.fold
+                if group.fold != ALL and chosen.any():
+                    self._score(some.those(chosen), group, ready, total)
+        return totals
+
+    def combine(self, a: list[np.ndarray], b: list[np.ndarray]) -> list[np.ndarray]:
+        return [x + y for x, y in zip(a, b, strict=True)]
+
+    def finish(self, value: list[np.ndarray], inputs: Sequence[Array]) -> Scores:
+        sums = np.concatenate(value, axis=1)
+        loss, hits, weight = sums[:3]
+        negatives, positives = sums[3 : 3 + BINS], sums[3 + BINS :]
+        below = np.cumsum(negatives, axis=0) - 0.5 * negatives
+        with np.errstate(divide="ignore", invalid="ignore"):
+            pairs = positives.sum(axis=0) * negatives.sum(axis=0)
+            auc = np.where(pairs > 0, np.sum(positives * below, axis=0) / pairs, np.nan)
+            accuracy = (
+                hits / weight if self.loss.gives_probabilities else np.full_like(hits, np.nan)
+            )
+            return Scores(loss / weight, accuracy, auc)
+
+    @kernels.beyond_numbers
+    def _score(
+        self, rows: Rows, group: Group, ready: tuple[Weights, np.ndarray], total: np.ndarray
+    ) -> None:
+        """Add what some rows, all of the group's fold, say to ``total``."""
+        weights, spread = ready
+        backend = backend_for(self.device)
+        columns = group.columns
+        added = np.asarray(self.intercepts[columns] or 0.0)
+        offset = 0.0 if rows.offset is None else rows.offset
+        shares = [
+            to_numpy(kernels.predict(blocks, weights.columns, weights.used) + weights.constant)
+            for _, _, blocks in kernels.slabs(rows, weights.shifts, np.float64, backend)
+        ]
+        prediction = np.concatenate(shares) + added + offset
+        assert rows.y is not None
+        y = kernels.targets_of(rows.y, self.targets[columns])
+        weight = np.ones((rows.n_rows, 1)) if rows.weight is None else rows.weight
+        total[0] += np.sum(weight * self.loss.value(prediction, y), axis=0)
+        total[2] += weight.sum()
+        if not self.loss.gives_probabilities:
+            return
+        total[1] += np.sum(weight * np.where(prediction > 0, y, 1.0 - y), axis=0)
+        height = np.arcsinh((prediction - added) / spread) / FARTHEST
+        place = np.clip((height + 1.0) * (0.5 * BINS), 0, BINS - 1).astype(np.int64)
+        for k in range(place.shape[1]):
+            positive = weight[:, 0] * y[:, min(k, y.shape[1] - 1)]
+            total[3 : 3 + BINS, k] += np.bincount(place[:, k], weight[:, 0] - positive, BINS)
+            total[3 + BINS :, k] += np.bincount(place[:, k], positive, BINS)
+
+
+def pieces(rows: Rows, labels: RowLabels | None, n_rows: int) -> Any:
+    """Some rows at a time, and their folds."""
+    assert labels is not None
+    end = rows.start + rows.n_rows
+    for start in range(rows.start, end, ROWS_AT_ONCE):
+        stop = min(start + ROWS_AT_ONCE, end)
+        yield rows.between(start, stop), labels.folds_of_rows(start, stop, n_rows)

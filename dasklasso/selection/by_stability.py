@@ -1,0 +1,157 @@
+"""Stability selection on a store: parts of the rows whose moments are known make the half-samples.
+
+A probability is a share of solves on moments: there is no model whose gap a scan could certify,
+and no scan after the one that brought the moments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.errors import MemoryLimitError
+from dasklasso.fit.choose import gram_memory, memory_limit
+from dasklasso.fit.moments_session import Session
+from dasklasso.fit.session import over_workers
+from dasklasso.moments.cells import Labelling
+from dasklasso.moments.gram_scan import block_edges, default_blocks
+from dasklasso.options import FitOptions, RunOptions
+from dasklasso.problem.problem import penalty_factors
+from dasklasso.selection.found import Found
+from dasklasso.selection.options import SelectOptions
+from dasklasso.selection.stability import BYTES_AT_ONCE, half_samples, stability_path
+from dasklasso.selection.stability_bounds import selected_for
+from dasklasso.solvers.quadratic.from_moments import problem_of, solve_moments
+from dasklasso.units import format_size
+
+PARTS = (32, 16)  # of the rows: halves of 16 are 12,870 already, but resemble one another more
+
+
+def labelling_of_parts(
+    data: Dataset, options: FitOptions, run: RunOptions, selection: SelectOptions
+) -> Labelling:
+    """How rows are put into the parts that halves are made of. Nothing is read.
+
+    Parts are runs of rows where rows can be read in so many runs. Where chunks that must be
+    decoded whole are too few for that, parts are drawn at random, row by row.
+
+    Raises
+    ------
+    OptionError
+        When there are too few rows for so many different half-samples.
+    MemoryLimitError
+        When not even the moments of the fewest parts fit the memory.
+    """
+    limit, need = memory_limit(run), 0
+    for most in PARTS:
+        n_parts = min(most, data.n_rows // 2)
+        half_samples(n_parts, selection.n_pairs, selection.cv.seed)  # refuses too few
+        labelling = _parts(data, n_parts)
+        need = _memory(data, options, run, selection, labelling)
+        if need <= limit:
+            return labelling
+    raise MemoryLimitError(
+        f"memory: {limit:,} bytes, but stability selection needs {format_size(need)} for "
+        f"{data.n_features:,} features in {PARTS[-1]} parts of the rows; give more memory"
+    )
+
+
+def _parts(data: Dataset, n_parts: int) -> Labelling:
+    runs = Labelling(n_blocks=n_parts)
+    pieces = None if data.X.mapped else tuple(data.X.row_bounds)
+    if len(block_edges(data.n_rows, runs, pieces)) > n_parts:
+        return runs
+    return Labelling("random", n_parts)
+
+
+def _memory(
+    data: Dataset,
+    options: FitOptions,
+    run: RunOptions,
+    selection: SelectOptions,
+    labelling: Labelling,
+) -> int:
+    """Bytes that a selection needs, in all processes together."""
+    n_columns = data.n_features + data.n_targets
+    cell = 8 * (n_columns + 1) ** 2
+    at_once = max(cell, min(BYTES_AT_ONCE, selection.half_samples * cell))  # half-samples
+    if labelling.folds == "random":
+        return gram_memory(data, options, run, labelling.n_folds).total + at_once
+    counted = default_blocks(data.n_rows, n_columns, replace(labelling, n_blocks=1), 1)
+    more = max(0, labelling.n_blocks - counted) * cell
+    return gram_memory(data, options, run).total + more + at_once
+
+
+def select_stable(session: Session, selection: SelectOptions, labelling: Labelling) -> Found:
+    """The features that enough half-samples select.
+
+    Parameters
+    ----------
+    labelling : Labelling
+        As :func:`labelling_of_parts` gave it.
+    """
+    objective = session.objective
+    alphas = session.alphas(session.solver(problem_of(session.moments, objective)))
+    if selection.expected_false is not None:
+        alphas = _worthwhile(session, selection, alphas)
+    cells = session.cells
+    parts = cells.by_fold() if labelling.folds == "random" else cells.by_block()
+    found = stability_path(
+        parts,
+        objective,
+        alphas,
+        n_pairs=selection.n_pairs,
+        seed=selection.cv.seed,
+        map=over_workers(session.engine.runner),
+    )
+    threshold, bound = selection.threshold, selection.bound
+    if selection.expected_false is not None:
+        found = found.within(selection.expected_false, threshold, bound)
+    selected, probability = found.selected(threshold), found.max_probabilities
+    names = session.data.feature_names
+    order = selected[np.argsort(-probability[selected], kind="stable")]
+    features = tuple({"feature": names[j], "probability": float(probability[j])} for j in order)
+    chosen = {
+        "threshold": threshold,
+        "expected_false": found.expected_false(threshold, bound),
+        "bound": bound,
+        "q": found.q,
+        "n_candidates": found.n_candidates,
+        "smallest_alpha": float(found.alphas[-1]),
+        "n_alphas": len(found.alphas),
+        "half_samples": 2 * found.n_pairs,
+        "n_parts": len(parts),
+    }
+    among = set(selected.tolist())
+    table = [
+        {
+            "feature": names[j],
+            "max_probability": row["max_probability"],
+            "alpha": row["alpha"],
+            "selected": j in among,
+        }
+        for j, row in enumerate(found.table())
+    ]
+    return Found(None, features, chosen, table, session.bytes_read)
+
+
+def _worthwhile(session: Session, selection: SelectOptions, alphas: np.ndarray) -> np.ndarray:
+    """The alphas, without those so small that half-samples select far too many features there.
+
+    Where all rows select twice what the bound allows, halves, which are noisier, select more than
+    that too: to solve each of them there would cost most of the time and tell nothing.
+    """
+    moments, objective = session.moments, session.objective
+    penalised = penalty_factors(objective.penalty_factor, moments.n_features) > 0
+    most = selected_for(
+        selection.expected_false or 0.0,
+        selection.threshold,
+        int(np.count_nonzero(penalised)),
+        selection.n_pairs,
+        selection.bound,
+    )
+    coef = solve_moments(moments, objective, alphas, tol=session.options.tol).coef
+    used = np.maximum.accumulate(np.count_nonzero(coef[:, penalised], axis=1))
+    return alphas[: max(1, int(np.count_nonzero(used <= 2.0 * most)))]

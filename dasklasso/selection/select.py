@@ -1,0 +1,162 @@
+"""Which features, which alpha: from the second moments of one scan, or of none where kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from dasklasso.backend import backend_for
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.dataset.labels.offsets import less_offset
+from dasklasso.dataset.row_folds import RowLabels, labels_for
+from dasklasso.errors import OptionError
+from dasklasso.fit.moments_session import Session, open_session
+from dasklasso.fit.plan import plan_fit
+from dasklasso.fit.session import open_engine
+from dasklasso.fit.statistics import are_kept
+from dasklasso.fit.targets import check_numbers
+from dasklasso.moments.cells import Labelling
+from dasklasso.options import FitOptions, RunOptions
+from dasklasso.selection.by_path import select_adaptive, select_by_criterion, select_relaxed
+from dasklasso.selection.by_stability import labelling_of_parts, select_stable
+from dasklasso.selection.found import Found, Selected
+from dasklasso.selection.options import SelectOptions
+from dasklasso.solvers.events import ScanEvent
+
+__all__ = ["Selected", "select_features"]
+
+
+def select_features(
+    data: Dataset,
+    options: FitOptions,
+    selection: SelectOptions,
+    run: RunOptions | None = None,
+    *,
+    progress: Callable[[ScanEvent], None] | None = None,
+    announce: Callable[[str], None] | None = None,
+) -> Selected:
+    """Select features, and an alpha, from the second moments of the rows.
+
+    ``selection.by``:
+
+    - "aic", "bic", "ebic": the model of the path with the smallest criterion.
+    - "relaxed": the lasso moved towards least squares on its support, by a share that folds
+      choose together with alpha; gaps are those of the lasso.
+    - "adaptive": a lasso that penalises a feature the less the larger a first estimate has it.
+      Alpha is chosen by folds, and the factors of each fold come from its own training rows.
+    - "stability": the features that enough half-samples of the rows select, with a bound on how
+      many of them are noise. There is no model, so there is nothing to certify.
+
+    Moments cost one read of X, or none where an earlier fit kept them; the certificate of a whole
+    path, which all but "stability" have, costs one more.
+
+    Parameters
+    ----------
+    data : Dataset
+        With one target.
+    options : FitOptions
+        Of squared loss; ``solver`` must be "auto" or "gram".
+    selection : SelectOptions
+    progress : called after every scan
+    announce : called with a line about the dashboard once there is one
+
+    Raises
+    ------
+    DasklassoError
+        :class:`~dasklasso.errors.OptionError` for options that cannot be used, or that allow
+        nothing to be selected; :class:`~dasklasso.errors.MemoryLimitError` where second moments
+        do not fit the memory.
+    """
+    run = run or RunOptions()
+    selection.check()
+    options = _for_moments(options)
+    options.objective()  # refuses what cannot be used
+    backend_for(run.device)
+    if data.y is None:
+        raise OptionError(f"{data.location}: has no target y, and a selection needs one")
+    if data.n_targets != 1:
+        raise OptionError(
+            f"{data.location}: {data.n_targets} targets found, expected one: features are "
+            "selected for a single target"
+        )
+    check_numbers(data, options.loss)
+    given, data = data, less_offset(data)
+    labels, plan = _prepared(data, options, selection, run)
+    began = time.monotonic()
+    with (
+        open_engine(data, run, announce) as (engine, peak),
+        open_session(
+            data, engine, options, run, labels, plan=plan, progress=progress, announce=announce
+        ) as session,
+    ):
+        found = _found(session, selection, labels.labelling)
+    seconds = time.monotonic() - began
+    path = found.path
+    if path is not None:
+        path = replace(
+            path,
+            seconds=seconds,
+            peak_memory_bytes=peak.nbytes,
+            fingerprint=given.fingerprint,
+            has_offset=given.offset is not None or None,
+        )
+    return Selected(
+        by=selection.by,
+        path=path,
+        features=found.features,
+        chosen=found.chosen,
+        table=found.table,
+        scans=engine.scans,
+        bytes_read=found.bytes_read,
+        seconds=seconds,
+        peak_memory_bytes=peak.nbytes,
+    )
+
+
+def _for_moments(options: FitOptions) -> FitOptions:
+    """The same options, to be solved on moments.
+
+    Raises
+    ------
+    OptionError
+        When another solver or loss was asked for, or a path that ends early.
+    """
+    if options.loss != "squared":
+        raise OptionError(f"loss: {options.loss} cannot select features, squared can")
+    if options.solver not in ("auto", "gram"):
+        raise OptionError(f"solver: {options.solver} cannot select features, gram can")
+    if options.stop_saturated:
+        raise OptionError("stop_saturated: a selection judges the whole grid; give a larger eps")
+    return replace(options, solver="gram")
+
+
+def _prepared(
+    data: Dataset, options: FitOptions, selection: SelectOptions, run: RunOptions
+) -> tuple[RowLabels, dict[str, Any] | None]:
+    """How rows are put into cells, and the plan where there is a path.
+
+    Raises
+    ------
+    MemoryLimitError, OptionError
+        Before anything is read.
+    """
+    if selection.by == "stability":
+        return labels_for(labelling_of_parts(data, options, run, selection), data), None
+    labels = RowLabels(Labelling())
+    if selection.is_cross_validated:
+        labels = selection.cv.labels(data)
+    kept = are_kept(data, labels.labelling, run)
+    plan = plan_fit(data, options, run, n_folds=labels.n_labels, statistics_kept=kept)
+    return labels, plan.to_json()
+
+
+def _found(session: Session, selection: SelectOptions, labelling: Labelling) -> Found:
+    if selection.by == "stability":
+        return select_stable(session, selection, labelling)
+    if selection.by == "relaxed":
+        return select_relaxed(session, selection)
+    if selection.by == "adaptive":
+        return select_adaptive(session, selection)
+    return select_by_criterion(session, selection)

@@ -1,0 +1,217 @@
+"""The certificate scan: objective and duality gap of any solutions, from one read in float64."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import dask.array as da
+import numpy as np
+
+from dasklasso.backend import Array, Backend, backend_for, to_numpy
+from dasklasso.errors import ValueFound
+from dasklasso.objective.duality import (
+    LOSS,
+    RATIO,
+    SLOPE,
+    SLOPE_SQUARES,
+    Certificate,
+    column_sums,
+    combine_column_sums,
+    moved_by,
+    smooth_certificate,
+    squared_certificate,
+    together,
+    widened,
+)
+from dasklasso.objective.duality_softmax import offsets, softmax_certificate
+from dasklasso.objective.penalties import Penalty
+from dasklasso.problem.problem import Problem, gradient_query, penalty_at
+from dasklasso.problem.unpenalised import Unpenalised, dual_direction
+from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.gather import Brought, bring
+from dasklasso.scan.tasks import Answer
+
+
+@dataclass(frozen=True)
+class Certified:
+    """What a scan showed of K points.
+
+    Attributes
+    ----------
+    found : Brought
+        The points, their gradients and the bytes read.
+    certificate : Certificate
+    relative_gap : (K,)
+        Gap over the loss of the null model.
+    """
+
+    found: Brought
+    certificate: Certificate
+    relative_gap: np.ndarray
+
+
+def certify_points(
+    engine: ScanEngine,
+    problem: Problem,
+    frame: da.Array,
+    free: Unpenalised | None,
+    points: da.Array,
+    targets: np.ndarray,
+    alphas: np.ndarray,
+    device: str,
+    intercepts: np.ndarray | None = None,
+) -> Certified:
+    """One scan in float64 at K points.
+
+    Parameters
+    ----------
+    frame : (n_features, 5), chunked by the layout's parts
+    points : (n_features, K) in standardised coordinates, chunked like that
+    targets, alphas : (K,)
+    intercepts : (K,), where the intercept is a coordinate
+    """
+    k = len(targets)
+    query = gradient_query(problem, targets.tolist(), "float64", device, intercepts)
+    answer = engine.gradient(query, points, frame)
+    arrays, extra = [points, frame], []
+    if free is not None:
+        c = free.coefficients(points, answer.gradient, k, problem.objective.positive)
+        arrays.append(free.projection(c, device))
+        extra = [c, free.rows(answer.gradient)]
+    sums = answer.apply("certificate", partial(_column_sums, problem, alphas, device), *arrays)
+    found = bring(engine, points, answer, [*sums, *extra])
+    check_finite(found.sums)
+    n_parts = len(sums)
+    columns = combine_column_sums(np.stack(found.extra[:n_parts]))
+    certificate = certificate_of(
+        problem, found.sums, columns, free, found.extra[n_parts:], targets, intercepts
+    )
+    return Certified(found, certificate, certificate.gap / problem.null_loss[targets])
+
+
+def certificate_here(
+    problem: Problem,
+    points: np.ndarray,
+    gradient: np.ndarray,
+    sums: np.ndarray,
+    targets: np.ndarray,
+    alphas: np.ndarray,
+    intercepts: np.ndarray | None = None,
+) -> Certificate:
+    """The certificate of K points whose gradient is here, where every column has a penalty.
+
+    Parameters
+    ----------
+    points, gradient : (n_features, K)
+    sums, targets, alphas, intercepts :
+        As for :func:`certificate_of` and :func:`certify_points`.
+    """
+    answer = Answer([(gradient, sums)], 0)
+    columns = _column_sums(problem, alphas, "cpu", answer, points, problem.frame)
+    return certificate_of(problem, sums, columns, None, [], targets, intercepts)
+
+
+def certificate_of(
+    problem: Problem,
+    sums: np.ndarray,
+    columns: np.ndarray,
+    free: Unpenalised | None,
+    projection: list[np.ndarray],
+    targets: np.ndarray,
+    intercepts: np.ndarray | None = None,
+) -> Certificate:
+    """The certificate from the sums that a scan brought home.
+
+    Parameters
+    ----------
+    sums : (3, 4 or 7, K), over rows
+    columns : (5, K), over columns
+    projection : c of each point and its gradient at unpenalised columns, or empty
+    intercepts : (K,), where the intercept is a coordinate
+    """
+    quadratic = problem.objective.l1_ratio < 1.0
+    if problem.loss.n_outputs > 1:
+        joint = together(columns, problem.loss.n_outputs, RATIO)
+        return softmax_certificate(
+            sums, joint, intercepts, problem.loss.n_outputs, problem.frequency
+        )
+    if not problem.loss.quadratic:
+        return smooth_certificate(
+            sums,
+            columns,
+            intercepts,
+            quadratic=quadratic,
+            room_ratio=problem.loss.room_ratio,
+            overshoot=problem.loss.overshoot(sums[LOSS], sums[SLOPE_SQUARES]),
+        )
+    squares = sums[2]
+    if problem.objective.fit_intercept:
+        squares = squares - sums[1] ** 2
+    projected: dict[str, np.ndarray] = {}
+    if projection and free is not None:
+        c, gradient = projection
+        reduced, product = free.corrected(squares, squares + columns[1], -gradient, c, targets)
+        projected = {"projected_squares": reduced, "projected_product": product}
+    return squared_certificate(squares, columns, quadratic=quadratic, **projected)
+
+
+def without_slope(
+    v: Array,
+    sums: Array,
+    penalty: Penalty,
+    frequency: np.ndarray | None,
+    backend: Backend,
+    widest: float = 1.0,
+) -> Array:
+    """What no ``|v_j|`` exceeds once slopes sum to zero, as an intercept needs.
+
+    Parameters
+    ----------
+    v : (n_columns, K) float64
+    sums : (4 or 7, K) float64, over rows
+    frequency : of classes, where slopes must sum to zero in each, else None
+    widest : of a problem of classes, as in :class:`~dasklasso.problem.problem.Problem`
+    """
+    if frequency is None:
+        return widened(v, sums, penalty)
+    moved = math.sqrt(widest) * offsets(sums[SLOPE, :], backend.asarray(frequency))
+    return moved_by(moved, v, penalty)
+
+
+def check_finite(sums: np.ndarray) -> None:
+    """Refuse what a scan brought home where X spoiled it.
+
+    Raises
+    ------
+    ValueFound
+    """
+    if not np.all(np.isfinite(sums)):
+        raise ValueFound(
+            "the scan met values that are not finite numbers: X holds NaN or infinities, or "
+            "numbers too large for its precision. dasklasso verify STORE finds them."
+        )
+
+
+def _column_sums(
+    problem: Problem,
+    alphas: np.ndarray,
+    device: str,
+    answer: Answer,
+    points: Array,
+    frame: Array,
+    projection: Array | None = None,
+) -> Any:
+    backend = backend_for(device)
+    points, frame = backend.asarray(points), backend.asarray(frame)
+    gradient = backend.asarray(answer.values[0][0])
+    objective = problem.objective
+    alpha = backend.asarray(np.asarray(alphas, dtype=np.float64)[None, :])
+    penalty = penalty_at(frame, alpha, objective.l1_ratio, objective.positive, objective.n_together)
+    dual = dual_direction(points, gradient, frame, projection, objective.positive)
+    if problem.steps_intercept:
+        sums = backend.asarray(answer.values[0][1])
+        dual = without_slope(-gradient, sums, penalty, problem.frequency, backend, problem.widest)
+    return to_numpy(column_sums(points, -gradient, penalty, dual))

@@ -1,0 +1,179 @@
+"""Where each problem of a proximal Newton fit is: the point it holds, and the one it tries next.
+
+A trial is evaluated by the next scan together with everybody else's. If the objective falls by a
+share of what the model promised (the condition of Armijo, as Lee, Sun and Saunders, 2014, eq. 2.16,
+have it for proximal steps), the problem moves there. Otherwise it stays where it is and tries a
+shorter step of a model that has learned from the failure. No scan is made for a line search alone.
+
+The next Hessian is more cautious then: between that of the loss, which is right nearby but says
+nothing of rows whose curvature is about to change, and that of a quadratic nowhere below it, whose
+steps cannot fail but may be short. What is added falls with every step that keeps its promise
+(Levenberg, 1944, and Marquardt, 1963: Nocedal and Wright, 2006, Numerical Optimization, 10.3).
+
+Figures of float32 may be further off than any bound on rounding says, where the loss is a small
+difference of large numbers. So what a point is evaluated to again replaces what was known of it,
+and a trial that is refused in float64 beside figures of float32 has these looked at again first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from dasklasso.solvers.newton.hessian_model import MOST_SECANTS, Secant
+from dasklasso.solvers.newton.step import Point, Step
+
+SUFFICIENT = 1e-4  # of the promised decrease
+SHORTER, LONGER = 0.25, 4.0
+BETTER = 0.9  # of the gap: a gain, whatever rounding makes of the objective
+KEPT = 0.5  # of the promised decrease: a model that keeps so much may be less cautious
+LEAST_CAUTION = 1e-4
+FAR = 10.0  # times the objective: what a gradient beyond says is not true nearby
+WORTH = 0.01  # of the objective: a gain, however small that of the gap is
+STUCK = 5  # scans that one counts for which finds a problem where it was
+SLOW = 0.3  # of the gap before last: more, and the model is not good enough
+
+
+@dataclass
+class Track:
+    """One problem.
+
+    Attributes
+    ----------
+    index, target : of its alpha among all, and its target
+    fold : int
+        Rows that it is not trained on; ALL of scan.folded for a problem of all rows.
+    trial : (u, b) to be evaluated next
+    point : Point
+        The best so far.
+    objective, gap : there; the gap relative to the null model's loss, once it is known
+    scores : of the rows left out, at the point, once a scan in float64 was there
+    exact : whether objective and gap come from a scan in float64
+    certified : whether it is done: its gap, which is exact, is small enough or falls no more
+    resting : whether it looks solved, or does not get on, and waits for a scan in float64
+    stalled : scans since the gap or the objective last fell
+    idle : scans since they last fell by a share worth a scan, several for one in the same place
+    mark : objective and gap then
+    secants : what gradients of successive scans showed, the oldest first
+    gaps : of the last three trials
+    damping : share of a step that is taken
+    caution : float
+        How much of a model that is nowhere below the loss its next Hessian has: see
+        scan.weighted_gram.
+    noise : how far rounding may have moved the objective
+    predicted : what the objective is to lose at the trial
+    """
+
+    index: int
+    target: int
+    fold: int
+    trial: tuple[np.ndarray, Any]
+    point: Point
+    objective: float
+    gap: float = np.inf
+    scores: dict[str, float] = field(default_factory=dict)
+    exact: bool = False
+    certified: bool = False
+    resting: bool = False
+    stalled: int = 0
+    idle: int = 0
+    mark: tuple[float, float] = (np.inf, np.inf)
+    secants: list[Secant] = field(default_factory=list)
+    gaps: list[float] = field(default_factory=list)
+    damping: float = 1.0
+    caution: float = 0.0
+    noise: float = 0.0
+    predicted: float = 0.0
+
+    @property
+    def known(self) -> bool:
+        """Whether the gap at the point is known, from a scan of whatever precision."""
+        return bool(np.isfinite(self.gap))
+
+    @property
+    def slow(self) -> bool:
+        """Whether the last two scans gained too little."""
+        return len(self.gaps) > 2 and self.gaps[-1] > SLOW * self.gaps[-3]
+
+    def take(
+        self,
+        found: Point,
+        objective: float,
+        gap: float,
+        noise: float,
+        scores: dict[str, float] | None = None,
+        *,
+        exact: bool,
+    ) -> None:
+        """Settle the trial that a scan has evaluated.
+
+        Parameters
+        ----------
+        noise : how far rounding may move this objective
+        scores : at the trial, of the rows left out
+        exact : whether the scan was one in float64
+        """
+        doubt = self.noise + noise
+        self.gaps = [*self.gaps[-2:], gap]
+        if not objective > FAR * self.objective:
+            self._learn(found)
+        enough = objective <= self.objective - SUFFICIENT * self.predicted + doubt
+        better = self.known and gap <= BETTER * self.gap
+        gains = better or objective < self.objective - doubt
+        self.stalled = 0 if gains else self.stalled + 1
+        again = np.array_equal(found.u, self.point.u) and np.array_equal(found.b, self.point.b)
+        if not again:
+            self._trust(self.objective - objective + doubt, accepted=enough or better)
+        scans = STUCK if again and exact == self.exact else 1
+        if enough or better or again:
+            self.point, self.objective, self.gap, self.noise = found, objective, gap, noise
+            self.scores, self.exact = scores or {}, exact
+        objective_then, gap_then = self.mark
+        if self.gap < BETTER * gap_then or self.objective < (1.0 - WORTH) * objective_then:
+            self.mark, self.idle = (self.objective, self.gap), 0
+        else:
+            self.idle += scans
+
+    def refuse(self) -> None:
+        """Stay, for at the trial the loss is no number."""
+        self.stalled, self.idle = self.stalled + 1, self.idle + 1
+        self._trust(0.0, accepted=False)
+
+    def _trust(self, gain: float, *, accepted: bool) -> None:
+        """How far to go next, and by how cautious a model."""
+        if not accepted:
+            self.damping *= SHORTER
+            self.caution = min(1.0, max(LONGER**2 * self.caution, LEAST_CAUTION))
+            return
+        if gain >= KEPT * self.predicted and self.damping >= 1.0:
+            self.caution = SHORTER * self.caution if self.caution > LEAST_CAUTION else 0.0
+        self.damping = min(1.0, LONGER * self.damping)
+
+    def borrow(self, point: Point, noise: float, objective: float) -> None:
+        """Go on from the point of another problem, where this one's objective is smaller."""
+        self.point, self.objective, self.noise = point, objective, noise
+        self.gap, self.gaps, self.scores, self.exact = np.inf, [], {}, False
+        self.secants, self.damping, self.stalled, self.resting = [], 1.0, 0, False
+
+    def aim(self, step: Step) -> None:
+        """Try the minimum of a model next, or as much of the way as is trusted."""
+        u, b, share = self.point.u, self.point.b, self.damping
+        if share >= 1.0:
+            self.trial = step.u, step.b
+        else:
+            self.trial = u + share * (step.u - u), b + share * (step.b - b)
+        self.predicted = share * step.predicted
+
+    def stay(self) -> None:
+        """Be evaluated again where it is."""
+        self.trial, self.predicted = (self.point.u, self.point.b), 0.0
+
+    def _learn(self, found: Point) -> None:
+        before = self.point
+        step = np.append(found.u - before.u, found.b - before.b)
+        if not step.any():
+            return
+        change = np.append(found.gradient - before.gradient, found.slope - before.slope)
+        self.secants = [*self.secants[1 - MOST_SECANTS :], Secant(step, change)]

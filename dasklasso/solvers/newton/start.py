@@ -1,0 +1,127 @@
+"""Where proximal Newton begins: at the model without features, and along its quadratic's path.
+
+At that model every row has the same prediction, so its Hessian is that of least squares but for a
+factor. The path of that quadratic in memory is a start for every alpha at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dasklasso.backend import to_numpy
+from dasklasso.problem.problem import Problem, hessian_query
+from dasklasso.scan.queries.hessian import WeightedGrams
+from dasklasso.scan.queries.kernels import INVERSE_SCALE, L1, L2
+from dasklasso.solvers.fista.slots import Jobs
+from dasklasso.solvers.newton.solver import Start
+from dasklasso.solvers.newton.step import Point
+from dasklasso.solvers.quadratic.path import Quadratic, solve_path
+
+ROUGH = 1e-4  # of the null loss: how far the quadratic is minimised
+
+
+@dataclass(frozen=True)
+class NullModels:
+    """The models without features of all targets, and their Hessians.
+
+    Attributes
+    ----------
+    points : for each target
+    columns : of their Hessians, ascending
+    matrices : for each target (c + 1, c + 1), the intercept's row and column last
+    """
+
+    points: list[Point]
+    columns: np.ndarray
+    matrices: list[np.ndarray]
+
+
+def null_hessians(problem: Problem, columns: np.ndarray, device: str, dtype: str) -> WeightedGrams:
+    """The query for Hessians at the model without features: its points are zero."""
+    targets = range(problem.n_targets)
+    return hessian_query(
+        problem, targets, _intercepts(problem).tolist(), [columns] * len(targets), dtype, device
+    )
+
+
+def null_models(
+    problem: Problem,
+    gradient: np.ndarray,
+    slope: np.ndarray,
+    columns: np.ndarray,
+    matrices: Sequence[np.ndarray],
+) -> NullModels:
+    """What a scan at zero showed.
+
+    Parameters
+    ----------
+    gradient : (n_features, n_targets)
+    slope : (n_targets,)
+    columns : of the Hessians
+    matrices : from :func:`null_hessians`
+    """
+    zero, intercepts = np.zeros(problem.n_features), _intercepts(problem)
+    points = [
+        Point(zero, float(b), float(loss), gradient[:, t], float(slope[t]))
+        for t, (b, loss) in enumerate(zip(intercepts, problem.null_loss, strict=True))
+    ]
+    return NullModels(points, columns, list(matrices))
+
+
+def first_start(problem: Problem, jobs: Jobs, null: NullModels) -> Start:
+    """The path of each target's quadratic at its null model."""
+    objective, frame, columns = problem.objective, problem.frame, null.columns
+    points = np.zeros((problem.n_features, len(jobs)))
+    intercepts, gradients = np.zeros(len(jobs)), np.zeros((problem.n_features, len(jobs)))
+    for target, (point, full) in enumerate(zip(null.points, null.matrices, strict=True)):
+        own = np.arange(target, len(jobs), jobs.n_targets)
+        matrix, coupling, spread = full[:-1, :-1], full[:-1, -1], full[-1, -1]
+        eliminates = problem.steps_intercept and spread > 0
+        if eliminates:
+            matrix = matrix - np.outer(coupling, coupling / spread)
+        path = solve_path(
+            Quadratic(
+                np.ascontiguousarray(matrix),
+                -point.gradient[columns],
+                8.0 * float(problem.null_loss[target]),
+            ),
+            frame[columns, L1],
+            frame[columns, L2],
+            jobs.alphas,
+            l1_ratio=objective.l1_ratio,
+            positive=objective.positive,
+            tol=ROUGH * float(problem.null_loss[target]),
+        ).coef
+        points[np.ix_(columns, own)] = path.T
+        intercepts[own] = point.b
+        if eliminates:
+            intercepts[own] -= path @ coupling / spread
+        # what the quadratic says of the columns it has; the others are as they were
+        gradients[:, own] = point.gradient[:, None]
+        gradients[np.ix_(columns, own)] += matrix @ path.T
+    return Start(points, intercepts, gradients)
+
+
+def columns_at_null(problem: Problem, gradient: np.ndarray, most: int) -> np.ndarray:
+    """Columns that a null model's Hessian is taken of: all, or those of the steepest gradients.
+
+    Parameters
+    ----------
+    gradient : (n_features, n_targets)
+    """
+    useful = np.flatnonzero(problem.frame[:, INVERSE_SCALE] > 0)
+    if useful.size <= most:
+        return useful
+    size = np.abs(to_numpy(gradient)[useful]).max(axis=1)
+    with np.errstate(divide="ignore"):
+        rank = np.argsort(-size / problem.frame[useful, L1], kind="stable")
+    return np.sort(useful[rank[:most]])
+
+
+def _intercepts(problem: Problem) -> np.ndarray:
+    if problem.steps_intercept:
+        return problem.null_intercept
+    return np.zeros(problem.n_targets)

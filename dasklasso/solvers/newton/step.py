@@ -1,0 +1,136 @@
+"""One step of proximal Newton: a quadratic model of the loss, minimised with the penalty.
+
+    minimise over u, b   gᵀδ + Sβ + ½ [δ; β]ᵀ H [δ; β] + penalty(u),   δ = u − u₀, β = b − b₀
+
+(Lee, Sun and Saunders, 2014, Proximal Newton-type methods for minimizing composite functions,
+eq. 2.7.) The intercept b has no penalty, so it is eliminated: what remains in u is a quadratic with
+the Schur complement of H, which :mod:`dasklasso.solvers.quadratic.path` minimises.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dasklasso.solvers.newton.hessian_model import Quadric
+from dasklasso.solvers.quadratic.path import Quadratic, solve_path
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point and what a scan showed there.
+
+    Attributes
+    ----------
+    u : (n_features,) float64, standardised coordinates; (n_features, C) of C classes
+    b : float, the intercept; (C,) of classes
+    loss : float, mean loss
+    gradient : as ``u``
+    slope : as ``b``, of the mean loss in the intercept
+    """
+
+    u: np.ndarray
+    b: Any
+    loss: float
+    gradient: np.ndarray
+    slope: Any
+
+
+@dataclass(frozen=True)
+class Charge:
+    """The penalty of one problem, α (ρ Σ l1|u| + ½ (1−ρ) Σ l2 u²).
+
+    Attributes
+    ----------
+    alpha, l1_ratio : float
+    l1, l2 : (n_features,)
+    positive : bool
+    """
+
+    alpha: float
+    l1_ratio: float
+    l1: np.ndarray
+    l2: np.ndarray
+    positive: bool
+
+    def value(self, u: np.ndarray) -> float:
+        """Of a point."""
+        linear, square = self.l1 @ np.abs(u), self.l2 @ (u * u)
+        return float(self.alpha * (self.l1_ratio * linear + 0.5 * (1.0 - self.l1_ratio) * square))
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a model has its minimum.
+
+    Attributes
+    ----------
+    u, b : as in :class:`Point`
+    predicted : float
+        What the objective loses on the way, if the model is right.
+    """
+
+    u: np.ndarray
+    b: Any
+    predicted: float
+
+
+@np.errstate(over="ignore", invalid="ignore")  # a step beyond all numbers is refused by its scan
+def newton_step(
+    point: Point, quadric: Quadric, charge: Charge, *, fit_intercept: bool, tol: float, room: float
+) -> Step:
+    """Minimise the model around a point.
+
+    Parameters
+    ----------
+    tol : absolute duality gap of the minimum
+    room : added to the model, so that it is a square's half nowhere below zero
+    """
+    columns, full = quadric.columns, quadric.matrix
+    matrix, gradient, coupling = full[:-1, :-1], point.gradient[columns], full[:-1, -1]
+    spread = full[-1, -1]
+    eliminates = fit_intercept and spread > 0
+    if eliminates:
+        matrix = matrix - np.outer(coupling, coupling / spread)
+        gradient = gradient - coupling * (point.slope / spread)
+    start = point.u[columns]
+    moved = start
+    if columns.size:
+        moved = _minimum(matrix, gradient, start, point.loss + room, columns, charge, tol)
+    u = point.u.copy()
+    u[columns] = moved
+    b, step = point.b, moved - start
+    if eliminates:
+        b -= (point.slope + coupling @ step) / spread
+    along = np.append(step, b - point.b)
+    linear_part = point.gradient[columns] @ step + point.slope * (b - point.b)
+    change = linear_part + 0.5 * along @ (full @ along) + charge.value(u) - charge.value(point.u)
+    return Step(u, b, max(-float(change), 0.0))
+
+
+def _minimum(
+    matrix: np.ndarray,
+    gradient: np.ndarray,
+    start: np.ndarray,
+    height: float,
+    columns: np.ndarray,
+    charge: Charge,
+    tol: float,
+) -> np.ndarray:
+    """Where a quadratic of some height and gradient at ``start`` has its minimum."""
+    product = matrix @ start
+    linear = product - gradient
+    half = height + linear @ start - 0.5 * (start @ product)
+    path = solve_path(
+        Quadratic(np.ascontiguousarray(matrix), linear, 2.0 * half),
+        charge.l1[columns],
+        charge.l2[columns],
+        np.array([charge.alpha]),
+        l1_ratio=charge.l1_ratio,
+        positive=charge.positive,
+        tol=tol,
+        start=start,
+    )
+    return path.coef[0]

@@ -1,0 +1,253 @@
+"""Paths of penalised least squares in memory, from the Gram matrix alone.
+
+    minimise over u   ½ uᵀGu − cᵀu + ½ yy  +  alpha (ρ Σ l1_j |u_j| + (1−ρ)/2 Σ l2_j u_j²)
+
+:mod:`dasklasso.solvers.quadratic.descent` finds u. What is reported of u is computed here, apart from that:
+the gradient afresh, and the duality gap from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+from scipy.linalg.lapack import dpstrf
+
+from dasklasso.objective.duality import Certificate, column_sums, squared_certificate
+from dasklasso.objective.penalties import ElasticNet
+from dasklasso.solvers.quadratic.descent import follow
+
+REDUNDANT = 1e-13  # share of a column's square, not explained by the others, that is rounding
+REFINEMENTS = 3  # solutions again, each to a tenth of the tolerance, where a gap was mistaken
+REFINING_SWEEPS = 1_000  # for each: unpenalised coefficients are near their optimum by then
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """The loss ``½ uᵀGu − cᵀu + ½ yy``, that is ``½‖r‖²`` where rows have weights summing to one.
+
+    Attributes
+    ----------
+    gram : (n_features, n_features) float64, symmetric, C-contiguous
+        G = XᵀPX. A column without variance has zeros; its coefficient stays zero.
+    linear : (n_features,) float64
+        c = XᵀPy.
+    yy : float
+        yᵀPy.
+    """
+
+    gram: np.ndarray
+    linear: np.ndarray
+    yy: float
+
+
+@dataclass(frozen=True)
+class QuadraticPath:
+    """A path of solutions, each with its certificate.
+
+    Attributes
+    ----------
+    coef : (n_alphas, n_features)
+    gap : (n_alphas,) float64
+        Absolute duality gap, in units of the objective.
+    objective : (n_alphas,) float64
+    sweeps : int
+        Passes over the coordinates, in all.
+    """
+
+    coef: np.ndarray
+    gap: np.ndarray
+    objective: np.ndarray
+    sweeps: int
+
+
+def solve_path(
+    quadratic: Quadratic,
+    l1: np.ndarray,
+    l2: np.ndarray,
+    alphas: np.ndarray,
+    *,
+    l1_ratio: float = 1.0,
+    positive: bool = False,
+    tol: float,
+    start: np.ndarray | None = None,
+    max_sweeps: int = 100_000,
+) -> QuadraticPath:
+    """Minimise at every alpha, each started from the one before.
+
+    Parameters
+    ----------
+    l1, l2 : (n_features,)
+        Penalty factors; where both are zero a column is not penalised.
+    alphas : (n_alphas,), decreasing
+    l1_ratio : share of the l1 penalty, 0 … 1
+    positive : whether coefficients are held non-negative
+    tol : absolute duality gap to reach; where rounding forbids it, the gap reached is reported
+    start : (n_features,), where the first alpha begins; zeros by default
+    max_sweeps : for each alpha
+    """
+    alphas = np.asarray(alphas, dtype=np.float64)
+    l1, l2 = l1_ratio * np.asarray(l1), (1.0 - l1_ratio) * np.asarray(l2)
+    d = quadratic.linear.size
+    u = np.zeros(d) if start is None else np.asarray(start, dtype=np.float64)
+    if positive:
+        u = np.maximum(u, 0.0)
+    solve = partial(_solve, quadratic, l1, l2, positive=positive, tol=tol, max_sweeps=max_sweeps)
+    paths = []
+    # without any penalty other columns are free, and some of them redundant
+    for group in (alphas[alphas > 0], alphas[alphas == 0]):
+        if group.size:
+            paths.append(solve(group, u))
+            u = paths[-1].coef[-1]
+    return QuadraticPath(
+        np.concatenate([np.empty((0, d)), *(path.coef for path in paths)]),
+        np.concatenate([np.empty(0), *(path.gap for path in paths)]),
+        np.concatenate([np.empty(0), *(path.objective for path in paths)]),
+        sum(path.sweeps for path in paths),
+    )
+
+
+def load_kernels() -> None:
+    """Load the compiled kernels from the cache, or compile them: what a first solve waits for."""
+    one = np.ones(1)
+    solve_path(Quadratic(np.eye(1), one, 1.0), one, one, one, tol=1.0)
+
+
+def _solve(
+    quadratic: Quadratic,
+    l1: np.ndarray,
+    l2: np.ndarray,
+    alphas: np.ndarray,
+    u: np.ndarray,
+    *,
+    positive: bool,
+    tol: float,
+    max_sweeps: int,
+) -> QuadraticPath:
+    """Solve from u at alphas that are all zero or none; l1 and l2 with the l1 ratio in them."""
+    usable = np.diagonal(quadratic.gram) > 0
+    free = usable & (((l1 == 0) & (l2 == 0)) | (alphas[0] == 0))
+    if not positive:
+        usable[redundant(quadratic.gram, np.flatnonzero(free))] = False
+
+    def certified(
+        alphas: np.ndarray, goal: float, u: np.ndarray, most: int = max_sweeps
+    ) -> QuadraticPath:
+        # NaN where nothing finite is found: such a gap is not to be trusted
+        coef, slope = np.zeros((alphas.size, u.size)), np.full((alphas.size, u.size), np.nan)
+        sweeps = follow(
+            quadratic.gram, quadratic.linear, quadratic.yy, alphas, l1, l2, positive,
+            goal, most, usable, np.where(usable, u, 0.0), coef, slope,
+        )  # fmt: skip
+        a, b = np.multiply.outer(alphas, l1), np.multiply.outer(alphas, l2)
+        found = certify(quadratic, coef, a, b, positive=positive, slope=slope)
+        return QuadraticPath(coef, found.gap, found.primal, sweeps)
+
+    path = certified(alphas, tol, u)
+    if not free.any():
+        return path
+    # where columns have no penalty the kernels know an estimate of the gap only
+    sweeps, most = path.sweeps, min(max_sweeps, REFINING_SWEEPS)
+    for k in np.flatnonzero(path.gap > tol):
+        for digits in range(1, REFINEMENTS + 1):
+            moved = regressed(quadratic, path.coef[k], free, positive)
+            better = certified(alphas[k : k + 1], tol * 0.1**digits, moved, most)
+            sweeps += better.sweeps
+            if not better.gap[0] < path.gap[k]:
+                break
+            path.coef[k], path.gap[k] = better.coef[0], better.gap[0]
+            path.objective[k] = better.objective[0]
+            if path.gap[k] <= tol:
+                break
+    return replace(path, sweeps=sweeps)
+
+
+def regressed(quadratic: Quadratic, u: np.ndarray, free: np.ndarray, positive: bool) -> np.ndarray:
+    """u with its unpenalised coefficients at their optimum, the others as they are."""
+    q = quadratic.linear - quadratic.gram @ u
+    index, c = project_out(quadratic.gram, u, q, free, positive)
+    u = u.copy()
+    u[index] += c
+    return np.maximum(u, 0.0) if positive else u
+
+
+def redundant(gram: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """Of the columns ``free``, those that the others explain up to rounding.
+
+    Nothing holds the coefficients of such columns where there is no penalty; at zero they are as
+    good as anywhere.
+    """
+    if free.size < 2:
+        return free[:0]
+    scale = np.sqrt(gram[free, free])
+    correlation = gram[np.ix_(free, free)] / np.outer(scale, scale)
+    _, order, rank, _ = dpstrf(correlation, tol=REDUNDANT, overwrite_a=True)
+    return free[order[rank:] - 1]
+
+
+def certify(
+    quadratic: Quadratic,
+    coef: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
+    *,
+    positive: bool,
+    slope: np.ndarray | None = None,
+) -> Certificate:
+    """Objective and duality gap of points, from the matrix itself.
+
+    Parameters
+    ----------
+    coef, a, b : (n_points, n_features)
+        Points, and their penalties ``a|u| + ½ b u²``.
+    slope : (n_points, n_features), optional
+        ``c − G u`` where it is known already.
+    """
+    gram, linear, yy = quadratic.gram, quadratic.linear, quadratic.yy
+    varies = np.diagonal(gram) > 0
+    q = linear - coef @ gram if slope is None else slope
+    product = coef @ linear  # uᵀXᵀPy
+    # ‖r‖² = yy − 2cᵀu + uᵀGu with Gu = c − q; rounding may leave it below zero
+    squares = np.maximum(yy - product - np.sum(coef * q, axis=1), 0.0)
+    dual_v = np.where(varies, q, 0.0)
+    dual_squares, dual_product = squares.copy(), yy - product
+    free = (a == 0) & (b == 0) & varies
+    for k in np.flatnonzero(free.any(axis=1)):
+        index, c = project_out(gram, coef[k], q[k], free[k], positive)
+        dual_v[k] -= c @ gram[index]
+        dual_v[k, index if positive else free[k]] = 0.0
+        dual_squares[k] += c @ (gram[np.ix_(index, index)] @ c) - 2.0 * (c @ q[k, index])
+        dual_product[k] -= c @ linear[index]
+    columns = column_sums(
+        coef.T, q.T, ElasticNet(a.T, b.T, positive), dual_v.T if free.any() else None
+    )
+    projected = {}
+    if free.any():
+        projected = {
+            "projected_squares": np.maximum(dual_squares, 0.0),
+            "projected_product": dual_product,
+        }
+    return squared_certificate(squares, columns, quadratic=bool(np.any(b > 0)), **projected)
+
+
+def project_out(
+    gram: np.ndarray, u: np.ndarray, q: np.ndarray, free: np.ndarray, positive: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Columns F the dual direction must be orthogonal to, and c with ``G_FF c = q_F``.
+
+    A dual point is orthogonal to every unpenalised column, which a residual is only at the very
+    optimum; r less X_F c is. With a sign constraint a product below zero will do.
+    """
+    if not positive:
+        index = np.flatnonzero(free)
+        index = np.setdiff1d(index, redundant(gram, index))
+        return index, np.linalg.lstsq(gram[np.ix_(index, index)], q[index], rcond=None)[0]
+    bound = free & ((u > 0) | (q > 0))
+    while True:
+        index = np.flatnonzero(bound)
+        c = np.linalg.lstsq(gram[np.ix_(index, index)], q[index], rcond=None)[0]
+        more = free & ~bound & (q - c @ gram[index] > 0)
+        if not more.any():
+            return index, c
+        bound |= more

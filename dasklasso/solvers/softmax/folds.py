@@ -1,0 +1,65 @@
+"""What softmax problems are trained on that leave a fold of rows out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dasklasso.problem.folds import Folds
+from dasklasso.problem.problem import Problem
+from dasklasso.solvers.softmax.rows import HeldRows
+
+
+@dataclass(frozen=True)
+class Training:
+    """Rows that problems are trained on.
+
+    Attributes
+    ----------
+    problem : Problem
+        Of these rows: with their weight and the frequencies of classes, but columns standardised
+        over all rows, and the null loss of all rows, which gaps are relative to.
+    rows : HeldRows
+        These in memory, where all rows are; else the sample of all of them.
+    """
+
+    problem: Problem
+    rows: HeldRows
+
+
+@dataclass(frozen=True)
+class Trainings:
+    """Of every fold.
+
+    Attributes
+    ----------
+    folds : Folds
+    without : tuple of Training
+    """
+
+    folds: Folds
+    without: tuple[Training, ...]
+
+
+def trainings(problem: Problem, rows: HeldRows, folds: Folds, totals: np.ndarray) -> Trainings:
+    """What is left of all rows without each fold.
+
+    Parameters
+    ----------
+    problem : of all rows
+    totals : (n_folds, C)
+        Weights of the rows of each class in each fold; with an intercept every class has some
+        outside every fold.
+    """
+    labels = folds.labels.folds_of_rows(0, folds.n_rows, folds.n_rows) if rows.whole else None
+    found = []
+    for fold in range(len(totals)):
+        left = np.delete(totals, fold, axis=0).sum(axis=0)
+        weight = float(left.sum())
+        one = replace(problem, total_weight=weight, widest=problem.total_weight / weight)
+        if problem.steps_intercept:
+            one = replace(one, null_intercept=problem.loss.link(left / weight))
+        held = rows if labels is None else rows.without(fold, labels, one)
+        found.append(Training(one, held))
+    return Trainings(folds, tuple(found))

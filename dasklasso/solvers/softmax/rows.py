@@ -1,0 +1,194 @@
+"""Rows held in memory, for a softmax loss: exact sums over them, and the shares of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import dask.array as da
+import numpy as np
+
+from dasklasso.backend import backend_for, to_numpy
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.problem.folds import Folds
+from dasklasso.problem.problem import Problem, gradient_query
+from dasklasso.scan.engine import Asked, ScanEngine
+from dasklasso.scan.gather import bring
+from dasklasso.scan.queries import kernels
+from dasklasso.scan.queries.folds import ALL, Scores
+from dasklasso.scan.queries.kernels import CENTRE, INVERSE_SCALE, SHIFT, Rows
+from dasklasso.scan.queries.sample import Sample, as_dataset
+from dasklasso.scan.runners import InProcess, threads_each
+from dasklasso.scan.threads import blas_threads
+from dasklasso.solvers.certificate_scan import check_finite
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a pass over rows showed of K points, C columns each.
+
+    Attributes
+    ----------
+    gradient : (n_features, K · C) float64, of the mean loss in standardised coordinates
+    sums : (4, K · C) float64, as :func:`dasklasso.scan.queries.kernels.loss_sums`, over the total weight
+    bytes_read : int
+    scores : of the rows that each problem leaves out, where these were asked for
+    """
+
+    gradient: np.ndarray
+    sums: np.ndarray
+    bytes_read: int
+    scores: Scores | None = None
+
+    def of(self, k: int, n_classes: int) -> Seen:
+        """Of one of the points."""
+        own = slice(k * n_classes, (k + 1) * n_classes)
+        return Seen(np.ascontiguousarray(self.gradient[:, own]), self.sums[:, own], 0)
+
+
+def see(
+    engine: ScanEngine,
+    problem: Problem,
+    frame: da.Array,
+    points: np.ndarray,
+    intercepts: np.ndarray,
+    dtype: str,
+    device: str,
+    folds: Folds | None = None,
+    left_out: Sequence[int] = (),
+) -> Seen:
+    """One pass over an engine's rows.
+
+    Parameters
+    ----------
+    frame : da.Array (n_features, 5), placed by the engine
+    points : (n_features, K · C) float64
+    intercepts : (K · C,)
+    folds, left_out : and the fold that each of the points is trained without, the same ones next
+        to each other; in float64 there are scores of the rows left out
+
+    Raises
+    ------
+    ValueFound
+        Where X holds values that are not finite.
+    """
+    classes = np.tile(np.arange(problem.n_targets), len(intercepts) // problem.n_targets)
+    query = gradient_query(
+        problem, classes.tolist(), dtype, device, intercepts if problem.steps_intercept else None
+    )
+    chunked = engine.by_columns(points)
+    also: list[Asked] = []
+    if folds is not None and any(fold != ALL for fold in left_out):
+        of_columns = np.repeat(left_out, problem.n_targets).tolist()
+        query = folds.gradient(query, folds.groups(of_columns, problem.total_weight))
+        if dtype == "float64":
+            also = [Asked(folds.held_out(query), (chunked, frame))]
+    found = bring(engine, chunked, engine.gradient(query, chunked, frame, also))
+    check_finite(found.sums)
+    scores = found.beside[0] if also else None
+    return Seen(to_numpy(found.gradient), found.sums, found.bytes_read, scores)
+
+
+class HeldRows:
+    """All rows of some data, or a sample of them, and the problem that they are.
+
+    Parameters
+    ----------
+    sample : Sample
+    data : Dataset
+        Where it is from.
+    problem : Problem
+        Of all rows: standardised coordinates are the same.
+    band_bytes : of a band of these rows
+
+    Attributes
+    ----------
+    whole : whether they are all rows of positive weight
+    problem : Problem
+        Of these rows: with their total weight, frequencies of classes and null model.
+    lacks_a_class : whether some class has no row here, so that its intercept has no best value
+    share : (n_rows,) float64, weights that sum to one
+    """
+
+    def __init__(
+        self, sample: Sample, data: Dataset, problem: Problem, band_bytes: int, *, whole: bool
+    ) -> None:
+        self.whole = whole
+        self._given = sample, data, band_bytes
+        self._x = sample.x
+        self._pieces = threads_each(None)
+        total = sample.total_weight
+        weight = np.ones(len(sample.x)) if sample.weight is None else sample.weight[:, 0]
+        self.share = weight / total
+        codes, n_classes = sample.y[:, 0].astype(np.int64), problem.n_targets
+        frequency = np.bincount(codes, self.share, n_classes)
+        self.lacks_a_class = problem.steps_intercept and bool(np.any(frequency == 0))
+        if whole:
+            self.problem = problem
+        elif self.lacks_a_class:
+            self.problem = replace(problem, total_weight=total)
+        else:
+            b, loss = problem.loss.null_model(  # type: ignore[misc]
+                frequency,
+                np.zeros(n_classes),
+                fit_intercept=problem.steps_intercept,
+            )
+            self.problem = replace(problem, total_weight=total, null_intercept=b, null_loss=loss)
+        rows = as_dataset(sample, data)
+        self._engine = ScanEngine(rows, InProcess(self._pieces), band_bytes)
+        self._frame = self._engine.placed(problem.frame)
+
+    @property
+    def n_rows(self) -> int:
+        return len(self._x)
+
+    def without(self, fold: int, labels: np.ndarray, problem: Problem) -> HeldRows:
+        """The same rows, those of a fold with weight zero.
+
+        Parameters
+        ----------
+        labels : (n_rows,) of all rows of the data
+        problem : of the rows that are left
+        """
+        sample, data, band_bytes = self._given
+        weight = np.ones((self.n_rows, 1)) if sample.weight is None else sample.weight
+        kept = np.where(labels[sample.places] == fold, 0.0, weight[:, 0])[:, None]
+        return HeldRows(replace(sample, weight=kept), data, problem, band_bytes, whole=self.whole)
+
+    def see(self, u: np.ndarray, b: np.ndarray, dtype: str) -> Seen:
+        """Loss and gradient at one point, u (n_features, C) and b (C,)."""
+        return see(self._engine, self.problem, self._frame, u, b, dtype, "cpu")
+
+    def probabilities(self, u: np.ndarray, b: np.ndarray, dtype: str) -> np.ndarray:
+        """(n_rows, C) of each class at one point, in ``dtype``."""
+        backend, kind, loss = backend_for("cpu"), np.dtype(dtype), self.problem.loss
+        weights = kernels.weights_at(u, self.problem.frame, [len(u)], kind, backend)
+        constant = (weights.constant + b).astype(kind)
+        out = np.empty((self.n_rows, len(b)), kind)
+
+        def piece(start: int, stop: int) -> None:
+            rows = Rows(start, [self._x[start:stop]], None, None)
+            for i, j, blocks in kernels.slabs(rows, weights.shifts, kind, backend, len(b)):
+                prediction = kernels.predict(blocks, weights.columns, weights.used) + constant
+                out[start + i : start + j] = loss.mean(prediction)
+
+        edges = np.linspace(0, self.n_rows, self._pieces + 1).astype(int)
+        with blas_threads(), ThreadPoolExecutor(self._pieces) as pool:
+            for _ in pool.map(piece, edges[:-1].tolist(), edges[1:].tolist()):
+                pass
+        return out
+
+    def standardised(self, rows: np.ndarray | slice, columns: np.ndarray, dtype: str) -> np.ndarray:
+        """(n, n_columns + 1): some columns of some rows, and a last column of ones."""
+        kind, frame = np.dtype(dtype), self.problem.frame[columns]
+        block = self._x[rows]
+        out = np.empty((len(block), len(columns) + 1), kind)
+        part = out[:, :-1]
+        part[...] = block if len(columns) == self._x.shape[1] else block[:, columns]
+        # what is exact in this precision is taken off first: mean >> std would cancel
+        part -= frame[:, SHIFT].astype(kind)
+        part -= (frame[:, CENTRE] - frame[:, SHIFT]).astype(kind)
+        part *= frame[:, INVERSE_SCALE].astype(kind)
+        out[:, -1] = 1.0
+        return out

@@ -1,0 +1,104 @@
+"""From a path, a URL or a zarr object to a zarr group or array, or one clear error."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import zarr
+from zarr.abc.store import Store
+from zarr.storage import FsspecStore, LocalStore
+
+from dasklasso.errors import DependencyMissing, OptionError, StoreError
+from dasklasso.files.atomic import restore
+
+StoreLike = Any
+"""A path, a URL (``s3://bucket/store``), a zarr.Group or zarr.Array, or a zarr store."""
+
+
+def open_node(store: StoreLike, storage_options: dict[str, Any] | None) -> tuple[Any, str]:
+    """A zarr group or array opened read-only, and how errors name where it is.
+
+    Raises
+    ------
+    StoreError
+        There is nothing, or nothing that zarr can open.
+    DependencyMissing
+        The URL needs a package that is not installed.
+    OptionError
+        ``store`` is of a type that cannot hold a store, or ``storage_options`` were given for
+        a local path.
+    """
+    if isinstance(store, zarr.Group | zarr.Array):
+        return store, _location_of(store)
+    if isinstance(store, Store):
+        return _open(store, str(store), None), str(store)
+    if not isinstance(store, str | os.PathLike):
+        raise OptionError(
+            f"store is a {type(store).__name__}, expected a path, a URL, a zarr.Group or a "
+            "zarr.Array."
+        )
+    location = os.fspath(store)
+    if location.startswith("file://"):
+        location = location.removeprefix("file://")
+    if "://" in location or "::" in location:
+        return _open(location, location, storage_options), location
+    if storage_options:
+        raise OptionError(f"storage_options are for URLs, and {location} is a local path.")
+    path = Path(location).expanduser()
+    if not path.exists():
+        # whoever replaced it may have been killed between its two renames; past a link, since
+        # the store that a link leads to is what was replaced
+        restore(path.resolve())
+    if not path.exists():
+        partial = path.with_name(path.name + ".partial")
+        hint = " An ingest into it was begun and not finished." if partial.exists() else ""
+        raise StoreError(f"{location} does not exist.{hint}")
+    return _open(str(path), location, None), location
+
+
+def _open(target: str | Store, location: str, storage_options: dict[str, Any] | None) -> Any:
+    try:
+        return zarr.open(target, mode="r", storage_options=storage_options)
+    except ImportError as error:
+        raise DependencyMissing(f"{location} cannot be opened: {error}") from error
+    except FileNotFoundError as error:
+        raise StoreError(
+            f"{location} is not a Zarr store: it has no zarr.json, .zgroup or .zarray. "
+            "Turn a table into one: dasklasso ingest SOURCE STORE."
+        ) from error
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise StoreError(f"{location} cannot be opened as Zarr ({reason}).") from error
+
+
+def _location_of(node: Any) -> str:
+    store, path = node.store, node.path
+    if isinstance(store, LocalStore):
+        return os.path.join(str(store.root), path).rstrip("/")
+    if isinstance(store, FsspecStore):
+        protocol = store.fs.protocol
+        protocol = protocol if isinstance(protocol, str) else protocol[0]
+        return f"{protocol}://{store.path}/{path}".rstrip("/")
+    return f"{store}/{path}".rstrip("/")
+
+
+def member(group: Any, name: str) -> Any | None:
+    """The group's array of this name, None where it has none."""
+    try:
+        found = group[name]
+    except KeyError:
+        return None
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise StoreError(f"{_location_of(group)}/{name} cannot be opened ({reason}).") from error
+    return found if isinstance(found, zarr.Array) else None
+
+
+def array_names(group: Any) -> tuple[str, ...]:
+    """Names of the group's arrays, for errors and tables."""
+    try:
+        return tuple(sorted(group.array_keys()))
+    except Exception:  # a store that cannot be listed
+        return ()

@@ -1,0 +1,322 @@
+"""A Zarr array as a block source: mapped where chunks are raw local files, decoded elsewhere."""
+
+from __future__ import annotations
+
+import math
+import os
+import uuid
+from typing import Any, Literal
+
+import numpy as np
+
+from dasklasso.errors import ChunkCorrupt, ChunkMissing, OptionError, StoreError
+from dasklasso.storage import zarr_reader as zarrread
+from dasklasso.storage.blocks import BlockSource, chunk_bounds
+from dasklasso.storage.codec_chains import Chain, simple_chain
+from dasklasso.storage.mapped_files import CHECKSUM_BYTES, checked, maps, read_ahead
+from dasklasso.storage.shard_index import ShardIndex
+
+EmptyChunks = Literal["error", "zero"]
+_ABSENT = (FileNotFoundError, NotADirectoryError)
+
+
+class ZarrBlocks:
+    """Blocks of a one- or two-dimensional Zarr array (v2 or v3) of numbers.
+
+    A block is one chunk; of a sharded array, one shard. A vector of length n is seen as (n, 1).
+    Pickles small (the store's address and the array's metadata) and may be read by several
+    threads at once.
+
+    Parameters
+    ----------
+    array : zarr.Array
+    location : str
+        The store, as errors name it.
+    name : str, optional
+        The array, as errors name it; its path in the store unless given.
+    empty_chunks : {"error", "zero"}
+        What a chunk is that the store does not hold: :class:`ChunkMissing`, or, where the writer
+        is known to leave out chunks of zeros, the array's fill value.
+
+    Raises
+    ------
+    StoreError
+        The array has three or more dimensions, is not of numbers, or its chunks are irregular.
+    """
+
+    def __init__(
+        self,
+        array: Any,
+        *,
+        location: str,
+        name: str | None = None,
+        empty_chunks: EmptyChunks = "error",
+    ) -> None:
+        if empty_chunks not in ("error", "zero"):
+            raise OptionError(f"empty_chunks is {empty_chunks!r}, expected 'error' or 'zero'.")
+        self.location = location
+        self.path = array.path
+        self.name = name or array.path.rsplit("/", 1)[-1] or os.path.basename(location)
+        self.empty_chunks = empty_chunks
+        self.metadata = array.metadata.update_attributes({})
+        self.stored_shape: tuple[int, ...] = tuple(array.shape)
+        self.chunk_shape = _chunk_shape(self.metadata, self._title())
+        self.dtype = _native_number(np.dtype(array.dtype), self._title())
+        if len(self.stored_shape) not in (1, 2):
+            raise StoreError(
+                f"{self._title()} has {len(self.stored_shape)} dimensions, expected a table "
+                "(rows × columns)."
+            )
+        n, *d = self.stored_shape
+        self.shape = (n, d[0] if d else 1)
+        self.row_bounds = chunk_bounds(n, self.chunk_shape[0])
+        self.column_bounds = chunk_bounds(d[0], self.chunk_shape[1]) if d else (0, 1)
+        self._store = array.store
+        self._root = zarrread.local_root(array.store, array.path)
+        self._chain: Chain | None = simple_chain(self.metadata)
+        self._shards = ShardIndex.of(self.metadata)
+        self._token = uuid.uuid4().hex
+        self._whole_shards: set[tuple[int, ...]] = set()
+        self.mapped = (
+            self._root is not None and self._chain is not None and self._chain.compressor is None
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_whole_shards": set()}
+
+    def __repr__(self) -> str:
+        return f"ZarrBlocks({self._title()}, shape={self.shape}, dtype={self.dtype})"
+
+    # -- the protocol -------------------------------------------------------------------------
+
+    def block(self, i: int, j: int) -> np.ndarray:
+        """Block (i, j): C-contiguous, of native byte order, not to be written.
+
+        Raises
+        ------
+        ChunkMissing, ChunkCorrupt
+            Naming the array, the chunk's key and its rows.
+        StoreError
+            The store cannot be read.
+        """
+        try:
+            chunk = self._through_zarr(i, j) if self._chain is None else self._direct(i, j)
+        except PermissionError as error:
+            raise StoreError(f"{self.chunk_name(i, j)} cannot be read: {error}.") from error
+        rows, columns = self._extent(i, j)
+        chunk = chunk.reshape(-1, 1) if chunk.ndim == 1 else chunk
+        # Chunks at the edges are stored full size. Rows cut off leave a view; columns, a copy.
+        return np.ascontiguousarray(chunk[:rows, :columns], dtype=self.dtype)
+
+    def will_need(self, i: int, j: int) -> None:
+        """Hint that block (i, j) is read next: local files are read ahead."""
+        if self._root is not None and not maps.is_ready(path := self.chunk_file(i, j)):
+            read_ahead(path)
+
+    def stored_bytes(self, i: int, j: int) -> int:
+        """Size of the chunk's file, 0 where there is none; of a remote chunk, decoded bytes."""
+        if self._root is None:
+            return math.prod(self._extent(i, j)) * self.dtype.itemsize
+        try:
+            return os.stat(self.chunk_file(i, j)).st_size
+        except OSError:
+            return 0
+
+    def forget(self, i: int, j: int) -> None:
+        """Verify block (i, j) anew at its next read."""
+        if self._root is not None:
+            maps.forget(self.chunk_file(i, j))
+        self._whole_shards.discard((i, j))
+
+    # -- names --------------------------------------------------------------------------------
+
+    @property
+    def is_local(self) -> bool:
+        return self._root is not None
+
+    @property
+    def store(self) -> Any:
+        """The zarr store that holds the array."""
+        return self._store
+
+    def chunk_key(self, i: int, j: int) -> str:
+        """The chunk's key below the array: ``c/17/0``, or ``17.0`` in Zarr v2."""
+        place = (i, j)[: len(self.stored_shape)]
+        return self.metadata.encode_chunk_key(place)
+
+    def chunk_file(self, i: int, j: int) -> str:
+        """Path of the chunk's file (local stores only)."""
+        return f"{self._root}/{self.chunk_key(i, j)}"
+
+    def rows_of(self, i: int) -> str:
+        """The rows of row chunk i as errors give them: ``rows 850,000-899,999``."""
+        return f"rows {self.row_bounds[i]:,}-{self.row_bounds[i + 1] - 1:,}"
+
+    def chunk_name(self, i: int, j: int) -> str:
+        """How errors name a chunk: array, key, store, rows."""
+        return f"{self.name}/{self.chunk_key(i, j)} of {self.location} ({self.rows_of(i)})"
+
+    def _title(self) -> str:
+        return f"{self.location}: {self.name}"
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def _extent(self, i: int, j: int) -> tuple[int, int]:
+        return (
+            self.row_bounds[i + 1] - self.row_bounds[i],
+            self.column_bounds[j + 1] - self.column_bounds[j],
+        )
+
+    def _direct(self, i: int, j: int) -> np.ndarray:
+        chain = self._chain
+        assert chain is not None
+        name = self.chunk_name(i, j)
+
+        def verify(data: np.ndarray) -> None:
+            payload = checked(data, name) if chain.checksum else data
+            if chain.compressor is None:
+                self._decode(chain, payload, name)  # its length is as expected
+
+        if self._root is not None:
+            try:
+                data = maps.get(self.chunk_file(i, j), verify)  # verified once in this process
+            except _ABSENT:
+                return self._missing(i, j)
+        else:
+            remote = zarrread.fetch(self._store, self._key(i, j))
+            if remote is None:
+                return self._missing(i, j)
+            verify(remote)
+            data = remote
+        payload = data[:-CHECKSUM_BYTES] if chain.checksum else data
+        return self._decode(chain, payload, name)
+
+    def _decode(self, chain: Chain, payload: np.ndarray, name: str) -> np.ndarray:
+        try:
+            return chain.decode(payload, self.chunk_shape, self.dtype)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise ChunkCorrupt(f"{name} cannot be decoded: {error}.") from error
+
+    def _through_zarr(self, i: int, j: int) -> np.ndarray:
+        strict = self.empty_chunks == "error"
+        if strict and self._root is not None and not os.path.exists(self.chunk_file(i, j)):
+            self._missing(i, j)
+        if strict and self._shards is not None:
+            self._check_shard(i, j)
+        array = zarrread.arrays.get(self._token, self._store, self.path, strict=strict)
+        rows = slice(self.row_bounds[i], self.row_bounds[i + 1])
+        columns = slice(self.column_bounds[j], self.column_bounds[j + 1])
+        try:
+            return zarrread.read(array, (rows, columns)[: len(self.stored_shape)])
+        except zarrread.KeyMissing:
+            return self._missing(i, j)
+        except ValueError as error:
+            raise ChunkCorrupt(f"{self.chunk_name(i, j)} cannot be decoded: {error}.") from error
+
+    def holes(self, i: int, j: int) -> list[str]:
+        """Inner chunks that the shard (i, j) should hold and does not, as ``rows a-b``.
+
+        Empty for an array that is not sharded.
+
+        Raises
+        ------
+        ChunkMissing, ChunkCorrupt
+            The shard is not there, or has no whole index.
+        """
+        index = self._shards
+        if index is None:
+            return []
+        stored = zarrread.fetch_part(
+            self._store, self._key(i, j), index.nbytes, at_end=index.at_end
+        )
+        if stored is None:
+            self._missing(i, j)
+            return []
+        extent = self._extent(i, j)[: len(self.stored_shape)]
+        try:
+            missing = list(index.missing(stored, extent))
+        except ValueError as error:
+            raise ChunkCorrupt(f"{self.chunk_name(i, j)} cannot be decoded: {error}.") from error
+        first = self.row_bounds[i]
+        return [f"rows {first + at[0].start:,}-{first + at[0].stop - 1:,}" for at in missing]
+
+    def _check_shard(self, i: int, j: int) -> None:
+        """An inner chunk that a shard lacks is missing too: looked for once per process."""
+        if (i, j) in self._whole_shards:
+            return
+        holes = self.holes(i, j)
+        if holes:
+            raise ChunkMissing(
+                f"{self.name}/{self.chunk_key(i, j)} in {self.location} lacks the inner chunk of "
+                f"{holes[0]}. {self._remedy()}"
+            )
+        self._whole_shards.add((i, j))
+
+    def _key(self, i: int, j: int) -> str:
+        return f"{self.path}/{self.chunk_key(i, j)}".lstrip("/")
+
+    def _missing(self, i: int, j: int) -> np.ndarray:
+        if self.empty_chunks == "zero":
+            return np.full(self.chunk_shape, self._fill_value(), dtype=self.dtype)
+        raise ChunkMissing(
+            f"{self.name}/{self.chunk_key(i, j)} is not in {self.location} "
+            f"({self.rows_of(i)}). {self._remedy()}"
+        )
+
+    def _fill_value(self) -> Any:
+        fill = self.metadata.fill_value
+        return 0 if fill is None else fill
+
+    def _remedy(self) -> str:
+        fill = self._fill_value()
+        silently = "zeros" if fill == 0 else f"{fill}"
+        return (
+            f"Zarr would read it as {silently}. Restore the chunk or ingest again: "
+            f"dasklasso verify {self.location} lists every fault."
+        )
+
+
+def _chunk_shape(metadata: Any, title: str) -> tuple[int, ...]:
+    if hasattr(metadata, "chunks") and metadata.zarr_format == 2:
+        return tuple(metadata.chunks)
+    shape = getattr(metadata.chunk_grid, "chunk_shape", None)
+    if shape is None or not all(isinstance(length, int) for length in shape):
+        raise StoreError(f"{title} has an irregular chunk grid, expected chunks of one shape.")
+    return tuple(shape)
+
+
+def _native_number(dtype: np.dtype, title: str) -> np.dtype:
+    if dtype.kind not in "biuf":
+        raise StoreError(
+            f"{title} has dtype {dtype}, expected real numbers (float, integer or bool)."
+        )
+    return dtype.newbyteorder("=")
+
+
+def read_rows(source: BlockSource, start: int, stop: int) -> np.ndarray:
+    """Rows start to stop of a source, whatever its chunks.
+
+    Returns
+    -------
+    rows : (stop - start, n_columns), of the source's dtype
+        A view where the rows lie in one chunk.
+
+    Raises
+    ------
+    ChunkMissing, ChunkCorrupt
+    """
+    edges = np.asarray(source.row_bounds)
+    first = int(np.searchsorted(edges, start, side="right")) - 1
+    parts = []
+    for i in range(first, len(edges) - 1):
+        low = int(edges[i])
+        if low >= stop:
+            break
+        blocks = [source.block(i, j) for j in range(len(source.column_bounds) - 1)]
+        rows = blocks[0] if len(blocks) == 1 else np.hstack(blocks)
+        parts.append(rows[max(start - low, 0) : stop - low])
+    if not parts:
+        return np.empty((0, source.shape[1]), dtype=source.dtype)
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
