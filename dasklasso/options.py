@@ -7,12 +7,11 @@ from typing import Literal
 
 import numpy as np
 
-from dasklasso.cross_validation.record import Rule
+from dasklasso.choices import Rule
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.labels.class_weights import ClassWeight
-from dasklasso.dataset.row_folds import RowLabels, labels_for
+from dasklasso.dataset.row_folds import Folds, Labelling, RowLabels, labels_for
 from dasklasso.errors import OptionError
-from dasklasso.moments.cells import Folds, Labelling
 from dasklasso.objective.alpha_grid import (
     SMALLEST_L1_RATIO,
     alpha_grid,
@@ -22,7 +21,7 @@ from dasklasso.objective.alpha_grid import (
 from dasklasso.objective.losses.base import Loss
 from dasklasso.objective.losses.huber import HUBER_DELTA
 from dasklasso.objective.losses.registry import loss_named
-from dasklasso.problem.problem import Objective
+from dasklasso.objective.objective import Objective
 from dasklasso.scan.layout import BAND_BYTES
 
 Criterion = Literal["loss", "auc", "accuracy"]

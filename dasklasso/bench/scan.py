@@ -15,8 +15,8 @@ from dasklasso.bench.rivals import bare_scan, dask_glm_iteration, readers
 from dasklasso.dataset.dataset import Dataset, from_arrays, open_dataset
 from dasklasso.errors import OptionError
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.scan.queries.base import Gradient
-from dasklasso.scan.queries.kernels import FRAME_WIDTH, INVERSE_SCALE
+from dasklasso.scan.frame import FRAME_WIDTH, INVERSE_SCALE
+from dasklasso.scan.queries.gradient import Gradient
 from dasklasso.scan.runners import runner_for
 from dasklasso.scan.threads import blas_threads
 from dasklasso.storage.mapped_files import maps

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dasklasso.choices import Codec, Dtype, Missing
 from dasklasso.cli import options
-from dasklasso.jobs.fit_stage import Codec, Dtype, IngestStage, Missing
+from dasklasso.jobs.ingest_stage import IngestStage
 
 if TYPE_CHECKING:
     from dasklasso.dataset.ingest.ingest import IngestReport
@@ -60,7 +61,7 @@ def ingest_command(**values: Any) -> None:
 
 def run_ingest(stage: IngestStage) -> None:
     """Run the stage with progress; warnings to standard error, a report to standard output."""
-    from dasklasso.cli.counting import CountProgress
+    from dasklasso.cli.progress import CountProgress
 
     with CountProgress("ingest", "rows") as progress:
         report = stage.run(progress=progress)
@@ -111,7 +112,7 @@ def generate_command(kind: Any, store: str, memory: str, **values: Any) -> None:
     tall: correlated columns of different means and scales. wide: many more columns than
     matter. logistic: labels 0 and 1. sparse: counts 0, 1, 2.
     """
-    from dasklasso.cli.counting import CountProgress
+    from dasklasso.cli.progress import CountProgress
     from dasklasso.dataset.generate import generate
     from dasklasso.units import parse_size
 

@@ -146,7 +146,7 @@ def verify_command(store: str, empty_chunks: Any) -> None:
 
     Lists each fault. Exit code 2 where there is one.
     """
-    from dasklasso.cli.counting import CountProgress
+    from dasklasso.cli.progress import CountProgress
     from dasklasso.cli.tables import print_table
     from dasklasso.dataset.verify import verify
     from dasklasso.units import format_size

@@ -7,7 +7,8 @@ from typing import Any, TypeVar, get_args
 
 import click
 
-from dasklasso.jobs.fit_stage import Criterion, Device, EmptyChunks, FoldKind, Loss, Rule, Solver
+from dasklasso.choices import Criterion, Device, EmptyChunks, FoldKind, Loss, Solver
+from dasklasso.jobs.fit_stage import Rule
 from dasklasso.units import parse_size
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -75,12 +75,11 @@ def _plan(stage: SolveStage, folds: int | None) -> tuple[Plan, Machine | None]:
 
     from dasklasso.dataset.dataset import open_dataset
     from dasklasso.dataset.labels.offsets import less_offset
-    from dasklasso.dataset.row_folds import RowLabels
+    from dasklasso.dataset.row_folds import Labelling, RowLabels
     from dasklasso.fit.machine import machine_for
     from dasklasso.fit.plan import plan_fit
     from dasklasso.fit.statistics import are_kept
     from dasklasso.fit.targets import labelled, with_classes
-    from dasklasso.moments.cells import Labelling
     from dasklasso.options import CvOptions
 
     data = open_dataset(stage.store, empty_chunks=stage.empty_chunks)

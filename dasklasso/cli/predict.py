@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @options.overwrite
 def predict_command(**values: Any) -> None:
     """Predict for every row of STORE with MODEL, in the order of the rows, in bounded memory."""
-    from dasklasso.jobs.fit_stage import PredictStage
+    from dasklasso.jobs.predict_stage import PredictStage
 
     stage = PredictStage(**values)
     n_rows = stage.run()

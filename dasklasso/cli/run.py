@@ -28,9 +28,10 @@ def run_command(job: str, overrides: tuple[str, ...]) -> None:
     from dasklasso.cli.picture import run_picture
     from dasklasso.cli.score import run_score
     from dasklasso.cli.select import run_select
-    from dasklasso.jobs.fit_stage import IngestStage, PredictStage
+    from dasklasso.jobs.ingest_stage import IngestStage
     from dasklasso.jobs.job import load_job
     from dasklasso.jobs.picture_stage import PictureStage
+    from dasklasso.jobs.predict_stage import PredictStage
     from dasklasso.jobs.score_stage import ScoreStage
     from dasklasso.jobs.select_stage import SelectStage
 

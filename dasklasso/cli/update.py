@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dasklasso.choices import Missing
 from dasklasso.cli import options
-from dasklasso.jobs.fit_stage import Missing
 
 if TYPE_CHECKING:
     from dasklasso.dataset.ingest.append import UpdateReport
@@ -45,7 +45,7 @@ def update_command(
     Options that are left out are as in that ingest. Whenever it is interrupted, STORE is whole:
     as it was, or with all the new rows. Statistics that are kept of STORE are brought up to date.
     """
-    from dasklasso.cli.counting import CountProgress
+    from dasklasso.cli.progress import CountProgress
     from dasklasso.moments.append import update_store
     from dasklasso.units import parse_size
 

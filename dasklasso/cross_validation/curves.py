@@ -14,8 +14,7 @@ import numpy as np
 
 from dasklasso.errors import OptionError, ValueFound
 from dasklasso.moments.cross_moments import CrossMoments, merge_all
-from dasklasso.problem.problem import Objective
-from dasklasso.selection.residuals import mean_squared_residual
+from dasklasso.objective.objective import Objective
 from dasklasso.solvers.quadratic.from_moments import solve_moments
 
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
@@ -373,3 +372,31 @@ def gathered(
         np.array([fold.weight for fold in folds]),
         np.stack([path.gap for path in paths], axis=1),
     )
+
+
+def mean_squared_residual(
+    moments: CrossMoments, coef: np.ndarray, mean_residual: np.ndarray, target: int = 0
+) -> np.ndarray:
+    """``Σ s r² / Σ s`` of every model, as the variance of its residuals plus their squared mean.
+
+    With v = (w, −1) on the columns [X, y], the variance is ``vᵀPv / Σ s``. ``Pv`` comes first: its
+    entries are products with the residual, as small as the residual is, so that the second
+    product no longer subtracts large numbers from one another.
+
+    Parameters
+    ----------
+    moments : of the rows that the residuals belong to
+    coef : (n_models, n_features)
+    mean_residual : (n_models,)
+        Weighted mean of each model's residuals, which the caller knows how to take without
+        cancellation.
+
+    Returns
+    -------
+    (n_models,) float64, never negative
+    """
+    linear, square = moments.xy[:, target], moments.yy[target]
+    of_features = coef @ moments.xx - linear
+    of_target = coef @ linear - square
+    spread = np.einsum("kj,kj->k", coef, of_features) - of_target
+    return np.maximum(spread, 0.0) / moments.weight + mean_residual**2

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from dasklasso.choices import Rule
 from dasklasso.cross_validation.curves import CrossValidation, RatioChoice
-
-Rule = Literal["min", "1se"]
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from dasklasso.dataset.checks import (
     check_weights,
 )
 from dasklasso.dataset.dask_arrays import is_dask, spill
-from dasklasso.dataset.identity import fingerprint_of
+from dasklasso.dataset.fingerprint import fingerprint_of
 from dasklasso.dataset.manifest import MANIFEST_KEY, ColumnStatistics, Manifest
 from dasklasso.errors import OptionError, StoreError, ValueFound
 from dasklasso.storage.blocks import BlockSource, MemoryBlocks, chunk_bounds

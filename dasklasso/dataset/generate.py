@@ -6,16 +6,16 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from dasklasso.dataset.checks import NumberedNames
 from dasklasso.dataset.ingest.writer import StoreWriter
 from dasklasso.dataset.manifest import Manifest
-from dasklasso.dataset.synthetic import KINDS, Kind, Model
 from dasklasso.errors import OptionError
 
 _BATCH_BYTES = 16 << 20
@@ -151,3 +151,188 @@ def _origin(model: Model, rows: int, features: int, seed: int) -> dict[str, Any]
         "versions": {name: version(name) for name in ("dasklasso", "numpy", "zarr")},
         "generator": {"rows": rows, "features": features, "seed": seed, **model.to_json()},
     }
+
+
+Kind = Literal["tall", "wide", "logistic", "sparse"]
+
+
+KINDS: tuple[Kind, ...] = ("tall", "wide", "logistic", "sparse")
+
+
+RHO = 0.5
+
+
+SNR = 3.0
+
+
+_WIDE_BLOCK = 100  # columns that are correlated with each other
+
+
+_WIDE_NONZERO = 50
+
+
+_NONZERO_SHARE = 0.05
+
+
+_LOGIT_STD = 2.0
+
+
+_SLAB = 2048
+
+
+# Thresholds of a uniform uint16: 4 % ones, 1 % twos.
+_ONES_AND_TWOS = round(0.05 * 65536)
+
+
+_TWOS = round(0.01 * 65536)
+
+
+@dataclass(frozen=True)
+class Model:
+    """The truth behind a synthetic data set; all of it follows from kind, size and seed.
+
+    Attributes
+    ----------
+    kind : str
+    n_features : int
+    mean, scale : (n_features,) or () float64
+        Of the columns.
+    support : (n_targets, n_nonzero) int64
+        The columns whose coefficients are not zero.
+    coef : (n_targets, n_nonzero) float64
+        Their coefficients.
+    intercept, noise_std : (n_targets,) float64
+    """
+
+    kind: Kind
+    n_features: int
+    mean: np.ndarray
+    scale: np.ndarray
+    support: np.ndarray
+    coef: np.ndarray
+    intercept: np.ndarray
+    noise_std: np.ndarray
+
+    @classmethod
+    def draw(cls, kind: Kind, n_features: int, n_targets: int, seed: int) -> Model:
+        """The model of a seed, whatever the number of rows."""
+        rng = np.random.default_rng(np.random.SeedSequence(seed))
+        mean, scale = np.zeros(()), np.ones(())
+        count = max(1, round(_NONZERO_SHARE * n_features))
+        if kind == "wide":
+            count = min(_WIDE_NONZERO, n_features)
+        elif kind in ("tall", "logistic"):
+            scale = 10.0 ** rng.uniform(-1, 1, n_features)
+            mean = scale * rng.uniform(-10, 10, n_features)
+        elif kind == "sparse":
+            p1, p2 = (_ONES_AND_TWOS - _TWOS) / 65536, _TWOS / 65536
+            mean = np.asarray(p1 + 2 * p2)
+            scale = np.sqrt(p1 + 4 * p2 - mean**2)
+        support = np.sort(
+            [rng.choice(n_features, count, replace=False) for _ in range(n_targets)], axis=1
+        )
+        # between 0.5 and 1.5 standard deviations' worth each, of either sign
+        standard = rng.choice([-1.0, 1.0], support.shape) * rng.uniform(0.5, 1.5, support.shape)
+        variance = np.array(
+            [_signal_variance(kind, at, u) for at, u in zip(support, standard, strict=True)]
+        )
+        if kind == "logistic":
+            standard *= (_LOGIT_STD / np.sqrt(variance))[:, None]
+        coef = standard / np.broadcast_to(scale, (n_features,))[support]
+        offset = (coef * np.broadcast_to(mean, (n_features,))[support]).sum(axis=1)
+        return cls(
+            kind=kind,
+            n_features=n_features,
+            mean=mean,
+            scale=scale,
+            support=support,
+            coef=coef,
+            # labels in balance; other targets of mean one
+            intercept=(0.0 if kind == "logistic" else 1.0) - offset,
+            noise_std=np.sqrt(variance / SNR) if kind != "logistic" else np.zeros(n_targets),
+        )
+
+    def rows(
+        self, m: int, dtype: np.dtype, seed: np.random.SeedSequence
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draw ``m`` rows.
+
+        Returns
+        -------
+        X : (m, n_features) of ``dtype``
+        y : (m, n_targets) float64, from X as rounded to ``dtype``
+        """
+        rng = np.random.Generator(np.random.SFC64(seed))
+        X = self._features(m, dtype, rng)
+        y = np.stack(
+            [
+                X[:, at].astype(np.float64) @ coef + intercept
+                for at, coef, intercept in zip(self.support, self.coef, self.intercept, strict=True)
+            ],
+            axis=1,
+        )
+        if self.kind == "logistic":
+            return X, (rng.random(y.shape) < 1 / (1 + np.exp(-y))).astype(np.float64)
+        return X, y + self.noise_std * rng.standard_normal(y.shape)
+
+    def to_json(self) -> dict[str, Any]:
+        """The truth as plain JSON types, coefficients as column numbers and values."""
+        return {
+            "kind": self.kind,
+            "rho": 0.0 if self.kind == "sparse" else RHO,
+            "snr": None if self.kind == "logistic" else SNR,
+            "support": self.support.tolist(),
+            "coef": self.coef.tolist(),
+            "intercept": self.intercept.tolist(),
+            "noise_std": self.noise_std.tolist(),
+        }
+
+    def _features(self, m: int, dtype: np.dtype, rng: np.random.Generator) -> np.ndarray:
+        X = np.empty((m, self.n_features), dtype=dtype)
+        if self.kind == "sparse":
+            u = rng.integers(0, 65536, X.shape, dtype=np.uint16)
+            np.add(u < _ONES_AND_TWOS, u < _TWOS, out=X, dtype=np.uint8, casting="unsafe")
+            return X
+        block = min(self.n_features, _WIDE_BLOCK if self.kind == "wide" else self.n_features)
+        working = np.dtype(np.float64 if dtype.itemsize > 4 else np.float32)
+        scale, mean = self.scale.astype(working), self.mean.astype(working)
+        for start in range(0, m, _SLAB):
+            part = X[start : start + _SLAB]
+            z = autoregressive(len(part), self.n_features, block, working, rng)
+            z *= scale
+            z += mean
+            part[...] = z
+        return X
+
+
+def autoregressive(
+    m: int, d: int, block: int, dtype: np.dtype, rng: np.random.Generator
+) -> np.ndarray:
+    """Standard normal rows whose columns are AR(1) within blocks: corr(j, k) = ρ^|j−k|.
+
+    Returns
+    -------
+    z : (m, d)
+    """
+    n_blocks = -(-d // block)
+    # place in the block first: the recursion then runs over long contiguous vectors
+    e = rng.standard_normal((block, m, n_blocks), dtype=dtype.type)
+    fresh = dtype.type(np.sqrt(1 - RHO**2))
+    for k in range(1, block):
+        e[k] *= fresh
+        e[k] += dtype.type(RHO) * e[k - 1]
+    return np.ascontiguousarray(e.transpose(1, 2, 0)).reshape(m, n_blocks * block)[:, :d]
+
+
+def _signal_variance(kind: Kind, support: np.ndarray, u: np.ndarray) -> float:
+    """Variance of Σ_j u_j z_j, from z's correlations: ΣΣ u_j u_k ρ^|j−k| within a block."""
+    if kind == "sparse":
+        return float((u**2).sum())
+    total, carried, last = 0.0, 0.0, -1
+    for j, value in zip(support.tolist(), u.tolist(), strict=True):
+        apart = kind == "wide" and last // _WIDE_BLOCK != j // _WIDE_BLOCK
+        carried = 0.0 if apart or last < 0 else carried * RHO ** (j - last)
+        total += value * value + 2 * value * carried
+        carried += value
+        last = j
+    return total

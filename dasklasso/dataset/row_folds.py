@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import OptionError
-from dasklasso.moments.cells import Folds, Labelling
 from dasklasso.storage.blocks import BlockSource
 from dasklasso.storage.zarr_blocks import read_rows
 
@@ -147,3 +147,27 @@ def _distinct(column: BlockSource) -> tuple[np.ndarray, np.ndarray]:
             place, weights=np.concatenate([sizes, counts]), minlength=len(groups)
         ).astype(np.int64)
     return groups, sizes
+
+
+Folds = Literal["none", "random", "column", "groups", "contiguous"]
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """How rows are put into cells.
+
+    Attributes
+    ----------
+    folds : {"none", "random", "column", "groups", "contiguous"}
+        Contiguous folds are runs of blocks, and need no label of their own.
+    n_folds : int
+    seed : int
+        Of random folds.
+    n_blocks : int
+        Runs of rows.
+    """
+
+    folds: Folds = "none"
+    n_folds: int = 1
+    seed: int = 0
+    n_blocks: int = 1

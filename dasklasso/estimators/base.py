@@ -27,10 +27,9 @@ from dasklasso.estimators.inputs import (
 )
 from dasklasso.estimators.parameters import factor_of, folder, integer, number
 from dasklasso.estimators.run import null_loss, solve
-from dasklasso.fit import predict_store
-from dasklasso.jobs.fit_stage import check_features
-from dasklasso.model.path import FittedPath
+from dasklasso.model.path import FittedPath, check_features
 from dasklasso.options import FitOptions, RunOptions
+from dasklasso.scoring.predict import predict_store
 from dasklasso.units import parse_size
 
 

@@ -13,7 +13,7 @@ from dasklasso.estimators.base import Model
 from dasklasso.estimators.cv_folds import folds_asked
 from dasklasso.estimators.parameters import grid_of, number
 from dasklasso.model.path import FittedPath
-from dasklasso.problem.problem import Objective
+from dasklasso.objective.objective import Objective
 
 
 class ChosenAlpha(Model):

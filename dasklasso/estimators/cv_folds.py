@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dasklasso.dataset.dataset import Dataset
-from dasklasso.dataset.identity import fingerprint_of
+from dasklasso.dataset.fingerprint import fingerprint_of
 from dasklasso.dataset.labels.class_codes import name_of
 from dasklasso.errors import DataWarning, OptionError
 from dasklasso.estimators.parameters import integer

@@ -12,16 +12,17 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from dasklasso.dataset.dataset import open_dataset
+from dasklasso.dataset.row_folds import Labelling
 from dasklasso.errors import OptionError, StoreError, ValueFound
 from dasklasso.estimators.downdate import take_out
 from dasklasso.estimators.inputs import names_given
 from dasklasso.estimators.parameters import factor_of, number
 from dasklasso.estimators.run import ConvergenceWarning
 from dasklasso.fit.targets import check_numbers
-from dasklasso.moments.cells import Labelling
 from dasklasso.moments.cross_moments import CrossMoments, cross_moments
 from dasklasso.moments.store import find_cells, statistics_folder
-from dasklasso.problem.problem import Objective, null_loss
+from dasklasso.objective.objective import Objective
+from dasklasso.problem.problem import null_loss
 from dasklasso.solvers.quadratic.from_moments import solve_moments
 
 

@@ -21,7 +21,7 @@ from dasklasso.problem.null_model import null_model
 from dasklasso.problem.zero_scan import targets_met
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.runners import InProcess, existing_client
-from dasklasso.solvers.events import ScanEvent
+from dasklasso.solvers.base import ScanEvent
 from dasklasso.storage.blocks import MemoryBlocks
 
 PRINT_SECONDS = 1.0  # between two lines of a verbose fit

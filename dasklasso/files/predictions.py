@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from dasklasso.beside import written_beside
 from dasklasso.errors import OptionError
+from dasklasso.files.atomic import written_beside
 
 Blocks = Iterable[tuple[int, int, np.ndarray]]
 _ZARR_CHUNK = 1 << 20  # values, 8 MiB of float64

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from dasklasso.beside import written_beside
 from dasklasso.errors import OptionError
+from dasklasso.files.atomic import written_beside
 
 Row = dict[str, Any]
 

@@ -1,7 +1,5 @@
-"""Fitting: data and options in, certified models out. What every face of the package calls."""
+"""One fit from end to end: data and options in, certified models out."""
 
 from dasklasso.fit.fit import fit_cv, fit_path
-from dasklasso.scoring.predict import predict_store
-from dasklasso.scoring.score import score_store
 
-__all__ = ["fit_cv", "fit_path", "predict_store", "score_store"]
+__all__ = ["fit_cv", "fit_path"]

@@ -13,11 +13,10 @@ from scipy.sparse import csr_array
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.labels.class_codes import Classes
 from dasklasso.fit.session import Solved
-from dasklasso.fitting.explained import deviance_explained
 from dasklasso.model.path import FittedPath
 from dasklasso.objective.losses.huber import Huber
 from dasklasso.options import FitOptions
-from dasklasso.problem.problem import stored_values
+from dasklasso.problem.problem import penalty_at, stored_values
 
 
 def as_path(
@@ -116,3 +115,34 @@ def _selected(solved: Solved) -> float | None:
 def _versions() -> dict[str, str]:
     named = ("dasklasso", "dask", "distributed", "numpy", "zarr")
     return {"python": platform.python_version(), **{name: version(name) for name in named}}
+
+
+def deviance_explained(solved: Solved) -> list[list[float | None]]:
+    """``1 − loss / loss of the model without features``: by alpha and problem, None if unknown.
+
+    Losses are those of saturated models or more, so this is one less the ratio of deviances
+    (Hastie, Tibshirani and Wainwright, 2015, Statistical Learning with Sparsity, section 5.4.2);
+    of squared loss it is R². Loss is what an objective leaves beside its penalty.
+    """
+    problem, jobs = solved.problem, solved.jobs
+    objective, together = problem.objective, jobs.n_outputs
+    found = np.empty(len(jobs) // together)
+    for k, first in enumerate(range(0, len(jobs), together)):
+        several = [solved.solutions[first + i] for i in range(together)]
+        rows = np.unique(np.concatenate([one.nonzeros[0] for one in several]))
+        points = np.zeros((rows.size, together))
+        for column, one in enumerate(several):
+            points[np.searchsorted(rows, one.nonzeros[0]), column] = one.nonzeros[1]
+        penalty = penalty_at(
+            problem.frame[rows],
+            np.full((1, together), jobs.alphas[first // jobs.n_targets]),
+            objective.l1_ratio,
+            objective.positive,
+            objective.n_together,
+        )
+        cost = float(np.sum(penalty.value(points))) if rows.size else 0.0
+        loss = several[0].objective - cost
+        found[k] = 1.0 - loss / problem.null_loss[first % jobs.n_targets]
+    known = [float(value) if np.isfinite(value) else None for value in found]
+    width = jobs.n_targets // together
+    return [known[i : i + width] for i in range(0, len(known), width)]

@@ -15,15 +15,15 @@ import numpy as np
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import OptionError
 from dasklasso.fit.session import Solved
+from dasklasso.objective.objective import Objective
 from dasklasso.options import FitOptions, RunOptions
-from dasklasso.problem.problem import Objective, Problem
+from dasklasso.problem.problem import Problem
 from dasklasso.problem.zero_scan import look, meet
 from dasklasso.scan.engine import ScanEngine
+from dasklasso.solvers.base import Jobs, ScanEvent, Settings
 from dasklasso.solvers.checkpoint import has_checkpoint, saved_alphas
-from dasklasso.solvers.events import ScanEvent
-from dasklasso.solvers.fista.slots import Jobs
 from dasklasso.solvers.fista.solver import Drive
-from dasklasso.solvers.fista.state import Settings, State
+from dasklasso.solvers.fista.state import State
 
 
 def solve_by_fista(

@@ -12,7 +12,7 @@ from dasklasso.backend import backend_for
 from dasklasso.cross_validation.fold_classes import check_fold_classes, check_training_classes
 from dasklasso.cross_validation.record import CvRecord
 from dasklasso.dataset.dataset import Dataset
-from dasklasso.dataset.row_folds import RowLabels
+from dasklasso.dataset.row_folds import Labelling, RowLabels
 from dasklasso.errors import DataWarning, OptionError
 from dasklasso.fit.assemble import as_path
 from dasklasso.fit.fista import solve_by_fista
@@ -26,10 +26,9 @@ from dasklasso.fit.softmax import solve_softmax_by_newton
 from dasklasso.fit.statistics import are_kept
 from dasklasso.fit.targets import labelled, with_classes
 from dasklasso.model.path import FittedPath
-from dasklasso.moments.cells import Labelling
 from dasklasso.options import CvOptions, FitOptions, RunOptions
+from dasklasso.solvers.base import ScanEvent
 from dasklasso.solvers.checkpoint import remove_checkpoint
-from dasklasso.solvers.events import ScanEvent
 
 ROUNDING = 1e-10  # of gaps: what is below it is not worth a word
 MEASURED_BYTES = 8 << 30  # of X: a plan of less has no time in it

@@ -19,8 +19,7 @@ from dasklasso.objective.alpha_grid import saturated_at
 from dasklasso.options import CvOptions, FitOptions, RunOptions
 from dasklasso.problem.problem import Problem
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.solvers.events import ScanEvent
-from dasklasso.solvers.fista.slots import Jobs
+from dasklasso.solvers.base import Jobs, ScanEvent
 from dasklasso.solvers.gram.solver import GramSolver
 from dasklasso.solvers.quadratic.from_moments import problem_of
 

@@ -15,19 +15,18 @@ from dasklasso.cross_validation.record import CvRecord
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.row_folds import RowLabels
 from dasklasso.fit.assemble import as_path
-from dasklasso.fit.choose import n_problems_of
 from dasklasso.fit.session import Solved
 from dasklasso.fit.statistics import cells_of
 from dasklasso.model.path import FittedPath
 from dasklasso.moments.cells import Cells
 from dasklasso.moments.cross_moments import CrossMoments
+from dasklasso.objective.objective import Objective
 from dasklasso.options import FitOptions, RunOptions
-from dasklasso.problem.problem import Objective, Problem
+from dasklasso.problem.problem import Problem
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.scan.queries.kernels import INVERSE_SCALE
-from dasklasso.solvers.events import ScanEvent
-from dasklasso.solvers.fista.slots import Jobs
-from dasklasso.solvers.fista.state import Settings
+from dasklasso.scan.frame import INVERSE_SCALE
+from dasklasso.solvers.base import Jobs, ScanEvent, Settings
+from dasklasso.solvers.cost import n_problems_of
 from dasklasso.solvers.gram.solver import GramSolver
 from dasklasso.solvers.quadratic.path import load_kernels
 

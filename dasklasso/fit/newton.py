@@ -22,7 +22,6 @@ from dasklasso.cross_validation.record import CvRecord
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.row_folds import RowLabels
 from dasklasso.errors import OptionError
-from dasklasso.fit.choose import newton_limits, sample_step
 from dasklasso.fit.fista import problem_key
 from dasklasso.fit.session import Solved
 from dasklasso.options import CvOptions, FitOptions, RunOptions
@@ -34,13 +33,11 @@ from dasklasso.scan.gather import bring
 from dasklasso.scan.queries.hessian import WeightedGrams
 from dasklasso.scan.queries.sample import Sample, SampleRows, as_dataset
 from dasklasso.scan.runners import InProcess, threads_each
-from dasklasso.solvers.base import Solution, nonzeros_of
+from dasklasso.solvers.base import Jobs, ScanEvent, Settings, Solution, nonzeros_of
 from dasklasso.solvers.certificate_scan import check_finite
 from dasklasso.solvers.checkpoint import has_checkpoint
-from dasklasso.solvers.events import ScanEvent
-from dasklasso.solvers.fista.slots import Jobs
-from dasklasso.solvers.fista.state import Settings
 from dasklasso.solvers.newton.checkpoint import Saved, load_tracks, save_tracks, start_at
+from dasklasso.solvers.newton.cost import newton_limits, sample_step
 from dasklasso.solvers.newton.hessian_schedule import Limits
 from dasklasso.solvers.newton.iterate import Track
 from dasklasso.solvers.newton.solver import Newton, Start, Tilt

@@ -16,20 +16,15 @@ import psutil
 
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import MemoryLimitError
-from dasklasso.fit.choose import (
-    certified_at_once,
-    choose_solver,
-    held_step,
-    memory_limit,
-    n_alphas_of,
-    n_problems_of,
-    newton_limits,
-    slots_in_flight,
-    workers_and_threads,
-)
+from dasklasso.fit.choose import choose_solver
 from dasklasso.fit.machine import Machine
 from dasklasso.options import FitOptions, RunOptions
+from dasklasso.solvers.cost import memory_limit, n_alphas_of, n_problems_of, workers_and_threads
+from dasklasso.solvers.fista.cost import slots_in_flight
+from dasklasso.solvers.gram.cost import certified_at_once
+from dasklasso.solvers.newton.cost import newton_limits
 from dasklasso.solvers.prox_sgd.solver import CERTIFY_EVERY
+from dasklasso.solvers.softmax.cost import held_step
 from dasklasso.storage.blocks import BlockSource, MemoryBlocks
 from dasklasso.units import format_size
 
@@ -131,8 +126,8 @@ def plan_fit(
     statistics_kept : bool
         Whether an earlier fit left its statistics, so that the Gram scan is not needed.
     machine : Machine or None
-        Measured by :func:`dasklasso.fit.machine.measure_machine`; without it there is no estimate of
-        the time.
+        Measured by :func:`~dasklasso.fit.machine.measure_machine`; without it there is no
+        estimate of the time.
 
     Raises
     ------

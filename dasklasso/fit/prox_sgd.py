@@ -7,13 +7,11 @@ from collections.abc import Callable
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import OptionError
 from dasklasso.fit.session import Solved
+from dasklasso.objective.objective import Objective
 from dasklasso.options import FitOptions, RunOptions
-from dasklasso.problem.problem import Objective
 from dasklasso.problem.zero_scan import look, meet
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.solvers.events import ScanEvent
-from dasklasso.solvers.fista.slots import Jobs
-from dasklasso.solvers.fista.state import Settings
+from dasklasso.solvers.base import Jobs, ScanEvent, Settings
 from dasklasso.solvers.prox_sgd.solver import Epochs, Schedule
 
 

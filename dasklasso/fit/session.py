@@ -18,8 +18,7 @@ from dasklasso.options import RunOptions
 from dasklasso.problem.problem import Problem
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.runners import Runner, runner_for
-from dasklasso.solvers.base import Solution
-from dasklasso.solvers.fista.slots import Jobs
+from dasklasso.solvers.base import Jobs, Solution
 from dasklasso.storage.blocks import MemoryBlocks
 
 

@@ -12,7 +12,6 @@ from dasklasso.cross_validation.fold_scores import curve_of
 from dasklasso.cross_validation.record import CvRecord
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.row_folds import RowLabels
-from dasklasso.fit.choose import held_step, softmax_coordinates
 from dasklasso.fit.fista import problem_key
 from dasklasso.fit.session import Solved
 from dasklasso.options import CvOptions, FitOptions, RunOptions
@@ -21,12 +20,10 @@ from dasklasso.problem.problem import Problem
 from dasklasso.problem.zero_scan import FirstLook, look, meet
 from dasklasso.scan.engine import Asked, ScanEngine
 from dasklasso.scan.queries.sample import Sample, SampleRows
-from dasklasso.solvers.base import Solution, nonzeros_of
+from dasklasso.solvers.base import Jobs, ScanEvent, Settings, Solution, nonzeros_of
 from dasklasso.solvers.checkpoint import has_checkpoint
-from dasklasso.solvers.events import ScanEvent
-from dasklasso.solvers.fista.slots import Jobs
-from dasklasso.solvers.fista.state import Settings
 from dasklasso.solvers.newton.checkpoint import Saved, load_tracks, save_tracks
+from dasklasso.solvers.softmax.cost import held_step, softmax_coordinates
 from dasklasso.solvers.softmax.folds import trainings
 from dasklasso.solvers.softmax.rows import HeldRows, Seen
 from dasklasso.solvers.softmax.solver import SoftmaxNewton

@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from dasklasso.dataset.dataset import Dataset
-from dasklasso.dataset.row_folds import RowLabels
+from dasklasso.dataset.row_folds import Labelling, RowLabels
 from dasklasso.errors import DataWarning
-from dasklasso.moments.cells import Cells, Labelling
+from dasklasso.moments.cells import Cells
 from dasklasso.moments.gram_scan import default_blocks, scan_cells
 from dasklasso.moments.store import (
     Key,

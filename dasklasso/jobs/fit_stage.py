@@ -8,110 +8,30 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from dasklasso.errors import ConvergenceWarning, ModelError, OptionError
+from dasklasso.choices import (
+    Criterion,
+    FoldKind,
+    Loss,
+    Solver,
+)
+from dasklasso.errors import ConvergenceWarning, OptionError
+from dasklasso.jobs.base import Announce, ClusterStage
 from dasklasso.units import parse_size
 
 if TYPE_CHECKING:
     from dasklasso.dataset.dataset import Dataset
-    from dasklasso.dataset.ingest.ingest import IngestReport
     from dasklasso.dataset.labels.class_weights import ClassWeight
     from dasklasso.model.path import FittedPath
     from dasklasso.options import CvOptions, FitOptions, RunOptions
-    from dasklasso.solvers.events import ScanEvent
+    from dasklasso.solvers.base import ScanEvent
 
-Announce = Callable[[str], None]
-IngestProgress = Callable[[int, "int | None"], None]
 
-# The choices of an option: the command line offers them, a job is checked against them.
-Loss = Literal["squared", "logistic", "softmax", "huber", "poisson"]
-Solver = Literal["auto", "fista", "gram", "newton", "prox_sgd"]
-Device = Literal["cpu", "cuda"]
-FoldKind = Literal["random", "contiguous", "groups", "column"]
 Rule = Literal["min", "1se"]
-Criterion = Literal["loss", "auc", "accuracy"]
-EmptyChunks = Literal["error", "zero"]
-Missing = Literal["error", "mean"]
-Codec = Literal["auto", "none", "lz4", "zstd"]
-Dtype = Literal["auto", "float32", "float64", "uint8", "int8", "uint16", "int16", "int32"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class IngestStage:
-    """``dasklasso ingest``: a table becomes a store."""
-
-    source: str
-    store: str
-    target: tuple[str, ...] = ()
-    weight: str | None = None
-    fold: str | None = None
-    offset: str | None = None
-    drop: tuple[str, ...] = ()
-    dtype: Dtype = "float32"
-    memory: str = "1GiB"
-    missing: Missing = "error"
-    dataset: str | None = None
-    codec: Codec = "auto"
-    overwrite: bool = False
-
-    def check(self) -> None:
-        """Refuse, before any work, what would be refused after it."""
-        parse_size(self.memory)
-        if Path(self.store).exists() and not self.overwrite:
-            raise OptionError(
-                f"{self.store} exists already. Give another name, or overwrite it knowingly."
-            )
-
-    def run(self, *, progress: IngestProgress | None = None) -> IngestReport:
-        from dasklasso.dataset.ingest.ingest import ingest
-
-        return ingest(
-            self.source,
-            self.store,
-            target=self.target or None,
-            weight=self.weight,
-            fold=self.fold,
-            offset=self.offset,
-            drop=self.drop,
-            dtype=self.dtype,
-            memory=parse_size(self.memory),
-            missing=self.missing,
-            dataset_path=self.dataset,
-            overwrite=self.overwrite,
-            codec=self.codec,
-            progress=progress,
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClusterStage:
-    """Options of every stage that computes with Dask."""
-
-    store: str
-    out: str
-    memory: str | None = None
-    workers: int | None = None
-    scheduler: str | None = None
-    device: Device = "cpu"
-    no_dashboard: bool = False
-    empty_chunks: EmptyChunks = "error"
-    overwrite: bool = False
-
-    def _run_options(self, **more: Any) -> RunOptions:
-        from dasklasso.options import RunOptions
-
-        return RunOptions(
-            memory=None if self.memory is None else parse_size(self.memory),
-            workers=self.workers,
-            scheduler=self.scheduler,
-            device=self.device,
-            dashboard=not self.no_dashboard,
-            **more,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -300,74 +220,3 @@ class CvStage(PathStage):
 
         options, run = self._fit_options(data), self._solve_options()
         return fit_cv(data, options, self._cv_options(), run, **watch)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PredictStage(ClusterStage):
-    """``dasklasso predict``: a model applied to a store, out of core."""
-
-    model: str
-    alpha: float | None = None
-    proba: bool = False
-
-    def check(self) -> None:
-        """Refuse, before any work, what would be refused after it."""
-        from dasklasso.files.predictions import check_prediction_file
-
-        if self.memory is not None:
-            parse_size(self.memory)
-        check_prediction_file(self.out, overwrite=self.overwrite)
-
-    def run(self) -> int:
-        """Predict and write; returns the number of rows."""
-        from dasklasso.dataset.dataset import open_dataset
-        from dasklasso.files.predictions import write_predictions
-        from dasklasso.fit import predict_store
-        from dasklasso.model.path import load_model
-
-        self.check()
-        path = load_model(self.model)
-        data = open_dataset(self.store, empty_chunks=self.empty_chunks, require_target=False)
-        check_features(path, data.feature_names, self.store)
-        if self.proba:
-            path.loss_of_probabilities()
-        path.coefficients_at(self.alpha)  # an alpha that is not there is said before any work
-        alpha = self.alpha if self.alpha is not None else path.alpha_selected
-        labels = path.labels if path.predicts_classes and not self.proba else None
-        write_predictions(
-            self.out,
-            predict_store(data, path, alpha=self.alpha, proba=self.proba, run=self._run_options()),
-            n_rows=data.n_rows,
-            target_names=None if path.y_is_vector or labels is not None else path.target_names,
-            labels=labels,
-            attributes={
-                "alpha": float(path.alphas[0]) if alpha is None else alpha,
-                "model_fingerprint": path.fingerprint,
-                "data_fingerprint": data.fingerprint,
-                **({"proba": True} if self.proba else {}),
-                **({"classes": path.classes} if self.proba or labels is not None else {}),
-            },
-            overwrite=self.overwrite,
-        )
-        return int(data.n_rows)
-
-
-def check_features(path: FittedPath, feature_names: Sequence[str], store: str) -> None:
-    """Refuse a store whose features are not the model's, name by name.
-
-    Raises
-    ------
-    ModelError
-    """
-    if feature_names == path.feature_names:
-        return
-    if len(feature_names) != path.n_features:
-        raise ModelError(
-            f"{store} has {len(feature_names)} features, the model expects {path.n_features}."
-        )
-    for j, (found, expected) in enumerate(zip(feature_names, path.feature_names, strict=True)):
-        if found != expected:
-            raise ModelError(
-                f"{store}: feature {j} is {found!r}, the model expects {expected!r}. "
-                "Features must have the model's names and order."
-            )

@@ -34,8 +34,10 @@ from pathlib import Path
 from typing import Any
 
 from dasklasso.errors import OptionError
-from dasklasso.jobs.fit_stage import CvStage, FitStage, IngestStage, PathStage, PredictStage
+from dasklasso.jobs.fit_stage import CvStage, FitStage, PathStage
+from dasklasso.jobs.ingest_stage import IngestStage
 from dasklasso.jobs.picture_stage import PictureStage
+from dasklasso.jobs.predict_stage import PredictStage
 from dasklasso.jobs.score_stage import ScoreStage
 from dasklasso.jobs.select_stage import SelectStage
 

@@ -49,8 +49,8 @@ class PictureStage:
 
     def run(self) -> int:
         """Draw, and put the folder in its place; returns the number of pictures."""
-        from dasklasso.beside import written_beside
         from dasklasso.drawing.weights import check_drawing, draw_weights
+        from dasklasso.files.atomic import written_beside
         from dasklasso.model.path import load_model
 
         self.check()

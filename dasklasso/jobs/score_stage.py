@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dasklasso.errors import OptionError
-from dasklasso.jobs.fit_stage import ClusterStage, check_features
+from dasklasso.jobs.base import ClusterStage
+from dasklasso.model.path import check_features
 from dasklasso.units import parse_size
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ class ScoreStage(ClusterStage):
         """Score, and write the table that was asked for."""
         from dasklasso.dataset.dataset import open_dataset
         from dasklasso.files.tables import write_table
-        from dasklasso.fit import score_store
         from dasklasso.model.path import load_model
+        from dasklasso.scoring.score import score_store
 
         self.check()
         path = load_model(self.model)

@@ -7,14 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from dasklasso.choices import FoldKind
 from dasklasso.errors import ConvergenceWarning, OptionError
-from dasklasso.jobs.fit_stage import Announce, FoldKind, Rule, SolveStage
+from dasklasso.jobs.base import Announce
+from dasklasso.jobs.fit_stage import Rule, SolveStage
 from dasklasso.units import parse_size
 
 if TYPE_CHECKING:
     from dasklasso.selection.found import Selected
     from dasklasso.selection.options import SelectOptions
-    from dasklasso.solvers.events import ScanEvent
+    from dasklasso.solvers.base import ScanEvent
 
 By = Literal["aic", "bic", "ebic", "relaxed", "adaptive", "stability"]
 Initial = Literal["least_squares", "ridge", "lasso"]

@@ -313,3 +313,24 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_plain(entry) for entry in value]
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+
+
+def check_features(path: FittedPath, feature_names: Sequence[str], store: str) -> None:
+    """Refuse a store whose features are not the model's, name by name.
+
+    Raises
+    ------
+    ModelError
+    """
+    if feature_names == path.feature_names:
+        return
+    if len(feature_names) != path.n_features:
+        raise ModelError(
+            f"{store} has {len(feature_names)} features, the model expects {path.n_features}."
+        )
+    for j, (found, expected) in enumerate(zip(feature_names, path.feature_names, strict=True)):
+        if found != expected:
+            raise ModelError(
+                f"{store}: feature {j} is {found!r}, the model expects {expected!r}. "
+                "Features must have the model's names and order."
+            )

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dasklasso.beside import written_beside
 from dasklasso.dataset.checks import NumberedNames
 from dasklasso.errors import ModelError, OptionError
+from dasklasso.files.atomic import written_beside
 
 if TYPE_CHECKING:
     import zarr

@@ -18,7 +18,8 @@ import numpy as np
 
 from dasklasso.backend import Array, Backend, dtype_of, to_numpy
 from dasklasso.moments.cross_moments import CrossMoments, merge_all
-from dasklasso.scan.queries.kernels import Rows, beyond_numbers
+from dasklasso.scan.queries.kernels import beyond_numbers
+from dasklasso.scan.rows import Rows
 
 BUFFER_ROWS = 1024
 MOST_BUFFERS = 1024  # of which means are held, so that memory does not grow with the rows

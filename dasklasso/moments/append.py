@@ -12,9 +12,9 @@ import numpy as np
 
 from dasklasso.dataset.ingest.append import UpdateReport, append_rows
 from dasklasso.dataset.manifest import Manifest
-from dasklasso.dataset.row_folds import random_folds
+from dasklasso.dataset.row_folds import Labelling, random_folds
 from dasklasso.errors import DataWarning, StoreError
-from dasklasso.moments.cells import Cells, Labelling
+from dasklasso.moments.cells import Cells
 from dasklasso.moments.cross_moments import CrossMoments, cross_moments
 from dasklasso.moments.store import (
     Key,
@@ -30,7 +30,7 @@ FoldRule = tuple[str, int, int]
 
 
 class CarriedStatistics:
-    """Follows an update (:class:`~dasklasso.dataset.ingest.append.Follower`) and carries statistics over.
+    """Carries kept moments over an update (a :class:`~dasklasso.dataset.ingest.append.Follower`).
 
     The moments of the new rows are taken in float64 and merged into the cells of their folds, so
     the statistics are those of all the rows, to rounding. They are saved under the new

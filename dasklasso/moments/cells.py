@@ -9,35 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 
+from dasklasso.dataset.row_folds import Labelling
 from dasklasso.errors import OptionError
 from dasklasso.moments.cross_moments import CrossMoments, merge_all
-
-Folds = Literal["none", "random", "column", "groups", "contiguous"]
-
-
-@dataclass(frozen=True)
-class Labelling:
-    """How rows are put into cells.
-
-    Attributes
-    ----------
-    folds : {"none", "random", "column", "groups", "contiguous"}
-        Contiguous folds are runs of blocks, and need no label of their own.
-    n_folds : int
-    seed : int
-        Of random folds.
-    n_blocks : int
-        Runs of rows.
-    """
-
-    folds: Folds = "none"
-    n_folds: int = 1
-    seed: int = 0
-    n_blocks: int = 1
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,9 +15,9 @@ import numpy as np
 
 from dasklasso.backend import backend_for
 from dasklasso.dataset.dataset import Dataset
-from dasklasso.dataset.row_folds import RowLabels, contiguous_edges
+from dasklasso.dataset.row_folds import Labelling, RowLabels, contiguous_edges
 from dasklasso.moments.accumulator import GramAccumulator
-from dasklasso.moments.cells import Cells, Labelling
+from dasklasso.moments.cells import Cells
 from dasklasso.moments.cross_moments import CrossMoments
 from dasklasso.moments.tiles import scan_tiles
 from dasklasso.scan.bad_values import bad_value

@@ -30,9 +30,10 @@ from typing import Any
 
 import numpy as np
 
+from dasklasso.dataset.row_folds import Labelling
 from dasklasso.errors import ChunkCorrupt, DataWarning, OptionError, StoreError
 from dasklasso.files.atomic import PartialFolder
-from dasklasso.moments.cells import Cells, Labelling
+from dasklasso.moments.cells import Cells
 from dasklasso.moments.cross_moments import CrossMoments
 from dasklasso.storage.compression import bytes_codecs
 from dasklasso.storage.zarr_blocks import ZarrBlocks

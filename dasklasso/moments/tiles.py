@@ -22,8 +22,8 @@ from dasklasso.moments.accumulator import unit_of
 from dasklasso.moments.cross_moments import CrossMoments
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.graph import GraphBuilder, delayed_of
-from dasklasso.scan.queries.kernels import Rows
 from dasklasso.scan.reader import Caching, Reader, Table
+from dasklasso.scan.rows import Rows
 
 TILE = 1024  # columns of a group: a tile is 8 MiB
 UNIT_PLACES, UNIT_ROWS = 16, 64  # where units of columns are taken from

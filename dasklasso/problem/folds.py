@@ -15,10 +15,17 @@ from dasklasso.errors import ValueFound
 from dasklasso.objective.duality import ROOM, ROOM_SQUARES
 from dasklasso.problem.problem import Problem
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.scan.folded_classes import HeldOutClasses
-from dasklasso.scan.queries.base import Gradient
 from dasklasso.scan.queries.column_moments import Moments, merge_moments, target_moments
-from dasklasso.scan.queries.folds import ALL, FoldGradient, FoldHessians, Group, HeldOut, Scores
+from dasklasso.scan.queries.folds import (
+    ALL,
+    FoldGradient,
+    FoldHessians,
+    Group,
+    HeldOut,
+    HeldOutClasses,
+    Scores,
+)
+from dasklasso.scan.queries.gradient import Gradient
 from dasklasso.scan.queries.hessian import WeightedGrams
 from dasklasso.scan.reader import targets_only
 from dasklasso.storage.zarr_blocks import read_rows

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from dasklasso.objective.best_constant import best_constant, row_derivatives
-from dasklasso.objective.losses.base import Loss, constant_but_for_rounding
-from dasklasso.scan import summation_tree as tree
+from dasklasso.objective.losses.base import Loss
+from dasklasso.objective.losses.squared import constant_but_for_rounding
+from dasklasso.scan import summation_tree
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.queries.column_moments import Moments
 from dasklasso.scan.reader import targets_only
@@ -53,13 +54,13 @@ def null_model(
 def _derivatives(engine: ScanEngine, loss: Loss, b: np.ndarray) -> np.ndarray:
     """(4, n_targets) means over rows, added along the fixed tree."""
     n = len(engine.layout.row_bounds) - 1
-    partials: tree.Partials[np.ndarray] = {}
+    partials: summation_tree.Partials[np.ndarray] = {}
     for i in range(n):
         rows = targets_only(engine.table, i)
         assert rows.y is not None
         y = np.asarray(rows.y, dtype=np.float64)
         prediction = b if rows.offset is None else b + rows.offset
         found = row_derivatives(loss, prediction, y, rows.weight)
-        tree.add_leaf(partials, i, found, n, np.add)
-    total = tree.root(partials, n)
+        summation_tree.add_leaf(partials, i, found, n, np.add)
+    total = summation_tree.root(partials, n)
     return total[:-1] / total[-1]

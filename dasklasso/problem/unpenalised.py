@@ -14,7 +14,7 @@ import dask.array as da
 import numpy as np
 
 from dasklasso.backend import Array, backend_for, namespace, to_numpy
-from dasklasso.scan.queries.kernels import INVERSE_SCALE, L1
+from dasklasso.scan.frame import INVERSE_SCALE, L1
 
 MOST = 256  # unpenalised columns: each is one more column in the first scan, and d numbers
 

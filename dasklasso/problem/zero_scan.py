@@ -20,22 +20,23 @@ from dasklasso.dataset.labels.class_weights import class_totals
 from dasklasso.errors import OptionError, ValueFound
 from dasklasso.objective.duality import SLOPE
 from dasklasso.objective.losses.base import Loss
+from dasklasso.objective.objective import Objective
 from dasklasso.objective.penalties import GroupElasticNet
 from dasklasso.problem.null_model import null_model
-from dasklasso.problem.problem import Objective, Problem, gradient_query, make_problem
+from dasklasso.problem.problem import Problem, gradient_query, make_problem
 from dasklasso.problem.unpenalised import MOST, Unpenalised
-from dasklasso.scan import summation_tree as tree
+from dasklasso.scan import summation_tree
 from dasklasso.scan.bad_values import bad_value
 from dasklasso.scan.engine import Asked, ScanEngine
+from dasklasso.scan.frame import L1
 from dasklasso.scan.gather import Coefficients, as_dask, bring
-from dasklasso.scan.queries.base import ColumnMoments
 from dasklasso.scan.queries.column_moments import (
+    ColumnMoments,
     Moments,
     indicator_moments,
     merge_moments,
     target_moments,
 )
-from dasklasso.scan.queries.kernels import L1
 from dasklasso.scan.reader import targets_only
 
 
@@ -133,12 +134,12 @@ def targets_met(data: Dataset, engine: ScanEngine, loss: Loss) -> Moments:
 def moments_of_targets(engine: ScanEngine) -> Moments:
     """Moments of y under the rows' weights. Reads y only."""
     n = len(engine.layout.row_bounds) - 1
-    partials: tree.Partials[Moments] = {}
+    partials: summation_tree.Partials[Moments] = {}
     for i in range(n):
         rows = targets_only(engine.table, i)
         assert rows.y is not None
-        tree.add_leaf(partials, i, target_moments(rows.y, rows.weight), n, merge_moments)
-    moments = tree.root(partials, n)
+        summation_tree.add_leaf(partials, i, target_moments(rows.y, rows.weight), n, merge_moments)
+    moments = summation_tree.root(partials, n)
     if not moments.weight > 0:
         raise ValueFound("sample_weight: all weights are zero, expected a positive sum")
     return moments

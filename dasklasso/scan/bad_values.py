@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import ValueFound
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.scan.queries.base import FirstBadValue
+from dasklasso.scan.queries.base import Query
+from dasklasso.scan.rows import Rows
 
 
 def bad_value(data: Dataset, engine: ScanEngine) -> ValueFound:
@@ -26,3 +32,25 @@ def bad_value(data: Dataset, engine: ScanEngine) -> ValueFound:
         f"{data.location}: X has {value} at row {row:,}, column {data.feature_names[column]!r}; "
         "expected a finite number. Fill it, or ingest with --missing mean."
     )
+
+
+@dataclass(frozen=True)
+class FirstBadValue(Query):
+    """Where the first NaN or infinity of X is: (row, column within the part, value), or None."""
+
+    name = "find-bad-value"
+    reads_targets = False
+
+    def on_rows(self, rows: Rows, prepared: Any) -> tuple[int, int, float] | None:
+        offset = 0
+        found: list[tuple[int, int, float]] = []
+        for block in rows.blocks:
+            bad = ~np.isfinite(block)
+            if bad.any():
+                row, column = (int(i) for i in np.argwhere(bad)[0])
+                found.append((rows.start + row, offset + column, float(block[row, column])))
+            offset += block.shape[1]
+        return min(found, default=None)
+
+    def combine(self, a: Any, b: Any) -> Any:
+        return min((found for found in (a, b) if found is not None), default=None)

@@ -21,7 +21,8 @@ from dasklasso.dataset.dataset import Dataset
 from dasklasso.scan import tasks
 from dasklasso.scan.graph import GraphBuilder, array_of, delayed_of
 from dasklasso.scan.layout import BAND_BYTES, Layout, layout_of, split_evenly
-from dasklasso.scan.queries.base import Gradient, Query
+from dasklasso.scan.queries.base import Query
+from dasklasso.scan.queries.gradient import Gradient
 from dasklasso.scan.reader import Caching, Table
 from dasklasso.scan.runners import Runner
 

@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 
 from dasklasso.scan import tasks
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.scan.queries.base import Prediction
+from dasklasso.scan.queries.prediction import Prediction
 
 Asked = tuple[slice, list[Delayed]]  # rows, and for each part its share of their prediction
 Shares = tuple[slice, list[np.ndarray]]

@@ -10,7 +10,7 @@ import numpy as np
 
 from dasklasso.scan.block_cache import CACHE
 from dasklasso.scan.layout import Layout
-from dasklasso.scan.queries.kernels import Rows
+from dasklasso.scan.rows import Rows
 from dasklasso.storage.blocks import BlockSource
 from dasklasso.storage.zarr_blocks import read_rows
 

@@ -17,8 +17,8 @@ import numpy as np
 from dasklasso.backend import Array
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.graph import GraphBuilder, delayed_of
-from dasklasso.scan.queries.kernels import Rows
 from dasklasso.scan.reader import Caching, Reader, Table
+from dasklasso.scan.rows import Rows
 
 # ``step(rows of a band, number of the band, state, frame) -> state``; travels to the workers
 Step = Callable[[Rows, int, Any, Array], Any]

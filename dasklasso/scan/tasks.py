@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from dasklasso.backend import Array
-from dasklasso.scan import summation_tree as tree
+from dasklasso.scan import summation_tree
 from dasklasso.scan.block_cache import CACHE
 from dasklasso.scan.layout import Layout
-from dasklasso.scan.queries.base import Gradient, Prediction, Query
-from dasklasso.scan.queries.kernels import Rows
+from dasklasso.scan.queries.base import Query
+from dasklasso.scan.queries.gradient import Gradient
+from dasklasso.scan.queries.prediction import Prediction
 from dasklasso.scan.reader import Caching, Reader, Table, targets_only
+from dasklasso.scan.rows import Rows
 
 Forest = dict[tuple[int, int], Any]
 
@@ -89,14 +91,14 @@ def scan_run(
         for rows in reader.rows(band, forward=run.forward):
             for query, ready, value in zip(queries, prepared, values, strict=True):
                 answer = query.on_rows(rows, ready)
-                tree.add_leaf(value, edge, answer, stop - first, query.combine)
+                summation_tree.add_leaf(value, edge, answer, stop - first, query.combine)
             edge += step
         if position + 1 < len(order):
             ahead = layout.bands[order[position + 1]]
             reader.read_ahead(ahead[0] if run.forward else ahead[1] - 1)
         for query, value, forest in zip(queries, values, forests, strict=True):
-            total = tree.root(value, stop - first)
-            tree.add_leaf(forest, band, total, n_bands, query.combine)
+            total = summation_tree.root(value, stop - first)
+            summation_tree.add_leaf(forest, band, total, n_bands, query.combine)
     return Partial(forests, reader.bytes_read)
 
 
@@ -104,7 +106,7 @@ def join_runs(queries: Sequence[Query], n_bands: int, partials: Sequence[Partial
     """Add up the partials of several runs."""
     return Partial(
         tuple(
-            tree.merge([p.forests[q] for p in partials], n_bands, query.combine)
+            summation_tree.merge([p.forests[q] for p in partials], n_bands, query.combine)
             for q, query in enumerate(queries)
         ),
         sum(p.bytes_read for p in partials),
@@ -120,7 +122,7 @@ def finish_scan(
     """The answers to all queries."""
     joined = join_runs(queries, n_bands, partials)
     answers = [
-        query.finish(tree.root(forest, n_bands), given)
+        query.finish(summation_tree.root(forest, n_bands), given)
         for query, forest, given in zip(queries, joined.forests, inputs, strict=True)
     ]
     return Answer(answers, joined.bytes_read)
@@ -179,7 +181,7 @@ def join_bands(
     """Add up one part's gradients over consecutive bands from ``first``."""
     forest: Forest = {}
     for k, (gradient, sums, _) in enumerate(values):
-        tree.add_leaf(forest, first + k, (gradient, sums), n_bands, query.combine)
+        summation_tree.add_leaf(forest, first + k, (gradient, sums), n_bands, query.combine)
     return Partial((forest,), sum(value[2] for value in values))
 
 

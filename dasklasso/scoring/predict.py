@@ -14,7 +14,7 @@ from dasklasso.model.path import FittedPath
 from dasklasso.options import RunOptions
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.predictions import predictions
-from dasklasso.scan.queries.base import Prediction
+from dasklasso.scan.queries.prediction import Prediction
 from dasklasso.storage.blocks import BlockSource
 from dasklasso.storage.zarr_blocks import read_rows
 

@@ -23,7 +23,7 @@ from dasklasso.objective.losses.base import Loss
 from dasklasso.options import RunOptions
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.predictions import predictions
-from dasklasso.scan.queries.base import Prediction
+from dasklasso.scan.queries.prediction import Prediction
 from dasklasso.scan.runners import PROCESS_BYTES, cores_here
 from dasklasso.scoring.metrics.base import LossMetrics, Outcome
 from dasklasso.scoring.metrics.metrics import check_scorable, metrics_for

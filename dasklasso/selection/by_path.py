@@ -19,7 +19,7 @@ from dasklasso.fit.session import over_workers
 from dasklasso.model.path import FittedPath
 from dasklasso.moments.cross_moments import CrossMoments
 from dasklasso.problem.problem import Problem
-from dasklasso.scan.queries.kernels import INVERSE_SCALE, L1, L2
+from dasklasso.scan.frame import INVERSE_SCALE, L1, L2
 from dasklasso.selection.criteria import Criterion, information_criteria
 from dasklasso.selection.found import Found, features_at
 from dasklasso.selection.options import SelectOptions

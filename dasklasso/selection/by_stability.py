@@ -11,11 +11,10 @@ from dataclasses import replace
 import numpy as np
 
 from dasklasso.dataset.dataset import Dataset
+from dasklasso.dataset.row_folds import Labelling
 from dasklasso.errors import MemoryLimitError
-from dasklasso.fit.choose import gram_memory, memory_limit
 from dasklasso.fit.moments_session import Session
 from dasklasso.fit.session import over_workers
-from dasklasso.moments.cells import Labelling
 from dasklasso.moments.gram_scan import block_edges, default_blocks
 from dasklasso.options import FitOptions, RunOptions
 from dasklasso.problem.problem import penalty_factors
@@ -23,6 +22,8 @@ from dasklasso.selection.found import Found
 from dasklasso.selection.options import SelectOptions
 from dasklasso.selection.stability import BYTES_AT_ONCE, half_samples, stability_path
 from dasklasso.selection.stability_bounds import selected_for
+from dasklasso.solvers.cost import memory_limit
+from dasklasso.solvers.gram.cost import gram_memory
 from dasklasso.solvers.quadratic.from_moments import problem_of, solve_moments
 from dasklasso.units import format_size
 

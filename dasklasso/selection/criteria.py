@@ -21,12 +21,13 @@ import numpy as np
 from scipy.linalg import LinAlgError, cholesky, solve_triangular
 from scipy.special import betaln
 
+from dasklasso.cross_validation.curves import mean_squared_residual
 from dasklasso.errors import OptionError, ValueFound
 from dasklasso.moments.cross_moments import CrossMoments
-from dasklasso.problem.problem import Objective, Problem, penalty_factors
-from dasklasso.scan.queries.kernels import INVERSE_SCALE, L2
+from dasklasso.objective.objective import Objective
+from dasklasso.problem.problem import Problem, penalty_factors
+from dasklasso.scan.frame import INVERSE_SCALE, L2
 from dasklasso.selection.least_squares import least_squares
-from dasklasso.selection.residuals import mean_squared_residual
 from dasklasso.solvers.quadratic.from_moments import problem_of, quadratic_of, standardised_gram
 
 Criterion = Literal["aic", "bic", "ebic"]

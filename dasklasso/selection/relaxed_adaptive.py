@@ -23,8 +23,9 @@ from dasklasso.cross_validation.curves import (
 )
 from dasklasso.errors import OptionError
 from dasklasso.moments.cross_moments import CrossMoments
-from dasklasso.problem.problem import Objective, penalty_factors
-from dasklasso.scan.queries.kernels import INVERSE_SCALE, L2
+from dasklasso.objective.objective import Objective
+from dasklasso.problem.problem import penalty_factors
+from dasklasso.scan.frame import INVERSE_SCALE, L2
 from dasklasso.selection.least_squares import least_squares
 from dasklasso.solvers.quadratic.from_moments import (
     MomentsPath,

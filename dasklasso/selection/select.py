@@ -10,20 +10,19 @@ from typing import Any
 from dasklasso.backend import backend_for
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.labels.offsets import less_offset
-from dasklasso.dataset.row_folds import RowLabels, labels_for
+from dasklasso.dataset.row_folds import Labelling, RowLabels, labels_for
 from dasklasso.errors import OptionError
 from dasklasso.fit.moments_session import Session, open_session
 from dasklasso.fit.plan import plan_fit
 from dasklasso.fit.session import open_engine
 from dasklasso.fit.statistics import are_kept
 from dasklasso.fit.targets import check_numbers
-from dasklasso.moments.cells import Labelling
 from dasklasso.options import FitOptions, RunOptions
 from dasklasso.selection.by_path import select_adaptive, select_by_criterion, select_relaxed
 from dasklasso.selection.by_stability import labelling_of_parts, select_stable
 from dasklasso.selection.found import Found, Selected
 from dasklasso.selection.options import SelectOptions
-from dasklasso.solvers.events import ScanEvent
+from dasklasso.solvers.base import ScanEvent
 
 __all__ = ["Selected", "select_features"]
 

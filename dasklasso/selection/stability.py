@@ -16,7 +16,8 @@ import numpy as np
 from dasklasso.cross_validation.curves import Map, decreasing
 from dasklasso.errors import OptionError
 from dasklasso.moments.cross_moments import CrossMoments
-from dasklasso.problem.problem import Objective, penalty_factors
+from dasklasso.objective.objective import Objective
+from dasklasso.problem.problem import penalty_factors
 from dasklasso.selection.stability_bounds import (
     Bound,
     expected_false,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import dask
@@ -85,3 +86,115 @@ def dense_columns(solutions: Sequence[Nonzeros], engine: ScanEngine) -> da.Array
         return dense
 
     return engine.from_parts("solutions", block, len(solutions))
+
+
+def solutions_to_json(solutions: dict[int, Solution]) -> dict[str, Any]:
+    """Solutions as plain JSON types."""
+    return {
+        str(job): {
+            "indices": one.nonzeros[0].tolist(),
+            "values": one.nonzeros[1].tolist(),
+            "objective": one.objective,
+            "gap": one.gap,
+            "residual_mean": one.residual_mean,
+            "certified": one.certified,
+            "intercept": one.intercept,
+        }
+        for job, one in solutions.items()
+    }
+
+
+def solutions_from_json(data: dict[str, Any]) -> dict[int, Solution]:
+    """The solutions that :func:`solutions_to_json` wrote."""
+    return {
+        int(job): Solution(
+            (np.asarray(one["indices"], dtype=np.int64), np.asarray(one["values"], dtype=float)),
+            one["objective"],
+            one["gap"],
+            one["residual_mean"],
+            one["certified"],
+            one["intercept"],
+        )
+        for job, one in data.items()
+    }
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """All (alpha, target) pairs, numbered ``i_alpha * n_targets + target``.
+
+    Where a loss has several outputs, they are the targets: the jobs of an alpha are then one
+    problem. They are always in flight together, in slots next to each other, for whatever is
+    decided about them is decided from numbers that are the same in all of them.
+
+    Attributes
+    ----------
+    alphas : (n_alphas,) float64, decreasing
+    n_targets : int
+    n_outputs : jobs that are one problem: ``n_targets``, or 1
+    """
+
+    alphas: np.ndarray
+    n_targets: int
+    n_outputs: int = 1
+
+    def __len__(self) -> int:
+        return len(self.alphas) * self.n_targets
+
+    @property
+    def targets(self) -> np.ndarray:
+        """(n_jobs,) int: of each job."""
+        return np.tile(np.arange(self.n_targets), len(self.alphas))
+
+    def alpha(self, job: np.ndarray) -> np.ndarray:
+        return self.alphas[np.asarray(job, dtype=int) // self.n_targets]
+
+    def target(self, job: np.ndarray) -> np.ndarray:
+        return np.asarray(job, dtype=int) % self.n_targets
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a fit runs.
+
+    Attributes
+    ----------
+    tol : relative dual gap
+    max_scans : int
+    device : as in :func:`dasklasso.backend.backend_for`
+    checkpoint : folder or None
+    checkpoint_seconds : float
+        Least time between two checkpoints; 0 for every scan.
+    key : str
+        Names the problem in its checkpoints.
+    """
+
+    tol: float = 1e-6
+    max_scans: int = 10_000
+    device: str = "cpu"
+    checkpoint: Path | None = None
+    checkpoint_seconds: float = 30.0
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class ScanEvent:
+    """The state of a fit after a scan. Figures are cumulative.
+
+    Attributes
+    ----------
+    scan : number of scans so far
+    n_done, n_alphas : problems certified, and in all (one for each alpha and target)
+    worst_gap : largest relative dual gap among the problems now in flight
+    n_nonzero : nonzero coefficients of the last problem in flight
+    bytes_read : bytes of X read so far
+    seconds : since the fit began
+    """
+
+    scan: int
+    n_done: int
+    n_alphas: int
+    worst_gap: float
+    n_nonzero: int
+    bytes_read: int
+    seconds: float

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,6 @@ from zarr.codecs import Crc32cCodec
 from dasklasso.backend import to_numpy
 from dasklasso.errors import CheckpointError
 from dasklasso.scan.runners import Runner
-from dasklasso.solvers.base import Solution
-from dasklasso.solvers.fista.backtracking import Backtracking
-from dasklasso.solvers.fista.intercepts import Intercepts
-from dasklasso.solvers.fista.slots import Slots
-from dasklasso.solvers.fista.step import Lipschitz, Plan
 
 VERSION = 2
 ARRAYS = ("points", "gradient")
@@ -128,81 +122,3 @@ def _lazy(path: Path, array: zarr.Array | zarr.Group) -> da.Array:
     if array.nchunks_initialized != array.nchunks:
         raise ValueError(f"chunks of {array.name} are missing")
     return da.from_zarr(str(path), component=array.path)
-
-
-def slots_to_json(slots: Slots) -> dict[str, Any]:
-    """Slots as plain JSON types."""
-    return {
-        "jobs": slots.jobs.tolist(),
-        "t": slots.t.tolist(),
-        "best_gap": [None if np.isinf(gap) else gap for gap in slots.best_gap.tolist()],
-        "since_best": slots.since_best.tolist(),
-        "waiting": list(slots.waiting),
-        "plan": {
-            field.name: _plain(getattr(slots.plan, field.name)) for field in fields(slots.plan)
-        },
-        "lipschitz": asdict(slots.lipschitz),
-        "intercepts": slots.intercepts and slots.intercepts.to_json(),
-        "backtracking": slots.backtracking and slots.backtracking.to_json(),
-    }
-
-
-def slots_from_json(data: dict[str, Any]) -> Slots:
-    """The slots that :func:`slots_to_json` wrote."""
-    plan = data["plan"]
-    return Slots(
-        jobs=np.asarray(data["jobs"], dtype=int),
-        t=np.asarray(data["t"], dtype=float),
-        best_gap=np.asarray(
-            [np.inf if gap is None else gap for gap in data["best_gap"]], dtype=float
-        ),
-        since_best=np.asarray(data["since_best"], dtype=int),
-        waiting=tuple(data["waiting"]),
-        plan=Plan(
-            base=np.asarray(plan["base"], dtype=int),
-            previous=np.asarray(plan["previous"], dtype=int),
-            momentum=np.asarray(plan["momentum"], dtype=float),
-            alpha=np.asarray(plan["alpha"], dtype=float),
-            lipschitz=np.asarray(plan["lipschitz"], dtype=float),
-            power=plan["power"],
-            holds=plan["holds"],
-        ),
-        lipschitz=Lipschitz(**data["lipschitz"]),
-        intercepts=data["intercepts"] and Intercepts.from_json(data["intercepts"]),
-        backtracking=data["backtracking"] and Backtracking.from_json(data["backtracking"]),
-    )
-
-
-def solutions_to_json(solutions: dict[int, Solution]) -> dict[str, Any]:
-    """Solutions as plain JSON types."""
-    return {
-        str(job): {
-            "indices": one.nonzeros[0].tolist(),
-            "values": one.nonzeros[1].tolist(),
-            "objective": one.objective,
-            "gap": one.gap,
-            "residual_mean": one.residual_mean,
-            "certified": one.certified,
-            "intercept": one.intercept,
-        }
-        for job, one in solutions.items()
-    }
-
-
-def solutions_from_json(data: dict[str, Any]) -> dict[int, Solution]:
-    """The solutions that :func:`solutions_to_json` wrote."""
-    return {
-        int(job): Solution(
-            (np.asarray(one["indices"], dtype=np.int64), np.asarray(one["values"], dtype=float)),
-            one["objective"],
-            one["gap"],
-            one["residual_mean"],
-            one["certified"],
-            one["intercept"],
-        )
-        for job, one in data.items()
-    }
-
-
-def _plain(value: Any) -> Any:
-    return value.tolist() if isinstance(value, np.ndarray) else value

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from dasklasso.errors import ChunkCorrupt, ChunkMissing, OptionError, StoreError
-from dasklasso.storage import zarr_reader as zarrread
+from dasklasso.storage import zarr_reader
 from dasklasso.storage.blocks import BlockSource, chunk_bounds
 from dasklasso.storage.codec_chains import Chain, simple_chain
 from dasklasso.storage.mapped_files import CHECKSUM_BYTES, checked, maps, read_ahead
@@ -72,7 +72,7 @@ class ZarrBlocks:
         self.row_bounds = chunk_bounds(n, self.chunk_shape[0])
         self.column_bounds = chunk_bounds(d[0], self.chunk_shape[1]) if d else (0, 1)
         self._store = array.store
-        self._root = zarrread.local_root(array.store, array.path)
+        self._root = zarr_reader.local_root(array.store, array.path)
         self._chain: Chain | None = simple_chain(self.metadata)
         self._shards = ShardIndex.of(self.metadata)
         self._token = uuid.uuid4().hex
@@ -183,7 +183,7 @@ class ZarrBlocks:
             except _ABSENT:
                 return self._missing(i, j)
         else:
-            remote = zarrread.fetch(self._store, self._key(i, j))
+            remote = zarr_reader.fetch(self._store, self._key(i, j))
             if remote is None:
                 return self._missing(i, j)
             verify(remote)
@@ -205,12 +205,12 @@ class ZarrBlocks:
             self._missing(i, j)
         if strict and self._shards is not None:
             self._check_shard(i, j)
-        array = zarrread.arrays.get(self._token, self._store, self.path, strict=strict)
+        array = zarr_reader.arrays.get(self._token, self._store, self.path, strict=strict)
         rows = slice(self.row_bounds[i], self.row_bounds[i + 1])
         columns = slice(self.column_bounds[j], self.column_bounds[j + 1])
         try:
-            return zarrread.read(array, (rows, columns)[: len(self.stored_shape)])
-        except zarrread.KeyMissing:
+            return zarr_reader.read(array, (rows, columns)[: len(self.stored_shape)])
+        except zarr_reader.KeyMissing:
             return self._missing(i, j)
         except ValueError as error:
             raise ChunkCorrupt(f"{self.chunk_name(i, j)} cannot be decoded: {error}.") from error
@@ -228,7 +228,7 @@ class ZarrBlocks:
         index = self._shards
         if index is None:
             return []
-        stored = zarrread.fetch_part(
+        stored = zarr_reader.fetch_part(
             self._store, self._key(i, j), index.nbytes, at_end=index.at_end
         )
         if stored is None:

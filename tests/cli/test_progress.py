@@ -4,7 +4,7 @@ import pytest
 
 from dasklasso.cli import progress
 from dasklasso.cli.progress import Estimate, ScanProgress, clock, describe
-from dasklasso.solvers.events import ScanEvent
+from dasklasso.solvers.base import ScanEvent
 
 
 def event(scan=10, n_done=0, n_alphas=1, worst_gap=1.0, seconds=10.0, **more):

@@ -10,8 +10,8 @@ from scipy.sparse import csr_array
 from dasklasso.cli import main
 from dasklasso.dataset.generate import generate
 from dasklasso.model.path import FittedPath, load_model
+from dasklasso.solvers.base import ScanEvent
 from dasklasso.solvers.checkpoint import READABLE
-from dasklasso.solvers.events import ScanEvent
 
 N_FEATURES = 3
 

@@ -19,7 +19,8 @@ from dasklasso.scan import reader as reading
 from dasklasso.scan import tasks
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.gather import bring
-from dasklasso.scan.queries.base import ColumnMoments, Gradient
+from dasklasso.scan.queries.column_moments import ColumnMoments
+from dasklasso.scan.queries.gradient import Gradient
 from dasklasso.scan.runners import InProcess
 
 N, D = 400, 12

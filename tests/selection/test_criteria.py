@@ -12,7 +12,7 @@ from sklearn.linear_model import LassoLarsIC, LinearRegression, lars_path
 
 from dasklasso.errors import OptionError, ValueFound
 from dasklasso.moments.cross_moments import cross_moments
-from dasklasso.problem.problem import Objective
+from dasklasso.objective.objective import Objective
 from dasklasso.selection.criteria import information_criteria
 from dasklasso.solvers.quadratic.from_moments import solve_moments
 

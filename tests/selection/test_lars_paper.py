@@ -18,7 +18,7 @@ import pytest
 from sklearn.linear_model import lars_path
 
 from dasklasso.moments.cross_moments import CrossMoments, cross_moments
-from dasklasso.problem.problem import Objective
+from dasklasso.objective.objective import Objective
 from dasklasso.selection.criteria import degrees_of_freedom, noise_variance_of, training_mse
 from dasklasso.solvers.quadratic.from_moments import problem_of, solve_moments
 

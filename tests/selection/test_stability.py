@@ -11,7 +11,7 @@ from sklearn.linear_model import Lasso
 
 from dasklasso.errors import OptionError
 from dasklasso.moments.cross_moments import CrossMoments, cross_moments, merge_all
-from dasklasso.problem.problem import Objective
+from dasklasso.objective.objective import Objective
 from dasklasso.selection import stability
 from dasklasso.selection.stability import half_samples, stability_path, unions
 

@@ -13,8 +13,9 @@ from sklearn.linear_model import PoissonRegressor
 
 from dasklasso.dataset.dataset import from_arrays
 from dasklasso.errors import OptionError, ValueFound
-from dasklasso.fit import fit_path, predict_store
+from dasklasso.fit import fit_path
 from dasklasso.options import FitOptions, RunOptions
+from dasklasso.scoring.predict import predict_store
 
 RUN = RunOptions(in_process=True)
 HUBER = FitOptions(loss="huber", n_alphas=3, eps=0.05, tol=1e-9)

@@ -11,8 +11,9 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 
 from dasklasso.errors import OptionError, ValueFound
-from dasklasso.fit import fit_path, predict_store
+from dasklasso.fit import fit_path
 from dasklasso.options import FitOptions, RunOptions
+from dasklasso.scoring.predict import predict_store
 from dasklasso.selection.options import SelectOptions
 from dasklasso.selection.select import select_features
 

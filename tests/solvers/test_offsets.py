@@ -12,13 +12,14 @@ from scipy.optimize import minimize, minimize_scalar
 
 from dasklasso.dataset.dataset import from_arrays
 from dasklasso.errors import ModelError, OptionError
-from dasklasso.fit import fit_cv, fit_path, predict_store
-from dasklasso.objective.losses.base import Logistic
+from dasklasso.fit import fit_cv, fit_path
+from dasklasso.objective.losses.logistic import Logistic
 from dasklasso.options import CvOptions, FitOptions, RunOptions
 from dasklasso.problem.null_model import null_model
 from dasklasso.problem.zero_scan import moments_of_targets
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.runners import InProcess
+from dasklasso.scoring.predict import predict_store
 from dasklasso.selection.options import SelectOptions
 from dasklasso.selection.select import select_features
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dasklasso.fit import fit_path, predict_store
+from dasklasso.fit import fit_path
 from dasklasso.options import FitOptions, RunOptions
+from dasklasso.scoring.predict import predict_store
 
 SPLITS = {"one part": (None, 64 << 20), "split": (4, 8 * 4 * 50)}
 KINDS = {

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pc_csv
 
 from dasklasso.dataset.sources.base import Column, refuse_duplicates, resolve_column
-from dasklasso.dataset.sources.csv_fault import find_fault
-from dasklasso.dataset.sources.csv_options import CsvLayout, first_line, parse_number
 from dasklasso.dataset.sources.table import TableBatch, column_of, sliced
-from dasklasso.errors import SourceError
+from dasklasso.errors import DasklassoError, SourceError, ValueFound
 
 _MOSTLY = 0.8  # a column with this share of numbers is a number column with stray text in it
 
@@ -102,3 +104,165 @@ def _type(column: Any) -> pa.DataType:
         numbers = sum(parse_number(value) is not None for value in values)
         return pa.float64() if values and numbers >= _MOSTLY * len(values) else pa.string()
     return kind
+
+
+def find_fault(
+    file: str, layout: CsvLayout, names: Sequence[str], types: dict[str, pa.DataType]
+) -> DasklassoError | None:
+    """The first fault of a file as an error that says where; None where none was found.
+
+    Parameters
+    ----------
+    names : all the columns of the file, in order
+    types : the types of those that are read
+    """
+    ragged: list[Any] = []
+
+    def keep(row: Any) -> str:
+        ragged.append(row)
+        return "error"
+
+    as_text = {name: pa.string() for name in names}
+    first = 0
+    try:
+        with layout.open(file, as_text, None, threads=False, on_ragged=keep) as reader:
+            for batch in reader:
+                fault = _first_bad(file, first, batch, names, types)
+                if fault is not None:
+                    return fault
+                first += batch.num_rows
+    except (pa.ArrowException, OSError):
+        if ragged:
+            row = ragged[0]
+            at = "" if row.number is None else f"row {row.number - 2}: "
+            return SourceError(
+                f"{file}: {at}found {row.actual_columns} fields, expected "
+                f"{row.expected_columns}: {_short(row.text)}"
+            )
+    return None
+
+
+def _first_bad(
+    file: str, first: int, batch: Any, names: Sequence[str], types: dict[str, pa.DataType]
+) -> ValueFound | None:
+    """The topmost value in a batch of strings that its column's type cannot take."""
+    found: tuple[int, str] | None = None
+    for name, column in zip(names, batch.columns, strict=True):
+        kind = types.get(name)
+        if kind is None or not (pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
+            continue
+        row = _first_unfit(column, kind)
+        if row is not None and (found is None or row < found[0]):
+            found = row, name
+    if found is None:
+        return None
+    row, name = found
+    text = batch.column(list(names).index(name))[row].as_py()
+    expected = "a number" if pa.types.is_floating(types[name]) else "true or false"
+    return ValueFound(
+        f"{file}: row {first + row}, column {name}: found {_short(text)}, expected {expected}."
+    )
+
+
+def _first_unfit(column: Any, kind: pa.DataType) -> int | None:
+    """The first of these strings that does not spell a value of the kind."""
+    if pa.types.is_boolean(kind):
+        spelled = [*pc_csv.ConvertOptions().true_values, *pc_csv.ConvertOptions().false_values]
+        fits = pc.is_in(column, pa.array([*spelled, *MISSING]))
+        row = pc.index(fits, False).as_py()
+        return None if row < 0 else row
+    absent = pc.is_in(column, pa.array(MISSING))
+    try:  # most batches are sound: told at full speed
+        pc.cast(pc.if_else(absent, pa.scalar(None, pa.string()), column), pa.float64())
+    except pa.ArrowException:
+        for row, text in enumerate(column.to_pylist()):
+            if text not in MISSING and parse_number(text) is None:
+                return row
+    return None
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 40 else text[:37] + "...")
+
+
+_BLOCK = 1 << 20
+
+
+MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "#N/A", "-nan", "-NaN")
+
+
+@dataclass(frozen=True)
+class CsvLayout:
+    """The delimiter, and how many bytes to read at a time (at least a few lines)."""
+
+    delimiter: str
+    block_bytes: int
+
+    @classmethod
+    def of(cls, file: str) -> CsvLayout:
+        """Told by the header: the commonest of comma, semicolon, tab and bar.
+
+        Raises
+        ------
+        SourceError
+            The file is empty or cannot be opened.
+        """
+        header = first_line(file)
+        delimiter = max(",;\t|", key=header.count)
+        return cls(delimiter, max(_BLOCK, 16 * len(header)))
+
+    def split(self, line: str) -> list[str]:
+        """The fields of a line."""
+        return next(csv.reader([line], delimiter=self.delimiter), [])
+
+    def open(
+        self,
+        file: str,
+        types: dict[str, pa.DataType],
+        columns: list[str] | None,
+        *,
+        threads: bool = True,
+        on_ragged: Any = None,
+    ) -> Any:
+        """A pyarrow streaming reader of these columns (None: all) with these types."""
+        return pc_csv.open_csv(
+            pa.input_stream(file),
+            read_options=pc_csv.ReadOptions(block_size=self.block_bytes, use_threads=threads),
+            parse_options=pc_csv.ParseOptions(
+                delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=on_ragged
+            ),
+            convert_options=pc_csv.ConvertOptions(
+                column_types=types,
+                include_columns=columns,
+                null_values=list(MISSING),
+                strings_can_be_null=False,  # "NA" may be a category; only "" is missing in text
+            ),
+        )
+
+
+def first_line(file: str) -> str:
+    """The header line, without byte order mark and line end."""
+    try:
+        with pa.input_stream(file) as stream:
+            head = b""
+            while b"\n" not in head and (more := stream.read(_BLOCK)):
+                head += more
+    except (OSError, pa.ArrowException) as error:
+        raise SourceError(f"{file}: cannot be read: {error}") from error
+    line = head.lstrip(b"\r\n").split(b"\n", 1)[0].rstrip(b"\r")
+    if not line.strip():
+        raise SourceError(f"{file}: is empty, expected a header line and rows.")
+    try:
+        return line.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise SourceError(f"{file}: the header is not UTF-8 text.") from None
+
+
+def parse_number(text: str) -> float | None:
+    """The number that a CSV field spells, None where it is not one (as pyarrow reads it)."""
+    if "_" in text or not text.isascii():  # Python would take 1_000 and digits of other scripts
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return None

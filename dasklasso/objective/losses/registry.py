@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dasklasso.errors import OptionError
-from dasklasso.objective.losses.base import Logistic, Loss, Squared
+from dasklasso.objective.losses.base import Loss
 from dasklasso.objective.losses.huber import HUBER_DELTA, Huber
+from dasklasso.objective.losses.logistic import Logistic
 from dasklasso.objective.losses.poisson import Poisson
 from dasklasso.objective.losses.softmax import Softmax
+from dasklasso.objective.losses.squared import Squared
 
 LOSSES: dict[str, type[Loss]] = {
     loss.name: loss for loss in (Squared, Logistic, Softmax, Huber, Poisson)

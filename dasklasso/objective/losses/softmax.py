@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from dasklasso.backend import Array, device_of, namespace
-from dasklasso.objective.losses.base import ROUNDING, Loss
+from dasklasso.objective.losses.base import Loss
+from dasklasso.objective.losses.logistic import ROUNDING
 
 
 @dataclass(frozen=True)

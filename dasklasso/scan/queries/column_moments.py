@@ -11,8 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from dasklasso.backend import Array, Backend, namespace
-from dasklasso.scan.queries.kernels import Rows, beyond_numbers, slabs
+from dasklasso.backend import Array, Backend, backend_for, namespace
+from dasklasso.scan.queries import column_moments as moments
+from dasklasso.scan.queries.base import Query
+from dasklasso.scan.queries.kernels import beyond_numbers, slabs
+from dasklasso.scan.rows import Rows
 
 
 @dataclass(frozen=True)
@@ -118,3 +121,17 @@ def to_host(moments: Moments, convert: Any) -> Moments:
         maximum=convert(moments.maximum),
         bad=convert(moments.bad),
     )
+
+
+@dataclass(frozen=True)
+class ColumnMoments(Query):
+    """Moments of X's columns, in float64. Answer: :class:`Moments`."""
+
+    device: str = "cpu"
+    name = "statistics"
+
+    def on_rows(self, rows: Rows, prepared: Any) -> moments.Moments:
+        return moments.column_moments(rows, backend_for(self.device))
+
+    def combine(self, a: moments.Moments, b: moments.Moments) -> moments.Moments:
+        return moments.merge_moments(a, b)

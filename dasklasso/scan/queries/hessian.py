@@ -15,9 +15,11 @@ import numpy as np
 
 from dasklasso.backend import Array, Backend, backend_for, dtype_of, to_numpy
 from dasklasso.objective.losses.base import Loss
+from dasklasso.scan.frame import CENTRE, INVERSE_SCALE, SHIFT
 from dasklasso.scan.queries import kernels
 from dasklasso.scan.queries.base import Query
-from dasklasso.scan.queries.kernels import CENTRE, INVERSE_SCALE, SHIFT, Rows, Weights
+from dasklasso.scan.queries.kernels import Weights
+from dasklasso.scan.rows import Rows
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dasklasso.backend import Array, Backend, device_of, dtype_of, namespace
 from dasklasso.objective.losses.base import Loss
+from dasklasso.scan.frame import CENTRE, INVERSE_SCALE, SHIFT
+from dasklasso.scan.rows import Rows
 
 SLAB_BYTES = (
     4 << 20
@@ -25,52 +27,9 @@ SUMS_AT_ONCE = 1 << 13  # predictions: few calls, on temporaries too small to be
 FEW_POINTS, FEW_USED = 16, 0.6  # so many points, and at most that share of columns in use
 SLAB_ROWS = (256, 4096)  # fewest: a slab costs a few calls; most: float32 sums stay short
 
-# Columns of a frame: what turns stored columns into the standardised ones that solvers see
-SHIFT, CENTRE, INVERSE_SCALE, L1, L2 = range(5)
-FRAME_WIDTH = 5
 
 # points may be tried whose predictions are beyond all numbers: the sums then say so, and no warning
 beyond_numbers = np.errstate(over="ignore", invalid="ignore")
-
-
-@dataclass(frozen=True)
-class Rows:
-    """One row of blocks, and what else is known of these rows.
-
-    Attributes
-    ----------
-    start : int
-        Number of the first row.
-    blocks : sequence of (n_rows, width) arrays on the host, left to right
-    y : (n_rows, n_targets) float64 or None
-    weight : (n_rows, 1) float64 or None
-    offset : (n_rows, 1) float64 or None
-        What is added to every prediction.
-    """
-
-    start: int
-    blocks: Sequence[np.ndarray]
-    y: np.ndarray | None
-    weight: np.ndarray | None
-    offset: np.ndarray | None = None
-
-    @property
-    def n_rows(self) -> int:
-        return self.blocks[0].shape[0]
-
-    def between(self, start: int, stop: int) -> Rows:
-        """Rows ``start`` to ``stop − 1`` of the data; views."""
-        return replace(self.those(slice(start - self.start, stop - self.start)), start=start)
-
-    def those(self, chosen: slice | np.ndarray) -> Rows:
-        """Some of the rows: views for a slice, copies for a (n_rows,) bool."""
-        return Rows(
-            self.start,
-            [block[chosen] for block in self.blocks],
-            None if self.y is None else self.y[chosen],
-            None if self.weight is None else self.weight[chosen],
-            None if self.offset is None else self.offset[chosen],
-        )
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dasklasso.backend import Array
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.row_folds import random_folds
 from dasklasso.scan.queries.base import Query
-from dasklasso.scan.queries.kernels import Rows
+from dasklasso.scan.rows import Rows
 from dasklasso.storage.blocks import MemoryBlocks, chunk_bounds
 
 _BLOCK_BYTES = 8 << 20

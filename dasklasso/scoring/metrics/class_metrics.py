@@ -18,7 +18,7 @@ class OfClasses(LossMetrics):
     """Of a loss whose model is the probability of each of C classes.
 
     Predictions have the classes on their last axis, as outputs of the one target; targets are
-    their indicators (:func:`~dasklasso.scoring.metrics.target_summary.summarise_classes`), y their codes.
+    their indicators (``target_summary.summarise_classes``), y their codes.
 
     ``accuracy`` is the share of rows whose label is the most probable class (the first of several),
     ``balanced_accuracy`` the mean over the classes that have rows of the share among their rows,

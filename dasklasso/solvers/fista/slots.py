@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from dasklasso.objective.duality import RATIO, Certificate, together
+from dasklasso.solvers.base import Jobs
 from dasklasso.solvers.fista.backtracking import Backtracking
 from dasklasso.solvers.fista.intercepts import Evaluated, Intercepts
 from dasklasso.solvers.fista.step import (
@@ -26,40 +27,6 @@ from dasklasso.solvers.fista.step import (
 )
 
 STALL_SCANS = 300  # without a better gap: float32 has given what it has
-
-
-@dataclass(frozen=True)
-class Jobs:
-    """All (alpha, target) pairs, numbered ``i_alpha * n_targets + target``.
-
-    Where a loss has several outputs, they are the targets: the jobs of an alpha are then one
-    problem. They are always in flight together, in slots next to each other, for whatever is
-    decided about them is decided from numbers that are the same in all of them.
-
-    Attributes
-    ----------
-    alphas : (n_alphas,) float64, decreasing
-    n_targets : int
-    n_outputs : jobs that are one problem: ``n_targets``, or 1
-    """
-
-    alphas: np.ndarray
-    n_targets: int
-    n_outputs: int = 1
-
-    def __len__(self) -> int:
-        return len(self.alphas) * self.n_targets
-
-    @property
-    def targets(self) -> np.ndarray:
-        """(n_jobs,) int: of each job."""
-        return np.tile(np.arange(self.n_targets), len(self.alphas))
-
-    def alpha(self, job: np.ndarray) -> np.ndarray:
-        return self.alphas[np.asarray(job, dtype=int) // self.n_targets]
-
-    def target(self, job: np.ndarray) -> np.ndarray:
-        return np.asarray(job, dtype=int) % self.n_targets
 
 
 @dataclass(frozen=True)

@@ -36,14 +36,20 @@ from dasklasso.scan.gather import (
     stays_out,
 )
 from dasklasso.scan.tasks import Answer
-from dasklasso.solvers.base import Nonzeros, Solution, dense_columns, sparse_columns
+from dasklasso.solvers.base import (
+    Jobs,
+    Nonzeros,
+    ScanEvent,
+    Settings,
+    Solution,
+    dense_columns,
+    sparse_columns,
+)
 from dasklasso.solvers.certificate_scan import certificate_of, certify_points, check_finite
-from dasklasso.solvers.events import ScanEvent
 from dasklasso.solvers.fista import backtracking
 from dasklasso.solvers.fista.intercepts import Evaluated
 from dasklasso.solvers.fista.slots import (
     STALL_SCANS,
-    Jobs,
     Slots,
     advance,
     first_slots,
@@ -51,7 +57,7 @@ from dasklasso.solvers.fista.slots import (
     slots_for,
     unpack,
 )
-from dasklasso.solvers.fista.state import Settings, State, load_state, save_state
+from dasklasso.solvers.fista.state import State, load_state, save_state
 from dasklasso.solvers.fista.step import ZERO, Lipschitz, Plan, prox_step, summarise
 
 FLOAT32_FLOOR = 1e-7  # tolerances below this are worked on in float64 from the start

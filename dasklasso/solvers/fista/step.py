@@ -22,7 +22,7 @@ from dasklasso.backend import Array, Backend, backend_for, namespace
 from dasklasso.objective.duality import COLUMN_SUMS, column_sums
 from dasklasso.problem.problem import penalty_at
 from dasklasso.problem.unpenalised import dual_direction
-from dasklasso.scan.queries.kernels import INVERSE_SCALE
+from dasklasso.scan.frame import INVERSE_SCALE
 from dasklasso.solvers.certificate_scan import without_slope
 
 # Rows of a summary beyond those of column_sums

@@ -25,12 +25,9 @@ from dasklasso.moments.cross_moments import CrossMoments
 from dasklasso.problem.problem import Problem
 from dasklasso.problem.unpenalised import MOST, Unpenalised
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.scan.queries.kernels import L1, L2
-from dasklasso.solvers.base import Solution, dense_columns, nonzeros_of
+from dasklasso.scan.frame import L1, L2
+from dasklasso.solvers.base import Jobs, ScanEvent, Settings, Solution, dense_columns, nonzeros_of
 from dasklasso.solvers.certificate_scan import Certified, certify_points
-from dasklasso.solvers.events import ScanEvent
-from dasklasso.solvers.fista.slots import Jobs
-from dasklasso.solvers.fista.state import Settings
 from dasklasso.solvers.quadratic.from_moments import standardised_gram, standardised_products
 from dasklasso.solvers.quadratic.path import Quadratic, solve_path
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from dasklasso.errors import CheckpointError
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.solvers import checkpoint as checkpoints
+from dasklasso.solvers.checkpoint import read_checkpoint, write_checkpoint
 from dasklasso.solvers.newton.iterate import Track
 from dasklasso.solvers.newton.solver import Start
 
@@ -58,7 +58,7 @@ def save_tracks(
         "points": engine.by_columns(start.points),
         "gradient": engine.by_columns(start.gradients),
     }
-    checkpoints.write_checkpoint(folder, key, numbers, arrays, engine.runner)
+    write_checkpoint(folder, key, numbers, arrays, engine.runner)
 
 
 def start_at(tracks: Sequence[Track]) -> Start:
@@ -79,7 +79,7 @@ def load_tracks(folder: Path, key: str) -> Saved:
     CheckpointError
         When there is none, it cannot be read, it is of another problem or of another solver.
     """
-    numbers, arrays = checkpoints.read_checkpoint(folder, key)
+    numbers, arrays = read_checkpoint(folder, key)
     if numbers.get("solver") != "newton":
         raise CheckpointError(f"{folder}: a checkpoint of solver fista found, expected newton's")
     try:

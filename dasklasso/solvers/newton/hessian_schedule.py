@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from dasklasso.problem.problem import Problem, hessian_query
+from dasklasso.scan.frame import INVERSE_SCALE, L1
 from dasklasso.scan.queries.hessian import WeightedGrams
-from dasklasso.scan.queries.kernels import INVERSE_SCALE, L1
-from dasklasso.solvers.fista.slots import Jobs
+from dasklasso.solvers.base import Jobs
 from dasklasso.solvers.newton.hessian_model import MOVED, Hessians, Node, Quadric, quadric
 from dasklasso.solvers.newton.iterate import Track
 

@@ -24,19 +24,16 @@ from dasklasso.backend import to_numpy
 from dasklasso.problem.folds import Folds, scores_of
 from dasklasso.problem.problem import Problem, gradient_query
 from dasklasso.scan.engine import Asked, ScanEngine
+from dasklasso.scan.frame import L1, L2
 from dasklasso.scan.gather import Brought, bring
 from dasklasso.scan.queries.folds import ALL
-from dasklasso.scan.queries.kernels import L1, L2
 from dasklasso.scan.runners import threads_each
 from dasklasso.scan.threads import blas_threads
+from dasklasso.solvers.base import Jobs, ScanEvent, Settings
 from dasklasso.solvers.certificate_scan import certificate_here
-from dasklasso.solvers.events import ScanEvent
-from dasklasso.solvers.fista.slots import Jobs
-from dasklasso.solvers.fista.state import Settings
 from dasklasso.solvers.newton.hessian_schedule import Limits, Nodes, Wanted
-from dasklasso.solvers.newton.iterate import Track
+from dasklasso.solvers.newton.iterate import Track, share
 from dasklasso.solvers.newton.step import Charge, Point, newton_step
-from dasklasso.solvers.sharing import share
 
 JOIN = 1e-3  # gap of problems of all rows from which those of folds begin where they are
 NEAR = 30.0  # times tol: from there a step is likely to arrive, so it is evaluated in float64

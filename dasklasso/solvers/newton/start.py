@@ -13,9 +13,9 @@ import numpy as np
 
 from dasklasso.backend import to_numpy
 from dasklasso.problem.problem import Problem, hessian_query
+from dasklasso.scan.frame import INVERSE_SCALE, L1, L2
 from dasklasso.scan.queries.hessian import WeightedGrams
-from dasklasso.scan.queries.kernels import INVERSE_SCALE, L1, L2
-from dasklasso.solvers.fista.slots import Jobs
+from dasklasso.solvers.base import Jobs
 from dasklasso.solvers.newton.solver import Start
 from dasklasso.solvers.newton.step import Point
 from dasklasso.solvers.quadratic.path import Quadratic, solve_path

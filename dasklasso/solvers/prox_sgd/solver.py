@@ -18,11 +18,8 @@ from dasklasso.problem.zero_scan import FirstLook
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.gather import as_dask
 from dasklasso.scan.sequential import scan_chain
-from dasklasso.solvers.base import Solution, nonzeros_of
+from dasklasso.solvers.base import Jobs, ScanEvent, Settings, Solution, nonzeros_of
 from dasklasso.solvers.certificate_scan import certify_points
-from dasklasso.solvers.events import ScanEvent
-from dasklasso.solvers.fista.slots import Jobs
-from dasklasso.solvers.fista.state import Settings
 from dasklasso.solvers.prox_sgd.step import Epoch, Iterate, n_batches, start
 
 CERTIFY_EVERY = 5  # epochs: a certificate costs a scan

@@ -26,8 +26,9 @@ import numpy as np
 
 from dasklasso.backend import Array, Backend, namespace, to_numpy
 from dasklasso.problem.problem import penalty_at
-from dasklasso.scan.queries.base import Gradient
-from dasklasso.scan.queries.kernels import CENTRE, INVERSE_SCALE, Rows
+from dasklasso.scan.frame import CENTRE, INVERSE_SCALE
+from dasklasso.scan.queries.gradient import Gradient
+from dasklasso.scan.rows import Rows
 
 AVERAGE_GROWTH = 3.0  # weights of iterates in the average are about t to this power
 FIRST_ROUNDS = 30  # of the power iteration on the first batch, before any step

@@ -13,9 +13,9 @@ would bring back what has just left. H may be of float32 and singular: the gradi
 float64, and both steps see a slightly larger H, which changes how far they go but not where they
 end.
 
-:mod:`dasklasso.solvers.quadratic.descent` does the same for paths of better conditioned quadratics with a
-constant matrix; here H is new every time, as a rule in single precision, and singular: a constant
-added to a coefficient of all classes changes no prediction.
+:mod:`dasklasso.solvers.quadratic.descent` does the same for paths of better conditioned quadratics
+with a constant matrix; here H is new every time, as a rule in single precision, and singular: a
+constant added to a coefficient of all classes changes no prediction.
 """
 
 from __future__ import annotations

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from dasklasso.moments.cross_moments import CrossMoments
-from dasklasso.problem.problem import Objective, Problem, make_problem
+from dasklasso.objective.objective import Objective
+from dasklasso.problem.problem import Problem, make_problem
+from dasklasso.scan.frame import INVERSE_SCALE, L1, L2
 from dasklasso.scan.queries.column_moments import Moments
-from dasklasso.scan.queries.kernels import INVERSE_SCALE, L1, L2
 from dasklasso.solvers.quadratic.path import Quadratic, solve_path
 
 SPREAD_FLOOR = 1e-14  # of |mean|: a smaller standard deviation is rounding

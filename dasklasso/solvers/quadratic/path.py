@@ -2,8 +2,8 @@
 
     minimise over u   ½ uᵀGu − cᵀu + ½ yy  +  alpha (ρ Σ l1_j |u_j| + (1−ρ)/2 Σ l2_j u_j²)
 
-:mod:`dasklasso.solvers.quadratic.descent` finds u. What is reported of u is computed here, apart from that:
-the gradient afresh, and the duality gap from it.
+:mod:`dasklasso.solvers.quadratic.descent` finds u. What is reported of u is computed here, apart
+from that: the gradient afresh, and the duality gap from it.
 """
 
 from __future__ import annotations

@@ -14,11 +14,12 @@ from dasklasso.dataset.dataset import Dataset
 from dasklasso.problem.folds import Folds
 from dasklasso.problem.problem import Problem, gradient_query
 from dasklasso.scan.engine import Asked, ScanEngine
+from dasklasso.scan.frame import CENTRE, INVERSE_SCALE, SHIFT
 from dasklasso.scan.gather import bring
 from dasklasso.scan.queries import kernels
 from dasklasso.scan.queries.folds import ALL, Scores
-from dasklasso.scan.queries.kernels import CENTRE, INVERSE_SCALE, SHIFT, Rows
 from dasklasso.scan.queries.sample import Sample, as_dataset
+from dasklasso.scan.rows import Rows
 from dasklasso.scan.runners import InProcess, threads_each
 from dasklasso.scan.threads import blas_threads
 from dasklasso.solvers.certificate_scan import check_finite
@@ -31,7 +32,7 @@ class Seen:
     Attributes
     ----------
     gradient : (n_features, K · C) float64, of the mean loss in standardised coordinates
-    sums : (4, K · C) float64, as :func:`dasklasso.scan.queries.kernels.loss_sums`, over the total weight
+    sums : (4, K · C) float64, as ``kernels.loss_sums``, over the total weight
     bytes_read : int
     scores : of the rows that each problem leaves out, where these were asked for
     """

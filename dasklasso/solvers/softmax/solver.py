@@ -31,10 +31,8 @@ from dasklasso.problem.folds import scores_of
 from dasklasso.problem.problem import Problem
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.queries.folds import ALL
+from dasklasso.solvers.base import Jobs, ScanEvent, Settings
 from dasklasso.solvers.certificate_scan import certificate_here
-from dasklasso.solvers.events import ScanEvent
-from dasklasso.solvers.fista.slots import Jobs
-from dasklasso.solvers.fista.state import Settings
 from dasklasso.solvers.newton.iterate import Track
 from dasklasso.solvers.newton.solver import JOIN, NEAR, PATIENCE, Start
 from dasklasso.solvers.newton.step import Point, Step

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dasklasso.problem.problem import Problem, penalty_at
-from dasklasso.scan.queries.kernels import INVERSE_SCALE
+from dasklasso.scan.frame import INVERSE_SCALE
 from dasklasso.solvers.newton.step import Point, Step
 from dasklasso.solvers.quadratic.face import Face, minimise
 

@@ -1,0 +1,16 @@
+"""The words that an option may be: the command line offers them, a job is checked against them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Loss = Literal["squared", "logistic", "softmax", "huber", "poisson"]
+Solver = Literal["auto", "fista", "gram", "newton", "prox_sgd"]
+Device = Literal["cpu", "cuda"]
+FoldKind = Literal["random", "contiguous", "groups", "column"]
+Rule = Literal["min", "1se"]
+Criterion = Literal["loss", "auc", "accuracy"]
+EmptyChunks = Literal["error", "zero"]
+Missing = Literal["error", "mean"]
+Codec = Literal["auto", "none", "lz4", "zstd"]
+Dtype = Literal["auto", "float32", "float64", "uint8", "int8", "uint16", "int16", "int32"]

@@ -1,0 +1,46 @@
+"""What the steps of a job have in common: the options of where and how to compute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dasklasso.choices import (
+    Device,
+    EmptyChunks,
+)
+from dasklasso.units import parse_size
+
+if TYPE_CHECKING:
+    from dasklasso.options import RunOptions
+
+
+Announce = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterStage:
+    """Options of every stage that computes with Dask."""
+
+    store: str
+    out: str
+    memory: str | None = None
+    workers: int | None = None
+    scheduler: str | None = None
+    device: Device = "cpu"
+    no_dashboard: bool = False
+    empty_chunks: EmptyChunks = "error"
+    overwrite: bool = False
+
+    def _run_options(self, **more: Any) -> RunOptions:
+        from dasklasso.options import RunOptions
+
+        return RunOptions(
+            memory=None if self.memory is None else parse_size(self.memory),
+            workers=self.workers,
+            scheduler=self.scheduler,
+            device=self.device,
+            dashboard=not self.no_dashboard,
+            **more,
+        )

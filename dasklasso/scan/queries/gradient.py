@@ -1,0 +1,126 @@
+"""Loss and gradient at many points, over all rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dasklasso.backend import Array, Backend, backend_for
+from dasklasso.objective.losses.base import Loss
+from dasklasso.objective.losses.squared import SQUARED
+from dasklasso.scan.queries import kernels
+from dasklasso.scan.queries.base import Query
+from dasklasso.scan.queries.kernels import Weights
+from dasklasso.scan.rows import Rows
+
+
+@dataclass(frozen=True)
+class Gradient(Query):
+    """Loss and gradient of the mean loss at K points, in standardised coordinates.
+
+    Inputs: points (n_features, K) float64, the first ``len(targets)`` of them coefficients, the
+    others directions whose curvature product ``X̃ᵀ P X̃ v`` is asked for; and the frame
+    (n_features, 5). Answer: gradient (n_features, K) and sums (3, 4 or 7, K), both divided by the
+    sum of the weights. Points of a loss of several outputs have these next to each other.
+
+    Attributes
+    ----------
+    targets : target of each problem
+    y_shift : (n_targets,) taken off y, in float64, before anything else
+    total_weight : sum of the rows' weights
+    dtype : float32 or float64, the precision of products
+    device : as in :func:`dasklasso.backend.backend_for`
+    loss : Loss
+    intercepts : of each problem, added to its predictions; empty for zeros
+    """
+
+    targets: tuple[int, ...]
+    y_shift: tuple[float, ...]
+    total_weight: float
+    dtype: str = "float64"
+    device: str = "cpu"
+    loss: Loss = SQUARED
+    intercepts: tuple[float, ...] = ()
+    name = "gradient"
+
+    @property
+    def backend(self) -> Backend:
+        return backend_for(self.device)
+
+    def prepare(self, inputs: Sequence[Array], widths: Sequence[int]) -> Weights:
+        points, frame = inputs
+        return kernels.weights_at(points, frame, widths, self.dtype, self.backend)
+
+    def with_intercepts(self, prediction: Array) -> Array:
+        """(..., K) plus the intercepts of the problems; directions have none."""
+        if not self.intercepts:
+            return prediction
+        added = np.zeros(prediction.shape[-1])
+        added[: len(self.intercepts)] = self.intercepts
+        return prediction + self.backend.asarray(added)
+
+    def on_rows(self, rows: Rows, prepared: Weights) -> tuple[Array, Array]:
+        return kernels.gradient_rows(
+            rows,
+            replace(prepared, constant=self.with_intercepts(prepared.constant)),
+            self.loss,
+            self.targets,
+            np.asarray(self.y_shift),
+            np.dtype(self.dtype),
+            self.backend,
+        )
+
+    def combine(self, a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array, ...]:
+        return tuple(x + y for x, y in zip(a, b, strict=True))
+
+    def finish(self, value: tuple[Array, Array], inputs: Sequence[Array]) -> tuple[Array, Array]:
+        gradient, sums = value
+        frame = self.backend.asarray(inputs[1])
+        return (
+            kernels.standardised_gradient(gradient, sums, frame, self.total_weight),
+            sums / self.total_weight,
+        )
+
+    # Where columns are split into parts: predictions, their sum, then each part's gradient.
+
+    def predict_part(self, rows: Rows, prepared: Weights) -> Array:
+        """This part's share of the prediction of some rows, (n_rows, K) float64."""
+        xp = self.backend.xp
+        n_points = prepared.constant.shape[0]
+        dtype = np.dtype(self.dtype)
+        slabs = kernels.slabs(rows, prepared.shifts, dtype, self.backend, n_points)
+        shares = [
+            xp.astype(kernels.predict(blocks, prepared.columns, prepared.used), xp.float64)
+            + prepared.constant
+            for _, _, blocks in slabs
+        ]
+        return shares[0] if len(shares) == 1 else xp.concat(shares, axis=0)
+
+    def residual(self, rows: Rows, shares: Sequence[Array]) -> tuple[Array, Array]:
+        """Residuals (n_rows, K) and sums (3, 4 or 7, K) of rows from all parts' predictions."""
+        prediction = shares[0]
+        for share in shares[1:]:
+            prediction = prediction + share
+        prediction = self.with_intercepts(prediction)
+        y, weight = kernels.row_arrays(rows, np.asarray(self.y_shift), np.float64, self.backend)
+        offset = kernels.row_offsets(rows, np.float64, self.backend)
+        y = kernels.targets_of(y, self.targets)
+        known = (y, weight, self.loss, len(self.targets), offset)
+        return kernels.residuals(prediction, *known), kernels.loss_sums(prediction, *known)
+
+    def gradient_part(self, rows: Rows, residual: Array, prepared: Weights) -> Array:
+        """This part's gradient over some rows, (width, K) float64."""
+        xp, dtype = self.backend.xp, np.dtype(self.dtype)
+        residual = xp.astype(residual, kernels.dtype_of(xp, dtype))
+        totals: list[Array] = []
+        n_points = residual.shape[1]
+        slabs = kernels.slabs(rows, prepared.shifts, dtype, self.backend, n_points)
+        for start, stop, blocks in slabs:
+            products = [
+                xp.astype(kernels.back_project(block, residual[start:stop, :]), xp.float64)
+                for block in blocks
+            ]
+            totals = [a + b for a, b in zip(totals, products, strict=True)] if totals else products
+        return (totals[0] if len(totals) == 1 else xp.concat(totals, axis=1)).T

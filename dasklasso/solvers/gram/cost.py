@@ -1,0 +1,53 @@
+"""Memory that a fit on second moments takes."""
+
+from __future__ import annotations
+
+import math
+
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.dataset.row_folds import Labelling
+from dasklasso.moments.gram_scan import default_blocks, in_tiles
+from dasklasso.options import FitOptions, RunOptions
+from dasklasso.solvers.cost import (
+    Memory,
+    _path_bytes,
+    _reading_bytes,
+    n_problems_of,
+    workers_and_threads,
+)
+from dasklasso.solvers.gram.solver import POINT_BYTES, points_at_once
+
+BANDS_IN_FLIGHT = 4  # of a thread that takes moments by tiles: rows read, and written down
+
+
+def gram_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int = 1) -> Memory:
+    """What ``solver="gram"`` needs."""
+    workers, threads = workers_and_threads(run)
+    width = data.n_features + data.n_targets + 1  # of [X, y, 1]
+    cell = 8 * width**2  # the second moments of some rows, float64
+    folds = Labelling("random" if n_folds > 1 else "none", n_folds)
+    # a path's coefficients, and what certifies them
+    once = _path_bytes(data, options)
+    once += certified_at_once(data, options) * POINT_BYTES * data.n_features
+    if in_tiles(width - 1, folds, n_folds):
+        # one for each fold, the tiles of one half that it is put together from, and the
+        # standardised one; then the total of the folds, and one that is being added
+        once += n_folds * cell * 3 // 2 + cell + (2 * cell if n_folds > 1 else 0)
+        per_thread = BANDS_IN_FLIGHT * run.band_bytes
+        if n_folds > 1:
+            per_thread = max(per_thread, 2 * cell)  # all rows but one fold's, standardised
+    else:
+        n_blocks = default_blocks(data.n_rows, width - 1, folds, n_folds)
+        # kept apart by fold and block of rows; their total, its standardised copy, one on its way
+        once += n_folds * n_blocks * cell + 3 * cell
+        # sums of each fold, a product to add, and a copy that leaves; in a cross-validation the
+        # last two are then all rows but one fold's, and their standardised copy
+        per_thread = (n_folds + 2) * cell + _reading_bytes(data, run)
+    if n_folds > 1:
+        once += math.ceil(math.log2(n_folds)) * cell  # unions of folds, by halves
+    return Memory(once, per_thread, workers, threads)
+
+
+def certified_at_once(data: Dataset, options: FitOptions) -> int:
+    """Problems that gram certifies in one scan, as its solver decides."""
+    return min(points_at_once(data.n_features), n_problems_of(data, options))

@@ -1,0 +1,91 @@
+"""Memory that a fit by proximal Newton takes, and what it is limited to."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.options import FitOptions, RunOptions
+from dasklasso.scan.queries.folds import SCORE_SUMS
+from dasklasso.solvers.cost import (
+    Memory,
+    _layout,
+    _path_bytes,
+    _reading_bytes,
+    n_alphas_of,
+    n_problems_of,
+    workers_and_threads,
+)
+from dasklasso.solvers.newton.hessian_model import node_places
+from dasklasso.solvers.newton.hessian_schedule import Limits
+from dasklasso.solvers.softmax.cost import (
+    SOFTMAX_CLASSES,
+    _softmax_memory,
+)
+
+NEWTON_COLUMNS = 4096  # of a Hessian
+
+
+HESSIAN_BYTES = 512 << 20  # of all Hessians, and of their sums in every thread
+
+
+SAMPLE_BYTES = 128 << 20
+
+
+SAMPLE_ROWS = 64  # for each column: then its Hessian is within a quarter of that of all rows
+
+
+SAMPLED_VALUES = 20_000_000  # of X: with fewer a scan costs no more than the sample's would
+
+
+def newton_refuses(data: Dataset, options: FitOptions, run: RunOptions) -> str:
+    """Why ``solver="newton"`` cannot do it; "" where it can."""
+    factor = options.penalty_factor
+    if factor is not None and np.any(np.asarray(factor) == 0):
+        return "has no unpenalised features"
+    n_outputs = options.loss_value.n_outputs
+    if options.grouped:
+        return "has no penalty on groups"
+    if n_outputs > SOFTMAX_CLASSES:
+        return f"has at most {SOFTMAX_CLASSES} classes, and there are {n_outputs:,}"
+    return "needs bands that hold all columns" if len(_layout(data, run).parts) > 1 else ""
+
+
+def newton_limits(data: Dataset, options: FitOptions, run: RunOptions) -> Limits:
+    """How many Hessians ``solver="newton"`` holds, and of how many columns."""
+    columns = min(data.n_features, NEWTON_COLUMNS)
+    _, threads = workers_and_threads(run)
+    # held, and in every thread a sum of each that is taken, and one to add to it
+    share = HESSIAN_BYTES // (8 * (columns + 1) ** 2 * (1 + 2 * threads))
+    # wherever alpha_max will be, there are as many nodes below it
+    wanted = node_places(options.grid(data, np.ones(1), 1.0), n_alphas_of(options)).size
+    return Limits(min(max(2, share // max(1, data.n_targets)), wanted), columns)
+
+
+def sample_step(data: Dataset) -> int:
+    """One of how many rows ``solver="newton"`` holds in memory as a sample; 0 for none."""
+    n, d = data.X.shape
+    most = SAMPLE_BYTES // max(1, d * data.X.dtype.itemsize)
+    rows = min(SAMPLE_ROWS * d, most, n // 4)
+    worth_it = rows >= 8 * d and n * d >= SAMPLED_VALUES
+    return max(4, n // rows) if worth_it else 0
+
+
+def newton_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int = 1) -> Memory:
+    """What ``solver="newton"`` needs."""
+    if options.loss_value.n_outputs > 1:
+        return _softmax_memory(data, options, run, n_folds)
+    workers, threads = workers_and_threads(run)
+    limits, problems = newton_limits(data, options, run), n_problems_of(data, options)
+    hessians = 8 * (limits.columns + 1) ** 2 * limits.nodes * max(1, data.n_targets)
+    # folds' problems beside those of all rows, and what rows left out are scored by
+    trained = problems * (n_folds + 1 if n_folds > 1 else 1)
+    array, scores = 8 * data.n_features * trained, 8 * SCORE_SUMS * (trained if n_folds > 1 else 0)
+    every = sample_step(data)
+    sample = data.n_rows // every * data.n_features * data.X.dtype.itemsize if every else 0
+    # points, gradients and what secants remember; models being minimised
+    once = _path_bytes(data, options) + 8 * array + sample + 2 * hessians
+    once += 3 * threads * 8 * (limits.columns + 1) ** 2
+    # what a thread adds up, and what waits to be added to another's
+    per_thread = 2 * (array + hessians + scores) + _reading_bytes(data, run)
+    return Memory(once, per_thread, workers, threads)

@@ -1,0 +1,88 @@
+"""Labels of rows: a function of the row alone, fair, and stable under appended rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.model_selection import GroupKFold
+
+from dasklasso.dataset.dataset import from_arrays
+from dasklasso.dataset.row_folds import Labelling, labels_for, random_folds
+from dasklasso.errors import OptionError
+from dasklasso.storage.blocks import MemoryBlocks
+
+
+def labelled(labelling, labels, n=10):
+    """The labelling of some rows whose fold column is ``labels``, or that have none."""
+    fold = None
+    if labels is not None:
+        n = len(labels)
+        fold = MemoryBlocks(np.asarray(labels)[:, None], (0, n // 2, n))
+    data = from_arrays(np.zeros((n, 1)), np.arange(n))
+    return labels_for(labelling, replace(data, fold=fold, location="d"))
+
+
+@given(
+    folds=st.integers(2, 12),
+    seed=st.integers(0, 3),
+    start=st.integers(0, 30_000),
+    length=st.integers(0, 3000),
+)
+def test_any_piece_of_the_rows_has_the_labels_of_the_whole(folds, seed, start, length):
+    whole = random_folds(folds, seed, 0, start + length)
+    np.testing.assert_array_equal(random_folds(folds, seed, start, start + length), whole[start:])
+
+
+@given(folds=st.integers(2, 12), n=st.integers(1, 20_000))
+def test_random_folds_differ_by_one_row_at_most(folds, n):
+    sizes = np.bincount(random_folds(folds, 0, 0, n), minlength=folds)
+    assert sizes.max() - sizes.min() <= 1
+
+
+def test_seeds_deal_differently():
+    assert (random_folds(5, 0, 0, 1000) != random_folds(5, 1, 0, 1000)).mean() > 0.5
+
+
+def test_neighbouring_runs_are_dealt_differently():
+    runs = random_folds(4, 0, 0, 4000).reshape(-1, 4)
+    assert len(np.unique(runs, axis=0)) == 24  # every order occurs
+
+
+def test_column_labels_are_taken_as_they_are():
+    found = labelled(Labelling("column"), [7, 3, 7, 3, 9])
+    assert found.n_labels == 3
+    np.testing.assert_array_equal(found.of_rows(1, 4), [3, 7, 3])
+
+
+def test_groups_are_dealt_as_scikit_learn_deals_them():
+    groups = np.random.default_rng(0).integers(-20, 20, 400) ** 2
+    found = labelled(Labelling("groups", 4), groups).of_rows(0, 400)
+    expected = np.bincount([len(test) for _, test in GroupKFold(4).split(groups, groups=groups)])
+    np.testing.assert_array_equal(np.bincount(np.bincount(found)), expected)
+
+
+def test_a_group_is_never_divided():
+    groups = np.random.default_rng(1).integers(0, 30, 500)
+    found = labelled(Labelling("groups", 5), groups).of_rows(0, 500)
+    assert all(len(np.unique(found[groups == group])) == 1 for group in np.unique(groups))
+
+
+def test_rows_need_no_label_where_there_is_one_fold():
+    assert labelled(Labelling(), None).of_rows(0, 10) is None
+
+
+@pytest.mark.parametrize(
+    ("labelling", "labels", "message"),
+    [
+        (Labelling("column"), None, "d has none"),
+        (Labelling("column"), [4, 4, 4, 4], "1 different labels"),
+        (Labelling("groups", 3), [1, 2, 1, 2], "2 different labels .* at least 3"),
+    ],
+)
+def test_labels_that_cannot_make_folds_are_refused(labelling, labels, message):
+    with pytest.raises(OptionError, match=message):
+        labelled(labelling, labels)

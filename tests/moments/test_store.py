@@ -1,0 +1,446 @@
+"""Statistics on disk: what is read is what was saved, or nothing and a warning."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dasklasso.dataset.dataset import open_dataset
+from dasklasso.dataset.ingest.ingest import ingest
+from dasklasso.dataset.row_folds import Labelling
+from dasklasso.errors import DataWarning, OptionError, StoreError
+from dasklasso.moments import append as carry
+from dasklasso.moments import store as kept
+from dasklasso.moments.append import update_store, with_rows
+from dasklasso.moments.cells import Cells
+from dasklasso.moments.cross_moments import CrossMoments, cross_moments, merge_all
+from dasklasso.moments.store import (
+    Key,
+    find_cells,
+    kept_keys,
+    load_cells,
+    save_cells,
+    statistics_folder,
+)
+from dasklasso.storage.zarr_blocks import read_rows
+
+
+def cells_of(X, y, weight=None, fold=None, labelling=Labelling()):  # noqa: B008
+    """Cells from scratch: rows with a fold each, in blocks of equal length."""
+    fold = np.zeros(len(X), int) if fold is None else np.asarray(fold, int)
+    block = np.arange(len(X)) * labelling.n_blocks // len(X)
+    places = sorted(set(zip(fold.tolist(), block.tolist(), strict=True)))
+    moments = []
+    for f, b in places:
+        at = (fold == f) & (block == b)
+        moments.append(cross_moments(X[at], y[at], None if weight is None else weight[at]))
+    folds, blocks = np.array(places).T
+    return Cells(labelling, folds, blocks, tuple(moments))
+
+
+def some_cells(labelling=Labelling("random", 3, 7, 4), n=90, d=5, n_targets=2, seed=0):  # noqa: B008
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(n, d)) + 1e3, rng.normal(size=(n, n_targets))
+    fold = np.arange(n) % labelling.n_folds if labelling.folds == "random" else None
+    return cells_of(X, y, rng.uniform(0, 2, n), fold, labelling)
+
+
+def assert_same_moments(found: CrossMoments, expected: CrossMoments, rel: float = 0.0) -> None:
+    assert found.count == expected.count
+    assert found.n_targets == expected.n_targets
+    assert found.weight == pytest.approx(expected.weight, rel=rel, abs=0)
+    root = np.sqrt(np.diagonal(expected.products))
+    np.testing.assert_allclose(found.mean, expected.mean, rtol=rel, atol=rel)
+    error = np.abs(found.products - expected.products)
+    assert (error <= rel * np.outer(root, root)).all()
+
+
+def assert_same_cells(found: Cells, expected: Cells, rel: float = 0.0) -> None:
+    assert found.labelling == expected.labelling
+    np.testing.assert_array_equal(found.fold, expected.fold)
+    np.testing.assert_array_equal(found.block, expected.block)
+    for a, b in zip(found.moments, expected.moments, strict=True):
+        assert_same_moments(a, b, rel)
+
+
+KEY = Key("sha256:0", Labelling("random", 3, 7, 4))
+
+
+# -- saving and loading ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_columns", [2, 3, 4, 7, 50])
+@pytest.mark.parametrize("chunk_values", [1 << 20, 40])
+def test_what_is_loaded_is_what_was_saved(tmp_path, monkeypatch, n_columns, chunk_values):
+    monkeypatch.setattr(kept, "_CHUNK_VALUES", chunk_values)
+    cells = some_cells(d=n_columns - 1, n_targets=1)
+    save_cells(tmp_path, cells, KEY)
+    assert_same_cells(load_cells(tmp_path, KEY), cells)
+
+
+def test_products_wider_than_a_tile_are_mirrored_whole(tmp_path):
+    cells = some_cells(Labelling(), n=20, d=1100)
+    save_cells(tmp_path, cells, Key("f", cells.labelling))
+    assert_same_cells(load_cells(tmp_path, Key("f", cells.labelling)), cells)
+
+
+def test_products_take_half_their_bytes(tmp_path):
+    cells = some_cells(Labelling(), n=20, d=400)
+    place = save_cells(tmp_path, cells, Key("f", cells.labelling))
+    size = sum(file.stat().st_size for file in (place / "products").rglob("*") if file.is_file())
+    assert size < 0.52 * cells.moments[0].products.nbytes
+
+
+def test_there_is_nothing_but_zarr_and_json_and_every_chunk_has_a_checksum(tmp_path):
+    place = save_cells(tmp_path, some_cells(), KEY)
+    group = zarr.open_group(place, mode="r")
+    for name in group.array_keys():
+        codecs = [codec["name"] for codec in group[name].metadata.to_dict()["codecs"]]
+        assert codecs == ["bytes", "crc32c"]
+        assert group[name].nchunks_initialized == group[name].nchunks
+    files = {file.name for file in place.rglob("*") if file.is_file()}
+    assert all(name == "zarr.json" or name.isdecimal() for name in files)
+
+
+def test_saving_again_replaces(tmp_path):
+    save_cells(tmp_path, some_cells(seed=0), KEY)
+    save_cells(tmp_path, some_cells(seed=1), KEY)
+    assert_same_cells(load_cells(tmp_path, KEY), some_cells(seed=1))
+    assert [path.name for path in tmp_path.iterdir()] == [KEY.name]
+
+
+def test_other_data_or_another_labelling_have_none(tmp_path):
+    save_cells(tmp_path, some_cells(), KEY)
+    assert load_cells(tmp_path, Key("sha256:1", KEY.labelling)) is None
+    assert load_cells(tmp_path, Key(KEY.fingerprint, Labelling())) is None
+    assert load_cells(tmp_path / "nowhere", KEY) is None
+
+
+@pytest.mark.parametrize("name", ["products", "mean", "weight", "count", "fold"])
+@pytest.mark.parametrize("harm", ["flip", "cut", "remove"])
+def test_damaged_statistics_are_named_and_not_used(tmp_path, name, harm):
+    place = save_cells(tmp_path, some_cells(), KEY)
+    chunk = next(file for file in sorted((place / name / "c").rglob("*")) if file.is_file())
+    data = bytearray(chunk.read_bytes())
+    data[5] ^= 1
+    if harm == "remove":
+        chunk.unlink()
+    else:
+        chunk.write_bytes(data if harm == "flip" else data[:-9])
+    with pytest.warns(DataWarning, match=f"damaged and not used: {name}/c/.*{KEY.name}"):
+        assert load_cells(tmp_path, KEY) is None
+    save_cells(tmp_path, some_cells(), KEY)
+    assert_same_cells(load_cells(tmp_path, KEY), some_cells())
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"attributes": {"dasklasso_statistics": 3}}'])
+@pytest.mark.parametrize("file", ["zarr.json", "products/zarr.json"])
+def test_damaged_metadata_are_noticed(tmp_path, file, text):
+    place = save_cells(tmp_path, some_cells(), KEY)
+    (place / file).write_text(text)
+    with pytest.warns(DataWarning, match=KEY.name):
+        assert load_cells(tmp_path, KEY) is None
+
+
+def test_statistics_of_other_cells_under_this_name_are_not_used(tmp_path):
+    place = save_cells(tmp_path, some_cells(), KEY)
+    head = json.loads((place / "zarr.json").read_text())
+    head["attributes"]["dasklasso_statistics"]["labelling"]["seed"] = 8
+    (place / "zarr.json").write_text(json.dumps(head))
+    with pytest.warns(DataWarning, match="zarr.json is not of the data"):
+        assert load_cells(tmp_path, KEY) is None
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be written"):
+        save_cells(tmp_path / "file", some_cells(), KEY)
+
+
+# -- where they are -------------------------------------------------------------------------------
+
+
+def test_they_are_beside_a_local_store_or_where_the_user_wants_them(tmp_path):
+    zarr.create_group(tmp_path / "s.zarr").create_array("X", data=np.zeros((2, 2)))
+    (tmp_path / "link").symlink_to("s.zarr")
+    expected = tmp_path.resolve() / "s.zarr.stats"
+    assert statistics_folder(str(tmp_path / "s.zarr")) == expected
+    assert statistics_folder(f"{tmp_path}/s.zarr/") == expected
+    assert statistics_folder(str(tmp_path / "link")) == expected
+    assert statistics_folder("s3://bucket/s.zarr", "here") == Path("here")
+
+
+@pytest.mark.parametrize("location", ["the data", "s3://bucket/s.zarr", "memory", "s.zarr/X"])
+def test_data_that_are_not_a_local_store_have_no_place(tmp_path, monkeypatch, location):
+    monkeypatch.chdir(tmp_path)
+    zarr.create_group("s.zarr").create_array("X", data=np.zeros((2, 2)))
+    assert statistics_folder(location) is None
+
+
+# -- which of them serve --------------------------------------------------------------------------
+
+NONE, FIVE, BLOCKS = Labelling(), Labelling("random", 5, 1), Labelling(n_blocks=8)
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted"),
+    [
+        (FIVE, NONE),
+        (BLOCKS, NONE),
+        (Labelling("column", 4), NONE),
+        (Labelling("contiguous", 4, n_blocks=8), BLOCKS),
+        (Labelling("contiguous", 4, n_blocks=8), Labelling("contiguous", 4)),
+        (Labelling("random", 5, 1, 8), FIVE),
+        (Labelling("random", 5, 1, 8), BLOCKS),
+    ],
+)
+def test_statistics_serve_where_what_is_wanted_follows(tmp_path, there, wanted):
+    cells = some_cells(there)
+    save_cells(tmp_path, cells, Key("f", there))
+    found = find_cells(tmp_path, "f", wanted)
+    assert found is not None
+    assert found.labelling == there
+    assert_same_moments(merge_all(found.moments), merge_all(cells.moments))
+    assert find_cells(tmp_path, "g", wanted) is None
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted"),
+    [
+        (NONE, FIVE),
+        (FIVE, Labelling("random", 5, 2)),
+        (FIVE, Labelling("random", 4, 1)),
+        (FIVE, BLOCKS),
+        (BLOCKS, Labelling("contiguous", 8)),  # blocks have other edges than folds
+        (BLOCKS, Labelling("contiguous", 3)),
+        (Labelling("contiguous", 8, n_blocks=8), Labelling("contiguous", 4)),
+        (Labelling("random", 5, 1, 8), Labelling("contiguous", 5)),
+        (BLOCKS, Labelling(n_blocks=9)),
+        (FIVE, Labelling("column", 5)),
+    ],
+)
+def test_statistics_do_not_serve_where_it_does_not(tmp_path, there, wanted):
+    save_cells(tmp_path, some_cells(there), Key("f", there))
+    assert find_cells(tmp_path, "f", wanted) is None
+
+
+def test_the_very_same_come_first_then_the_fewest_cells(tmp_path):
+    for labelling in (Labelling("random", 2, 0, 8), FIVE, BLOCKS):
+        save_cells(tmp_path, some_cells(labelling), Key("f", labelling))
+    assert find_cells(tmp_path, "f", NONE).labelling == FIVE
+    save_cells(tmp_path, some_cells(NONE), Key("f", NONE))
+    assert find_cells(tmp_path, "f", NONE).labelling == NONE
+
+
+def test_where_the_first_are_damaged_others_serve(tmp_path):
+    place = save_cells(tmp_path, some_cells(NONE), Key("f", NONE))
+    save_cells(tmp_path, some_cells(FIVE), Key("f", FIVE))
+    (place / "mean" / "c" / "0" / "0").unlink()
+    with pytest.warns(DataWarning, match="damaged"):
+        assert find_cells(tmp_path, "f", NONE).labelling == FIVE
+
+
+def test_of_many_those_last_used_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr(kept, "MOST_KEPT", 3)
+    keys = [Key(f"sha256:{n}", Labelling()) for n in range(4)]
+    cells = some_cells(Labelling(), n_targets=1)
+    for age, key in enumerate(keys[:3]):
+        place = save_cells(tmp_path, cells, key) / "zarr.json"
+        os.utime(place, (age + 1, age + 1))
+    assert load_cells(tmp_path, keys[0]) is not None  # now it is the last one used
+    save_cells(tmp_path, cells, keys[3])
+    there = [load_cells(tmp_path, key) is not None for key in keys]
+    assert there == [True, False, True, True]
+
+
+def test_what_was_half_written_long_ago_is_cleared(tmp_path):
+    halves = [tmp_path / f"{c * 32}.partial" for c in "ab"] + [tmp_path / "x.zarr.partial"]
+    for half in halves:
+        half.mkdir(parents=True)
+    for half in (halves[0], halves[2]):
+        os.utime(half, (1, 1))
+    save_cells(tmp_path, some_cells(Labelling()), Key("sha256:0", Labelling()))
+    assert [half.exists() for half in halves] == [False, True, True]
+
+
+def test_a_store_is_no_place_for_statistics(tmp_path):
+    zarr.open_group(tmp_path / "s.zarr", mode="w")
+    with pytest.raises(OptionError, match="is a Zarr store"):
+        statistics_folder(str(tmp_path / "s.zarr"), tmp_path / "s.zarr")
+
+
+def test_a_folder_that_is_not_of_statistics_is_passed_by(tmp_path):
+    zarr.create_group(tmp_path / "other")
+    (tmp_path / "notes").mkdir()
+    assert find_cells(tmp_path, "f", NONE) is None
+
+
+# -- rows are appended ----------------------------------------------------------------------------
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_old=st.integers(8, 60),
+    n_new=st.integers(1, 40),
+    n_blocks=st.sampled_from([1, 3]),
+    far=st.sampled_from([0.0, 1e4]),
+    weighted=st.booleans(),
+)
+def test_cells_with_rows_appended_add_up_to_those_of_all_rows(
+    seed, n_old, n_new, n_blocks, far, weighted
+):
+    rng = np.random.default_rng(seed)
+    n = n_old + n_new
+    X, y = rng.standard_normal((n, 3)) + far, rng.standard_normal((n, 1))
+    fold = rng.integers(-1, 3, n)
+    weight = rng.uniform(0.1, 2, n) if weighted else None
+    labelling = Labelling("column", 3, n_blocks=n_blocks)
+    old = slice(0, n_old)
+    cells = cells_of(X[old], y[old], None if weight is None else weight[old], fold[old], labelling)
+    new = {}
+    for k in np.unique(fold[n_old:]).tolist():
+        at = np.flatnonzero(fold == k)
+        at = at[at >= n_old]
+        new[k] = cross_moments(X[at], y[at], None if weight is None else weight[at])
+    found = with_rows(cells, new)
+    for k in np.unique(fold).tolist():
+        at = fold == k
+        parts = [m for f, m in zip(found.fold, found.moments, strict=True) if f == k]
+        expected = cross_moments(X[at], y[at], None if weight is None else weight[at])
+        assert_same_moments(merge_all(parts), expected, 1e-10)
+    if n_blocks == 1:
+        assert_same_cells(found, cells_of(X, y, weight, fold, labelling), 1e-10)
+    assert found.labelling.n_blocks in (n_blocks, n_blocks + 1)
+
+
+def test_new_rows_are_one_more_block_once_the_last_is_as_long_as_the_first():
+    X, y = np.random.default_rng(0).normal(size=(60, 2)), np.zeros((60, 1))
+    cells = cells_of(X, y, labelling=Labelling(n_blocks=3))
+    lengths = []
+    for _ in range(5):
+        cells = with_rows(cells, {0: cross_moments(X[:12], y[:12])})
+        lengths.append([moments.count for moments in cells.moments])
+    assert lengths == [
+        [20, 20, 20, 12],
+        [20, 20, 20, 24],
+        [20, 20, 20, 24, 12],
+        [20, 20, 20, 24, 24],
+        [20, 20, 20, 24, 24, 12],
+    ]
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(500, 4)) + 3, columns=list("abcd"))
+    return frame.assign(
+        w=rng.uniform(0, 2, 500), f=rng.integers(-1, 3, 500), y=frame.a + rng.normal(size=500)
+    )
+
+
+def scratch(store: Path, labelling: Labelling) -> Cells:
+    data = open_dataset(store)
+    X, y, w, f = (
+        read_rows(source, 0, data.n_rows)
+        for source in (data.X, data.y, data.sample_weight, data.fold)
+    )
+    return cells_of(X, y, w[:, 0], f[:, 0] if labelling.folds == "column" else None, labelling)
+
+
+@pytest.fixture
+def store(tmp_path, table):
+    table[:300].to_csv(tmp_path / "old.csv", index=False)
+    table[300:].to_csv(tmp_path / "new.csv", index=False)
+    ingest(tmp_path / "old.csv", tmp_path / "s", target="y", weight="w", fold="f")
+    return tmp_path / "s"
+
+
+COLUMN = Labelling("column", 4)
+
+
+def keep(store: Path, *labellings: Labelling, folder: Path | None = None) -> Path:
+    place = folder or statistics_folder(str(store))
+    for labelling in labellings:
+        save_cells(
+            place, scratch(store, labelling), Key(open_dataset(store).fingerprint, labelling)
+        )
+    return place
+
+
+def test_statistics_after_an_update_are_those_from_scratch(store, tmp_path):
+    folder = keep(store, NONE, COLUMN)
+    before = open_dataset(store).fingerprint
+    _, carried = update_store(store, tmp_path / "new.csv")
+    assert set(carried.carried) == {NONE, COLUMN}
+    after = open_dataset(store).fingerprint
+    for labelling in (NONE, COLUMN):
+        found = load_cells(folder, Key(after, labelling))
+        assert_same_cells(found, scratch(store, labelling), 1e-10)
+    assert kept_keys(folder, before) == []
+
+
+def test_what_cannot_be_carried_over_is_left(store, tmp_path):
+    contiguous = Labelling("contiguous", 3, n_blocks=3)
+    folder = keep(store, NONE, contiguous)
+    _, carried = update_store(store, tmp_path / "new.csv")
+    assert (carried.carried, carried.left) == ([NONE], [contiguous])
+    assert [key.labelling for key, _ in kept_keys(folder, open_dataset(store).fingerprint)] == [
+        NONE
+    ]
+
+
+def test_statistics_beyond_the_memory_are_left(store, tmp_path, monkeypatch):
+    keep(store, NONE)
+    follower = carry.CarriedStatistics(statistics_folder(str(store)), memory=100, drop_old=True)
+    carry.append_rows(store, tmp_path / "new.csv", followers=[follower])
+    assert (follower.carried, follower.left) == ([], [NONE])
+
+
+def test_damaged_statistics_do_not_stop_an_update(store, tmp_path):
+    folder = keep(store, NONE, COLUMN)
+    before = open_dataset(store).fingerprint
+    (folder / Key(before, NONE).name / "mean" / "c" / "0" / "0").unlink()
+    with pytest.warns(DataWarning, match="damaged"):
+        _, carried = update_store(store, tmp_path / "new.csv")
+    assert (carried.carried, carried.left) == ([COLUMN], [NONE])
+    assert open_dataset(store).n_rows == 500
+
+
+def test_an_update_that_fails_leaves_the_statistics_of_the_old_rows(store, tmp_path, monkeypatch):
+    folder = keep(store, NONE)
+
+    def fail(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("dasklasso.files.atomic.PartialFolder._replace", fail)
+    with pytest.raises(StoreError, match="No space left"):
+        update_store(store, tmp_path / "new.csv")
+    assert open_dataset(store).n_rows == 300
+    found = load_cells(folder, Key(open_dataset(store).fingerprint, NONE))
+    assert_same_cells(found, scratch(store, NONE), 1e-12)
+
+
+def test_what_was_kept_of_the_old_rows_with_other_targets_goes_too(store, tmp_path):
+    folder = keep(store, Labelling())
+    key = Key("sha256:the old rows, with another y", Labelling())
+    save_cells(folder, some_cells(Labelling()), key)
+    update_store(store, tmp_path / "new.csv")
+    assert load_cells(folder, key) is None
+
+
+def test_statistics_elsewhere_are_carried_over_and_the_old_ones_stay(store, tmp_path):
+    folder = keep(store, NONE, folder=tmp_path / "elsewhere")
+    before = open_dataset(store).fingerprint
+    update_store(store, tmp_path / "new.csv", stats=folder)
+    after = open_dataset(store).fingerprint
+    assert [len(kept_keys(folder, fingerprint)) for fingerprint in (before, after)] == [1, 1]
+    assert not os.path.exists(f"{store}.stats")

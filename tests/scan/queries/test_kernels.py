@@ -1,0 +1,223 @@
+"""Kernels: gradients, predictions and sums from one read, whatever the blocks, slabs and device."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dasklasso.backend import backend_for, to_numpy
+from dasklasso.objective.losses.huber import Huber
+from dasklasso.objective.losses.logistic import Logistic
+from dasklasso.objective.losses.poisson import Poisson
+from dasklasso.objective.losses.softmax import Softmax
+from dasklasso.scan.queries import kernels
+from dasklasso.scan.queries.gradient import Gradient
+from dasklasso.scan.queries.hessian import WeightedGrams
+from dasklasso.scan.queries.prediction import Prediction
+from dasklasso.scan.rows import Rows
+
+FRAME_COLUMNS = kernels.FRAME_WIDTH
+
+
+def problem(seed, n, widths, k, *, mean=0.0, dtype=np.float64, weighted=True):
+    rng = np.random.default_rng(seed)
+    d = sum(widths)
+    X = (mean + rng.standard_normal((n, d))).astype(dtype)
+    edges = np.cumsum([0, *widths])
+    blocks = [np.ascontiguousarray(X[:, a:b]) for a, b in itertools.pairwise(edges)]
+    y = 50 + rng.standard_normal((n, 2))
+    weight = rng.uniform(0.5, 2, (n, 1)) if weighted else None
+    frame = np.zeros((d, FRAME_COLUMNS))
+    frame[:, kernels.SHIFT] = np.float32(mean)
+    frame[:, kernels.CENTRE] = X.astype(float).mean(axis=0)
+    frame[:, kernels.INVERSE_SCALE] = rng.uniform(0.5, 2, d)
+    return X.astype(float), Rows(0, blocks, y, weight), frame, rng.standard_normal((d, k))
+
+
+def by_definition(X, rows, frame, points, targets, y_shift, total):
+    standard = (X - frame[:, kernels.CENTRE]) * frame[:, kernels.INVERSE_SCALE]
+    weight = np.ones((len(X), 1)) if rows.weight is None else rows.weight
+    product = standard @ points
+    k = len(targets)
+    residual = product.copy()
+    residual[:, :k] -= rows.y[:, targets] - np.asarray(y_shift)[list(targets)]
+    sums = np.zeros((3, points.shape[1]))
+    sums[0, :k] = np.sum(weight * residual[:, :k] ** 2, axis=0) / 2
+    sums[1] = np.sum(weight * residual, axis=0)
+    sums[2, :k] = np.sum(weight * residual[:, :k] ** 2, axis=0)
+    return standard.T @ (weight * residual) / total, sums / total
+
+
+def ask(query, rows, frame, points, move=np.asarray):
+    inputs = (move(points), move(frame))
+    prepared = query.prepare(inputs, [block.shape[1] for block in rows.blocks])
+    gradient, sums = query.finish(query.on_rows(rows, prepared), inputs)
+    return to_numpy(gradient), to_numpy(sums)
+
+
+@settings(deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(1, 60),
+    widths=st.lists(st.integers(1, 6), min_size=1, max_size=4),
+    problems=st.integers(1, 3),
+    directions=st.integers(0, 2),
+    mean=st.sampled_from([0.0, 1e6]),
+    weighted=st.booleans(),
+    device=st.sampled_from(["cpu", "strict"]),
+)
+def test_the_gradient_is_what_its_definition_says(
+    seed, n, widths, problems, directions, mean, weighted, device
+):
+    X, rows, frame, points = problem(
+        seed, n, widths, problems + directions, mean=mean, weighted=weighted
+    )
+    targets = tuple(i % 2 for i in range(problems))
+    query = Gradient(targets, (50.0, 49.0), float(n), device=device)
+    found = ask(query, rows, frame, points, backend_for(device).asarray)
+    expected = by_definition(X, rows, frame, points, targets, (50.0, 49.0), float(n))
+    for one, other in zip(found, expected, strict=True):
+        scale = 1 + np.abs(other).max()
+        assert np.allclose(one, other, rtol=1e-9, atol=1e-9 * scale)
+
+
+@pytest.mark.parametrize("device", ["cpu", "strict"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_small_types_are_multiplied_in_float32_and_added_in_float64(device, dtype):
+    X, rows, frame, points = problem(3, 5000, [4, 3], 2, mean=100.0, dtype=dtype)
+    query = Gradient((0, 1), (50.0, 50.0), 5000.0, "float32", device)
+    found = ask(query, rows, frame, points, backend_for(device).asarray)
+    expected = by_definition(X, rows, frame, points, (0, 1), (50.0, 50.0), 5000.0)
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == np.float64
+        assert np.allclose(one, other, rtol=1e-4, atol=1e-4 * np.abs(other).max())
+
+
+@pytest.mark.parametrize("device", ["cpu", "strict"])
+def test_parts_together_give_what_one_part_gives(device):
+    _, rows, frame, points = problem(5, 300, [4, 3, 5], 3)
+    query = Gradient((0, 1), (50.0, 50.0), 300.0, device=device)
+    move = backend_for(device).asarray
+    expected = ask(query, rows, frame, points, move)
+    cuts = [(0, 4, rows.blocks[:1]), (4, 12, rows.blocks[1:])]
+    parts = []
+    for start, stop, blocks in cuts:
+        inputs = (move(points[start:stop]), move(frame[start:stop]))
+        prepared = query.prepare(inputs, [block.shape[1] for block in blocks])
+        parts.append((replace(rows, blocks=blocks), prepared, inputs))
+    shares = [query.predict_part(some, prepared) for some, prepared, _ in parts]
+    residual, sums = query.residual(replace(rows, blocks=()), shares)
+    found = [
+        query.finish((query.gradient_part(some, residual, prepared), sums), inputs)
+        for some, prepared, inputs in parts
+    ]
+    gradient = np.concatenate([to_numpy(one[0]) for one in found])
+    assert np.allclose(gradient, expected[0], rtol=1e-12, atol=1e-12)
+    assert np.allclose(to_numpy(found[0][1]), expected[1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("device", ["cpu", "strict"])
+def test_predictions_add_up_the_blocks(device):
+    X, rows, _, points = problem(7, 700, [2, 6], 3, dtype=np.float32)
+    found = Prediction((0.0, 0.0, 0.0), device).of_rows(rows, points)
+    assert found.dtype == np.float64
+    assert np.allclose(found, X @ points, rtol=1e-12)
+
+
+@given(
+    n=st.integers(1, 6000),
+    width=st.integers(1, 3000),
+    points=st.integers(1, 200),
+    shifted=st.booleans(),
+)
+@settings(deadline=None, max_examples=30)
+def test_slabs_show_every_row_once_in_the_dtype_asked_for(n, width, points, shifted):
+    block = np.broadcast_to(np.arange(n, dtype=np.float32)[:, None], (n, width))
+    shifts = [np.ones(width)] if shifted else None
+    at = 0
+    rows = Rows(0, [block], None, None)
+    for start, stop, [slab] in kernels.slabs(rows, shifts, np.float64, backend_for("cpu"), points):
+        assert start == at
+        assert slab.dtype == np.float64
+        assert np.array_equal(slab[:, 0], np.arange(start, stop) - (1.0 if shifted else 0.0))
+        at = stop
+    assert at == n
+
+
+@pytest.mark.parametrize("loss", [Logistic(), Softmax(5)], ids=["logistic", "softmax"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_many_rows_have_the_residuals_and_sums_of_their_parts(weighted, loss):
+    rng = np.random.default_rng(0)
+    p, y = rng.standard_normal((3001, 12)), rng.integers(0, 2, (3001, 1)).astype(float)
+    weight = rng.uniform(0.5, 2, (3001, 1)) if weighted else None
+    rows = [slice(i, i + 100) for i in range(0, 3001, 100)]
+    parts = [(p[some], y[some], None if weight is None else weight[some]) for some in rows]
+    found = kernels.residuals(p, y, weight, loss, 10)
+    assert np.array_equal(
+        found, np.concatenate([kernels.residuals(*part, loss, 10) for part in parts])
+    )
+    sums = kernels.loss_sums(p, y, weight, loss, 10)
+    expected = sum(kernels.loss_sums(*part, loss, 10) for part in parts)
+    assert np.allclose(sums, expected, rtol=1e-12)
+
+
+def test_sums_of_several_outputs_are_in_the_column_of_each():
+    rng, loss = np.random.default_rng(0), Softmax(3)
+    p, y = rng.standard_normal((40, 7)), rng.integers(0, 3, (40, 1)).astype(float)
+    weight = rng.uniform(0.5, 2, (40, 1))
+    found = kernels.loss_sums(p, y, weight, loss, 6)
+    assert found.shape == (4, 7)
+    for first in (0, 3):
+        value, slope, ratio = loss.terms(p[:, first : first + 3], y[:, 0])
+        here = found[:, first : first + 3]
+        assert np.allclose(here[0], weight[:, 0] @ value, rtol=1e-13)
+        assert np.allclose(here[1], weight[:, 0] @ slope, atol=1e-13)
+        assert np.allclose(here[2], weight[:, 0] @ slope**2, rtol=1e-13)
+        assert np.allclose(here[3], weight[:, 0] @ ratio, rtol=1e-13)
+    assert np.allclose(found[:, 6], [0.0, weight[:, 0] @ p[:, 6], 0.0, 0.0], rtol=1e-13)
+
+
+@pytest.mark.parametrize("device", ["cpu", "strict"])
+def test_a_cautious_hessian_is_between_that_of_the_loss_and_that_of_its_model(device):
+    X, rows, frame, points = problem(0, 20, [7], 1)
+    rows = replace(rows, y=rows.y[:, :1])
+
+    def taken(*cautions):
+        k = len(cautions)
+        query = WeightedGrams(
+            (0,) * k, (50.0,), 20.0, (0.3,) * k, (np.arange(7),) * k, Huber(0.5), "float64", device
+        )
+        query = replace(query, cautions=cautions)
+        move = backend_for(device).asarray
+        inputs = (move(np.repeat(points, k, axis=1)), move(frame))
+        return query.finish(query.on_rows(rows, query.prepare(inputs, [7])), inputs)
+
+    [exact], [model], both = taken(0.0), taken(1.0), taken(0.25, 1.0)
+    standard = (X - frame[:, kernels.CENTRE]) * frame[:, kernels.INVERSE_SCALE]
+    p = standard @ points[:, 0] + 0.3
+    for found, curvature in ((exact, Huber(0.5).curvature), (model, Huber(0.5).model_curvature)):
+        weight = rows.weight[:, 0] * curvature(p, rows.y[:, 0] - 50.0) / 20.0
+        assert np.allclose(found[:7, :7], standard.T @ (weight[:, None] * standard))
+        assert found[7, 7] == pytest.approx(weight.sum())
+    assert np.allclose(both[0], 0.75 * exact + 0.25 * model)
+    assert np.allclose(both[1], model)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("loss", [Logistic(), Huber(), Poisson()], ids=lambda loss: loss.name)
+@pytest.mark.parametrize("size", [1e30, 1e60, 1e250])
+def test_predictions_beyond_all_numbers_have_sums_that_say_so_and_no_warning(loss, size):
+    _, rows, frame, points = problem(0, 20, [4, 3], 2)
+    rows = replace(rows, y=np.abs(rows.y[:, :1]) % 1.0)
+    for dtype in ("float32", "float64"):
+        query = Gradient((0, 0), (0.0,), 20.0, dtype, loss=loss, intercepts=(0.0, -size))
+        _, sums = ask(query, rows, frame, points * size)
+        assert not np.any(sums[0] < 1e10)
+        taken = WeightedGrams((0,), (0.0,), 20.0, (size,), (np.arange(3),), loss, dtype)
+        inputs = (points[:, :1] * size, frame)
+        taken.on_rows(rows, taken.prepare(inputs, [4, 3]))
