@@ -15,13 +15,14 @@ from dasklasso.objective.losses.huber import Huber
 from dasklasso.objective.losses.logistic import Logistic
 from dasklasso.objective.losses.poisson import Poisson
 from dasklasso.objective.losses.softmax import Softmax
+from dasklasso.scan.frame import CENTRE, FRAME_WIDTH, INVERSE_SCALE, SHIFT
 from dasklasso.scan.queries import kernels
 from dasklasso.scan.queries.gradient import Gradient
 from dasklasso.scan.queries.hessian import WeightedGrams
 from dasklasso.scan.queries.prediction import Prediction
 from dasklasso.scan.rows import Rows
 
-FRAME_COLUMNS = kernels.FRAME_WIDTH
+FRAME_COLUMNS = FRAME_WIDTH
 
 
 def problem(seed, n, widths, k, *, mean=0.0, dtype=np.float64, weighted=True):
@@ -33,14 +34,14 @@ def problem(seed, n, widths, k, *, mean=0.0, dtype=np.float64, weighted=True):
     y = 50 + rng.standard_normal((n, 2))
     weight = rng.uniform(0.5, 2, (n, 1)) if weighted else None
     frame = np.zeros((d, FRAME_COLUMNS))
-    frame[:, kernels.SHIFT] = np.float32(mean)
-    frame[:, kernels.CENTRE] = X.astype(float).mean(axis=0)
-    frame[:, kernels.INVERSE_SCALE] = rng.uniform(0.5, 2, d)
+    frame[:, SHIFT] = np.float32(mean)
+    frame[:, CENTRE] = X.astype(float).mean(axis=0)
+    frame[:, INVERSE_SCALE] = rng.uniform(0.5, 2, d)
     return X.astype(float), Rows(0, blocks, y, weight), frame, rng.standard_normal((d, k))
 
 
 def by_definition(X, rows, frame, points, targets, y_shift, total):
-    standard = (X - frame[:, kernels.CENTRE]) * frame[:, kernels.INVERSE_SCALE]
+    standard = (X - frame[:, CENTRE]) * frame[:, INVERSE_SCALE]
     weight = np.ones((len(X), 1)) if rows.weight is None else rows.weight
     product = standard @ points
     k = len(targets)
@@ -198,7 +199,7 @@ def test_a_cautious_hessian_is_between_that_of_the_loss_and_that_of_its_model(de
         return query.finish(query.on_rows(rows, query.prepare(inputs, [7])), inputs)
 
     [exact], [model], both = taken(0.0), taken(1.0), taken(0.25, 1.0)
-    standard = (X - frame[:, kernels.CENTRE]) * frame[:, kernels.INVERSE_SCALE]
+    standard = (X - frame[:, CENTRE]) * frame[:, INVERSE_SCALE]
     p = standard @ points[:, 0] + 0.3
     for found, curvature in ((exact, Huber(0.5).curvature), (model, Huber(0.5).model_curvature)):
         weight = rows.weight[:, 0] * curvature(p, rows.y[:, 0] - 50.0) / 20.0
