@@ -9,22 +9,22 @@ from dasklasso.cli.commands import Commands
 
 # command -> the module of this package that has it, in the order of --help
 COMMANDS = {
-    "ingest": "datasets",
-    "update": "updating",
-    "generate": "datasets",
-    "info": "inspection",
-    "verify": "inspection",
-    "plan": "planning",
-    "fit": "solve",
-    "path": "solve",
-    "cv": "solve",
-    "select": "selecting",
-    "predict": "models",
-    "score": "scoring",
-    "show": "models",
-    "picture": "picturing",
-    "run": "jobs",
-    "bench": "benchmarks",
+    "ingest": "ingest",
+    "update": "update",
+    "generate": "ingest",
+    "info": "inspect",
+    "verify": "inspect",
+    "plan": "plan",
+    "fit": "fit",
+    "path": "fit",
+    "cv": "fit",
+    "select": "select",
+    "predict": "predict",
+    "score": "score",
+    "show": "predict",
+    "picture": "picture",
+    "run": "run",
+    "bench": "bench",
 }
 
 

@@ -108,10 +108,14 @@ class ParquetSource:
     def _file_batches(
         self, file: str, opened: Any, stored: list[str], here: dict[str, Any], rows: int
     ) -> Iterator[TableBatch | WideBatch]:
-        numbers = [c for c in self.columns if c.name in set(stored) and c.kind == "number"]
-        positions = [opened.schema_arrow.get_field_index(column.name) for column in numbers]
-        flat = opened.metadata.num_columns == len(opened.schema_arrow)
-        needed = reader_bytes(opened.metadata, positions) if flat and numbers else 0
+        asked = set(stored)
+        numbers = [c for c in self.columns if c.name in asked and c.kind == "number"]
+        # taken once: pyarrow builds the schema of all the columns anew at every look
+        schema, metadata = opened.schema_arrow, opened.metadata
+        place = {name: position for position, name in enumerate(schema.names)}
+        positions = [place[column.name] for column in numbers]
+        flat = metadata.num_columns == len(place)
+        needed = reader_bytes(metadata, positions) if flat and numbers else 0
         budget = self._memory // _SHARE
         if needed <= budget:
             first = 0
@@ -121,7 +125,7 @@ class ParquetSource:
                 first += part.num_rows
             return
         groups = column_groups(len(numbers), needed, budget)
-        dtype = spool_dtype(opened.metadata, numbers, positions)
+        dtype = spool_dtype(metadata, numbers, positions)
         names = [column.name for column in numbers]
         with Scratch(self._scratch, names, groups, dtype) as scratch:
             yield from self._wide_batches(file, opened, stored, here, rows, names, scratch)
