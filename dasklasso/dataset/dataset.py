@@ -23,6 +23,7 @@ from dasklasso.dataset.checks import (
 from dasklasso.dataset.dask_arrays import is_dask, spill
 from dasklasso.dataset.fingerprint import fingerprint_of
 from dasklasso.dataset.manifest import MANIFEST_KEY, ColumnStatistics, Manifest
+from dasklasso.dataset.schema import Schema
 from dasklasso.errors import OptionError, StoreError, ValueFound
 from dasklasso.storage.blocks import BlockSource, MemoryBlocks, chunk_bounds
 from dasklasso.storage.opening import StoreLike, array_names, member, open_node
@@ -57,6 +58,8 @@ class Dataset:
         Equal for equal data (a manifest's), or at least different for different data.
     location : str
         How messages name the data.
+    schema : Schema or None
+        How a table's columns became the features, where dasklasso ingested one.
     """
 
     X: BlockSource
@@ -71,6 +74,7 @@ class Dataset:
     location: str
     target_classes: Sequence[tuple[str, ...] | None] = ()
     offset: BlockSource | None = None
+    schema: Schema | None = None
     keep: object = field(default=None, repr=False)  # a temporary store, deleted with the dataset
 
     @property
@@ -162,6 +166,7 @@ def open_dataset(
         statistics=manifest.statistics if manifest else None,
         fingerprint=manifest.fingerprint if manifest else "",
         location=location,
+        schema=_schema(manifest, X, own_target=own_target),
     )
     _check(dataset, values=require_target)
     if whole:
@@ -319,6 +324,14 @@ def _target_names(y: BlockSource | None, manifest: Manifest | None) -> Sequence[
     if y is None:
         return ()
     return ("y",) if y.shape[1] == 1 else NumberedNames("y", y.shape[1])
+
+
+def _schema(manifest: Manifest | None, X: BlockSource, *, own_target: bool) -> Schema | None:
+    """The schema of the features; it knows nothing of targets that are from elsewhere."""
+    if manifest is None:
+        return None
+    schema = manifest.schema_for(X.dtype)
+    return schema if own_target else dataclasses.replace(schema, targets=())
 
 
 def _check_manifest(manifest: Manifest, X: BlockSource, location: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dasklasso.dataset.schema import Schema, TargetColumn
 from dasklasso.errors import StoreError
 
 MANIFEST_KEY = "dasklasso"
@@ -70,6 +71,9 @@ class Manifest:
         Where the data came from: ``source``, ``format``, ``ingested`` (ISO time), ``versions``.
     fingerprint : str
         A digest of the data's chunk checksums: equal data have equal fingerprints.
+    schema : Schema or None
+        How the columns of the table became features; None in stores of older versions, and where
+        there was no table.
     """
 
     n_rows: int
@@ -79,15 +83,43 @@ class Manifest:
     statistics: ColumnStatistics
     origin: dict[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
+    schema: Schema | None = None
 
     @property
     def target_classes(self) -> tuple[tuple[str, ...] | None, ...]:
         """Names of the classes of each target that was text; empty where none was."""
-        recorded = self.origin.get("target_classes") or {}
-        if not recorded:
-            return ()
-        found = (recorded.get(name) for name in self.target_names)
-        return tuple(None if names is None else tuple(names) for names in found)
+        targets = older_targets(self) if self.schema is None else self.schema.targets
+        classes = {target.name: target.classes for target in targets}
+        found = tuple(classes.get(name) for name in self.target_names)
+        return found if any(found) else ()
+
+    def schema_for(self, dtype: np.dtype) -> Schema:
+        """The schema; of a store without one what older versions recorded in its place.
+
+        Parameters
+        ----------
+        dtype : numpy.dtype
+            Of X.
+        """
+        if self.schema is not None:
+            return self.schema
+        origin = self.origin
+        levels = {name: tuple(texts) for name, texts in origin.get("levels", {}).items()}
+        classes = origin.get("fold_classes")
+        return Schema(
+            feature_names=self.feature_names,
+            levels=levels,
+            missing_levels=frozenset(),
+            means=self.statistics.mean,
+            dtype=str(dtype),
+            missing=origin.get("missing", "error"),
+            targets=older_targets(self),
+            weight=origin.get("weight"),
+            fold=origin.get("fold"),
+            offset=origin.get("offset"),
+            fold_classes=None if classes is None else tuple(classes),
+            dropped=tuple(origin.get("dropped", ())),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The manifest as plain JSON types."""
@@ -100,6 +132,7 @@ class Manifest:
             "statistics": self.statistics.to_json(),
             "origin": self.origin,
             "fingerprint": self.fingerprint,
+            **({} if self.schema is None else {"schema": _schema_json(self.schema)}),
         }
 
     @classmethod
@@ -126,6 +159,28 @@ class Manifest:
                 statistics=ColumnStatistics.from_json(data["statistics"]),
                 origin=dict(data.get("origin", {})),
                 fingerprint=str(data["fingerprint"]),
+                schema=_schema(data.get("schema"), tuple(data["feature_names"]), where),
             )
         except KeyError as error:
             raise StoreError(f"{where}: the manifest has no entry {error}.") from None
+
+
+def older_targets(manifest: Manifest) -> tuple[TargetColumn, ...]:
+    """The targets as versions recorded them that kept no schema."""
+    recorded = manifest.origin.get("target_classes") or {}
+    classes = ((name, recorded.get(name)) for name in manifest.target_names)
+    return tuple(TargetColumn(name, None if c is None else tuple(c)) for name, c in classes)
+
+
+def _schema_json(schema: Schema) -> dict[str, Any]:
+    return {**schema.to_json(), "means": schema.means.tolist()}
+
+
+def _schema(data: Any, feature_names: tuple[str, ...], where: str) -> Schema | None:
+    if data is None:
+        return None
+    try:
+        means = data.get("means") if isinstance(data, dict) else None
+        return Schema.from_json(data, feature_names=feature_names, means=means)
+    except ValueError as error:
+        raise StoreError(f"{where}: the manifest's schema: {error}.") from None

@@ -1,216 +1,252 @@
-"""New rows meet a store: its columns found in another table, its categories, its fills."""
+"""Columns of a table found by name, as the schema of another table has them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
-import numpy as np
-
-from dasklasso.dataset.ingest.columns import Roles, assign_roles
+from dasklasso.dataset.ingest.columns import Roles, check_types, resolve_names
 from dasklasso.dataset.ingest.first_pass import Survey
-from dasklasso.dataset.manifest import Manifest
-from dasklasso.dataset.sources.base import TRUTHS, Batch, Column, Source, suggest
-from dasklasso.errors import OptionError, SourceError, ValueFound
+from dasklasso.dataset.schema import Schema
+from dasklasso.dataset.sources.base import TRUTHS, Column, Source, suggest
+from dasklasso.errors import OptionError, SourceError
+
+Need = Literal["no", "optional", "required"]
+_MOST_NAMED = 100  # missing columns in a message
 
 
 @dataclass(frozen=True)
-class _Store:
-    """What new rows must be like. ``levels``: of text columns that are features, in order."""
+class Asked:
+    """Columns beside the features, as they were asked for by name.
 
-    path: str
-    manifest: Manifest
-    arrays: frozenset[str]
+    Names that are left out are those of the schema.
 
-    @property
-    def levels(self) -> dict[str, list[str]]:
-        levels: dict[str, list[str]] = self.manifest.origin.get("levels", {})
-        return levels
+    Attributes
+    ----------
+    needs : dict of "target", "weight", "fold" and "offset"
+        Whether the column is read at all, and whether the table must have it.
+    """
 
-    def columns(self) -> dict[str, int]:
-        """The columns that the features were made of, and each one's first feature, in order."""
-        firsts = {f"{name}={levels[0]}": name for name, levels in self.levels.items() if levels}
-        names, found, j = self.manifest.feature_names, dict[str, int](), 0
-        while j < len(names):
-            column = firsts.get(names[j])
-            found[names[j] if column is None else column] = j
-            j += 1 if column is None else len(self.levels[column])
-        return found
+    needs: Mapping[str, Need]
+    target: str | Sequence[str] | None = None
+    weight: str | None = None
+    fold: str | None = None
+    offset: str | None = None
+    drop: tuple[str, ...] = ()
+    as_is: tuple[str, ...] = ()
+
+    def need(self, role: str) -> Need:
+        return self.needs.get(role, "no")
 
 
-def join(
-    source: Source,
-    *,
-    store: str,
-    manifest: Manifest,
-    arrays: Iterable[str],
-    target: str | Sequence[str] | None,
-    weight: str | None,
-    fold: str | None,
-    drop: Iterable[str],
-    offset: str | None = None,
-) -> tuple[Roles, Survey]:
-    """Which columns of a table are the columns of a store, and what the store knows of them.
+@dataclass(frozen=True)
+class Aligned:
+    """The columns of a table as a schema has them.
 
-    Columns are found by name, in whatever order the table has them. Roles that are not named are
-    as when the store was ingested.
+    Attributes
+    ----------
+    roles : Roles
+        Features in the order of the schema.
+    survey : Survey
+        Levels and means of the schema.
+    ignored : tuple of str
+        Columns that the schema knows nothing of.
+    """
+
+    roles: Roles
+    survey: Survey
+    ignored: tuple[str, ...] = field(default=())
+
+
+def align(source: Source, schema: Schema, asked: Asked, *, of: str, strict: bool) -> Aligned:
+    """Find a schema's columns in a table, by name and in any order.
 
     Parameters
     ----------
-    store : str
-        How messages name the store.
-    manifest : Manifest
-    arrays : names of the store's arrays
+    of : str
+        How messages name the owner of the schema.
+    strict : bool
+        Refuse columns that the schema knows nothing of.
 
     Raises
     ------
     OptionError
-        The target, the weights or the folds cannot be found.
+        A target, weight, fold, offset or id cannot be found.
     SourceError
-        A feature of the store is missing, a column is not one of its features, or is text where
-        the store has numbers (or the other way round).
+        Features are missing, or are text where the schema has numbers (or the other way round).
     """
-    known = _Store(store, manifest, frozenset(arrays))
-    asked = _targets(source, known, target)
-    roles = assign_roles(
-        source,
-        target=asked,
-        weight=_beside(source, known, weight, "weight", "sample_weight"),
-        fold=_beside(source, known, fold, "fold", "fold"),
-        drop=_dropped(source, known, tuple(drop)),
-        offset=_beside(source, known, offset, "offset", "offset"),
-    )
-    if len(roles.targets) != len(manifest.target_names):
-        raise OptionError(
-            f"{source.path}: {len(roles.targets)} targets were named, {store} has "
-            f"{len(manifest.target_names)} ({', '.join(manifest.target_names[:5])})."
-        )
-    roles = replace(roles, features=_features(source, known, roles))
-    return roles, _survey(source, known, roles)
-
-
-def refuse_unseen(batch: Batch, roles: Roles, survey: Survey, store: str) -> None:
-    """Refuse a text that is not among the store's categories.
-
-    Raises
-    ------
-    ValueFound
-        Naming file, row and column.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    for column in roles.used:
-        if column.kind != "text":
-            continue
-        texts = batch.texts(column.name)
-        levels = survey.levels[column.name]
-        known: Any = pc.is_in(texts, pa.array(levels, type=pa.string()))
-        unseen = ~np.asarray(pc.or_(known, pc.is_null(texts)).to_numpy(zero_copy_only=False))
-        if unseen.any():
-            row = int(unseen.argmax())
-            raise ValueFound(
-                f"{batch.file}: row {batch.first_row + row}, column {column.name}: found "
-                f"{texts[row].as_py()!r}, which is not among the {len(levels)} categories of "
-                f"{store}. {suggest(texts[row].as_py(), levels)} A new category needs a new ingest."
-            )
-
-
-def _targets(source: Source, store: _Store, asked: str | Sequence[str] | None) -> Any:
-    if asked:
-        return asked
-    names = store.manifest.target_names
-    if any(source.resolve(name) for name in names):
-        return names
-    if source.default_target:
-        return None
-    known = [column.name for column in source.columns]
-    raise OptionError(
-        f"{source.path}: has no column {names[0]!r}, the target of {store.path}. "
-        f"Name it: --target. {suggest(names[0], known)}"
-    )
-
-
-def _beside(source: Source, store: _Store, asked: str | None, role: str, array: str) -> str | None:
-    """The column of weights or folds: as asked, else as when the store was ingested."""
-    if array not in store.arrays:
-        if asked is not None:
+    targets = _targets(source, schema, asked, of)
+    beside = {role: _beside(source, schema, asked, role, of) for role in _BESIDE}
+    _resolve_all(source, asked.as_is, "id")
+    dropped = set(resolve_names(source, asked.drop, "drop")) if strict else set(asked.drop)
+    dropped |= set(schema.dropped)
+    given = {column.name: column for column in source.columns}
+    taken = dict.fromkeys(targets, "target")
+    for role, column in beside.items():
+        if column in taken:
             raise OptionError(
-                f"--{role} {asked}: {store.path} was ingested without --{role}, its rows have none."
+                f"{source.path}: column {column} was named by --{taken[column]} and --{role}, "
+                "expected once."
+            )
+        if column is not None:
+            taken[column] = role
+    known = {*taken, *dropped, *source.beside}
+    features = _features(source, schema, given, known, of)
+    own = {target.name for target in schema.targets}
+    own |= {name for name in (schema.weight, schema.fold, schema.offset) if name is not None}
+    known |= schema.columns.keys()
+    if strict:
+        extra = next((name for name in given if name not in known), None)
+        if extra is not None:
+            raise SourceError(
+                f"{source.path}: column {extra!r} is not a feature of {of}. "
+                f"Leave it out: --drop {extra}"
+            )
+    known |= {*own, *asked.as_is}
+    roles = Roles(
+        features=features,
+        targets=tuple(given[name] for name in targets),
+        weight=_given(given, beside["weight"]),
+        fold=_given(given, beside["fold"]),
+        offset=_given(given, beside["offset"]),
+    )
+    check_types(source, roles)
+    return Aligned(
+        roles=roles,
+        survey=_survey(source, schema, roles, of),
+        ignored=tuple(name for name in given if name not in known),
+    )
+
+
+_BESIDE = {"weight": "sample_weight", "fold": "fold", "offset": "offset"}  # names of the arrays
+
+
+def _given(given: Mapping[str, Column], name: str | None) -> Column | None:
+    return None if name is None else given[name]
+
+
+def _targets(source: Source, schema: Schema, asked: Asked, of: str) -> tuple[str, ...]:
+    need = asked.need("target")
+    names = [target.name for target in schema.targets]
+    if need == "no":
+        return ()
+    if asked.target:
+        wanted = (asked.target,) if isinstance(asked.target, str) else tuple(asked.target)
+        found = resolve_names(source, wanted, "target")
+    elif any(source.resolve(name) for name in names):
+        found = resolve_names(source, names, "target")
+    else:
+        found = source.default_target
+        if not found and need == "optional":
+            return ()
+    if not found:
+        columns = [column.name for column in source.columns]
+        is_the = f"{names[0]!r}, the target of {of}" if names else "to be the target"
+        raise OptionError(
+            f"{source.path}: has no column {is_the}. Name it: --target. "
+            f"{suggest(names[0] if names else 'target', columns)}"
+        )
+    if names and len(found) != len(names):
+        raise OptionError(
+            f"{source.path}: {len(found)} targets were named, {of} has "
+            f"{len(names)} ({', '.join(names[:5])})."
+        )
+    return found
+
+
+def _beside(source: Source, schema: Schema, asked: Asked, role: str, of: str) -> str | None:
+    """The column of weights, folds or offsets: as asked, else as in the schema."""
+    need, name = asked.need(role), getattr(asked, role)
+    if need == "no":
+        if name is not None:
+            raise OptionError(
+                f"--{role} {name}: {of} was ingested without --{role}, its rows have none."
             )
         return None
-    name = asked or store.manifest.origin.get(role)
+    name = name or getattr(schema, role)
     if name is None:
-        raise OptionError(f"{store.path} has an array {array}: name the column with --{role}.")
-    if not source.resolve(name):
-        known = [column.name for column in source.columns]
+        if need == "optional":
+            return None
+        raise OptionError(f"{of} has an array {_BESIDE[role]}: name the column with --{role}.")
+    found = source.resolve(name)
+    if not found:
+        if need == "optional" and getattr(asked, role) is None:
+            return None
+        columns = [column.name for column in source.columns]
         raise OptionError(
-            f"{source.path}: has no column {name!r} (--{role}), which {store.path} has. "
-            f"{suggest(name, known)}"
+            f"{source.path}: has no column {name!r} (--{role}), which {of} has. "
+            f"{suggest(name, columns)}"
         )
-    return str(name)
+    if len(found) > 1:
+        raise OptionError(f"--{role}: has {len(found)} columns, expected one.")
+    return found[0]
 
 
-def _dropped(source: Source, store: _Store, asked: tuple[str, ...]) -> tuple[str, ...]:
-    before = store.manifest.origin.get("dropped", ())
-    return (*asked, *(name for name in before if name not in asked and source.resolve(name)))
+def _resolve_all(source: Source, names: Iterable[str], option: str) -> None:
+    for name in names:
+        if resolve_names(source, (name,), option) != (name,):
+            raise OptionError(f"{source.path}: --{option} {name} is not one column.")
 
 
-def _features(source: Source, store: _Store, roles: Roles) -> tuple[Column, ...]:
-    given = {column.name: column for column in roles.features}
-    expected = store.columns()
-    for name in expected:
-        if name not in given:
-            taken = [c.name for c in source.columns if c.name == name]
-            why = "has another role here" if taken else "is not in the table"
-            raise SourceError(
-                f"{source.path}: column {name!r} is a feature of {store.path} and {why}. "
-                f"{suggest(name, [n for n in given if n not in expected] or list(given))}"
-            )
-    for name in given:
-        if name not in expected:
-            raise SourceError(
-                f"{source.path}: column {name!r} is not a feature of {store.path}. "
-                f"Leave it out: --drop {name}"
-            )
-    for name in expected:
-        kind = "text" if name in store.levels else "number"
-        _refuse_other_kind(source, store, given[name], kind)
-    return tuple(given[name] for name in expected)
-
-
-def _refuse_other_kind(source: Source, store: _Store, column: Column, kind: str) -> None:
-    if column.kind != kind:
-        expected = "text (categories)" if kind == "text" else "numbers"
+def _features(
+    source: Source, schema: Schema, given: Mapping[str, Column], taken: set[str], of: str
+) -> tuple[Column, ...]:
+    missing = [name for name in schema.columns if name not in given]
+    if missing:
+        is_one = len(missing) == 1
+        named = ", ".join(repr(name) for name in missing[:_MOST_NAMED])
+        named += f", ... ({len(missing):,} in all)" if len(missing) > _MOST_NAMED else ""
+        what = "is a feature" if is_one else "are features"
+        others = [name for name in given if name not in schema.columns] or list(given)
+        hint = f" {suggest(missing[0], others)}" if is_one else ""
         raise SourceError(
-            f"{source.path}: column {column.name} is {column.type_name}, {store.path} has "
-            f"{expected} there."
+            f"{source.path}: column{'' if is_one else 's'} {named} {what} of {of} and "
+            f"{'is' if is_one else 'are'} not in the table.{hint}"
         )
+    another = next((name for name in schema.columns if name in taken), None)
+    if another is not None:
+        raise SourceError(
+            f"{source.path}: column {another!r} is a feature of {of} and has another role here."
+        )
+    return tuple(
+        _of_kind(source, given[name], "text" if schema.is_text(name) else "number", of)
+        for name in schema.columns
+    )
 
 
-def _survey(source: Source, store: _Store, roles: Roles) -> Survey:
-    """The store's categories, and its column means to fill in with."""
-    origin, means = store.manifest.origin, store.manifest.statistics.mean
-    levels = {name: tuple(texts) for name, texts in store.levels.items()}
-    firsts = store.columns()
-    for name, column in zip(store.manifest.target_names, roles.targets, strict=True):
-        classes = origin.get("target_classes", {}).get(name)
-        if not (column.is_boolean and classes == list(TRUTHS)):
-            _refuse_other_kind(source, store, column, "number" if classes is None else "text")
-        if classes is not None:
-            levels[column.name] = tuple(classes)
+def _of_kind(source: Source, column: Column, kind: Literal["text", "number"], of: str) -> Column:
+    if column.kind == kind:
+        return column
+    if column.type_name == "null" and kind == "text":  # no value in any row tells the kind
+        return replace(column, kind="text")
+    expected = "text (categories)" if kind == "text" else "numbers"
+    raise SourceError(
+        f"{source.path}: column {column.name} is {column.type_name}, {of} has {expected} there."
+    )
+
+
+def _survey(source: Source, schema: Schema, roles: Roles, of: str) -> Survey:
+    """The schema's levels, and its means to fill in with."""
+    levels = dict(schema.levels)
+    for target, column in zip(schema.targets, roles.targets, strict=False):
+        if not (column.is_boolean and target.classes == TRUTHS):
+            _of_kind(source, column, "number" if target.classes is None else "text", of)
+        if target.classes is not None:
+            levels[column.name] = target.classes
+    for column in roles.targets[len(schema.targets) :]:
+        _of_kind(source, column, "number", of)
     if roles.fold is not None:
-        classes = origin.get("fold_classes")
-        _refuse_other_kind(source, store, roles.fold, "number" if classes is None else "text")
+        classes = schema.fold_classes
+        _of_kind(source, roles.fold, "number" if classes is None else "text", of)
         if classes is not None:
-            levels[roles.fold.name] = tuple(classes)
+            levels[roles.fold.name] = classes
+    firsts = schema.columns
     return Survey(
         levels=levels,
-        shares={
-            name: means[firsts[name] : firsts[name] + len(texts)]
-            for name, texts in store.levels.items()
+        means={
+            name: float(schema.means[j]) for name, j in firsts.items() if name not in schema.levels
         },
-        means={name: float(means[j]) for name, j in firsts.items() if name not in store.levels},
         missing={},
+        missing_texts=dict.fromkeys(schema.missing_levels, 0),
     )

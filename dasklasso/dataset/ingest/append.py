@@ -14,16 +14,17 @@ from typing import Any, Protocol, get_args
 import numpy as np
 import zarr
 
-from dasklasso.dataset.ingest.align import join, refuse_unseen
-from dasklasso.dataset.ingest.encoder import Encoder, Missing
-from dasklasso.dataset.ingest.ingest import batch_rows
+from dasklasso.choices import Missing
+from dasklasso.dataset.ingest.align import Asked, Need, align
+from dasklasso.dataset.ingest.encoder import Encoder, Levels, batch_rows
 from dasklasso.dataset.ingest.next_store import Successor
 from dasklasso.dataset.ingest.running_moments import RunningMoments
 from dasklasso.dataset.manifest import MANIFEST_KEY, ColumnStatistics, Manifest
+from dasklasso.dataset.schema import Schema
 from dasklasso.dataset.sources import Source, open_source
 from dasklasso.errors import OptionError, SourceError, StoreError, ValueFound
 from dasklasso.files.atomic import PartialFolder, restore
-from dasklasso.storage.opening import open_node
+from dasklasso.storage.opening import member, open_node
 
 Progress = Callable[[int, int | None], None]
 
@@ -123,7 +124,8 @@ def append_rows(
     memory : int
         Bytes that may be used.
     missing : {"error", "mean"}, optional
-        By default as when the store was ingested. The means are those of the store's rows.
+        By default as when the store was ingested. The means are those of the rows that it was
+        ingested with, as for a model that is fitted on it.
     dataset_path : str, optional
         HDF5, NPZ: the array that is X.
     followers : sequence of Follower
@@ -147,8 +149,13 @@ def append_rows(
     path = _local(store)
     with PartialFolder(path, overwrite=True) as folder:
         group, before = _open(path)
+        schema = before.schema_for(_dtype_of(group))
         opened = open_source(
-            source, dataset=dataset_path, memory=memory, scratch=os.fspath(folder.partial)
+            source,
+            dataset=dataset_path or schema.array,
+            memory=memory,
+            scratch=os.fspath(folder.partial),
+            expected=schema.expected(),
         )
         for follower in followers:
             follower.begin(before)
@@ -156,15 +163,17 @@ def append_rows(
             opened,
             Successor(folder, group, before, memory=memory),
             before,
+            schema,
             store=os.fspath(store),
-            missing=missing or before.origin.get("missing", "error"),
-            roles={
-                "target": target,
-                "weight": weight,
-                "fold": fold,
-                "drop": drop,
-                "offset": offset,
-            },
+            missing=missing or schema.missing,
+            asked=Asked(
+                needs=_needs(group),
+                target=target,
+                weight=weight,
+                fold=fold,
+                offset=offset,
+                drop=tuple(drop),
+            ),
         )
         appending.copy(memory, followers, progress)
         after = appending.manifest()
@@ -195,20 +204,26 @@ class _Appending:
         source: Source,
         successor: Successor,
         before: Manifest,
+        schema: Schema,
         *,
         store: str,
         missing: Missing,
-        roles: dict[str, Any],
+        asked: Asked,
     ) -> None:
         self.source = source
         self.successor = successor
         self.before = before
         self.store = store
-        self.roles, self.known = join(
-            source, store=store, manifest=before, arrays=successor.sources, **roles
-        )
+        self.schema = schema
+        aligned = align(source, schema, asked, of=store, strict=True)
+        self.roles = aligned.roles
         self.encoder = Encoder(
-            source, self.roles, self.known, dtype=successor.dtype, missing=missing
+            source,
+            aligned.roles,
+            aligned.survey,
+            dtype=successor.dtype,
+            missing=missing,
+            known=Levels(store, remedy="A new level needs a new ingest."),
         )
         if self.encoder.feature_names != before.feature_names:
             raise StoreError(
@@ -223,7 +238,6 @@ class _Appending:
         names = [column.name for column in self.roles.used]
         width = max(len(names), self.before.n_features)
         for batch in self.source.batches(names, batch_rows(width, memory)):
-            refuse_unseen(batch, self.roles, self.known, self.store)
             encoded = self.encoder.encode(batch)
             self.missing += encoded.missing
             self.moments.update(encoded.X)
@@ -235,6 +249,7 @@ class _Appending:
                 "fold": encoded.fold,
                 "offset": encoded.offset,
             }
+            assert encoded.y is not None
             first = self.successor.n_rows
             self.successor.write({n: a for n, a in arrays.items() if a is not None})
             for follower in followers:
@@ -259,6 +274,7 @@ class _Appending:
             ),
             origin={**before.origin, "updates": self._updates()},
             fingerprint=fingerprint,
+            schema=self.schema,
         )
 
     def _refuse_huge(self) -> None:
@@ -302,6 +318,20 @@ def merge_statistics(
     )
 
 
+def _dtype_of(group: Any) -> np.dtype:
+    X = member(group, "X")
+    return np.dtype(np.float32) if X is None else np.dtype(X.dtype)
+
+
+def _needs(group: Any) -> dict[str, Need]:
+    """The columns that new rows must have beside the features: one for each of the arrays."""
+    arrays = {"weight": "sample_weight", "fold": "fold", "offset": "offset"}
+    held: dict[str, Need] = {
+        role: "no" if member(group, array) is None else "required" for role, array in arrays.items()
+    }
+    return {"target": "required", **held}
+
+
 def _local(store: str | os.PathLike[str]) -> Path:
     text = os.fspath(store).removeprefix("file://")
     if "://" in text:
@@ -329,4 +359,4 @@ def _warnings(before: Manifest, after: Manifest) -> list[str]:
     filled = int((after.statistics.missing - before.statistics.missing).sum())
     if not filled:
         return []
-    return [f"{filled} missing values were filled with the means of the rows before."]
+    return [f"{filled} missing values were filled with the means of the first ingest."]

@@ -45,16 +45,16 @@ def assign_roles(
         A column's type cannot be used in its role.
     """
     asked = (target,) if isinstance(target, str) else tuple(target or ())
-    targets = _resolve(source, asked, "target") or source.default_target
+    targets = resolve_names(source, asked, "target") or source.default_target
     if not targets:
         known = [column.name for column in source.columns]
         raise OptionError(
             f"{source.path}: no target was named (--target). There are: {_few(known)}."
         )
-    weights = _resolve(source, (weight,) if weight else (), "weight")
-    folds = _resolve(source, (fold,) if fold else (), "fold")
-    offsets = _resolve(source, (offset,) if offset else (), "offset")
-    dropped = _resolve(source, tuple(drop), "drop")
+    weights = resolve_names(source, (weight,) if weight else (), "weight")
+    folds = resolve_names(source, (fold,) if fold else (), "fold")
+    offsets = resolve_names(source, (offset,) if offset else (), "offset")
+    dropped = resolve_names(source, tuple(drop), "drop")
     for option, names in (("weight", weights), ("fold", folds), ("offset", offsets)):
         if len(names) > 1:
             raise OptionError(f"--{option}: has {len(names)} columns, expected one.")
@@ -81,11 +81,18 @@ def assign_roles(
         fold=by_name[folds[0]] if folds else None,
         offset=by_name[offsets[0]] if offsets else None,
     )
-    _check_types(source, roles)
+    check_types(source, roles)
     return roles
 
 
-def _resolve(source: Source, asked: Sequence[str], option: str) -> tuple[str, ...]:
+def resolve_names(source: Source, asked: Sequence[str], option: str) -> tuple[str, ...]:
+    """The columns that names mean, which may be arrays of several columns.
+
+    Raises
+    ------
+    OptionError
+        There is no such column; ``option`` is what named it.
+    """
     found: list[str] = []
     for name in asked:
         columns = source.resolve(name)
@@ -98,7 +105,13 @@ def _resolve(source: Source, asked: Sequence[str], option: str) -> tuple[str, ..
     return tuple(found)
 
 
-def _check_types(source: Source, roles: Roles) -> None:
+def check_types(source: Source, roles: Roles) -> None:
+    """Refuse roles without a feature, and columns of a type that cannot be used in their role.
+
+    Raises
+    ------
+    OptionError, SourceError
+    """
     if not roles.features:
         raise OptionError(f"{source.path}: no column is left as a feature, expected at least one.")
     for column in roles.used:

@@ -4,18 +4,41 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from dasklasso.choices import Missing, Unseen
 from dasklasso.dataset.ingest.columns import Roles
 from dasklasso.dataset.ingest.first_pass import Survey
-from dasklasso.dataset.sources.base import Batch, Column, Source, refuse_duplicates
+from dasklasso.dataset.schema import MISSING_LEVEL, features_of
+from dasklasso.dataset.sources.base import Batch, Column, Source, refuse_duplicates, suggest
 from dasklasso.errors import ValueFound
 
-Missing = Literal["error", "mean"]
-
 _SMALL = ("uint8", "int8", "uint16", "int16", "uint32", "int32")  # the first that holds all
+
+
+_BATCH_BYTES = 8 << 20  # float64 bytes of a batch: it stays in the processor's cache, mostly
+_ABSENT, _UNSEEN = -1, -2  # in the place of a level's number
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Whose levels a column's texts are looked up among, and what becomes of others.
+
+    Attributes
+    ----------
+    of : str
+        How messages name the owner.
+    unseen : {"error", "zero"}
+        A text that is not a level is refused, or is none of them: all its features are 0.
+    remedy : str
+        What to do about a text that is refused.
+    """
+
+    of: str
+    unseen: Unseen = "error"
+    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -23,7 +46,7 @@ class Encoded:
     """What :meth:`StoreWriter.write` takes."""
 
     X: np.ndarray
-    y: np.ndarray
+    y: np.ndarray | None
     sample_weight: np.ndarray | None
     fold: np.ndarray | None
     missing: np.ndarray
@@ -41,21 +64,38 @@ class Encoder:
     dtype : numpy.dtype
         Of X.
     missing : {"error", "mean"}
-        What to do with missing values of X.
+        What to do with missing values of X. With "mean", those of text are a level of their own.
+    known : Levels, optional
+        Of another table, where the survey is not of this one.
 
     Attributes
     ----------
     feature_names : tuple of str
         A text column has one for each of its levels, ``column=level``.
+    unseen : dict of text column to int
+        How many texts were none of its levels, so far.
     """
 
     def __init__(
-        self, source: Source, roles: Roles, survey: Survey, *, dtype: np.dtype, missing: Missing
+        self,
+        source: Source,
+        roles: Roles,
+        survey: Survey,
+        *,
+        dtype: np.dtype,
+        missing: Missing,
+        known: Levels | None = None,
     ) -> None:
         self._roles = roles
         self._survey = survey
         self._dtype = dtype
         self._fill = missing == "mean"
+        self._known = known or Levels(source.path)
+        own = known is None
+        drop = ", or --drop {column}" if own else ""
+        self._fill_hint = f" Fill it in, or --missing mean{drop}."
+        self._dtype_hint = " (choose another --dtype)" if own else ""
+        self.unseen: dict[str, int] = {}
         # runs of number columns are taken as one block, each text column by itself
         self._parts: list[tuple[bool, list[str]]] = [
             (kind == "text", [column.name for column in run])
@@ -63,8 +103,7 @@ class Encoder:
         ]
         names: list[str] = []
         for column in roles.features:
-            levels = survey.levels.get(column.name)
-            names += [column.name] if levels is None else [f"{column.name}={t}" for t in levels]
+            names += features_of(column.name, survey.levels, survey.missing_levels)
         refuse_duplicates(names, source.path)
         self.feature_names = tuple(names)
 
@@ -88,7 +127,7 @@ class Encoder:
         roles = self._roles
         return Encoded(
             X=self._cast(batch, natural),
-            y=np.stack([self._target(batch, column) for column in roles.targets], axis=1),
+            y=self._targets(batch),
             sample_weight=None if roles.weight is None else self._weight(batch, roles.weight),
             fold=None if roles.fold is None else self._fold(batch, roles.fold),
             missing=np.concatenate(counts),
@@ -103,7 +142,7 @@ class Encoder:
         if block.dtype.kind == "f" and not np.isfinite(block).all():
             absent = np.isnan(block)
             refused = np.isinf(block) if self._fill else ~np.isfinite(block)
-            _refuse_first(batch, refused, block, names, can_fill=True)
+            _refuse_first(batch, refused, block, names, hint=self._fill_hint)
             count = absent.sum(axis=0)
             means = np.array([self._survey.means[name] for name in names])
             block = np.where(absent, means, block)
@@ -111,29 +150,52 @@ class Encoder:
         return block
 
     def _one_hot(self, batch: Batch, name: str, counts: list[np.ndarray]) -> np.ndarray:
-        codes = self._codes(batch, name)
-        absent = codes < 0
+        """One column for each level, and one for missing values where training had some."""
         n_levels = len(self._survey.levels[name])
-        if absent.any() and not self._fill:
-            raise _found(batch, int(absent.argmax()), name, "a missing value", "text", True)
-        if not absent.any():
-            block = np.zeros((batch.n_rows, n_levels), dtype=np.uint8)
-            block[np.arange(batch.n_rows), codes] = 1
-        else:
-            block = np.zeros((batch.n_rows, n_levels), dtype=np.float64)
-            block[np.arange(batch.n_rows), np.maximum(codes, 0)] = 1
-            block[absent] = self._survey.shares[name]
-        counts.append(np.full(n_levels, int(absent.sum()), dtype=np.int64))
+        own_level = name in self._survey.missing_levels
+        codes = self._codes(batch, name)
+        if self._fill and own_level:
+            codes = np.where(codes == _ABSENT, n_levels, codes)
+        elif self._fill:
+            codes = np.where(codes == _ABSENT, _UNSEEN, codes)
+        elif (codes == _ABSENT).any():
+            row = int((codes == _ABSENT).argmax())
+            raise _found(batch, row, name, "a missing value", "text", self._fill_hint)
+        unseen = codes == _UNSEEN
+        if unseen.any():
+            if self._known.unseen == "error":
+                raise self._unseen(batch, name, int(unseen.argmax()), self._known.remedy)
+            self.unseen[name] = self.unseen.get(name, 0) + int(unseen.sum())
+        block = np.zeros((batch.n_rows, n_levels + own_level), dtype=np.uint8)
+        block[np.flatnonzero(~unseen), codes[~unseen]] = 1
+        counts.append(np.zeros(block.shape[1], dtype=np.int64))
         return block
 
     def _codes(self, batch: Batch, name: str) -> np.ndarray:
-        """Numbers of a text column's values among its sorted levels, -1 where missing."""
+        """Numbers of a text column's values among its levels; negative: missing, or not there."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
         levels = pa.array(self._survey.levels[name], type=pa.string())
-        codes: Any = pc.index_in(batch.texts(name), levels)
-        return pc.fill_null(codes, -1).to_numpy(zero_copy_only=False)
+        texts = batch.texts(name)
+        found: Any = pc.index_in(texts, levels)
+        codes = pc.fill_null(found, _UNSEEN).to_numpy(zero_copy_only=False)
+        if texts.null_count:
+            absent = texts.is_null().to_numpy(zero_copy_only=False)
+            codes = np.where(absent, _ABSENT, codes)
+        return codes
+
+    def _unseen(self, batch: Batch, name: str, row: int, remedy: str) -> ValueFound:
+        """A text that is not a level, as an error."""
+        text, levels = batch.texts(name)[row].as_py(), self._survey.levels[name]
+        found, hint = f"{text!r}", f" {suggest(text, levels)}" if text is not None else ""
+        if text is None:
+            found = f"a missing value ({name}={MISSING_LEVEL})"
+        remedy = f" {remedy}" if remedy else ""
+        return ValueFound(
+            f"{batch.file}: row {batch.first_row + row}, column {name}: found {found}, which is "
+            f"not among the {len(levels)} levels of {self._known.of}.{hint}{remedy}"
+        )
 
     def _cast(self, batch: Batch, block: np.ndarray) -> np.ndarray:
         if block.dtype == self._dtype:
@@ -148,18 +210,25 @@ class Encoder:
             row, column = np.argwhere(lost)[0]
             raise _found(
                 batch, row, self.feature_names[column], f"{block[row, column]}",
-                f"a value that {self._dtype} holds (choose another --dtype)", False,
+                f"a value that {self._dtype} holds" + self._dtype_hint,
             )  # fmt: skip
         return cast
 
     # -- beside X -----------------------------------------------------------------------------
+
+    def _targets(self, batch: Batch) -> np.ndarray | None:
+        if not self._roles.targets:
+            return None
+        return np.stack([self._target(batch, column) for column in self._roles.targets], axis=1)
 
     def _target(self, batch: Batch, column: Column) -> np.ndarray:
         if column.kind == "text":
             codes = self._codes(batch, column.name)
             if (codes < 0).any():
                 row = int((codes < 0).argmax())
-                raise _found(batch, row, column.name, "a missing value", "a class", False)
+                if codes[row] == _UNSEEN:
+                    raise self._unseen(batch, column.name, row, "")
+                raise _found(batch, row, column.name, "a missing value", "a class")
             return codes.astype(np.float64)
         return self._vector(batch, column)
 
@@ -168,7 +237,7 @@ class Encoder:
         if (weight < 0).any():
             row = int((weight < 0).argmax())
             found = f"{weight[row]:g}"
-            raise _found(batch, row, column.name, found, "a weight of at least 0", False)
+            raise _found(batch, row, column.name, found, "a weight of at least 0")
         return weight
 
     def _fold(self, batch: Batch, column: Column) -> np.ndarray:
@@ -177,13 +246,19 @@ class Encoder:
         odd = (values != np.round(values)) | (values < limits.min) | (values > limits.max)
         if odd.any():
             row = int(odd.argmax())
-            raise _found(batch, row, column.name, f"{values[row]:g}", "a whole number", False)
+            raise _found(batch, row, column.name, f"{values[row]:g}", "a whole number")
         return values.astype(np.int32)
 
     def _vector(self, batch: Batch, column: Column) -> np.ndarray:
         block = batch.numbers([column.name]).astype(np.float64, copy=False)
-        _refuse_first(batch, ~np.isfinite(block), block, [column.name], can_fill=False)
+        _refuse_first(batch, ~np.isfinite(block), block, [column.name])
         return block[:, 0]
+
+
+def batch_rows(n_columns: int, memory: int) -> int:
+    """Rows of a batch of so many columns."""
+    budget = min(_BATCH_BYTES, memory // 32)
+    return max(1, min(1 << 16, budget // (8 * max(1, n_columns))))
 
 
 def choose_dtype(source: Source, roles: Roles, survey: Survey, asked: str) -> np.dtype:
@@ -221,7 +296,7 @@ def _holds(name: str, low: int, high: int) -> bool:
 
 
 def _refuse_first(
-    batch: Batch, refused: np.ndarray, block: np.ndarray, names: list[str], *, can_fill: bool
+    batch: Batch, refused: np.ndarray, block: np.ndarray, names: list[str], *, hint: str = ""
 ) -> None:
     if not refused.any():
         return
@@ -229,14 +304,13 @@ def _refuse_first(
     value = block[row, column]
     absent = bool(np.isnan(value))
     found = "a missing value (NaN or null)" if absent else f"{value}"
-    raise _found(batch, row, names[column], found, "a finite number", can_fill and absent)
+    raise _found(batch, row, names[column], found, "a finite number", hint if absent else "")
 
 
 def _found(
-    batch: Batch, row: int, column: str, found: str, expected: str, can_fill: bool
+    batch: Batch, row: int, column: str, found: str, expected: str, hint: str = ""
 ) -> ValueFound:
-    hint = f" Fill it in, or --missing mean, or --drop {column}." if can_fill else ""
     return ValueFound(
         f"{batch.file}: row {batch.first_row + row}, column {column}: "
-        f"found {found}, expected {expected}.{hint}"
+        f"found {found}, expected {expected}.{hint.format(column=column)}"
     )

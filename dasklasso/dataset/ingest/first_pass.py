@@ -18,17 +18,16 @@ MAX_LEVELS = 1000
 
 @dataclass
 class _Levels:
-    """Texts of a column and how often each occurs."""
+    """The different texts of a column, and how many of its values are missing."""
 
-    counts: dict[str, int] = field(default_factory=dict)
+    texts: set[str] = field(default_factory=set)
+    missing: int = 0
 
     def add(self, texts: Any) -> None:
         import pyarrow.compute as pc
 
-        for entry in pc.value_counts(texts).to_pylist():
-            if entry["values"] is not None:
-                text = entry["values"]
-                self.counts[text] = self.counts.get(text, 0) + entry["counts"]
+        self.missing += texts.null_count
+        self.texts.update(text for text in pc.unique(texts).to_pylist() if text is not None)
 
 
 @dataclass
@@ -59,18 +58,23 @@ class Survey:
     Attributes
     ----------
     levels : dict of column to sorted texts
-    shares : dict of text column to (n_levels,) float64
-        How often each level occurs among the values that are there.
     means : dict of number column to float
         Empty unless missing values are to be filled.
     missing : dict of number column to int
         How many values are missing, for the columns in ``means``.
+    missing_texts : dict of text column to int
+        How many values are missing, for the features that have a level for those.
     """
 
     levels: dict[str, tuple[str, ...]]
-    shares: dict[str, np.ndarray]
     means: dict[str, float]
     missing: dict[str, int]
+    missing_texts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def missing_levels(self) -> frozenset[str]:
+        """The text columns that have a level for missing values."""
+        return frozenset(self.missing_texts)
 
 
 def survey(source: Source, roles: Roles, *, fill: bool, rows: int) -> Survey:
@@ -79,7 +83,7 @@ def survey(source: Source, roles: Roles, *, fill: bool, rows: int) -> Survey:
     Parameters
     ----------
     fill : bool
-        Whether missing values in number columns are to be filled with the mean.
+        Whether missing numbers are to be filled with the mean, and missing texts to be a level.
     rows : int
         At most so many rows at a time.
 
@@ -105,23 +109,23 @@ def survey(source: Source, roles: Roles, *, fill: bool, rows: int) -> Survey:
                 means.add(batch.numbers(numbers))
         _refuse_empty(source, texts, levels, numbers, means.count)
 
-    ordered = {name: tuple(sorted(found.counts)) for name, found in levels.items()}
-    shares = {}
-    for name, ranked in ordered.items():
-        counts = np.array([levels[name].counts[text] for text in ranked], dtype=np.float64)
-        shares[name] = counts / counts.sum()
+    features = {column.name for column in roles.features} if fill else set()
     return Survey(
-        levels=ordered,
-        shares=shares,
+        levels={name: tuple(sorted(found.texts)) for name, found in levels.items()},
         means=dict(zip(numbers, means.mean.tolist(), strict=True)),
         missing=dict(zip(numbers, means.missing.tolist(), strict=True)),
+        missing_texts={
+            name: found.missing
+            for name, found in levels.items()
+            if name in features and found.missing
+        },
     )
 
 
 def _refuse_too_many(source: Source, name: str, found: _Levels, roles: Roles) -> None:
     most = MAX_CLASSES if any(column.name == name for column in roles.targets) else MAX_LEVELS
-    if len(found.counts) > most:
-        some = ", ".join(repr(text) for text in sorted(found.counts)[:3])
+    if len(found.texts) > most:
+        some = ", ".join(repr(text) for text in sorted(found.texts)[:3])
         is_feature = any(column.name == name for column in roles.features)
         hint = f" Leave it out: --drop {name}." if is_feature else ""
         raise SourceError(
@@ -137,7 +141,7 @@ def _refuse_empty(
     numbers: Sequence[str],
     count: np.ndarray,
 ) -> None:
-    empty = [column.name for column in texts if not levels[column.name].counts]
+    empty = [column.name for column in texts if not levels[column.name].texts]
     empty += [name for name, n in zip(numbers, count, strict=True) if n == 0]
     if empty:
         raise ValueFound(

@@ -13,20 +13,21 @@ from typing import Any, get_args
 
 import numpy as np
 
+from dasklasso.choices import Missing
 from dasklasso.dataset.ingest.columns import Roles, assign_roles
-from dasklasso.dataset.ingest.encoder import Encoder, Missing, choose_dtype
+from dasklasso.dataset.ingest.encoder import Encoder, batch_rows, choose_dtype
 from dasklasso.dataset.ingest.first_pass import Survey, survey
 from dasklasso.dataset.ingest.writer import StoreWriter, reserve
-from dasklasso.dataset.manifest import Manifest
+from dasklasso.dataset.manifest import ColumnStatistics, Manifest
+from dasklasso.dataset.schema import MISSING_LEVEL, Schema, TargetColumn, alike
 from dasklasso.dataset.sources import Source, open_source
-from dasklasso.dataset.sources.base import TRUTHS
+from dasklasso.dataset.sources.base import TRUTHS, Column
 from dasklasso.errors import OptionError, SourceError, ValueFound
 from dasklasso.storage.compression import CodecChoice
 
 DTYPES = ("auto", "float32", "float64", "uint8", "int8", "uint16", "int16", "int32")
 Progress = Callable[[int, int | None], None]
 
-_BATCH_BYTES = 8 << 20  # float64 bytes of a batch: it stays in the processor's cache, mostly
 _LEAST_MEMORY = 16 << 20
 
 
@@ -90,7 +91,7 @@ def ingest(
     target : str or sequence of str, optional
         Column(s) to predict. NPY, NPZ, HDF5: also an array or NPY file beside X, or a column
         number. NPZ and HDF5 have ``y`` or ``target`` by default, svmlight its label. Text becomes
-        classes 0 to k-1 in sorted order, recorded in the manifest's origin; so do booleans.
+        classes 0 to k-1 in sorted order, recorded in the manifest's schema; so do booleans.
     weight, fold, offset : str, optional
         Columns of sample weights, of fold labels, and of offsets: what is added to each row's
         prediction, with no coefficient.
@@ -102,7 +103,8 @@ def ingest(
     memory : int
         Bytes that may be used.
     missing : {"error", "mean"}
-        Missing values of X are refused, or filled with the column's mean and counted.
+        Missing values of X are refused; or numbers are filled with the column's mean and counted,
+        and those of a text column are a level of their own, ``column=<missing>``.
     dataset_path : str, optional
         HDF5 and NPZ: which array is X.
     overwrite : bool
@@ -156,9 +158,26 @@ def ingest(
             folder=folder,
             label=opened.path,
         )
-        _copy(opened, roles, encoder, writer, memory, progress)
+        copy_rows(opened, roles, encoder, writer, memory, progress)
         _refuse_one_class(opened, roles, known)
-        manifest = writer.finish(_origin(opened, roles, known, missing, drop))
+        manifest = writer.finish(
+            origin_of(opened),
+            lambda statistics: _schema(
+                opened, roles, known, encoder, statistics, kind, missing, drop, dataset_path
+            ),
+        )
+    return report_of(store, writer, manifest, opened, started, _warnings(manifest, opened, known))
+
+
+def report_of(
+    store: str | os.PathLike[str],
+    writer: StoreWriter,
+    manifest: Manifest,
+    source: Source,
+    started: float,
+    warnings: list[str],
+) -> IngestReport:
+    """What an ingest did that began at ``started``, by the performance counter."""
     assert writer.codec is not None
     return IngestReport(
         store=os.fspath(store),
@@ -167,12 +186,12 @@ def ingest(
         codec=writer.codec,
         seconds=time.perf_counter() - started,
         bytes=sum(file.stat().st_size for file in Path(store).rglob("*") if file.is_file()),
-        warnings=_warnings(manifest, opened),
+        warnings=warnings,
         manifest=manifest,
     )
 
 
-def _copy(
+def copy_rows(
     source: Source,
     roles: Roles,
     encoder: Encoder,
@@ -180,7 +199,15 @@ def _copy(
     memory: int,
     progress: Progress | None,
 ) -> None:
-    """Read, encode and write every row."""
+    """Read, encode and write every row.
+
+    Raises
+    ------
+    SourceError
+        There is none.
+    ValueFound
+        A value cannot be used.
+    """
     names = [column.name for column in roles.used]
     rows = batch_rows(max(len(names), len(encoder.feature_names)), memory)
     total_weight = 0.0
@@ -216,42 +243,56 @@ def _check_options(dtype: str, missing: str, memory: int) -> None:
         raise OptionError(f"memory is {memory} bytes, expected at least {_LEAST_MEMORY >> 20} MiB.")
 
 
-def batch_rows(n_columns: int, memory: int) -> int:
-    """Rows of a batch of so many columns."""
-    budget = min(_BATCH_BYTES, memory // 32)
-    return max(1, min(1 << 16, budget // (8 * max(1, n_columns))))
-
-
-def _origin(
-    source: Source, roles: Roles, known: Survey, missing: str, drop: tuple[str, ...]
-) -> dict[str, Any]:
-    origin: dict[str, Any] = {
+def origin_of(source: Source) -> dict[str, Any]:
+    """Where a store's rows are from, and what wrote them."""
+    return {
         "source": source.path,
         "format": source.format,
         "ingested": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {name: version(name) for name in ("dasklasso", "numpy", "pyarrow", "zarr")},
-        "missing": missing,
-        "dropped": list(drop),
-        "target_classes": _target_classes(roles, known),
-        "levels": {column.name: list(known.levels[column.name])
-                   for column in roles.features if column.kind == "text"},
-    }  # fmt: skip
-    if roles.weight is not None:
-        origin["weight"] = roles.weight.name
-    if roles.offset is not None:
-        origin["offset"] = roles.offset.name
-    if roles.fold is not None:
-        origin["fold"] = roles.fold.name
-        if roles.fold.kind == "text":
-            origin["fold_classes"] = list(known.levels[roles.fold.name])
-    return origin
+    }
 
 
-def _target_classes(roles: Roles, known: Survey) -> dict[str, list[str]]:
-    """Names of the codes of each target that is text or boolean."""
-    texts = {c.name: list(known.levels[c.name]) for c in roles.targets if c.kind == "text"}
-    truths = {c.name: list(TRUTHS) for c in roles.targets if c.is_boolean}
-    return texts | truths
+def _schema(
+    source: Source,
+    roles: Roles,
+    known: Survey,
+    encoder: Encoder,
+    statistics: ColumnStatistics,
+    dtype: np.dtype,
+    missing: Missing,
+    drop: tuple[str, ...],
+    array: str | None,
+) -> Schema:
+    """How the columns became features, once all the rows were seen."""
+    texts = {column.name for column in roles.features if column.kind == "text"}
+    means = statistics.mean.copy()
+    schema = Schema(
+        feature_names=encoder.feature_names,
+        levels={name: known.levels[name] for name in known.levels if name in texts},
+        missing_levels=known.missing_levels,
+        means=means,
+        dtype=str(dtype),
+        missing=missing,
+        types=tuple(column.type_name for column in roles.features),
+        targets=tuple(_target(column, known) for column in roles.targets),
+        weight=None if roles.weight is None else roles.weight.name,
+        fold=None if roles.fold is None else roles.fold.name,
+        offset=None if roles.offset is None else roles.offset.name,
+        fold_classes=None if roles.fold is None else known.levels.get(roles.fold.name),
+        dropped=drop,
+        array=array,
+        index_base=getattr(source, "index_base", None),
+    )
+    # the very numbers that missing values were filled with
+    for name, mean in known.means.items():
+        means[schema.columns[name]] = mean
+    return schema
+
+
+def _target(column: Column, known: Survey) -> TargetColumn:
+    """A target; if text or boolean with the names of its codes."""
+    return TargetColumn(column.name, TRUTHS if column.is_boolean else known.levels.get(column.name))
 
 
 def _refuse_one_class(source: Source, roles: Roles, known: Survey) -> None:
@@ -263,7 +304,7 @@ def _refuse_one_class(source: Source, roles: Roles, known: Survey) -> None:
             )
 
 
-def _warnings(manifest: Manifest, source: Source) -> list[str]:
+def _warnings(manifest: Manifest, source: Source, known: Survey) -> list[str]:
     found: list[str] = []
     names = np.array(manifest.feature_names, dtype=object)
     constant = names[manifest.statistics.std == 0]
@@ -283,9 +324,23 @@ def _warnings(manifest: Manifest, source: Source) -> list[str]:
             f"{filled} missing values in {columns} of {manifest.n_features} columns were filled "
             "with the column's mean."
         )
+    if known.missing_texts:
+        named = [f"{name}={MISSING_LEVEL} ({n:,})" for name, n in known.missing_texts.items()]
+        found.append(f"missing values of text are a level of their own: {_few(named)}.")
+    for name, texts in known.levels.items():
+        if groups := alike(texts):
+            named = [", ".join(repr(text) for text in group) for group in groups]
+            found.append(
+                f"column {name}: levels that differ only in blanks or case are levels of their "
+                f"own: {_few(named, '; ')}."
+            )
     if source.format == "csv" and all(_is_number(column.name) for column in source.columns):
         found.append("all the column names are numbers: is the first line a header?")
     return found
+
+
+def _few(texts: Sequence[str], between: str = ", ") -> str:
+    return between.join(texts[:5]) + (f"{between}..." if len(texts) > 5 else "")
 
 
 def _is_number(name: str) -> bool:

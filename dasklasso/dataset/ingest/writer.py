@@ -7,7 +7,7 @@ interrupts a writer (also SIGKILL or a full disk), nothing at ``PATH`` looks lik
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,14 +16,15 @@ import numpy as np
 
 from dasklasso.dataset.fingerprint import Fingerprint
 from dasklasso.dataset.ingest.running_moments import RunningMoments
-from dasklasso.dataset.manifest import MANIFEST_KEY, Manifest
+from dasklasso.dataset.manifest import MANIFEST_KEY, ColumnStatistics, Manifest
+from dasklasso.dataset.schema import Schema
 from dasklasso.errors import OptionError, StoreError, ValueFound
 from dasklasso.files.atomic import PartialFolder
 from dasklasso.storage.compression import CodecChoice, bytes_codecs, choose_codec
+from dasklasso.storage.opening import ZARR_FILES
 
 CHUNK_BYTES = 64 << 20
 _FEWEST_ROWS = 64
-_ZARR_FILES = ("zarr.json", ".zgroup", ".zarray")
 
 
 def chunk_shape(
@@ -67,7 +68,7 @@ def reserve(
     """
     store = Path(path)
     if overwrite and store.exists():
-        is_zarr = any((store / name).is_file() for name in _ZARR_FILES)
+        is_zarr = any((store / name).is_file() for name in ZARR_FILES)
         is_empty = store.is_dir() and not any(store.iterdir())
         if not is_zarr and not is_empty:
             raise StoreError(f"{path}: is not a Zarr store, so it will not be overwritten.")
@@ -84,6 +85,7 @@ class StoreWriter:
     path : str or Path
         The store to make. What is written is at ``PATH.partial`` until :meth:`finish`.
     feature_names, target_names : sequence of str
+        Without target names there are rows to predict for, and no y.
     dtype : dtype
         Of X on disk; bool is kept as uint8.
     with_weight, with_fold, with_offset : bool
@@ -102,6 +104,8 @@ class StoreWriter:
         What :func:`reserve` gave; ``overwrite`` is then its.
     label : str, optional
         How messages about the data call them, instead of ``path``.
+    constant_targets : bool
+        Whether a target may have the same value in every row: rows to score, not to fit.
 
     Raises
     ------
@@ -128,11 +132,13 @@ class StoreWriter:
         n_rows: int | None = None,
         folder: PartialFolder | None = None,
         label: str | None = None,
+        constant_targets: bool = False,
     ) -> None:
-        if not feature_names or not target_names:
-            raise OptionError(f"{path}: a dataset has at least one feature and one target.")
+        if not feature_names:
+            raise OptionError(f"{path}: a dataset has at least one feature.")
         self.path = Path(path)
         self._label = label or str(path)
+        self._constant_targets = constant_targets
         self.feature_names = tuple(feature_names)
         self.target_names = tuple(target_names)
         self.dtype = np.dtype(np.uint8 if np.dtype(dtype) == np.bool_ else dtype)
@@ -149,7 +155,9 @@ class StoreWriter:
         self._missing = np.zeros(d, dtype=np.int64)
         self._fingerprint = Fingerprint()
         self._arrays: dict[str, Any] = {}
-        self._dtypes: dict[str, np.dtype] = {"X": self.dtype, "y": np.dtype(np.float64)}
+        self._dtypes: dict[str, np.dtype] = {"X": self.dtype}
+        if self.target_names:
+            self._dtypes["y"] = np.dtype(np.float64)
         if with_weight:
             self._dtypes["sample_weight"] = np.dtype(np.float64)
         if with_fold:
@@ -175,7 +183,7 @@ class StoreWriter:
     def write(
         self,
         X: np.ndarray,
-        y: np.ndarray,
+        y: np.ndarray | None,
         sample_weight: np.ndarray | None = None,
         fold: np.ndarray | None = None,
         missing: np.ndarray | None = None,
@@ -186,7 +194,7 @@ class StoreWriter:
         Parameters
         ----------
         X : (m, n_features)
-        y : (m,) or (m, n_targets)
+        y : (m,) or (m, n_targets); None where there are no targets
         sample_weight, fold, offset : (m,), given exactly when the writer was made with them
         missing : (n_features,) int, optional
             How many of these values were missing and have been filled.
@@ -198,7 +206,9 @@ class StoreWriter:
         StoreError
             The disk is full or cannot be written.
         """
-        rows = {"X": np.asarray(X), "y": np.asarray(y)}
+        rows = {"X": np.asarray(X)}
+        if y is not None:
+            rows["y"] = np.asarray(y)
         if sample_weight is not None:
             rows["sample_weight"] = np.asarray(sample_weight)
         if fold is not None:
@@ -223,8 +233,17 @@ class StoreWriter:
             taken += count
         self.n_rows += m
 
-    def finish(self, origin: dict[str, Any]) -> Manifest:
+    def finish(
+        self,
+        origin: dict[str, Any],
+        schema: Callable[[ColumnStatistics], Schema] | None = None,
+    ) -> Manifest:
         """Write the last chunk and the manifest, and rename the store into place.
+
+        Parameters
+        ----------
+        schema : callable, optional
+            Given the statistics of the columns: how a table's columns became them.
 
         Raises
         ------
@@ -237,18 +256,21 @@ class StoreWriter:
             raise ValueFound(f"{self.path}: no rows were written, expected at least one.")
         if self._held:
             self._flush_buffer()
-        self._refuse_constant_targets()
+        if not self._constant_targets:
+            self._refuse_constant_targets()
         assert self.codec is not None
+        statistics = self._moments.statistics(self._missing)
         manifest = Manifest(
             n_rows=self.n_rows,
             n_features=len(self.feature_names),
             feature_names=self.feature_names,
             target_names=self.target_names,
-            statistics=self._moments.statistics(self._missing),
+            statistics=statistics,
             origin={**origin, "codec": self.codec.to_json()},
             fingerprint=self._fingerprint.digest(
                 {name: (array.shape, array.dtype) for name, array in self._arrays.items()}
             ),
+            schema=None if schema is None else schema(statistics),
         )
         with self._folder.guarded():
             self._group.attrs[MANIFEST_KEY] = manifest.to_json()
@@ -275,7 +297,7 @@ class StoreWriter:
                 f"expected {', '.join(self._dtypes)}."
             )
         m = len(rows["X"])
-        if rows["y"].shape == (m, 1):
+        if "y" in rows and rows["y"].shape == (m, 1):
             rows["y"] = rows["y"][:, 0]
         for name, values in rows.items():
             if values.shape != self._shape(name, m):
@@ -308,7 +330,8 @@ class StoreWriter:
             self.chunk_rows = min(self.chunk_rows, count)  # the table may end in its first chunk
             self._create(chunk["X"])
         self._moments.update(chunk["X"])
-        self._target_moments.update(chunk["y"].reshape(count, -1))
+        if "y" in chunk:
+            self._target_moments.update(chunk["y"].reshape(count, -1))
         self._refuse_nonfinite(chunk)
 
         start, stop = self._written, self._written + count
@@ -359,10 +382,11 @@ class StoreWriter:
     # -- what may not be in the data ----------------------------------------------------------
 
     def _refuse_nonfinite(self, chunk: dict[str, np.ndarray]) -> None:
-        for values, moments, names in (
-            (chunk["X"], self._moments, self.feature_names),
-            (chunk["y"].reshape(len(chunk["y"]), -1), self._target_moments, self.target_names),
-        ):
+        looked_at = [(chunk["X"], self._moments, self.feature_names)]
+        if "y" in chunk:
+            targets = chunk["y"].reshape(len(chunk["y"]), -1)
+            looked_at.append((targets, self._target_moments, self.target_names))
+        for values, moments, names in looked_at:
             if np.isfinite(moments.mean + moments.std).all():  # NaN and infinity propagate
                 continue
             found = np.argwhere(~np.isfinite(values))

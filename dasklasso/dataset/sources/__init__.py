@@ -6,10 +6,19 @@ import glob
 import os
 from pathlib import Path
 
-from dasklasso.dataset.sources.base import Batch, Column, Source
+from dasklasso.dataset.sources.base import Batch, Column, Expected, Source
 from dasklasso.errors import OptionError, SourceError
+from dasklasso.storage.opening import ZARR_FILES
 
-__all__ = ["Batch", "Column", "Source", "open_source"]
+__all__ = [
+    "Batch",
+    "Column",
+    "Expected",
+    "Source",
+    "holds_arrays",
+    "looks_like_table",
+    "open_source",
+]
 
 _TABLES = {
     ".parquet": "parquet", ".pq": "parquet", ".parq": "parquet",
@@ -28,6 +37,7 @@ def open_source(
     dataset: str | None = None,
     memory: int = 1 << 30,
     scratch: str | None = None,
+    expected: Expected | None = None,
 ) -> Source:
     """Open an input table; its format is told by the name's ending.
 
@@ -41,6 +51,8 @@ def open_source(
         Bytes that reading may use.
     scratch : str, optional
         Folder for a scratch file, which wide Parquet files need; by default Python's.
+    expected : Expected, optional
+        What is known of the columns beforehand.
 
     Raises
     ------
@@ -52,6 +64,7 @@ def open_source(
         h5py is needed and not installed.
     """
     text = os.fspath(path)
+    expected = expected or Expected()
     files = _files(text)
     kind = _format(files[0])
     for file in files[1:]:
@@ -59,17 +72,18 @@ def open_source(
             raise SourceError(f"{file}: is {_format(file)}, expected {kind} as {files[0]} is.")
     if len(files) > 1 and kind not in _MANY:
         raise SourceError(f"{text}: {len(files)} {kind} files, expected one.")
-    if dataset is not None and kind != "hdf5" and files[0].suffix.lower() != ".npz":
+    if dataset is not None and not holds_arrays(files[0]):
         raise OptionError(f"--dataset {dataset}: {text} is {kind}, expected HDF5 or NPZ.")
 
     if kind == "parquet":
         from dasklasso.dataset.sources.parquet import ParquetSource
 
-        return ParquetSource(text, files, memory=memory, scratch=scratch)
+        as_is = [name for name in expected.as_is if name not in expected.numbers]
+        return ParquetSource(text, files, memory=memory, scratch=scratch, as_is=as_is)
     if kind == "csv":
         from dasklasso.dataset.sources.csv import CsvSource
 
-        return CsvSource(text, files)
+        return CsvSource(text, files, expected)
     if kind == "npy":
         from dasklasso.dataset.sources.npy import open_npy
 
@@ -80,7 +94,29 @@ def open_source(
         return open_hdf5(files[0], dataset=dataset)
     from dasklasso.dataset.sources.svmlight import SvmlightSource
 
-    return SvmlightSource(files[0])
+    return SvmlightSource(files[0], expected)
+
+
+def holds_arrays(path: str | os.PathLike[str]) -> bool:
+    """Whether a file holds several arrays by name: HDF5 or NPZ, by its ending."""
+    suffix = Path(path).suffix.lower()
+    return suffix == ".npz" or _TABLES.get(suffix) == "hdf5"
+
+
+def looks_like_table(path: str | os.PathLike[str]) -> bool:
+    """Whether a path, folder or pattern is of an input table, and not of a Zarr store.
+
+    Names with the endings of tables are taken for tables also where nothing is there.
+    """
+    text = os.fspath(path)
+    if "://" in text or "::" in text:
+        return False
+    here = Path(text)
+    if here.is_dir():
+        if any((here / name).is_file() for name in ZARR_FILES):
+            return False
+        return any(file.is_file() and _known(file) in _MANY for file in here.rglob("*"))
+    return _known(here) is not None or (glob.has_magic(text) and not here.exists())
 
 
 def _files(text: str) -> list[Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal, Protocol
@@ -40,6 +40,29 @@ class Column:
         return self.dtype == np.uint8 and self.type_name == "bool"
 
 
+@dataclass(frozen=True)
+class Expected:
+    """What is known of a table's columns before it is opened.
+
+    Attributes
+    ----------
+    texts, numbers : sets of str
+        Columns of that kind, whatever a sample of the table looks like.
+    as_is : tuple of str
+        Columns that are handed on as they are, such as ids.
+    index_base : int or None
+        svmlight: the index of the first feature; None where the indices tell.
+    width : int
+        svmlight: how many columns there are at least.
+    """
+
+    texts: Set[str] = frozenset()
+    numbers: Set[str] = frozenset()
+    as_is: tuple[str, ...] = ()
+    index_base: int | None = None
+    width: int = 0
+
+
 class Batch(Protocol):
     """Consecutive rows of one file.
 
@@ -66,6 +89,10 @@ class Batch(Protocol):
 
     def texts(self, name: str) -> Any:
         """A text column as a pyarrow string array; null where missing."""
+        ...
+
+    def as_is(self, name: str) -> Any:
+        """A column as a pyarrow array of its own type."""
         ...
 
 

@@ -13,7 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pc_csv
 
-from dasklasso.dataset.sources.base import Column, refuse_duplicates, resolve_column
+from dasklasso.dataset.sources.base import (
+    Column,
+    Expected,
+    refuse_duplicates,
+    resolve_column,
+)
 from dasklasso.dataset.sources.table import TableBatch, column_of, sliced
 from dasklasso.errors import DasklassoError, SourceError, ValueFound
 
@@ -25,6 +30,7 @@ class CsvSource:
 
     A column's type is told by the first mebibyte: numbers are then read as float64 throughout
     (so integers may turn to decimals later), and text that turns up among them is an error.
+    Types that are ``expected`` come before those.
     """
 
     format = "csv"
@@ -32,11 +38,12 @@ class CsvSource:
     default_target: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
 
-    def __init__(self, path: str, files: Sequence[Path]) -> None:
+    def __init__(self, path: str, files: Sequence[Path], expected: Expected | None = None) -> None:
         self.path = path
         self._files = [str(file) for file in files]
         self._layout = CsvLayout.of(self._files[0])
         self._names, self._types = _infer(self._files[0], self._layout)
+        self._expect(expected or Expected())
         for file in self._files[1:]:
             names = self._layout.split(first_line(file))
             if names != self._names:
@@ -52,6 +59,14 @@ class CsvSource:
             else column_of(name, self._types[name])
             for name in self._names
         )
+
+    def _expect(self, expected: Expected) -> None:
+        """Give columns the types that are known of them; ids are kept as they are written."""
+        for name, kind in self._types.items():
+            if name in expected.numbers:
+                self._types[name] = kind if pa.types.is_boolean(kind) else pa.float64()
+            elif name in expected.as_is or name in expected.texts:
+                self._types[name] = pa.string()
 
     def resolve(self, name: str) -> tuple[str, ...]:
         return resolve_column(self.columns, name)

@@ -57,6 +57,13 @@ class MatrixBatch:
         ]
         return _plain(np.stack(columns, axis=1))
 
+    def as_is(self, name: str) -> Any:
+        import pyarrow as pa
+
+        if name not in self.positions and self.beside[name].dtype.kind in "SUO":
+            return self.texts(name)
+        return pa.array(np.ascontiguousarray(self.numbers([name])[:, 0]))
+
     def texts(self, name: str) -> Any:
         import pyarrow as pa
 

@@ -38,8 +38,10 @@ class ParquetSource:
         *,
         memory: int = 1 << 30,
         scratch: str | None = None,
+        as_is: Sequence[str] = (),
     ) -> None:
         self.path = path
+        self._as_is = frozenset(as_is)
         self._memory = memory
         self._scratch = scratch
         self._bounds: dict[str, tuple[int, int]] | None = None
@@ -108,7 +110,7 @@ class ParquetSource:
     def _file_batches(
         self, file: str, opened: Any, stored: list[str], here: dict[str, Any], rows: int
     ) -> Iterator[TableBatch | WideBatch]:
-        asked = set(stored)
+        asked = set(stored) - self._as_is
         numbers = [c for c in self.columns if c.name in asked and c.kind == "number"]
         # taken once: pyarrow builds the schema of all the columns anew at every look
         schema, metadata = opened.schema_arrow, opened.metadata

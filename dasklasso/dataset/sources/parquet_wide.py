@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import IO, Any
 
 import numpy as np
+import pyarrow as pa
 
 from dasklasso.dataset.sources.base import Column
 from dasklasso.dataset.sources.table import TableBatch
@@ -49,6 +50,11 @@ class WideBatch:
 
     def texts(self, name: str) -> Any:
         return self.others.texts(name)
+
+    def as_is(self, name: str) -> Any:
+        if name in self.positions:
+            return pa.array(np.ascontiguousarray(self.block[:, self.positions[name]]))
+        return self.others.as_is(name)
 
     def _column(self, name: str) -> np.ndarray:
         if name in self.positions:
@@ -158,8 +164,6 @@ class RowFeed:
             self._rest = self._rest.slice(parts[-1].num_rows)
             n_rows -= parts[-1].num_rows
         if len(parts) > 1:
-            import pyarrow as pa
-
             parts = pa.Table.from_batches(parts).combine_chunks().to_batches()
         return dict(zip(self._names, parts[0].columns, strict=True)) if parts else {}
 

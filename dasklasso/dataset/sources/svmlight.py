@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from dasklasso.dataset.sources.base import Column, resolve_column
+from dasklasso.dataset.sources.base import Column, Expected, resolve_column
 from dasklasso.dataset.sources.matrix import MatrixBatch
 from dasklasso.errors import DasklassoError, SourceError, ValueFound
 
@@ -25,7 +25,7 @@ class _Extent:
     """What the first pass finds out."""
 
     n_rows: int
-    lowest: int
+    lowest: int | None  # None: no row has an index
     highest: int
 
 
@@ -34,19 +34,33 @@ class SvmlightSource:
 
     Indices count from 1, as the format has it, unless a 0 occurs; the column of index 1 (or 0)
     is x0. Parsing is scikit-learn's.
+
+    Where another file of the kind is known, as ``expected`` says, x0 has the index that it had
+    there, and there are at least as many columns: what a row leaves out is 0.
     """
 
     format = "svmlight"
     default_target: tuple[str, ...] = (TARGET,)
     beside: tuple[str, ...] = (TARGET,)
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, expected: Expected | None = None) -> None:
+        expected = expected or Expected()
         self.path = str(file)
         self._file = file
         extent = self._measure()
         self.n_rows = extent.n_rows
-        self._base = 0 if extent.lowest == 0 else 1
-        self._width = extent.highest + 1 - self._base
+        lowest = extent.lowest
+        self.index_base = expected.index_base
+        if self.index_base is None:
+            self.index_base = 0 if lowest == 0 else 1
+        if lowest is not None and lowest < self.index_base:
+            raise SourceError(
+                f"{self.path}: has the index {lowest}, expected indices that count from "
+                f"{self.index_base}."
+            )
+        self._width = max(extent.highest + 1 - self.index_base, expected.width)
+        if self._width == 0:
+            raise SourceError(f"{self.path}: has no index:value pair in {self.n_rows} rows.")
         number = np.dtype(np.float64)
         self.columns = tuple(
             Column(name, "number", number, "number")
@@ -68,7 +82,7 @@ class SvmlightSource:
                 part = sparse[start : start + rows]
                 dense = np.zeros((part.shape[0], self._width))
                 row = np.repeat(np.arange(part.shape[0]), np.diff(part.indptr))
-                dense[row, part.indices - self._base] = part.data
+                dense[row, part.indices - self.index_base] = part.data
                 yield MatrixBatch(
                     self.path, first + start, len(dense), dense, self._positions,
                     {TARGET: labels[start : start + rows]},
@@ -86,8 +100,6 @@ class SvmlightSource:
                 highest = max(highest, int(sparse.indices.max()))
         if n_rows == 0:
             raise SourceError(f"{self.path}: is empty, expected rows 'label index:value ...'.")
-        if lowest is None:
-            raise SourceError(f"{self.path}: has no index:value pair in {n_rows} rows.")
         return _Extent(n_rows, lowest, highest)
 
     def _blocks(self) -> Iterator[bytes]:

@@ -55,6 +55,11 @@ class TableBatch:
         column = column.cast(pa.string())
         return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
 
+    def as_is(self, name: str) -> Any:
+        """As :class:`~dasklasso.dataset.sources.base.Batch`; dictionaries are decoded."""
+        column = self.columns[name]
+        return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
 
 def sliced(
     file: str, first_row: int, record_batch: Any, constants: Mapping[str, Any], rows: int

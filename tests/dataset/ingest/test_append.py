@@ -164,19 +164,22 @@ def test_text_targets_and_folds_keep_the_numbers_of_their_classes(tmp_path, fram
     assert_same_store(tmp_path / "s", tmp_path / "t")
 
 
-def test_missing_values_are_filled_with_the_means_of_the_rows_before(tmp_path, frame):
+def test_missing_values_are_filled_with_the_means_of_the_first_ingest(tmp_path, frame):
     plain = frame[["a", "b", "price"]]
     old, new = plain[:600].copy(), plain[600:].copy()
     old.iloc[3, 0] = np.nan
     new.iloc[5, 1] = np.nan
     store = tmp_path / "s"
     ingest(write(old, tmp_path / "a.csv"), store, target="price", missing="mean")
-    before = open_dataset(store).statistics
+    mean = np.float32(old["b"].mean())
     report = append_rows(store, write(new, tmp_path / "b.csv"))
+    again = append_rows(store, tmp_path / "b.csv")
     data = open_dataset(store)
-    assert read_rows(data.X, 605, 606)[0, 1] == np.float32(before.mean[1])
-    np.testing.assert_array_equal(data.statistics.missing, [1, 1])
-    assert report.warnings == ["1 missing values were filled with the means of the rows before."]
+    assert read_rows(data.X, 605, 606)[0, 1] == mean
+    assert read_rows(data.X, 1005, 1006)[0, 1] == mean
+    np.testing.assert_array_equal(data.statistics.missing, [1, 2])
+    assert report.warnings == ["1 missing values were filled with the means of the first ingest."]
+    assert again.warnings == report.warnings
     with pytest.raises(ValueFound, match="row 5, column b: found a missing value"):
         append_rows(store, tmp_path / "b.csv", missing="error")
 
@@ -286,8 +289,12 @@ def store(tmp_path, frame):
         (lambda t: t.assign(c=1), SourceError, "column 'c' is not a feature of .*s.*--drop c"),
         (lambda t: t.drop(columns="price"), OptionError, "no column 'price', the target of"),
         (lambda t: t.drop(columns="w"), OptionError, r"no column 'w' \(--weight\)"),
-        (lambda t: t.assign(kind=1), SourceError, "column kind is .*, .* has text"),
-        (lambda t: t.assign(a="x"), SourceError, "column a is string, .* has numbers"),
+        (
+            lambda t: t.assign(kind=1),
+            ValueFound,
+            "kind: found '1', .*not among the 3 levels",
+        ),
+        (lambda t: t.assign(a="x"), ValueFound, "column a: found 'x', expected a number"),
         (lambda t: t[:0], SourceError, "row"),
     ],
     ids=["missing", "renamed", "unknown", "target", "weight", "number", "text", "empty"],
@@ -298,10 +305,26 @@ def test_a_table_that_does_not_fit_is_refused(store, frame, tmp_path, change, er
         append_rows(store, new)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": 1}, "column kind is int64, .* has text"),
+        ({"a": "x"}, "column a is .*string, .* has numbers"),
+    ],
+)
+def test_a_typed_column_of_another_kind_is_refused(store, frame, tmp_path, change, message):
+    frame[600:].assign(**change).to_parquet(tmp_path / "b.csv.parquet")
+    try:
+        with pytest.raises(SourceError, match=message):
+            append_rows(store, tmp_path / "b.csv.parquet")
+    finally:
+        (tmp_path / "b.csv.parquet").unlink()
+
+
 def test_an_unseen_category_is_named_with_row_and_column(store, frame, tmp_path):
     new = frame[600:].reset_index(drop=True)
     new.loc[77, "kind"] = "Oak"
-    message = "b.csv: row 77, column kind: found 'Oak', which is not among the 3 categories"
+    message = "b.csv: row 77, column kind: found 'Oak', which is not among the 3 levels"
     for missing in ("error", "mean"):
         with pytest.raises(ValueFound, match=message):
             append_rows(store, write(new, tmp_path / "b.csv"), missing=missing)

@@ -121,7 +121,7 @@ def test_columns_are_left_out_on_request(tmp_path: Path, frame: pd.DataFrame) ->
     drop = ["day", "colour", "group", "importance"]
     report = ingest(tmp_path / "t.parquet", tmp_path / "s", target="price", drop=drop)
     assert report.manifest.feature_names == ("age", "height", "smoker")
-    assert report.manifest.origin["dropped"] == drop
+    assert report.manifest.schema.dropped == tuple(drop)
 
 
 def test_several_targets_are_kept_together(tmp_path: Path, frame: pd.DataFrame) -> None:
@@ -199,7 +199,7 @@ def test_hdf5_datasets_by_default_and_by_path(tmp_path: Path, X: np.ndarray) -> 
     )
     np.testing.assert_array_equal(stored(tmp_path / "b")["X"], -X.astype(np.float32))
     np.testing.assert_array_equal(stored(tmp_path / "b")["y"], np.arange(N) % 2)
-    assert report.manifest.origin["target_classes"] == {"class": ["no", "yes"]}
+    assert report.manifest.target_classes == (("no", "yes"),)
 
 
 @pytest.mark.parametrize("zero_based", [True, False])
@@ -272,7 +272,7 @@ def test_text_targets_become_classes_in_sorted_order(tmp_path: Path) -> None:
     frame.to_csv(tmp_path / "t.csv", index=False)
     report = ingest(tmp_path / "t.csv", tmp_path / "s", target="y")
     assert stored(tmp_path / "s")["y"].tolist() == [1, 2, 0, 1, 2, 0]
-    assert report.manifest.origin["target_classes"] == {"y": ["maybe", "no", "yes"]}
+    assert report.manifest.target_classes == (("maybe", "no", "yes"),)
 
 
 def test_pandas_categories_become_one_hot(tmp_path: Path) -> None:
@@ -298,9 +298,31 @@ def test_missing_values_are_filled_with_the_mean_and_counted(tmp_path: Path, end
     report = ingest(path, tmp_path / "s", target="y", missing="mean", dtype="float64")
     X = stored(tmp_path / "s")["X"]
     assert X[:, 0].tolist() == [1e8 + 1, 1e8 + 2, 1e8 + 3, 1e8 + 2]
-    np.testing.assert_allclose(X[2, 2:], [2 / 3, 1 / 3])
-    assert report.manifest.statistics.missing.tolist() == [2, 0, 1, 1]
-    assert any("4 missing values in 3 of 4 columns were filled" in w for w in report.warnings)
+    assert report.manifest.statistics.missing.tolist() == [2, 0, 0, 0, 0]
+    assert any("2 missing values in 1 of 5 columns were filled" in w for w in report.warnings)
+    assert report.manifest.schema.fill("a") == 1e8 + 2
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_a_missing_category_is_a_level_of_its_own(tmp_path: Path, ending: str) -> None:
+    frame = pd.DataFrame({"c": ["u", "v", None, "u"], "d": list("pqpq"), "y": [1.0, 2, 3, 5]})
+    path = tmp_path / f"t.{ending}"
+    frame.to_parquet(path) if ending == "parquet" else frame.to_csv(path, index=False)
+    report = ingest(path, tmp_path / "s", target="y", missing="mean")
+    assert report.manifest.feature_names == ("c=u", "c=v", "c=<missing>", "d=p", "d=q")
+    X = stored(tmp_path / "s")["X"]
+    assert X.dtype == np.uint8
+    assert X[:, :3].tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0]]
+    assert any("a level of their own: c=<missing> (1)" in w for w in report.warnings)
+
+
+def test_levels_that_differ_in_blanks_or_case_are_named(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"c": ["A", "a ", "B", "A ", "C"], "y": range(5)})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    report = ingest(tmp_path / "t.csv", tmp_path / "s", target="y")
+    [warning] = report.warnings
+    assert "column c: levels that differ only in blanks or case" in warning
+    assert warning.endswith("'A', 'A ', 'a '.")
 
 
 # -- the report -------------------------------------------------------------------------------

@@ -1,0 +1,220 @@
+"""A table encoded as another one was: by the schema of a store or of a model."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from dasklasso.choices import Missing, Unseen
+from dasklasso.dataset.ingest.align import Asked, align
+from dasklasso.dataset.ingest.columns import Roles
+from dasklasso.dataset.ingest.encoder import Encoded, Encoder, Levels, batch_rows, choose_dtype
+from dasklasso.dataset.ingest.ingest import (
+    IngestReport,
+    Progress,
+    copy_rows,
+    origin_of,
+    report_of,
+)
+from dasklasso.dataset.ingest.writer import StoreWriter, reserve
+from dasklasso.dataset.schema import Schema, TargetColumn
+from dasklasso.dataset.sources import holds_arrays, open_source
+from dasklasso.dataset.sources.base import Batch
+
+_MOST_NAMED = 10  # ignored columns in a note
+UNSEEN_REMEDY = "--unseen zero takes what was never met for none of them."
+
+
+class PreparedTable:
+    """A table whose rows are encoded by a schema, batch by batch, in bounded memory.
+
+    Parameters
+    ----------
+    path : str or Path
+        Of any kind that :func:`~dasklasso.dataset.ingest.ingest.ingest` takes. Its columns are
+        found by name, in any order; those that the schema does not know are ignored.
+    schema : Schema
+    of : str
+        How messages name the schema's owner.
+    asked : Asked
+        Columns to read beside the features.
+    missing : {"error", "mean"}, optional
+        By default as the schema has it.
+    unseen : {"error", "zero"}
+        Texts that are not among a column's levels are refused, or are none of them: 0 in all the
+        column's features.
+    memory : int
+        Bytes that may be used.
+    array : str, optional
+        HDF5, NPZ: the array that is X.
+    scratch : str, optional
+        Folder for a scratch file.
+    for_store : bool
+        Whether features that are whole numbers get the small type that holds them.
+
+    Attributes
+    ----------
+    source : Source
+    roles : Roles
+    dtype : numpy.dtype
+        Of the features.
+    encoder : Encoder
+
+    Raises
+    ------
+    OptionError, SourceError
+        The table cannot be read, or columns are missing or of another type.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        schema: Schema,
+        *,
+        of: str,
+        asked: Asked,
+        missing: Missing | None = None,
+        unseen: Unseen = "error",
+        memory: int = 1 << 30,
+        array: str | None = None,
+        scratch: str | None = None,
+        for_store: bool = False,
+    ) -> None:
+        self.source = open_source(
+            path,
+            dataset=_array(path, array, schema),
+            memory=memory,
+            scratch=scratch,
+            expected=schema.expected(asked.as_is),
+        )
+        aligned = align(self.source, schema, asked, of=of, strict=False)
+        self.roles = aligned.roles
+        self._ignored = aligned.ignored
+        self._memory = memory
+        self._as_is = asked.as_is
+        missing = missing or schema.missing
+        self.dtype = np.dtype(schema.dtype)
+        if self.dtype.kind != "f":
+            # in training all were whole numbers, which are exact in float64; here others may be
+            self.dtype = np.dtype(np.float64)
+            if for_store and missing == "error":
+                self.dtype = choose_dtype(self.source, self.roles, aligned.survey, "float64")
+        self.encoder = Encoder(
+            self.source,
+            aligned.roles,
+            aligned.survey,
+            dtype=self.dtype,
+            missing=missing,
+            known=Levels(of, unseen, UNSEEN_REMEDY),
+        )
+
+    def batches(self) -> Iterator[tuple[Batch, Encoded]]:
+        """Every row from the first, as it is and encoded.
+
+        Raises
+        ------
+        SourceError, ValueFound
+            A value cannot be used; the message names file, row and column.
+        """
+        read = {column.name: None for column in self.roles.used}
+        names = list(read | dict.fromkeys(self._as_is))
+        rows = batch_rows(max(len(names), len(self.encoder.feature_names)), self._memory)
+        for batch in self.source.batches(names, rows):
+            yield batch, self.encoder.encode(batch)
+
+    def notes(self) -> list[str]:
+        """What deserves to be said once, of columns and (when all was read) of levels."""
+        found = []
+        if self._ignored:
+            n = len(self._ignored)
+            some = ", ".join(self._ignored[:_MOST_NAMED]) + (", ..." if n > _MOST_NAMED else "")
+            found.append(f"{self.source.path}: {_columns(n)} ignored, not in the model: {some}.")
+        for name, n in self.encoder.unseen.items():
+            found.append(
+                f"{self.source.path}: column {name}: {n:,} {'value' if n == 1 else 'values'} never "
+                "met in training, taken for none of its levels."
+            )
+        return found
+
+
+def ingest_by_schema(
+    source: str | os.PathLike[str],
+    store: str | os.PathLike[str],
+    schema: Schema,
+    *,
+    of: str,
+    asked: Asked,
+    missing: Missing | None = None,
+    unseen: Unseen = "error",
+    memory: int = 1 << 30,
+    array: str | None = None,
+    overwrite: bool = False,
+    codec: str = "auto",
+    progress: Progress | None = None,
+) -> IngestReport:
+    """Turn a table into a store with the features of another: for prediction, or for scoring.
+
+    The store has a target where the table has one; it may be the same in every row. Parameters
+    are those of :class:`PreparedTable` and of :func:`~dasklasso.dataset.ingest.ingest.ingest`.
+
+    Raises
+    ------
+    OptionError, SourceError, ValueFound, StoreError
+    """
+    started = time.perf_counter()
+    with reserve(store, overwrite=overwrite, reading=source) as folder:
+        table = PreparedTable(
+            source,
+            schema,
+            of=of,
+            asked=asked,
+            missing=missing,
+            unseen=unseen,
+            memory=memory,
+            array=array,
+            scratch=os.fspath(folder.partial),
+            for_store=True,
+        )
+        roles = table.roles
+        writer = StoreWriter(
+            store,
+            feature_names=table.encoder.feature_names,
+            target_names=[column.name for column in roles.targets],
+            dtype=table.dtype,
+            with_weight=roles.weight is not None,
+            with_fold=roles.fold is not None,
+            with_offset=roles.offset is not None,
+            codec=codec,
+            memory=memory,
+            n_rows=table.source.n_rows,
+            folder=folder,
+            label=table.source.path,
+            constant_targets=True,
+        )
+        copy_rows(table.source, roles, table.encoder, writer, memory, progress)
+        kept = _with_targets(schema, roles)
+        manifest = writer.finish(origin_of(table.source), lambda statistics: kept)
+    return report_of(store, writer, manifest, table.source, started, table.notes())
+
+
+def _with_targets(schema: Schema, roles: Roles) -> Schema:
+    """The schema, with the targets by the names that they have in this table."""
+    if not roles.targets:
+        return schema
+    classes = [target.classes for target in schema.targets] or [None] * len(roles.targets)
+    names = [column.name for column in roles.targets]
+    return replace(
+        schema, targets=tuple(TargetColumn(*one) for one in zip(names, classes, strict=True))
+    )
+
+
+def _array(path: str | os.PathLike[str], array: str | None, schema: Schema) -> str | None:
+    return array or (schema.array if holds_arrays(path) else None)
+
+
+def _columns(n: int) -> str:
+    return "1 column is" if n == 1 else f"{n:,} columns are"
