@@ -15,7 +15,7 @@ from dasklasso.bench.rivals import bare_scan, dask_glm_iteration, readers
 from dasklasso.dataset.dataset import Dataset, from_arrays, open_dataset
 from dasklasso.errors import OptionError
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.scan.frame import FRAME_WIDTH, INVERSE_SCALE
+from dasklasso.scan.frame import Frame
 from dasklasso.scan.queries.gradient import Gradient
 from dasklasso.scan.runners import runner_for
 from dasklasso.scan.threads import blas_threads
@@ -148,9 +148,7 @@ def _bare(X: ZarrBlocks, y: np.ndarray, w: np.ndarray, read: Any, threads: int) 
 
 
 def _engine_scan(data: Dataset, engine: ScanEngine, w: np.ndarray) -> Callable[[], np.ndarray]:
-    frame = np.zeros((data.n_features, FRAME_WIDTH))
-    frame[:, INVERSE_SCALE] = 1.0
-    placed = engine.placed(frame)
+    placed = engine.placed(Frame.unscaled(data.n_features))
     dtype = "float64" if data.X.dtype == np.float64 else "float32"
     query = Gradient((0,), (0.0,) * data.n_targets, 1.0, dtype)
     points = w[:, None]
@@ -158,7 +156,7 @@ def _engine_scan(data: Dataset, engine: ScanEngine, w: np.ndarray) -> Callable[[
     def scan() -> np.ndarray:
         answer = engine.gradient(query, engine.by_columns(points), placed)
         found = engine.runner.compute(*answer.parts)
-        return np.concatenate([part.values[0][0] for part in found])
+        return np.concatenate([part.values[0].gradient for part in found])
 
     return scan
 

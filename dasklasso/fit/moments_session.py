@@ -24,7 +24,6 @@ from dasklasso.objective.objective import Objective
 from dasklasso.options import FitOptions, RunOptions
 from dasklasso.problem.problem import Problem
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.scan.frame import INVERSE_SCALE
 from dasklasso.solvers.base import Jobs, ScanEvent, Settings
 from dasklasso.solvers.cost import n_problems_of
 from dasklasso.solvers.gram.solver import GramSolver
@@ -109,7 +108,7 @@ class Session:
         bytes_read : int
             In all.
         """
-        inverse = solver.problem.frame[:, INVERSE_SCALE]
+        inverse = solver.problem.frame.inverse_scale
         points = np.zeros((len(inverse), len(alphas)))
         np.divide(coef.T, inverse[:, None], out=points, where=inverse[:, None] > 0)
         jobs = Jobs(alphas, 1)

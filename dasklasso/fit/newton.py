@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -28,8 +27,10 @@ from dasklasso.options import CvOptions, FitOptions, RunOptions
 from dasklasso.problem.folds import Folds, folds_of
 from dasklasso.problem.problem import Problem, gradient_query
 from dasklasso.problem.zero_scan import FirstLook, look, meet
-from dasklasso.scan.engine import Asked, ScanEngine
-from dasklasso.scan.gather import bring
+from dasklasso.scan.engine import Request, ScanEngine
+from dasklasso.scan.frame import PlacedFrame
+from dasklasso.scan.gather import gather
+from dasklasso.scan.queries.gradient import LossGradient
 from dasklasso.scan.queries.hessian import WeightedGrams
 from dasklasso.scan.queries.sample import Sample, SampleRows, as_dataset
 from dasklasso.scan.runners import InProcess, threads_each
@@ -191,24 +192,24 @@ class _Fit:
         every = sample_step(self.data) if sampled else 0
         problem, limits = self.problem, self.limits
         some = columns_at_null(problem, np.zeros((problem.n_features, 1)), problem.n_features)
-        also: list[Asked] = []
-        if every:
-            also = [Asked(SampleRows(every))]
-        elif some.size <= limits.columns:
-            also = [self._hessians(problem, some, self.engine, self.frame)]
+        sample = SampleRows(every) if every else None
+        hessians = None
+        if sample is None and some.size <= limits.columns:
+            hessians = self._hessians(problem, some)
+        also = [] if sample is None else [Request(sample)]
+        if hessians is not None:
+            also = [self._request(hessians, self.engine, self.frame)]
         first = look(self.engine, problem, self.frame, self.run.device, also)
         gradient = to_numpy(first.gradient)[:, : problem.n_targets]
-        check_finite(gradient)
-        matrices: Any = None
-        if every:
+        check_finite(np.isfinite(gradient))
+        if sample is not None:
             null = null_models(problem, gradient, first.slope, some, [])
-            return first, null, first.beside[0]
-        if also:
-            matrices = first.beside[0]
+            return first, null, first.answers[sample]
+        if hessians is not None:
+            matrices = first.answers[hessians]
         else:
             some = columns_at_null(problem, gradient, limits.columns)
-            asked = self._hessians(problem, some, self.engine, self.frame)
-            _, matrices = _at_null(problem, self.engine, self.frame, asked, self.run.device)
+            _, matrices = self._at_null(problem, some, self.engine, self.frame)
         return first, null_models(problem, gradient, first.slope, some, matrices), None
 
     def start(self, jobs: Jobs, null: NullModels, sample: Sample | None) -> tuple[Start, float]:
@@ -222,9 +223,8 @@ class _Fit:
         whole = np.stack([point.gradient for point in null.points], axis=1)
         slope = np.array([point.slope for point in null.points])
         some = columns_at_null(problem, whole, self.limits.columns)
-        asked = self._hessians(problem, some, engine, frame)
-        (gradient, sums), matrices = _at_null(problem, engine, frame, asked, self.run.device)
-        tilt = Tilt(whole - gradient, slope - sums[1])
+        at, matrices = self._at_null(problem, some, engine, frame)
+        tilt = Tilt(whole - at.gradient, slope - at.sums.slope)
         here = null_models(problem, whole, slope, some, matrices)
         newton = Newton(
             engine,
@@ -237,26 +237,27 @@ class _Fit:
         )
         newton.run(first_start(problem, jobs, here), here.points)
         # columns are of unit spread: a gradient's standard error is that of a mean of slopes
-        error = float(np.sqrt(sums[2].max() / len(sample.x)))
+        error = float(np.sqrt(at.sums.slope_squares.max() / len(sample.x)))
         return start_at(newton.tracks), SURE * error
 
-    def _hessians(
-        self, problem: Problem, columns: np.ndarray, engine: ScanEngine, frame: Any
-    ) -> Asked:
-        query: WeightedGrams = null_hessians(problem, columns, self.run.device, self.dtype)
-        zeros = np.zeros((problem.n_features, problem.n_targets))
-        return Asked(query, (engine.by_columns(zeros), frame))
+    def _hessians(self, problem: Problem, columns: np.ndarray) -> WeightedGrams:
+        return null_hessians(problem, columns, self.run.device, self.dtype)
 
+    def _request(self, hessians: WeightedGrams, engine: ScanEngine, frame: PlacedFrame) -> Request:
+        zeros = np.zeros((self.problem.n_features, self.problem.n_targets))
+        return Request(hessians, (engine.by_columns(zeros), frame))
 
-def _at_null(
-    problem: Problem, engine: ScanEngine, frame: Any, asked: Asked, device: str
-) -> tuple[tuple[np.ndarray, np.ndarray], list[np.ndarray]]:
-    """A scan at the null models: gradients, sums over rows, and Hessians."""
-    null = problem.null_intercept if problem.steps_intercept else None
-    query = gradient_query(problem, range(problem.n_targets), "float64", device, null)
-    points = asked.inputs[0]
-    found = bring(engine, points, engine.gradient(query, points, frame, [asked]))
-    return (to_numpy(found.gradient), found.sums), found.beside[0]
+    def _at_null(
+        self, problem: Problem, columns: np.ndarray, engine: ScanEngine, frame: PlacedFrame
+    ) -> tuple[LossGradient, list[np.ndarray]]:
+        """A scan at the null models: loss, gradients, and Hessians over some columns."""
+        null = problem.null_intercept if problem.steps_intercept else None
+        query = gradient_query(problem, range(problem.n_targets), "float64", self.run.device, null)
+        hessians = self._hessians(problem, columns)
+        request = self._request(hessians, engine, frame)
+        points = request.inputs[0]
+        found = gather(engine, points, engine.gradient(query, points, frame, [request]))
+        return found[query], found[hessians]
 
 
 def _solution(track: Track) -> Solution:

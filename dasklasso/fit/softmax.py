@@ -18,7 +18,7 @@ from dasklasso.options import CvOptions, FitOptions, RunOptions
 from dasklasso.problem.folds import Folds, folds_of, weights_by_class
 from dasklasso.problem.problem import Problem
 from dasklasso.problem.zero_scan import FirstLook, look, meet
-from dasklasso.scan.engine import Asked, ScanEngine
+from dasklasso.scan.engine import Request, ScanEngine
 from dasklasso.scan.queries.sample import Sample, SampleRows
 from dasklasso.solvers.base import Jobs, ScanEvent, Settings, Solution, nonzeros_of
 from dasklasso.solvers.checkpoint import has_checkpoint
@@ -52,10 +52,12 @@ def solve_softmax_by_newton(
     objective = options.objective()
     problem, nbytes = meet(data, engine, objective, run.device)
     every = held_step(data)
-    first = look(
-        engine, problem, engine.placed(problem.frame), run.device, [Asked(SampleRows(every))]
+    rows = SampleRows(every)
+    first = look(engine, problem, engine.placed(problem.frame), run.device, [Request(rows)])
+    sample = first.answers[rows]
+    fit = _Fit(
+        data, engine, problem, options, run, progress, first, sample, nbytes + first.bytes_read
     )
-    fit = _Fit(data, engine, problem, options, run, progress, first, nbytes + first.bytes_read)
     if cv is None:
         newton, scans = fit.path()
         record = None
@@ -84,6 +86,7 @@ class _Fit:
     run: RunOptions
     progress: Callable[[ScanEvent], None] | None
     first: FirstLook
+    sample: Sample
     bytes_read: int
 
     def __post_init__(self) -> None:
@@ -103,8 +106,7 @@ class _Fit:
         else:
             alphas, scans, start = saved.alphas, saved.scans, saved.start
             self.bytes_read += saved.bytes_read
-        sample: Sample = self.first.beside[0]
-        rows = HeldRows(sample, data, problem, run.band_bytes, whole=held_step(data) == 1)
+        rows = HeldRows(self.sample, data, problem, run.band_bytes, whole=held_step(data) == 1)
         newton = SoftmaxNewton(
             self.engine,
             problem,

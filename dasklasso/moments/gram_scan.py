@@ -144,7 +144,7 @@ def _by_blocks(
     row_bytes = table.layout.n_features * table.X.dtype.itemsize
     builder = GraphBuilder()
     keys = []
-    homes = engine.homes_of_rows(edges[:-1])
+    homes = engine.workers_of_rows(edges[:-1])
     for number, (start, stop) in enumerate(pairwise(edges)):
         # the same bands are kept decoded as by the scans that follow: as many as fit
         caching = Caching(budget, pin=not table.X.mapped and start * row_bytes < budget)

@@ -22,7 +22,7 @@ curvature f'' where the slope is u, is concave on the domain of f* (logistic: t(
 Poisson: u + y; Huber: 1), which holds 0.
 
 *Shift.* With an intercept, a coordinate that costs nothing, θ must sum to zero. Each loss has a
-room r(p, y) ≥ 0, with g ± r in the domain of f* (logistic and Poisson: r = f''; Huber: what the
+slack r(p, y) ≥ 0, with g ± r in the domain of f* (logistic and Poisson: r = f''; Huber: what the
 slope lies within ±delta), and ``r / k(g) ≤ m``. Then ``q = g − c r`` with ``c = S / R₀``,
 R₀ = Σ π r, sums to zero. For |c| < 1 concavity gives k(g ∓ τr) ≥ (1−τ) k(g), so that Taylor's
 remainder, with B(a) = ∫₀ᵃ (a−τ)/(1−τ) dτ = a + (1−a) log(1−a) ≈ a²/2, bounds
@@ -52,7 +52,7 @@ better bound far from the optimum, and where slopes of hopeless rows make M infi
 *Straight tails.* Where f is a straight line (Huber, beyond delta), p is a subgradient of f* at the
 end g of its domain, as Fenchel's equality needs, but not the one-sided derivative that φ'(1) has,
 ``f*'(g)``: the p at which the line begins, from where on g does not change (Huber: y ± delta). Such
-rows have no room, so that shifting leaves them alone: neither Σ π f*(q) nor R₁ changes. φ'(1) is
+rows have no slack, so that shifting leaves them alone: neither Σ π f*(q) nor R₁ changes. φ'(1) is
 less, by
 
     X = Σ π g (p − f*'(g)) ≥ 0
@@ -68,13 +68,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from dasklasso.backend import Array, namespace
+from dasklasso.objective.loss_sums import LossSums
 from dasklasso.objective.penalties import Penalty
 
 COLUMN_SUMS = 5  # rows of what column_sums returns
 RATIO = 2  # the row of them that is a maximum, not a sum
-# rows of a scan's sums over rows: the first three for every loss, M, R₀, R₁ and Σ π r² besides for
-# one that is no quadratic
-LOSS, SLOPE, SLOPE_SQUARES, SLOPE_RATIO, ROOM, ROOM_PRODUCT, ROOM_SQUARES = range(7)
 LARGEST_SHIFT = 0.5  # |c|, beyond which a shifted dual point would show nothing
 SUM_ROUNDING = 1e-14  # of a difference of sums, relative to them
 
@@ -145,36 +143,36 @@ def together(sums: np.ndarray, n_outputs: int, largest: int | None = None) -> np
     return np.repeat(total, n_outputs, axis=1)
 
 
-def shift_of(sums: Array) -> Array:
-    """What multiple c of rows' rooms makes slopes sum to zero; 0 where it is too large for use.
+def shift_of(sums: LossSums) -> Array:
+    """What multiple c of rows' slacks makes slopes sum to zero; 0 where it is too large for use.
 
     Parameters
     ----------
-    sums : (7, n_problems) float64
+    sums : of n_problems, over rows
 
     Returns
     -------
     (n_problems,) float64
     """
-    xp = namespace(sums)
-    slope, room = sums[SLOPE, :], sums[ROOM, :]
-    usable = xp.abs(slope) < LARGEST_SHIFT * room
+    xp = namespace(sums.slope)
+    slope, slack = sums.slope, sums.slack
+    usable = xp.abs(slope) < LARGEST_SHIFT * slack
     return xp.where(usable, slope, xp.zeros_like(slope)) / xp.where(
-        usable, room, xp.ones_like(room)
+        usable, slack, xp.ones_like(slack)
     )
 
 
-def widened(v: Array, sums: Array, penalty: Penalty) -> Array:
+def widened(v: Array, sums: LossSums, penalty: Penalty) -> Array:
     """What no ``|v_j|`` exceeds once slopes sum to zero (one-sided when positive).
 
     Parameters
     ----------
     v : (n_columns, n_problems) float64
         Of standardised columns: centred and of unit spread, or zero and without a penalty.
-    sums : (7, n_problems) float64
+    sums : of n_problems, over rows
     """
     xp = namespace(v)
-    mean, squares = sums[ROOM, :], sums[ROOM_SQUARES, :]
+    mean, squares = sums.slack, sums.slack_squares
     spread = squares - mean**2
     spread = xp.where(spread > 0, spread, xp.zeros_like(spread)) + SUM_ROUNDING * squares
     offset = xp.abs(shift_of(sums)) * xp.sqrt(spread)
@@ -256,19 +254,19 @@ def squared_certificate(
 # of points beyond all numbers, and of multiples of a dual direction that is 0, nobody needs warning
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def smooth_certificate(
-    sums: np.ndarray,
+    sums: LossSums,
     columns: np.ndarray,
     intercepts: np.ndarray | None,
     *,
     quadratic: bool,
-    room_ratio: float,
+    slack_ratio: float,
     overshoot: np.ndarray | float = 0.0,
 ) -> Certificate:
     """Duality gap of problems whose loss is no quadratic.
 
     Parameters
     ----------
-    sums : (7, n_problems)
+    sums : LossSums
         Over rows, of weights that sum to one.
     columns : (5, n_problems)
         From :func:`column_sums`, combined over all columns; with an intercept their ``dual_v`` is
@@ -277,7 +275,7 @@ def smooth_certificate(
         b of the problems, in coordinates of centred columns; None without an intercept.
     quadratic : bool
         Whether the penalty has a quadratic part (l1_ratio < 1).
-    room_ratio : float
+    slack_ratio : float
         m, of the loss.
     overshoot : (n_problems,)
         X, of a loss with straight tails.
@@ -287,19 +285,19 @@ def smooth_certificate(
     Certificate
     """
     penalty, product, ratio, conjugate, n_nonzero = columns
-    loss, room = sums[LOSS], sums[ROOM]
+    loss, slack = sums.loss, sums.slack
     shift, feasible = np.zeros_like(loss), np.ones(loss.shape, bool)
     first = -product  # φ'(1) of the shifted point, but for ``blur``
     if intercepts is not None:
         shift = np.abs(shift_of(sums))
-        feasible = np.abs(sums[SLOPE]) < LARGEST_SHIFT * room
-        # slopes at both ends of a domain have no room, and sum to zero but for rounding
-        feasible |= np.abs(sums[SLOPE]) <= SUM_ROUNDING * np.sqrt(sums[SLOPE_SQUARES])
-        first = first + intercepts * sums[SLOPE] - shift_of(sums) * sums[ROOM_PRODUCT]
-    second = room_ratio * room * bend(shift)
-    blur = room_ratio * shift / (1 - shift) * (np.sqrt(sums[SLOPE_SQUARES]) + shift * room)
+        feasible = np.abs(sums.slope) < LARGEST_SHIFT * slack
+        # slopes at both ends of a domain have no slack, and sum to zero but for rounding
+        feasible |= np.abs(sums.slope) <= SUM_ROUNDING * np.sqrt(sums.slope_squares)
+        first = first + intercepts * sums.slope - shift_of(sums) * sums.slack_product
+    second = slack_ratio * slack * bend(shift)
+    blur = slack_ratio * shift / (1 - shift) * (np.sqrt(sums.slope_squares) + shift * slack)
     blur = blur + overshoot  # both lower φ'(1)
-    root = np.sqrt(sums[SLOPE_RATIO]) + shift * np.sqrt(room_ratio * room)
+    root = np.sqrt(sums.slope_ratio) + shift * np.sqrt(slack_ratio * slack)
     bent = root**2 / (1 - shift)
 
     limit = np.where(ratio > 1.0, 1.0 / ratio, 1.0)

@@ -43,7 +43,8 @@ from __future__ import annotations
 import numpy as np
 
 from dasklasso.backend import Array, namespace
-from dasklasso.objective.duality import LOSS, SLOPE, SLOPE_RATIO, Certificate, bend
+from dasklasso.objective.duality import Certificate, bend
+from dasklasso.objective.loss_sums import LossSums
 
 
 def offsets(slope: Array, frequency: Array) -> Array:
@@ -91,7 +92,7 @@ def entropy_cost(s: np.ndarray, slope: np.ndarray, frequency: np.ndarray) -> np.
 
 
 def softmax_certificate(
-    sums: np.ndarray,
+    sums: LossSums,
     columns: np.ndarray,
     intercepts: np.ndarray | None,
     n_classes: int,
@@ -101,9 +102,9 @@ def softmax_certificate(
 
     Parameters
     ----------
-    sums : (4, n_problems · C)
-        Over rows, of weights that sum to one: loss, slope, slope², and M; the first and the last
-        are the same in all columns of a problem.
+    sums : LossSums of n_problems · C columns
+        Over rows, of weights that sum to one; ``loss`` and ``slope_ratio`` are the same in all
+        columns of a problem.
     columns : (5, n_problems · C)
         From :func:`~dasklasso.objective.duality.column_sums`, combined over all columns of X
         and over those of each problem (:func:`~dasklasso.objective.duality.together`); with
@@ -115,8 +116,8 @@ def softmax_certificate(
         Of the classes, under the rows' weights; not needed without an intercept.
     """
     penalty, product, ratio, conjugate, n_nonzero = columns[:, ::n_classes]
-    loss = sums[LOSS, ::n_classes]
-    slope = sums[SLOPE].reshape(-1, n_classes)
+    loss = sums.loss[::n_classes]
+    slope = sums.slope.reshape(-1, n_classes)
     if intercepts is not None:
         product = product - np.sum(intercepts.reshape(-1, n_classes) * slope, axis=1)
     with np.errstate(divide="ignore"):
@@ -126,7 +127,7 @@ def softmax_certificate(
     for s in (limit, np.zeros_like(limit)):
         with np.errstate(invalid="ignore"):
             infeasible = np.where(s > 0, s * conjugate, 0.0)
-        bent = np.minimum((1.0 - s) * loss, sums[SLOPE_RATIO, ::n_classes] * bend(1.0 - s))
+        bent = np.minimum((1.0 - s) * loss, sums.slope_ratio[::n_classes] * bend(1.0 - s))
         gap = penalty - s * product + bent + infeasible
         gaps.append(gap if frequency is None else gap + entropy_cost(s, slope, frequency))
     gap = np.maximum(np.minimum(*gaps), 0.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import groupby, pairwise
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.row_folds import RowLabels
 from dasklasso.errors import ValueFound
-from dasklasso.objective.duality import ROOM, ROOM_SQUARES
+from dasklasso.objective.loss_sums import LossSums
 from dasklasso.problem.problem import Problem
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.queries.column_moments import Moments, merge_moments, target_moments
@@ -99,7 +99,7 @@ class Folds:
             query.device,
         )
 
-    def widened(self, sums: np.ndarray, folds: Sequence[int], problem: Problem) -> np.ndarray:
+    def widened(self, sums: LossSums, folds: Sequence[int], problem: Problem) -> LossSums:
         """Sums over rows with which a certificate holds for columns that are centred elsewhere.
 
         Columns are centred and of unit spread over all rows, W in weight. Over the w that a
@@ -108,15 +108,13 @@ class Folds:
 
         Parameters
         ----------
-        sums : (7, K)
+        sums : of K problems
         folds : of each problem
         """
         left = np.array([0.0 if fold == ALL else self.weights[fold] for fold in folds])
         total = problem.total_weight
-        found = sums.copy()
-        wide = sums[ROOM_SQUARES] * (total / (total - left)) + sums[ROOM] ** 2
-        found[ROOM_SQUARES] = np.where(left > 0, wide, sums[ROOM_SQUARES])
-        return found
+        wide = sums.slack_squares * (total / (total - left)) + sums.slack**2
+        return replace(sums, slack_squares=np.where(left > 0, wide, sums.slack_squares))
 
 
 def weights_by_class(data: Dataset, labels: RowLabels, n_classes: int) -> np.ndarray:

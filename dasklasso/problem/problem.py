@@ -19,7 +19,7 @@ from dasklasso.objective.losses.base import Loss
 from dasklasso.objective.losses.squared import SQUARED
 from dasklasso.objective.objective import Objective
 from dasklasso.objective.penalties import ElasticNet, GroupElasticNet, Penalty
-from dasklasso.scan.frame import CENTRE, FRAME_WIDTH, INVERSE_SCALE, L1, L2, SHIFT
+from dasklasso.scan.frame import Frame
 from dasklasso.scan.queries.column_moments import Moments
 from dasklasso.scan.queries.gradient import Gradient
 from dasklasso.scan.queries.hessian import WeightedGrams
@@ -36,8 +36,8 @@ class Problem:
     Attributes
     ----------
     objective : Objective
-    frame : (n_features, 5) float64
-        Shift, centre, 1/scale (0 for columns that cannot matter), l1 and l2 factors.
+    frame : Frame
+        How stored columns become standardised ones, and what these cost.
     y_mean : (n_targets,)
         What targets are centred at: the mean of y where the loss is a quadratic and there is an
         intercept, else 0.
@@ -52,7 +52,7 @@ class Problem:
     """
 
     objective: Objective
-    frame: np.ndarray
+    frame: Frame
     y_mean: np.ndarray
     null_loss: np.ndarray
     null_intercept: np.ndarray
@@ -76,7 +76,7 @@ class Problem:
 
     @property
     def n_features(self) -> int:
-        return self.frame.shape[0]
+        return len(self.frame)
 
     @property
     def n_targets(self) -> int:
@@ -85,18 +85,17 @@ class Problem:
     @property
     def centre(self) -> np.ndarray:
         """What columns are centred at: their means, or zeros without an intercept."""
-        return self.frame[:, CENTRE]
+        return self.frame.centre
 
     @property
     def unpenalised(self) -> np.ndarray:
         """Columns that can matter and cost nothing: their indices."""
-        free = (self.frame[:, L1] == 0) & (self.frame[:, INVERSE_SCALE] > 0)
-        return np.flatnonzero(free)
+        return np.flatnonzero(self.frame.unpenalised)
 
     @property
     def trace(self) -> float:
         """Trace of the standardised Gram matrix: a bound on its largest eigenvalue."""
-        return float(np.count_nonzero(self.frame[:, INVERSE_SCALE]))
+        return float(np.count_nonzero(self.frame.inverse_scale))
 
 
 def make_problem(
@@ -135,13 +134,14 @@ def make_problem(
         unit = std if objective.standardize else np.ones(n_features)
         ratio = np.where(useful, unit / scale, 0.0)
         inverse = np.where(useful, 1.0 / scale, 0.0)
-    frame = np.zeros((n_features, FRAME_WIDTH))
     far = np.abs(mean) > SHIFT_BEYOND * std
-    frame[:, SHIFT] = np.where(far & useful, mean.astype(shift_dtype).astype(np.float64), 0.0)
-    frame[:, CENTRE] = centre
-    frame[:, INVERSE_SCALE] = inverse
-    frame[:, L1] = factor * ratio
-    frame[:, L2] = factor * ratio**2
+    frame = Frame(
+        shift=np.where(far & useful, mean.astype(shift_dtype).astype(np.float64), 0.0),
+        centre=centre,
+        inverse_scale=inverse,
+        l1_factor=factor * ratio,
+        l2_factor=factor * ratio**2,
+    )
     loss = objective.loss
     free = np.flatnonzero(useful & ~varies) if objective.standardize else np.zeros(0, int)
     if free.size and not loss.quadratic:
@@ -207,11 +207,11 @@ def penalty_factors(given: np.ndarray | None, n_features: int) -> np.ndarray:
 
 
 def penalty_at(
-    frame: Array, alpha: Array, l1_ratio: float, positive: bool, n_together: int = 1
+    frame: Frame, alpha: Array, l1_ratio: float, positive: bool, n_together: int = 1
 ) -> Penalty:
     """The penalty of some columns at several alphas (1, n_problems), from their frame."""
-    l1 = frame[:, L1, None] * (alpha * l1_ratio)
-    l2 = frame[:, L2, None] * (alpha * (1.0 - l1_ratio))
+    l1 = frame.l1_factor[:, None] * (alpha * l1_ratio)
+    l2 = frame.l2_factor[:, None] * (alpha * (1.0 - l1_ratio))
     return ElasticNet(l1, l2, positive) if n_together == 1 else GroupElasticNet(l1, l2, n_together)
 
 
@@ -259,8 +259,8 @@ def hessian_query(
 
 
 def stored_values(
-    nonzeros: tuple[np.ndarray, np.ndarray], frame: np.ndarray
+    nonzeros: tuple[np.ndarray, np.ndarray], frame: Frame
 ) -> tuple[np.ndarray, np.ndarray]:
     """Nonzero coefficients of stored columns from those of standardised ones."""
     rows, u = nonzeros
-    return rows, u * frame[rows, INVERSE_SCALE]
+    return rows, u * frame.inverse_scale[rows]

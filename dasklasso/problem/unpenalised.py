@@ -14,7 +14,7 @@ import dask.array as da
 import numpy as np
 
 from dasklasso.backend import Array, backend_for, namespace, to_numpy
-from dasklasso.scan.frame import INVERSE_SCALE, L1
+from dasklasso.scan.frame import Frame
 
 MOST = 256  # unpenalised columns: each is one more column in the first scan, and d numbers
 
@@ -98,13 +98,13 @@ def project(points: Array, gradient: Array, gram: np.ndarray, positive: bool) ->
 
 
 def dual_direction(
-    u: Array, grad_u: Array, frame: Array, projection: Array | None, positive: bool
+    u: Array, grad_u: Array, frame: Frame, projection: Array | None, positive: bool
 ) -> Array | None:
     """``XᵀPθ`` of the dual direction θ, when unpenalised columns have been projected off it."""
     if projection is None:
         return None
     xp = namespace(u)
-    free = (frame[:, L1, None] == 0) & (frame[:, INVERSE_SCALE, None] > 0)
+    free = frame.unpenalised[:, None]
     # by construction zero where projected: rounding must not count as infeasible
     gone = free & ((u > 0) | (grad_u < 0)) if positive else free & (u == u)
     return xp.where(gone, xp.zeros_like(u), -grad_u - projection)

@@ -1,4 +1,4 @@
-"""The first look at a problem: moments if nobody kept them, then one scan at zero.
+"""The first look at a problem: moments where none are kept, then one scan at zero.
 
 That scan brings the gradient of the null model of every target (hence alpha_max), the cross
 products of unpenalised columns, and the first round of the power iteration.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import dask.array as da
 import numpy as np
@@ -18,7 +17,7 @@ from dasklasso.backend import to_numpy
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.labels.class_weights import class_totals
 from dasklasso.errors import OptionError, ValueFound
-from dasklasso.objective.duality import SLOPE
+from dasklasso.objective.loss_sums import LossSums
 from dasklasso.objective.losses.base import Loss
 from dasklasso.objective.objective import Objective
 from dasklasso.objective.penalties import GroupElasticNet
@@ -27,9 +26,9 @@ from dasklasso.problem.problem import Problem, gradient_query, make_problem
 from dasklasso.problem.unpenalised import MOST, Unpenalised
 from dasklasso.scan import summation_tree
 from dasklasso.scan.bad_values import bad_value
-from dasklasso.scan.engine import Asked, ScanEngine
-from dasklasso.scan.frame import L1
-from dasklasso.scan.gather import Coefficients, as_dask, bring
+from dasklasso.scan.engine import Request, ScanEngine
+from dasklasso.scan.frame import Frame, PlacedFrame
+from dasklasso.scan.gather import Answers, Coefficients, as_dask, gather
 from dasklasso.scan.queries.column_moments import (
     ColumnMoments,
     Moments,
@@ -52,9 +51,9 @@ class FirstLook:
     power_norm : ‖Av‖ of the power iteration's first product
     alpha_max : (n_targets,), the smallest alpha at which only unpenalised columns are in use,
         for l1_ratio 1
-    sums : (4 or 7, n_targets), over rows, at the null model
+    sums : LossSums of the n_targets null models
     bytes_read : int
-    beside : answers to what the scan was asked beside
+    answers : to all that the scan was asked
     """
 
     points: Coefficients
@@ -62,14 +61,15 @@ class FirstLook:
     free: Unpenalised | None
     power_norm: float
     alpha_max: np.ndarray
-    sums: np.ndarray
+    sums: LossSums
     bytes_read: int
-    beside: tuple[Any, ...] = ()
+    answers: Answers
 
     @property
     def slope(self) -> np.ndarray:
         """(n_targets,), of the mean loss in the intercept, at the null model."""
-        return self.sums[SLOPE]
+        slope: np.ndarray = self.sums.slope
+        return slope
 
 
 def column_moments(data: Dataset, engine: ScanEngine, device: str) -> tuple[Moments, int]:
@@ -86,7 +86,7 @@ def column_moments(data: Dataset, engine: ScanEngine, device: str) -> tuple[Mome
         n = float(data.n_rows)
         none = np.zeros(data.n_features)
         return Moments(n, kept.mean, kept.std**2 * n, kept.minimum, kept.maximum, none), 0
-    [parts], nbytes = engine.ask([ColumnMoments(device)])
+    parts, nbytes = engine.ask(ColumnMoments(device))
     moments = Moments(
         parts[0].weight,
         *(
@@ -177,9 +177,9 @@ def check_targets(data: Dataset, engine: ScanEngine, targets: Moments, loss: Los
 def look(
     engine: ScanEngine,
     problem: Problem,
-    frame: da.Array,
+    frame: PlacedFrame,
     device: str,
-    also: Sequence[Asked] = (),
+    also: Sequence[Request] = (),
 ) -> FirstLook:
     """Run the scan at zero.
 
@@ -203,8 +203,7 @@ def look(
     points = _first_points(engine, n_targets, index)
     null = problem.null_intercept if problem.steps_intercept else None
     query = gradient_query(problem, range(n_targets), "float64", device, null)
-    answer = engine.gradient(query, points, frame, also)
-    found = bring(engine, points, answer)
+    found = gather(engine, points, engine.gradient(query, points, frame, also))
     gradient = as_dask(engine, found.gradient)
     free = None
     projected: tuple[da.Array, ...] = ()
@@ -233,9 +232,9 @@ def look(
         free,
         power_norm=float(np.sqrt(extremes[:, -1].sum())),
         alpha_max=extremes[:, :n_targets].max(axis=0),
-        sums=found.sums[:, :n_targets],
+        sums=found.sums[:n_targets],
         bytes_read=found.bytes_read,
-        beside=found.beside,
+        answers=found,
     )
 
 
@@ -260,13 +259,13 @@ def _times(cross: np.ndarray, start: np.ndarray) -> np.ndarray:
 
 def _extremes(
     gradient: np.ndarray,
-    frame: np.ndarray,
+    frame: Frame,
     projection: np.ndarray | None = None,
     *,
     n_targets: int,
     n_together: int,
 ) -> np.ndarray:
-    dense, frame = to_numpy(gradient), to_numpy(frame)
+    dense = to_numpy(gradient)
     v = -dense[:, :n_targets]
     if projection is not None:
         v = v - to_numpy(projection)
@@ -274,9 +273,9 @@ def _extremes(
     if n_together > 1:
         # rounded up, for the prox takes the norm of a multiple of v
         size = GroupElasticNet(1.0, 0.0, n_together).size(v) * (1.0 + 1e-14)
-    penalised = frame[:, L1, None] > 0
+    l1 = frame.l1_factor[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(penalised, size / frame[:, L1, None], 0.0)
+        ratio = np.where(l1 > 0, size / l1, 0.0)
     return np.append(ratio.max(axis=0, initial=0.0), np.sum(dense[:, -1] ** 2))[None, :]
 
 

@@ -16,7 +16,7 @@ from dasklasso.scan.rows import Rows
 
 def bad_value(data: Dataset, engine: ScanEngine) -> ValueFound:
     """What to raise when sums over X are not finite: one scan finds the row and the column."""
-    [parts], _ = engine.ask([FirstBadValue()])
+    parts, _ = engine.ask(FirstBadValue())
     found = [
         (answer[0], engine.layout.columns(part).start + answer[1], answer[2])
         for part, answer in enumerate(parts)
@@ -35,7 +35,7 @@ def bad_value(data: Dataset, engine: ScanEngine) -> ValueFound:
 
 
 @dataclass(frozen=True)
-class FirstBadValue(Query):
+class FirstBadValue(Query[tuple[int, int, float] | None]):
     """Where the first NaN or infinity of X is: (row, column within the part, value), or None."""
 
     name = "find-bad-value"

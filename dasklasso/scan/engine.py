@@ -19,9 +19,10 @@ from dask.delayed import Delayed
 
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.scan import tasks
+from dasklasso.scan.frame import Frame, PlacedFrame
 from dasklasso.scan.graph import GraphBuilder, array_of, delayed_of
 from dasklasso.scan.layout import BAND_BYTES, Layout, layout_of, split_evenly
-from dasklasso.scan.queries.base import Query
+from dasklasso.scan.queries.base import AnswerT, Query
 from dasklasso.scan.queries.gradient import Gradient
 from dasklasso.scan.reader import Caching, Table
 from dasklasso.scan.runners import Runner
@@ -31,25 +32,26 @@ JOIN_FAN_IN = 16
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """A query with its input arrays, each (n_features, any), chunked by the layout's parts."""
 
-    query: Query
+    query: Query[Any]
     inputs: tuple[da.Array, ...] = ()
 
 
 @dataclass(frozen=True)
-class GradientAnswer:
-    """Lazy answer to :class:`~dasklasso.scan.queries.base.Gradient`.
+class GradientScan:
+    """A scan that asks for a gradient first, as a graph that was not run yet.
 
     Attributes
     ----------
-    parts : for each part a Delayed :class:`~dasklasso.scan.tasks.Answer`, whose first value is
-        (gradient (width, K), sums (3, 4 or 7, K)), float64; then comes what was asked beside
+    queries : the gradient's, then what else the scan is asked
+    parts : for each part a Delayed :class:`~dasklasso.scan.tasks.PartAnswer`
     column_chunks : widths of the parts
-    n_points : K
+    n_points : K, of the gradient
     """
 
+    queries: tuple[Query[Any], ...]
     parts: tuple[Delayed, ...]
     column_chunks: tuple[int, ...]
     n_points: int
@@ -62,8 +64,13 @@ class GradientAnswer:
             builder.add("gradient", (part, 0), tasks.gradient_of, answer.key)
         return array_of(builder, "gradient", (self.column_chunks, (self.n_points,)), np.float64)
 
-    def apply(self, label: str, function: Callable[..., Any], *arrays: da.Array) -> list[Delayed]:
-        """``function(answer, *blocks)`` for every part, with that part's blocks of ``arrays``."""
+    def map_parts(
+        self, label: str, function: Callable[..., Any], *arrays: da.Array
+    ) -> list[Delayed]:
+        """``function(answer, *blocks)`` for every part, with that part's blocks of ``arrays``.
+
+        ``answer`` is the part's :class:`~dasklasso.scan.tasks.PartAnswer`.
+        """
         builder = GraphBuilder(*self.parts, *arrays)
         keys = [
             builder.add(
@@ -127,13 +134,17 @@ class ScanEngine:
             builder.add(label, (part, 0), partial(function, columns.start, columns.stop))
         return array_of(builder, label, (self.column_chunks, (n_columns,)), np.float64)
 
-    def placed(self, array: np.ndarray) -> da.Array:
-        """The same, sent to the workers once, for an array that every scan needs."""
-        return self.runner.persist(self.by_columns(array))[0]
+    def placed(self, frame: Frame) -> PlacedFrame:
+        """A frame of all features, sent to the workers once: every scan needs it."""
+        builder = GraphBuilder()
+        for part in range(len(self.layout.parts)):
+            builder.add("frame", (part, 0), partial(_itself, frame[self.layout.columns(part)]))
+        chunks = (self.column_chunks, (1,))
+        return self.runner.persist(array_of(builder, "frame", chunks, object))[0]
 
     def gradient(
-        self, query: Gradient, points: da.Array, frame: da.Array, also: Sequence[Asked] = ()
-    ) -> GradientAnswer:
+        self, query: Gradient, points: da.Array, frame: PlacedFrame, also: Sequence[Request] = ()
+    ) -> GradientScan:
         """Ask for gradients at ``points``: one scan, built but not run.
 
         Parameters
@@ -141,34 +152,31 @@ class ScanEngine:
         also : what else the scan is asked, where a band holds all columns
         """
         builder = GraphBuilder(points, frame, *[array for one in also for array in one.inputs])
-        asked = Asked(query, (points, frame))
+        requests = [Request(query, (points, frame)), *also]
         if self.is_split:
             assert not also
-            finished = self._gradient_by_parts(builder, asked)
+            finished = self._gradient_by_parts(builder, requests[0])
         else:
-            finished = self._gradient_whole(builder, [asked, *also])
+            finished = self._gradient_whole(builder, requests)
         answers = tuple(delayed_of(builder, key) for key in finished)
-        return GradientAnswer(answers, self.column_chunks, points.shape[1])
+        queries = tuple(request.query for request in requests)
+        return GradientScan(queries, answers, self.column_chunks, points.shape[1])
 
-    def ask(self, queries: Sequence[Query]) -> tuple[list[list[Any]], int]:
-        """Ask queries that treat columns alone, and run the scan.
+    def ask(self, query: Query[AnswerT]) -> tuple[list[AnswerT], int]:
+        """Ask a query that treats columns alone, and run the scan.
 
         Returns
         -------
-        answers : for each query, the answer of each part
+        answers : that of each part
         bytes_read : int
         """
-        asked = [Asked(query) for query in queries]
-        builder = GraphBuilder()
-        finished = [
-            self._map_reduce(builder, part, asked) for part in range(len(self.layout.parts))
-        ]
+        builder, parts = GraphBuilder(), range(len(self.layout.parts))
+        finished = [self._map_reduce(builder, part, [Request(query)]) for part in parts]
         self.turn()
         results = self.runner.compute(*[delayed_of(builder, key) for key in finished])
-        answers = [[result.values[q] for result in results] for q in range(len(queries))]
-        return answers, sum(result.bytes_read for result in results)
+        return [result.values[0] for result in results], sum(one.bytes_read for one in results)
 
-    def homes_of_rows(self, rows: Sequence[int]) -> list[list[str] | None]:
+    def workers_of_rows(self, rows: Sequence[int]) -> list[list[str] | None]:
         """The worker that reads each row in scans of a whole band's columns; None: any."""
         shares = self.runner.shares()
         runs = _by_share(self._heights(), [n for _, n in shares])
@@ -184,15 +192,15 @@ class ScanEngine:
 
     # -- one part: a band holds all columns ----------------------------------------------------
 
-    def _gradient_whole(self, builder: GraphBuilder, asked: Sequence[Asked]) -> list[Any]:
-        key = self._map_reduce(builder, 0, asked)
+    def _gradient_whole(self, builder: GraphBuilder, requests: Sequence[Request]) -> list[Any]:
+        key = self._map_reduce(builder, 0, requests)
         self.turn()
         return [key]
 
-    def _map_reduce(self, builder: GraphBuilder, part: int, asked: Sequence[Asked]) -> Any:
-        queries = [one.query for one in asked]
+    def _map_reduce(self, builder: GraphBuilder, part: int, requests: Sequence[Request]) -> Any:
+        queries = [request.query for request in requests]
         label = "+".join(query.name for query in queries)
-        inputs = [[(array.name, part, 0) for array in one.inputs] for one in asked]
+        inputs = [[(array.name, part, 0) for array in request.inputs] for request in requests]
         keys = []
         for index, (run, workers) in enumerate(self._runs(part)):
             function = partial(tasks.scan_run, self.table, queries, run, part)
@@ -250,14 +258,14 @@ class ScanEngine:
 
     # -- several parts: predictions are summed across them -------------------------------------
 
-    def _gradient_by_parts(self, builder: GraphBuilder, asked: Asked) -> list[Any]:
-        query, layout = asked.query, self.layout
+    def _gradient_by_parts(self, builder: GraphBuilder, request: Request) -> list[Any]:
+        query, layout = request.query, self.layout
         assert isinstance(query, Gradient)
         shares = self.runner.shares()
         budget = self.runner.cache_bytes(layout.block_bytes())
         bands = range(len(layout.bands))
         parts = range(len(layout.parts))
-        inputs = [[(array.name, part, 0) for array in asked.inputs] for part in parts]
+        inputs = [[(array.name, part, 0) for array in request.inputs] for part in parts]
         # a part stays with one worker: its coefficients never travel
         homes = [_home(shares, part, len(layout.parts)) for part in parts]
         gradients: list[dict[int, Any]] = [{} for _ in parts]
@@ -322,6 +330,10 @@ class ScanEngine:
             )
         self.turn()
         return finished
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 def _by_share(weights: Sequence[int], threads: Sequence[int]) -> list[tuple[int, int]]:

@@ -2,8 +2,69 @@
 
 from __future__ import annotations
 
-# Columns of a frame: what turns stored columns into the standardised ones that solvers see
-SHIFT, CENTRE, INVERSE_SCALE, L1, L2 = range(5)
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+import dask.array as da
+import numpy as np
+
+from dasklasso.backend import Array, Backend
 
 
-FRAME_WIDTH = 5
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """How stored columns become standardised ones, and what these cost.
+
+    A standardised column is ``(x − centre) · inverse_scale``.
+
+    Attributes
+    ----------
+    shift : (n_columns,) float64
+        What is taken off stored values before they are multiplied, exact in float32.
+    centre : (n_columns,) float64
+    inverse_scale : (n_columns,) float64
+        Zero for columns that cannot matter.
+    l1_factor, l2_factor : (n_columns,) float64
+        What multiplies ``α ρ |u|`` and ``α (1 − ρ) / 2 u²`` of the standardised coefficient u.
+    """
+
+    shift: Array
+    centre: Array
+    inverse_scale: Array
+    l1_factor: Array
+    l2_factor: Array
+
+    @classmethod
+    def unscaled(cls, n_columns: int) -> Frame:
+        """Columns as they are stored, each of penalty factor 1."""
+        zeros, ones = np.zeros(n_columns), np.ones(n_columns)
+        return cls(zeros, zeros, ones, ones, ones)
+
+    def __len__(self) -> int:
+        return int(self.shift.shape[0])
+
+    def __getitem__(self, columns: slice | np.ndarray) -> Frame:
+        """The frame of some of the columns: views for a slice, copies for an index."""
+        return self.map(lambda column: column[columns])
+
+    def map(self, function: Callable[[Array], Array]) -> Frame:
+        """The frame with ``function`` applied to each of its arrays."""
+        return Frame(*(function(getattr(self, field.name)) for field in fields(self)))
+
+    def on(self, backend: Backend) -> Frame:
+        """The frame as arrays of a backend."""
+        return self.map(backend.asarray)
+
+    @property
+    def matters(self) -> Array:
+        """(n_columns,) bool: columns that have spread, so that a coefficient can matter."""
+        return self.inverse_scale > 0
+
+    @property
+    def unpenalised(self) -> Any:
+        """(n_columns,) bool: columns that can matter and cost nothing."""
+        return (self.l1_factor == 0) & self.matters
+
+
+PlacedFrame = da.Array  # its blocks, one a part, are the Frames of the parts' columns

@@ -1,4 +1,4 @@
-"""Running a scan's graph: what is small comes home, what is as long as w may stay out there."""
+"""Run one scan's graph: small results return to the client, feature-length arrays may stay away."""
 
 from __future__ import annotations
 
@@ -9,89 +9,120 @@ from typing import Any
 import dask.array as da
 import numpy as np
 
-from dasklasso.backend import Array, to_numpy
-from dasklasso.scan.engine import GradientAnswer, ScanEngine
-from dasklasso.scan.tasks import Answer
+from dasklasso.backend import to_numpy
+from dasklasso.objective.loss_sums import LossSums
+from dasklasso.scan.engine import GradientScan, ScanEngine
+from dasklasso.scan.queries.base import AnswerT, Query
+from dasklasso.scan.queries.gradient import LossGradient
+from dasklasso.scan.tasks import PartAnswer
 
 Coefficients = da.Array | np.ndarray
 
 SMALL = 32 << 20  # bytes of coefficients up to which they travel with the graph
 
 
-def stays_out(engine: ScanEngine, n_points: int) -> bool:
+def stays_on_workers(engine: ScanEngine, n_points: int) -> bool:
     """Whether arrays of ``n_points`` coefficient columns are left on the workers."""
     return engine.is_split and sum(engine.column_chunks) * n_points * 8 > SMALL
 
 
 @dataclass(frozen=True)
-class Brought:
-    """What a scan's graph gave.
+class Answers:
+    """What one scan answered: ``answers[query]`` is typed by the query.
 
     Attributes
     ----------
-    points, gradient : (n_features, K): a Dask array on the workers, or NumPy's here
-    sums : (3, 4 or 7, K) float64
+    queries, values : what was asked, the gradient first, and the answer to each
+    points : (n_features, K)
+        Where the gradient was asked for: a Dask array on the workers, or NumPy's here.
     bytes_read : int
-    extra : values of the other collections
-    beside : answers to what the scan was asked beside the gradient
+    extra : values of the other collections that were computed in the same graph
     """
 
+    queries: tuple[Query[Any], ...]
+    values: tuple[Any, ...]
     points: Coefficients
-    gradient: Coefficients
-    sums: np.ndarray
     bytes_read: int
     extra: list[np.ndarray]
-    beside: tuple[Any, ...] = ()
+
+    def __getitem__(self, query: Query[AnswerT]) -> AnswerT:
+        """The answer to a query, which is the very object that was asked.
+
+        Raises
+        ------
+        KeyError
+            When the scan was not asked it.
+        """
+        for asked, value in zip(self.queries, self.values, strict=True):
+            if asked is query:
+                answer: AnswerT = value
+                return answer
+        raise KeyError(f"{query.name}: not asked of this scan")
+
+    @property
+    def gradient(self) -> Coefficients:
+        """(n_features, K): a Dask array on the workers, or NumPy's here."""
+        gradient: Coefficients = self.values[0].gradient
+        return gradient
+
+    @property
+    def sums(self) -> LossSums:
+        """Sums over rows at the K points, NumPy's."""
+        sums: LossSums = self.values[0].sums
+        return sums
 
 
-def bring(
-    engine: ScanEngine, points: da.Array, answer: GradientAnswer, extra: Sequence[Any] = ()
-) -> Brought:
+def gather(
+    engine: ScanEngine, points: da.Array, scan: GradientScan, extra: Sequence[Any] = ()
+) -> Answers:
     """Run the graph of one scan.
 
     Parameters
     ----------
     points : (n_features, K), where the gradient was asked for
-    extra : lazy collections beside it, small whatever n and d
+    scan : what is asked
+    extra : other lazy collections of the same graph, small whatever n and d
     """
     runner = engine.runner
-    if stays_out(engine, answer.n_points):
-        gradient = answer.gradient
-        heads = answer.apply("sums", _head)
-        points, gradient, *placed = runner.persist(points, gradient, *heads, *extra)
+    if stays_on_workers(engine, scan.n_points):
+        heads = scan.map_parts("sums", _head)
+        found, gradient, *placed = runner.persist(points, scan.gradient, *heads, *extra)
         values = runner.compute(*placed)
         sums = values[: len(heads)]
-        return Brought(
-            points,
-            gradient,
-            to_numpy(sums[0][0]),
-            sum(one[1] for one in sums),
-            _home(values[len(heads) :]),
+        return Answers(
+            scan.queries,
+            (LossGradient(gradient, sums[0][0].to_numpy()),),
+            found,
+            sum(nbytes for _, nbytes in sums),
+            _on_host(values[len(heads) :]),
         )
     # block by block: blocks may be of a device, which Dask would not know how to join
     blocks = points.to_delayed(optimize_graph=False).ravel().tolist()
-    found = runner.compute(*blocks, *answer.parts, *extra)
+    found = runner.compute(*blocks, *scan.parts, *extra)
     n = len(blocks)
     parts = found[n : 2 * n]
-    return Brought(
-        np.concatenate(_home(found[:n])),
-        np.concatenate([to_numpy(part.values[0][0]) for part in parts]),
-        to_numpy(parts[0].values[0][1]),
+    whole = LossGradient(
+        np.concatenate([to_numpy(part.values[0].gradient) for part in parts]),
+        parts[0].values[0].sums.to_numpy(),
+    )
+    return Answers(
+        scan.queries,
+        (whole, *parts[0].values[1:]),
+        np.concatenate(_on_host(found[:n])),
         sum(part.bytes_read for part in parts),
-        _home(found[2 * n :]),
-        tuple(parts[0].values[1:]),
+        _on_host(found[2 * n :]),
     )
 
 
-def _head(answer: Answer) -> tuple[Array, int]:
-    return answer.values[0][1], answer.bytes_read
+def _head(answer: PartAnswer) -> tuple[LossSums, int]:
+    return answer.values[0].sums, answer.bytes_read
 
 
-def _home(values: Sequence[Any]) -> list[np.ndarray]:
+def _on_host(values: Sequence[Any]) -> list[np.ndarray]:
     return [to_numpy(value) for value in values]
 
 
-def lazily(engine: ScanEngine, array: Coefficients) -> Any:
+def for_map_blocks(engine: ScanEngine, array: Coefficients) -> Any:
     """A state's array as ``map_blocks`` takes it: chunked by parts, or whole where there is one."""
     if isinstance(array, np.ndarray) and engine.is_split:
         return engine.by_columns(array)

@@ -14,7 +14,7 @@ from dasklasso.scan import tasks
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.queries.prediction import Prediction
 
-Asked = tuple[slice, list[Delayed]]  # rows, and for each part its share of their prediction
+Piece = tuple[slice, list[Delayed]]  # rows, and for each part its share of their prediction
 Shares = tuple[slice, list[np.ndarray]]
 
 
@@ -77,7 +77,7 @@ def _cut_bands(
         places = [(band, part) for band in window for part in range(len(weights))]
         held = engine.runner.persist(*[read(engine.table, *place) for place in places])
         blocks = dict(zip(places, held, strict=True))
-        pieces: list[Asked] = []
+        pieces: list[Piece] = []
         for band in window:
             rows = engine.layout.rows(band)
             for start in range(rows.start, rows.stop, most_rows):
@@ -89,7 +89,7 @@ def _cut_bands(
             yield from _computed(engine, pieces[first : first + _threads(engine)])
 
 
-def _computed(engine: ScanEngine, pieces: Sequence[Asked]) -> Iterator[Shares]:
+def _computed(engine: ScanEngine, pieces: Sequence[Piece]) -> Iterator[Shares]:
     """Some pieces, in one graph."""
     found = iter(engine.runner.compute(*[share for _, shares in pieces for share in shares]))
     for rows, shares in pieces:

@@ -11,17 +11,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import dask.array as da
 import numpy as np
 
-from dasklasso.backend import Array
 from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.frame import Frame, PlacedFrame
 from dasklasso.scan.graph import GraphBuilder, delayed_of
 from dasklasso.scan.reader import Caching, Reader, Table
 from dasklasso.scan.rows import Rows
 
 # ``step(rows of a band, number of the band, state, frame) -> state``; travels to the workers
-Step = Callable[[Rows, int, Any, Array], Any]
+Step = Callable[[Rows, int, Any, Frame], Any]
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Link:
 
 
 def scan_chain(
-    engine: ScanEngine, label: str, step: Step, state: Any, order: Sequence[int], frame: da.Array
+    engine: ScanEngine, label: str, step: Step, state: Any, order: Sequence[int], frame: PlacedFrame
 ) -> tuple[Any, int]:
     """Read all bands, one after the other, and let each change the state.
 
@@ -45,7 +44,7 @@ def scan_chain(
         Name of the tasks.
     step : called with all rows of a band at once
     order : all bands
-    frame : (n_features, 5), in one chunk
+    frame : in one part
 
     Returns
     -------
@@ -54,7 +53,7 @@ def scan_chain(
     """
     assert not engine.is_split
     layout = engine.layout
-    homes = engine.homes_of_rows([layout.rows(band).start for band in order])
+    homes = engine.workers_of_rows([layout.rows(band).start for band in order])
     budget = engine.runner.cache_bytes(layout.block_bytes())
     row_bytes = layout.n_features * layout.itemsize
     builder = GraphBuilder(frame)
@@ -79,7 +78,7 @@ def _on_band(
     following: Sequence[int],
     caching: Caching,
     before: Link,
-    frame: Array,
+    frame: Frame,
 ) -> Link:
     reader = Reader(table, 0, caching)
     pieces = list(reader.rows(band))
@@ -94,9 +93,9 @@ def _joined(pieces: Sequence[Rows]) -> Rows:
     if len(pieces) == 1:
         return pieces[0]
     names = ("y", "weight", "offset")
-    beside = {name: [getattr(rows, name) for rows in pieces] for name in names}
+    others = {name: [getattr(rows, name) for rows in pieces] for name in names}
     return Rows(
         pieces[0].start,
         [np.concatenate(blocks) for blocks in zip(*(rows.blocks for rows in pieces), strict=True)],
-        **{name: None if a[0] is None else np.concatenate(a) for name, a in beside.items()},
+        **{name: None if a[0] is None else np.concatenate(a) for name, a in others.items()},
     )

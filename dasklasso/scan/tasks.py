@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from dasklasso.backend import Array
+from dasklasso.objective.loss_sums import LossSums
 from dasklasso.scan import summation_tree
 from dasklasso.scan.block_cache import CACHE
 from dasklasso.scan.layout import Layout
 from dasklasso.scan.queries.base import Query
-from dasklasso.scan.queries.gradient import Gradient
+from dasklasso.scan.queries.gradient import Gradient, LossGradient
 from dasklasso.scan.queries.prediction import Prediction
 from dasklasso.scan.reader import Caching, Reader, Table, targets_only
 from dasklasso.scan.rows import Rows
@@ -49,8 +50,8 @@ class Partial:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a scan found: for each query the finished answer, and bytes read."""
+class PartAnswer:
+    """What a scan found in one part: for each query the finished answer, and bytes read."""
 
     values: list[Any]
     bytes_read: int
@@ -64,7 +65,7 @@ def widths(layout: Layout, part: int) -> list[int]:
 
 
 def scan_run(
-    table: Table, queries: Sequence[Query], run: Run, part: int, *inputs: Sequence[Array]
+    table: Table, queries: Sequence[Query[Any]], run: Run, part: int, *inputs: Sequence[Array]
 ) -> Partial:
     """Answer all queries for the bands of a run; each block is read once.
 
@@ -102,7 +103,7 @@ def scan_run(
     return Partial(forests, reader.bytes_read)
 
 
-def join_runs(queries: Sequence[Query], n_bands: int, partials: Sequence[Partial]) -> Partial:
+def join_runs(queries: Sequence[Query[Any]], n_bands: int, partials: Sequence[Partial]) -> Partial:
     """Add up the partials of several runs."""
     return Partial(
         tuple(
@@ -114,18 +115,18 @@ def join_runs(queries: Sequence[Query], n_bands: int, partials: Sequence[Partial
 
 
 def finish_scan(
-    queries: Sequence[Query],
+    queries: Sequence[Query[Any]],
     n_bands: int,
     partials: Sequence[Partial],
     *inputs: Sequence[Array],
-) -> Answer:
+) -> PartAnswer:
     """The answers to all queries."""
     joined = join_runs(queries, n_bands, partials)
     answers = [
         query.finish(summation_tree.root(forest, n_bands), given)
         for query, forest, given in zip(queries, joined.forests, inputs, strict=True)
     ]
-    return Answer(answers, joined.bytes_read)
+    return PartAnswer(answers, joined.bytes_read)
 
 
 # Where columns are split into parts -----------------------------------------------------------
@@ -143,15 +144,17 @@ def predict_part(
 
 def band_residual(
     table: Table, query: Gradient, band: int, shares: Sequence[tuple[list[Array], int]]
-) -> tuple[list[Array], Array, int]:
+) -> tuple[list[Array], LossSums, int]:
     """Residuals of a band's rows of blocks, their sums, and the bytes that predictions read."""
-    residuals, total = [], None
+    residuals: list[Array] = []
+    total: LossSums | None = None
     first, stop = table.layout.bands[band]
     for position, i in enumerate(range(first, stop)):
         rows = targets_only(table, i)
         residual, sums = query.residual(rows, [share[0][position] for share in shares])
         residuals.append(residual)
         total = sums if total is None else total + sums
+    assert total is not None
     return residuals, total, sum(share[1] for share in shares)
 
 
@@ -161,9 +164,9 @@ def gradient_part(
     band: int,
     part: int,
     caching: Caching,
-    residual: tuple[list[Array], Array, int],
+    residual: tuple[list[Array], LossSums, int],
     *inputs: Array,
-) -> tuple[Array, Array, int]:
+) -> tuple[LossGradient, int]:
     """Gradient of one part over a band, with the band's sums, and the bytes read."""
     prepared = query.prepare(inputs, widths(table.layout, part))
     reader = Reader(table, part, caching, with_targets=False)
@@ -172,17 +175,18 @@ def gradient_part(
         product = query.gradient_part(rows, some, prepared)
         total = product if total is None else total + product
     # every part's sums carry the band's Σ r; bytes of the prediction are counted by part 0 only
-    return total, residual[1], reader.bytes_read + (residual[2] if part == 0 else 0)
+    nbytes = reader.bytes_read + (residual[2] if part == 0 else 0)
+    return LossGradient(total, residual[1]), nbytes
 
 
 def join_bands(
-    query: Gradient, n_bands: int, first: int, values: Sequence[tuple[Array, Array, int]]
+    query: Gradient, n_bands: int, first: int, values: Sequence[tuple[LossGradient, int]]
 ) -> Partial:
     """Add up one part's gradients over consecutive bands from ``first``."""
     forest: Forest = {}
-    for k, (gradient, sums, _) in enumerate(values):
-        summation_tree.add_leaf(forest, first + k, (gradient, sums), n_bands, query.combine)
-    return Partial((forest,), sum(value[2] for value in values))
+    for k, (found, _) in enumerate(values):
+        summation_tree.add_leaf(forest, first + k, found, n_bands, query.combine)
+    return Partial((forest,), sum(nbytes for _, nbytes in values))
 
 
 def predict_band(
@@ -213,9 +217,9 @@ def predict_rows(
 # Small ones -------------------------------------------------------------------------------------
 
 
-def gradient_of(answer: Answer) -> Array:
-    """The gradient out of the answer to one gradient query."""
-    return answer.values[0][0]
+def gradient_of(answer: PartAnswer) -> Array:
+    """The gradient out of the answer to a scan that asks for it first."""
+    return answer.values[0].gradient
 
 
 def forget(token: str) -> None:

@@ -19,7 +19,6 @@ from dasklasso.fit.session import over_workers
 from dasklasso.model.path import FittedPath
 from dasklasso.moments.cross_moments import CrossMoments
 from dasklasso.problem.problem import Problem
-from dasklasso.scan.frame import INVERSE_SCALE, L1, L2
 from dasklasso.selection.criteria import Criterion, information_criteria
 from dasklasso.selection.found import Found, features_at
 from dasklasso.selection.options import SelectOptions
@@ -151,9 +150,12 @@ def _adaptive_problem(session: Session, factor: np.ndarray) -> Problem:
     kept = np.isfinite(factor)
     objective = replace(session.objective, penalty_factor=np.where(kept, factor, 1.0))
     problem = problem_of(session.moments, objective)
-    frame = problem.frame.copy()
-    frame[np.ix_(~kept, [INVERSE_SCALE, L1, L2])] = 0.0
-    return replace(problem, frame=frame)
+    frame = problem.frame
+    nothing = {
+        name: np.where(kept, getattr(frame, name), 0.0)
+        for name in ("inverse_scale", "l1_factor", "l2_factor")
+    }
+    return replace(problem, frame=replace(frame, **nothing))
 
 
 def _check_rows(session: Session, selection: SelectOptions, folds: list[CrossMoments]) -> None:

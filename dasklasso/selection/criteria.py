@@ -26,7 +26,6 @@ from dasklasso.errors import OptionError, ValueFound
 from dasklasso.moments.cross_moments import CrossMoments
 from dasklasso.objective.objective import Objective
 from dasklasso.problem.problem import Problem, penalty_factors
-from dasklasso.scan.frame import INVERSE_SCALE, L2
 from dasklasso.selection.least_squares import least_squares
 from dasklasso.solvers.quadratic.from_moments import problem_of, quadratic_of, standardised_gram
 
@@ -150,7 +149,7 @@ def information_criteria(
         deviance = n * np.log(2 * np.pi * variance) + n * mse / variance
     bic = deviance + np.log(n) * df
     factor = penalty_factors(objective.penalty_factor, moments.n_features)
-    candidates = (problem.frame[:, INVERSE_SCALE] > 0) & (factor > 0)
+    candidates = (problem.frame.inverse_scale > 0) & (factor > 0)
     in_use = np.count_nonzero(coef[:, candidates], axis=1)
     choices = _log_choose(int(np.count_nonzero(candidates)), in_use)
     return Criteria(
@@ -199,7 +198,7 @@ def degrees_of_freedom(
     ridge = alphas * (1.0 - problem.objective.l1_ratio)
     if not np.any(ridge > 0):
         return found
-    gram, factor = standardised_gram(moments, problem), problem.frame[:, L2]
+    gram, factor = standardised_gram(moments, problem), problem.frame.l2_factor
     for k in np.flatnonzero((ridge > 0) & (found > 0)):
         used = np.flatnonzero(coef[k])
         found[k] -= _shrunk_away(gram[np.ix_(used, used)], ridge[k] * factor[used])
@@ -233,7 +232,7 @@ def noise_variance_of(moments: CrossMoments, problem: Problem, target: int, n: f
         )
     every = np.arange(moments.n_features)
     u = least_squares(quadratic_of(moments, problem, target), every, positive=objective.positive)
-    coef = (u * problem.frame[:, INVERSE_SCALE])[None]
+    coef = (u * problem.frame.inverse_scale)[None]
     return float(n * training_mse(moments, objective, coef, target)[0] / left)
 
 

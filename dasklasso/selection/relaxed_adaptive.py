@@ -25,7 +25,6 @@ from dasklasso.errors import OptionError
 from dasklasso.moments.cross_moments import CrossMoments
 from dasklasso.objective.objective import Objective
 from dasklasso.problem.problem import penalty_factors
-from dasklasso.scan.frame import INVERSE_SCALE, L2
 from dasklasso.selection.least_squares import least_squares
 from dasklasso.solvers.quadratic.from_moments import (
     MomentsPath,
@@ -209,14 +208,14 @@ def initial_estimate(
         lasso = replace(objective, l1_ratio=1.0)
         return solve_moments(moments, lasso, np.array([alpha]), target=target, tol=tol).coef[0]
     problem = problem_of(moments, objective)
-    ridge = None if alpha is None or method != "ridge" else alpha * problem.frame[:, L2]
+    ridge = None if alpha is None or method != "ridge" else alpha * problem.frame.l2_factor
     u = least_squares(
         quadratic_of(moments, problem, target),
         np.arange(moments.n_features),
         ridge=ridge,
         positive=objective.positive,
     )
-    return u * problem.frame[:, INVERSE_SCALE]
+    return u * problem.frame.inverse_scale
 
 
 def adaptive_factors(
@@ -355,7 +354,7 @@ def _on_supports(
             refitted[k] = refitted[k - 1]  # a support lasts for several alphas of a fine grid
             continue
         u = least_squares(quadratic, np.flatnonzero(used), positive=objective.positive)
-        refitted[k] = u * problem.frame[:, INVERSE_SCALE]
+        refitted[k] = u * problem.frame.inverse_scale
     return refitted
 
 

@@ -13,10 +13,7 @@ import numpy as np
 from dasklasso.backend import Array, Backend, backend_for, to_numpy
 from dasklasso.errors import ValueFound
 from dasklasso.objective.duality import (
-    LOSS,
     RATIO,
-    SLOPE,
-    SLOPE_SQUARES,
     Certificate,
     column_sums,
     combine_column_sums,
@@ -27,12 +24,15 @@ from dasklasso.objective.duality import (
     widened,
 )
 from dasklasso.objective.duality_softmax import offsets, softmax_certificate
+from dasklasso.objective.loss_sums import LossSums
 from dasklasso.objective.penalties import Penalty
 from dasklasso.problem.problem import Problem, gradient_query, penalty_at
 from dasklasso.problem.unpenalised import Unpenalised, dual_direction
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.scan.gather import Brought, bring
-from dasklasso.scan.tasks import Answer
+from dasklasso.scan.frame import Frame, PlacedFrame
+from dasklasso.scan.gather import Answers, gather
+from dasklasso.scan.queries.gradient import LossGradient
+from dasklasso.scan.tasks import PartAnswer
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ class Certified:
 
     Attributes
     ----------
-    found : Brought
+    found : Answers
         The points, their gradients and the bytes read.
     certificate : Certificate
     relative_gap : (K,)
         Gap over the loss of the null model.
     """
 
-    found: Brought
+    found: Answers
     certificate: Certificate
     relative_gap: np.ndarray
 
@@ -56,7 +56,7 @@ class Certified:
 def certify_points(
     engine: ScanEngine,
     problem: Problem,
-    frame: da.Array,
+    frame: PlacedFrame,
     free: Unpenalised | None,
     points: da.Array,
     targets: np.ndarray,
@@ -68,22 +68,22 @@ def certify_points(
 
     Parameters
     ----------
-    frame : (n_features, 5), chunked by the layout's parts
+    frame : as the engine placed it
     points : (n_features, K) in standardised coordinates, chunked like that
     targets, alphas : (K,)
     intercepts : (K,), where the intercept is a coordinate
     """
     k = len(targets)
     query = gradient_query(problem, targets.tolist(), "float64", device, intercepts)
-    answer = engine.gradient(query, points, frame)
+    scan = engine.gradient(query, points, frame)
     arrays, extra = [points, frame], []
     if free is not None:
-        c = free.coefficients(points, answer.gradient, k, problem.objective.positive)
+        c = free.coefficients(points, scan.gradient, k, problem.objective.positive)
         arrays.append(free.projection(c, device))
-        extra = [c, free.rows(answer.gradient)]
-    sums = answer.apply("certificate", partial(_column_sums, problem, alphas, device), *arrays)
-    found = bring(engine, points, answer, [*sums, *extra])
-    check_finite(found.sums)
+        extra = [c, free.rows(scan.gradient)]
+    sums = scan.map_parts("certificate", partial(_of_part, problem, alphas, device), *arrays)
+    found = gather(engine, points, scan, [*sums, *extra])
+    check_finite(found.sums.finite)
     n_parts = len(sums)
     columns = combine_column_sums(np.stack(found.extra[:n_parts]))
     certificate = certificate_of(
@@ -96,7 +96,7 @@ def certificate_here(
     problem: Problem,
     points: np.ndarray,
     gradient: np.ndarray,
-    sums: np.ndarray,
+    sums: LossSums,
     targets: np.ndarray,
     alphas: np.ndarray,
     intercepts: np.ndarray | None = None,
@@ -109,25 +109,25 @@ def certificate_here(
     sums, targets, alphas, intercepts :
         As for :func:`certificate_of` and :func:`certify_points`.
     """
-    answer = Answer([(gradient, sums)], 0)
-    columns = _column_sums(problem, alphas, "cpu", answer, points, problem.frame)
+    at = LossGradient(gradient, sums)
+    columns = _column_sums(problem, alphas, "cpu", at, points, problem.frame)
     return certificate_of(problem, sums, columns, None, [], targets, intercepts)
 
 
 def certificate_of(
     problem: Problem,
-    sums: np.ndarray,
+    sums: LossSums,
     columns: np.ndarray,
     free: Unpenalised | None,
     projection: list[np.ndarray],
     targets: np.ndarray,
     intercepts: np.ndarray | None = None,
 ) -> Certificate:
-    """The certificate from the sums that a scan brought home.
+    """The certificate from the sums of a scan.
 
     Parameters
     ----------
-    sums : (3, 4 or 7, K), over rows
+    sums : of the K points, over rows
     columns : (5, K), over columns
     projection : c of each point and its gradient at unpenalised columns, or empty
     intercepts : (K,), where the intercept is a coordinate
@@ -144,12 +144,12 @@ def certificate_of(
             columns,
             intercepts,
             quadratic=quadratic,
-            room_ratio=problem.loss.room_ratio,
-            overshoot=problem.loss.overshoot(sums[LOSS], sums[SLOPE_SQUARES]),
+            slack_ratio=problem.loss.slack_ratio,
+            overshoot=problem.loss.overshoot(sums.loss, sums.slope_squares),
         )
-    squares = sums[2]
+    squares = sums.slope_squares
     if problem.objective.fit_intercept:
-        squares = squares - sums[1] ** 2
+        squares = squares - sums.slope**2
     projected: dict[str, np.ndarray] = {}
     if projection and free is not None:
         c, gradient = projection
@@ -160,7 +160,7 @@ def certificate_of(
 
 def without_slope(
     v: Array,
-    sums: Array,
+    sums: LossSums,
     penalty: Penalty,
     frequency: np.ndarray | None,
     backend: Backend,
@@ -171,47 +171,57 @@ def without_slope(
     Parameters
     ----------
     v : (n_columns, K) float64
-    sums : (4 or 7, K) float64, over rows
+    sums : of the K points, over rows
     frequency : of classes, where slopes must sum to zero in each, else None
     widest : of a problem of classes, as in :class:`~dasklasso.problem.problem.Problem`
     """
     if frequency is None:
         return widened(v, sums, penalty)
-    moved = math.sqrt(widest) * offsets(sums[SLOPE, :], backend.asarray(frequency))
+    moved = math.sqrt(widest) * offsets(sums.slope, backend.asarray(frequency))
     return moved_by(moved, v, penalty)
 
 
-def check_finite(sums: np.ndarray) -> None:
-    """Refuse what a scan brought home where X spoiled it.
+def check_finite(finite: np.ndarray | bool) -> None:
+    """Refuse a scan's answers where X spoiled them.
+
+    Parameters
+    ----------
+    finite : whether each of them is a finite number
 
     Raises
     ------
     ValueFound
     """
-    if not np.all(np.isfinite(sums)):
+    if not np.all(finite):
         raise ValueFound(
             "the scan met values that are not finite numbers: X holds NaN or infinities, or "
             "numbers too large for its precision. dasklasso verify STORE finds them."
         )
 
 
+def _of_part(
+    problem: Problem, alphas: np.ndarray, device: str, answer: PartAnswer, *arrays: Any
+) -> Any:
+    return _column_sums(problem, alphas, device, answer.values[0], *arrays)
+
+
 def _column_sums(
     problem: Problem,
     alphas: np.ndarray,
     device: str,
-    answer: Answer,
+    at: LossGradient,
     points: Array,
-    frame: Array,
+    frame: Frame,
     projection: Array | None = None,
 ) -> Any:
     backend = backend_for(device)
-    points, frame = backend.asarray(points), backend.asarray(frame)
-    gradient = backend.asarray(answer.values[0][0])
+    points, frame = backend.asarray(points), frame.on(backend)
+    gradient = backend.asarray(at.gradient)
     objective = problem.objective
     alpha = backend.asarray(np.asarray(alphas, dtype=np.float64)[None, :])
     penalty = penalty_at(frame, alpha, objective.l1_ratio, objective.positive, objective.n_together)
     dual = dual_direction(points, gradient, frame, projection, objective.positive)
     if problem.steps_intercept:
-        sums = backend.asarray(answer.values[0][1])
+        sums = at.sums.map(backend.asarray)
         dual = without_slope(-gradient, sums, penalty, problem.frequency, backend, problem.widest)
     return to_numpy(column_sums(points, -gradient, penalty, dual))

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from dasklasso.backend import backend_for, to_numpy
 from dasklasso.objective.duality import (
-    SLOPE_RATIO,
     bend,
     column_sums,
     shift_of,
     smooth_certificate,
     widened,
 )
+from dasklasso.objective.loss_sums import LossSums
 from dasklasso.objective.losses.logistic import Logistic
 from dasklasso.objective.penalties import ElasticNet
 from dasklasso.scan.queries.kernels import loss_sums
@@ -42,7 +42,7 @@ def certify(X, y, pi, w, b, l1, l2, positive, intercept):
         columns,
         np.array([b]) if intercept else None,
         quadratic=l2 > 0,
-        room_ratio=LOSS.room_ratio,
+        slack_ratio=LOSS.slack_ratio,
     )
 
 
@@ -146,10 +146,10 @@ def test_shifted_slopes_sum_to_zero_within_the_domain_and_what_v_is_widened_by(
 ):
     rng, X, y, pi = draw(seed, 20, 3, soft, True, True)
     p = spread * X @ rng.standard_normal(3) + bias
-    _, g, _, room = LOSS.terms(p, y)
+    _, g, _, slack = LOSS.terms(p, y)
     sums = loss_sums(p[:, None], y[:, None], pi[:, None], LOSS, 1)
     c = shift_of(sums)[0]
-    shifted = g - c * room
+    shifted = g - c * slack
     assert np.all(np.isfinite(LOSS.conjugate(shifted, y)))
     if c != 0:
         assert abs(pi @ shifted) <= 1e-14
@@ -184,7 +184,7 @@ def test_the_ratio_of_slope_squares_and_curvature_is_exact_where_both_vanish(p, 
     # g²/f'' = ((1−y) e^(p/2) − y e^(−p/2))²
     with np.errstate(over="ignore"):
         expected = ((1 - y) * np.exp(p / 2) - y * np.exp(-p / 2)) ** 2
-    found = sums[SLOPE_RATIO, 0]
+    found = sums.slope_ratio[0]
     assert (
         found > 1e300
         if np.isinf(expected) or expected > 1e300
@@ -194,7 +194,7 @@ def test_the_ratio_of_slope_squares_and_curvature_is_exact_where_both_vanish(p, 
 
 @pytest.mark.parametrize("positive", [False, True])
 def test_columns_without_a_penalty_are_not_widened(positive):
-    sums = np.array([[0.5], [0.05], [0.2], [0.3], [0.2], [0.1], [0.05]])
+    sums = LossSums(*np.array([[0.5], [0.05], [0.2], [0.3], [0.2], [0.1], [0.05]]))
     l1 = np.array([[0.0], [1.0]])
     found = widened(np.zeros((2, 1)), sums, ElasticNet(l1, 0 * l1, positive))
     assert found[0] == 0
@@ -208,6 +208,6 @@ def test_widened_is_the_same_on_a_device(positive):
     p, y = rng.standard_normal((9, 2)), rng.uniform(0, 1, (9, 2))
     sums = loss_sums(p, y, np.full((9, 1), 1 / 9), LOSS, 2)
     move = backend_for("strict").asarray
-    found = widened(move(v), move(sums), ElasticNet(move(l1), move(0 * l1), positive))
+    found = widened(move(v), sums.map(move), ElasticNet(move(l1), move(0 * l1), positive))
     expected = widened(v, sums, ElasticNet(l1, 0 * l1, positive))
     assert np.allclose(to_numpy(found), expected, rtol=1e-14)

@@ -10,6 +10,7 @@ from scipy.special import xlogy
 from dasklasso.backend import backend_for, to_numpy
 from dasklasso.objective.duality import RATIO, column_sums, together
 from dasklasso.objective.duality_softmax import entropy_cost, offsets, softmax_certificate
+from dasklasso.objective.loss_sums import LossSums
 from dasklasso.objective.losses.softmax import Softmax, indicators
 from dasklasso.objective.penalties import ElasticNet, GroupElasticNet
 
@@ -27,10 +28,10 @@ def objective(X, y, pi, W, b, penalty):
 
 
 def sums_of(X, y, pi, W, b):
-    """(4, C) sums over rows, and V."""
+    """Sums over rows, and V."""
     value, g, ratio = Softmax(len(b)).terms(X @ W + b, y)
     loss, bent = np.full(len(b), pi @ value), np.full(len(b), pi @ ratio)
-    return np.array([loss, pi @ g, pi @ g**2, bent]), -(X.T @ (pi[:, None] * g))
+    return LossSums(loss, pi @ g, pi @ g**2, bent), -(X.T @ (pi[:, None] * g))
 
 
 def certify(X, y, pi, W, b, penalty, intercept):
@@ -38,7 +39,7 @@ def certify(X, y, pi, W, b, penalty, intercept):
     sums, v = sums_of(X, y, pi, W, b)
     frequency = pi @ indicators(y, len(b), float)
     dual = penalty.size(v) if penalty.positive else np.abs(v)
-    dual = dual + offsets(sums[1], frequency) if intercept else v
+    dual = dual + offsets(sums.slope, frequency) if intercept else v
     columns = together(column_sums(W, v, penalty, dual), len(b), RATIO)
     if not intercept:
         return softmax_certificate(sums, columns, None, len(b), None)
@@ -53,7 +54,7 @@ def nearly_optimal(X, y, pi, n_classes, penalty, intercept):
     t = 1.0
     for _ in range(400):
         sums, v = sums_of(X, y, pi, Z, c)
-        U, e = penalty.prox(Z + step * v, step), c - 2.0 * sums[1] * intercept
+        U, e = penalty.prox(Z + step * v, step), c - 2.0 * sums.slope * intercept
         following = (1 + np.sqrt(1 + 4 * t**2)) / 2
         Z, c = U + (t - 1) / following * (U - W), e + (t - 1) / following * (e - b)
         W, b, t = U, e, following

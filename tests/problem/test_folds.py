@@ -15,7 +15,7 @@ from dasklasso.fit import fit_cv, fit_path
 from dasklasso.objective.losses.logistic import Logistic
 from dasklasso.options import CvOptions, FitOptions, RunOptions
 from dasklasso.problem.folds import Folds
-from dasklasso.scan.frame import INVERSE_SCALE
+from dasklasso.scan.frame import Frame
 from dasklasso.scan.queries.folds import ALL
 from dasklasso.scan.queries.hessian import WeightedGrams
 from dasklasso.scan.rows import Rows
@@ -171,8 +171,7 @@ def test_folds_whose_curvature_is_another_have_hessians_of_their_own(loss):
 def test_a_hessian_without_a_fold_is_that_of_the_other_rows():
     rng = np.random.default_rng(0)
     X, y, weight = rng.standard_normal((30, 3)), rng.integers(0, 2, (30, 1)), rng.random((30, 1))
-    frame = np.zeros((3, 5))
-    frame[:, INVERSE_SCALE], labels = 1.0, RowLabels(Labelling("random", 3), 3)
+    frame, labels = Frame.unscaled(3), RowLabels(Labelling("random", 3), 3)
     fold_of, points = labels.folds_of_rows(0, 30, 30), rng.standard_normal((3, 2))
     columns = (np.arange(3), np.arange(2))
     query = WeightedGrams((0, 0), (0.0,), 10.0, (0.1, 0.2), columns, Logistic(), "float64")

@@ -27,7 +27,7 @@ class Loss(ABC):
         Whether f is a quadratic in p: centring columns and targets then takes the intercept out
         of the problem. Otherwise the intercept is one more coordinate.
     target_range : (least, greatest) target that the loss is defined for
-    room_ratio : float
+    slack_ratio : float
         sup of r/f'', the certificate's m, for a loss that is no quadratic.
     gives_probabilities : bool
         Whether the mean of y at a prediction is a probability.
@@ -55,7 +55,7 @@ class Loss(ABC):
         return math.isinf(self.max_curvature)
 
     @property
-    def room_ratio(self) -> float:
+    def slack_ratio(self) -> float:
         return 1.0
 
     @property
@@ -82,7 +82,7 @@ class Loss(ABC):
     def terms(self, prediction: Array, y: Array) -> tuple[Array, ...]:
         """Value and slope g, and what the certificate of a loss that is no quadratic needs besides.
 
-        That is g²/f'', and the room r: see :mod:`dasklasso.objective.duality`.
+        That is g²/f'', and the slack r: see :mod:`dasklasso.objective.duality`.
         """
         return self.value_and_gradient(prediction, y)
 

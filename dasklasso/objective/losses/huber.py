@@ -45,7 +45,7 @@ class Huber(Loss):
             raise OptionError(f"huber_delta: {self.delta} found, expected a positive number")
 
     @property
-    def room_ratio(self) -> float:
+    def slack_ratio(self) -> float:
         return self.delta
 
     def value(self, prediction: Array, y: Array) -> Array:

@@ -9,19 +9,24 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from dasklasso.backend import Array
 from dasklasso.scan.rows import Rows
 
+AnswerT = TypeVar("AnswerT")
+AnswerT_co = TypeVar("AnswerT_co", covariant=True)
 
-class Query(ABC):
-    """One question to all rows. Instances are small values that travel to the workers."""
+
+class Query(ABC, Generic[AnswerT_co]):
+    """One question to all rows, with the type of its answer.
+
+    Instances are small values that travel to the workers.
+    """
 
     name: str
     reads_targets = True
 
-    def prepare(self, inputs: Sequence[Array], widths: Sequence[int]) -> Any:
+    def prepare(self, inputs: Sequence[Any], widths: Sequence[int]) -> Any:
         """What ``on_rows`` needs, made once for each task from the query's input arrays."""
         return None
 
@@ -33,6 +38,7 @@ class Query(ABC):
     def combine(self, a: Any, b: Any) -> Any:
         """The answer for two disjoint sets of rows. Must not change either."""
 
-    def finish(self, value: Any, inputs: Sequence[Array]) -> Any:
-        """What the asker gets, from the answer for all rows."""
-        return value
+    def finish(self, value: Any, inputs: Sequence[Any]) -> AnswerT_co:
+        """The finished answer, from that for all rows."""
+        answer: AnswerT_co = value
+        return answer

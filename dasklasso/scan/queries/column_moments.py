@@ -124,7 +124,7 @@ def to_host(moments: Moments, convert: Any) -> Moments:
 
 
 @dataclass(frozen=True)
-class ColumnMoments(Query):
+class ColumnMoments(Query[Moments]):
     """Moments of X's columns, in float64. Answer: :class:`Moments`."""
 
     device: str = "cpu"

@@ -14,10 +14,11 @@ import numpy as np
 
 from dasklasso.backend import Array, backend_for, to_numpy
 from dasklasso.dataset.row_folds import RowLabels
+from dasklasso.objective.loss_sums import LossSums
 from dasklasso.objective.losses.base import Loss
 from dasklasso.scan.queries import kernels
 from dasklasso.scan.queries.base import Query
-from dasklasso.scan.queries.gradient import Gradient
+from dasklasso.scan.queries.gradient import Gradient, LossGradient
 from dasklasso.scan.queries.hessian import WeightedGrams
 from dasklasso.scan.queries.kernels import Weights
 from dasklasso.scan.rows import Rows
@@ -68,31 +69,26 @@ class FoldGradient(Gradient):
     groups: tuple[Group, ...] = ()
     name = "fold-gradient"
 
-    def prepare(self, inputs: Sequence[Array], widths: Sequence[int]) -> Any:
+    def prepare(self, inputs: Sequence[Any], widths: Sequence[int]) -> Any:
         points, frame = inputs
         return [
             kernels.weights_at(points[:, g.columns], frame, widths, self.dtype, self.backend)
             for g in self.groups
         ]
 
-    def on_rows(self, rows: Rows, prepared: Any) -> tuple[Array, Array]:
+    def on_rows(self, rows: Rows, prepared: Any) -> LossGradient:
         found = None
         for some, folds in pieces(rows, self.labels, self.n_rows):
             here = self._of_piece(some, folds, prepared)
-            found = here if found is None else self.combine(found, here)
+            found = here if found is None else found + here
         assert found is not None
-        return found[0], found[1]
+        return found
 
-    def finish(self, value: tuple[Array, Array], inputs: Sequence[Array]) -> tuple[Array, Array]:
+    def finish(self, value: LossGradient, inputs: Sequence[Any]) -> LossGradient:
         totals = np.concatenate([np.full(g.stop - g.start, g.total_weight) for g in self.groups])
-        gradient, sums = value
-        weight = self.backend.asarray(totals[None, :])
-        frame = self.backend.asarray(inputs[1])
-        return kernels.standardised_gradient(gradient, sums, frame, weight), sums / weight
+        return self._mean(value, inputs[1], self.backend.asarray(totals))
 
-    def _of_piece(
-        self, rows: Rows, folds: np.ndarray, prepared: list[Weights]
-    ) -> tuple[Array, Array]:
+    def _of_piece(self, rows: Rows, folds: np.ndarray, prepared: list[Weights]) -> LossGradient:
         xp = self.backend.xp
         ones = np.ones((rows.n_rows, 1)) if rows.weight is None else rows.weight
         found = []
@@ -111,9 +107,9 @@ class FoldGradient(Gradient):
                     self.backend,
                 )
             )
-        return (
+        return LossGradient(
             xp.concat([gradient for gradient, _ in found], axis=1),
-            xp.concat([sums for _, sums in found], axis=1),
+            LossSums.concatenate([sums for _, sums in found]),
         )
 
 
@@ -140,7 +136,7 @@ class FoldHessians(WeightedGrams):
         kept = fold_of[:, None] != np.asarray(self.folds)[None, :]
         return self.backend.asarray(kept.astype(self.dtype))
 
-    def finish(self, value: list[Array], inputs: Sequence[Array]) -> list[np.ndarray]:
+    def finish(self, value: list[Array], inputs: Sequence[Any]) -> list[np.ndarray]:
         pairs = zip(value, self.totals, strict=True)
         return [to_numpy(gram) / total for gram, total in pairs]
 
@@ -165,7 +161,7 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class HeldOut(Query):
+class HeldOut(Query[Scores]):
     """Scores of K points on the rows that each of them leaves out.
 
     Inputs: points (n_features, K) and the frame. Answer: :class:`Scores`, NaN for problems of all
@@ -187,7 +183,7 @@ class HeldOut(Query):
     name = "score"
 
     def prepare(
-        self, inputs: Sequence[Array], widths: Sequence[int]
+        self, inputs: Sequence[Any], widths: Sequence[int]
     ) -> list[tuple[Weights, np.ndarray]]:
         points, frame = inputs
         backend = backend_for(self.device)
@@ -212,7 +208,7 @@ class HeldOut(Query):
     def combine(self, a: list[np.ndarray], b: list[np.ndarray]) -> list[np.ndarray]:
         return [x + y for x, y in zip(a, b, strict=True)]
 
-    def finish(self, value: list[np.ndarray], inputs: Sequence[Array]) -> Scores:
+    def finish(self, value: list[np.ndarray], inputs: Sequence[Any]) -> Scores:
         sums = np.concatenate(value, axis=1)
         loss, hits, weight = sums[:3]
         negatives, positives = sums[3 : 3 + BINS], sums[3 + BINS :]
@@ -266,7 +262,7 @@ def pieces(rows: Rows, labels: RowLabels | None, n_rows: int) -> Any:
 
 
 @dataclass(frozen=True)
-class HeldOutClasses(Query):
+class HeldOutClasses(Query[Scores]):
     """Scores of problems of C classes on the rows that each of them leaves out.
 
     Inputs: points (n_features, n_problems · C) and the frame. Answer: :class:`Scores` of the
@@ -286,7 +282,7 @@ class HeldOutClasses(Query):
     device: str = "cpu"
     name = "score"
 
-    def prepare(self, inputs: Sequence[Array], widths: Sequence[int]) -> list[Weights]:
+    def prepare(self, inputs: Sequence[Any], widths: Sequence[int]) -> list[Weights]:
         points, frame = inputs
         backend = backend_for(self.device)
         return [
@@ -308,7 +304,7 @@ class HeldOutClasses(Query):
     def combine(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return a + b
 
-    def finish(self, value: np.ndarray, inputs: Sequence[Array]) -> Scores:
+    def finish(self, value: np.ndarray, inputs: Sequence[Any]) -> Scores:
         loss, hits, weight = value
         with np.errstate(divide="ignore", invalid="ignore"):
             return Scores(loss / weight, hits / weight, np.full_like(loss, np.nan))

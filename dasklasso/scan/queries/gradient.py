@@ -4,26 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from dasklasso.backend import Array, Backend, backend_for
+from dasklasso.objective.loss_sums import LossSums
 from dasklasso.objective.losses.base import Loss
 from dasklasso.objective.losses.squared import SQUARED
+from dasklasso.scan.frame import Frame
 from dasklasso.scan.queries import kernels
 from dasklasso.scan.queries.base import Query
 from dasklasso.scan.queries.kernels import Weights
 from dasklasso.scan.rows import Rows
 
 
+@dataclass(frozen=True, eq=False)
+class LossGradient:
+    """Loss and gradient at K points.
+
+    Attributes
+    ----------
+    gradient : (n_columns, K) float64
+    sums : LossSums of the points
+    """
+
+    gradient: Array
+    sums: LossSums
+
+    def __add__(self, other: LossGradient) -> LossGradient:
+        return LossGradient(self.gradient + other.gradient, self.sums + other.sums)
+
+
 @dataclass(frozen=True)
-class Gradient(Query):
+class Gradient(Query[LossGradient]):
     """Loss and gradient of the mean loss at K points, in standardised coordinates.
 
     Inputs: points (n_features, K) float64, the first ``len(targets)`` of them coefficients, the
-    others directions whose curvature product ``X̃ᵀ P X̃ v`` is asked for; and the frame
-    (n_features, 5). Answer: gradient (n_features, K) and sums (3, 4 or 7, K), both divided by the
-    sum of the weights. Points of a loss of several outputs have these next to each other.
+    others directions whose curvature product ``X̃ᵀ P X̃ v`` is asked for; and the frame. Answer:
+    :class:`LossGradient`, divided by the sum of the weights. Points of a loss of several outputs
+    have these next to each other.
 
     Attributes
     ----------
@@ -49,7 +69,7 @@ class Gradient(Query):
     def backend(self) -> Backend:
         return backend_for(self.device)
 
-    def prepare(self, inputs: Sequence[Array], widths: Sequence[int]) -> Weights:
+    def prepare(self, inputs: Sequence[Any], widths: Sequence[int]) -> Weights:
         points, frame = inputs
         return kernels.weights_at(points, frame, widths, self.dtype, self.backend)
 
@@ -61,8 +81,8 @@ class Gradient(Query):
         added[: len(self.intercepts)] = self.intercepts
         return prediction + self.backend.asarray(added)
 
-    def on_rows(self, rows: Rows, prepared: Weights) -> tuple[Array, Array]:
-        return kernels.gradient_rows(
+    def on_rows(self, rows: Rows, prepared: Weights) -> LossGradient:
+        found = kernels.gradient_rows(
             rows,
             replace(prepared, constant=self.with_intercepts(prepared.constant)),
             self.loss,
@@ -71,17 +91,20 @@ class Gradient(Query):
             np.dtype(self.dtype),
             self.backend,
         )
+        return LossGradient(*found)
 
-    def combine(self, a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array, ...]:
-        return tuple(x + y for x, y in zip(a, b, strict=True))
+    def combine(self, a: LossGradient, b: LossGradient) -> LossGradient:
+        return a + b
 
-    def finish(self, value: tuple[Array, Array], inputs: Sequence[Array]) -> tuple[Array, Array]:
-        gradient, sums = value
-        frame = self.backend.asarray(inputs[1])
-        return (
-            kernels.standardised_gradient(gradient, sums, frame, self.total_weight),
-            sums / self.total_weight,
+    def finish(self, value: LossGradient, inputs: Sequence[Any]) -> LossGradient:
+        return self._mean(value, inputs[1], self.total_weight)
+
+    def _mean(self, value: LossGradient, frame: Frame, total: Array | float) -> LossGradient:
+        """Of the mean loss in standardised columns, from sums over rows of stored ones."""
+        gradient = kernels.standardised_gradient(
+            value.gradient, value.sums, frame.on(self.backend), total
         )
+        return LossGradient(gradient, value.sums / total)
 
     # Where columns are split into parts: predictions, their sum, then each part's gradient.
 
@@ -98,8 +121,8 @@ class Gradient(Query):
         ]
         return shares[0] if len(shares) == 1 else xp.concat(shares, axis=0)
 
-    def residual(self, rows: Rows, shares: Sequence[Array]) -> tuple[Array, Array]:
-        """Residuals (n_rows, K) and sums (3, 4 or 7, K) of rows from all parts' predictions."""
+    def residual(self, rows: Rows, shares: Sequence[Array]) -> tuple[Array, LossSums]:
+        """Residuals (n_rows, K) and sums of rows from all parts' predictions."""
         prediction = shares[0]
         for share in shares[1:]:
             prediction = prediction + share

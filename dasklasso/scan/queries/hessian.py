@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 
 import numpy as np
 
 from dasklasso.backend import Array, Backend, backend_for, dtype_of, to_numpy
 from dasklasso.objective.losses.base import Loss
-from dasklasso.scan.frame import CENTRE, INVERSE_SCALE, SHIFT
 from dasklasso.scan.queries import kernels
 from dasklasso.scan.queries.base import Query
 from dasklasso.scan.queries.kernels import Weights
@@ -42,11 +42,11 @@ class _Prepared:
 
 
 @dataclass(frozen=True, eq=False)
-class WeightedGrams(Query):
+class WeightedGrams(Query[list[np.ndarray]]):
     """Hessians of the mean loss at M points, each over columns of its own and the intercept.
 
-    Inputs: points (n_features, M) float64 and the frame (n_features, 5). Answer: for each point a
-    NumPy array (c + 1, c + 1) float64, its last row and column those of the intercept.
+    Inputs: points (n_features, M) float64 and the frame. Answer: for each point a NumPy array
+    (c + 1, c + 1) float64, its last row and column those of the intercept.
 
     Attributes
     ----------
@@ -77,20 +77,20 @@ class WeightedGrams(Query):
     def backend(self) -> Backend:
         return backend_for(self.device)
 
-    def prepare(self, inputs: Sequence[Array], widths: Sequence[int]) -> _Prepared:
+    def prepare(self, inputs: Sequence[Any], widths: Sequence[int]) -> _Prepared:
         points, frame = inputs
         weights = kernels.weights_at(points, frame, widths, self.dtype, self.backend)
         union = reduce(np.union1d, self.columns).astype(np.int64)
-        known = to_numpy(frame)[union]
+        known = frame.map(to_numpy)[union]
         kind = dtype_of(self.backend.xp, self.dtype)
         # slabs are shifted already where any column is
-        shift = known[:, SHIFT] if weights.shifts is not None else 0.0
+        shift = known.shift if weights.shifts is not None else 0.0
         return _Prepared(
             weights,
             union,
             [np.searchsorted(union, own) for own in self.columns],
-            self.backend.xp.astype(self.backend.asarray(known[:, CENTRE] - shift), kind),
-            self.backend.xp.astype(self.backend.asarray(known[:, INVERSE_SCALE]), kind),
+            self.backend.xp.astype(self.backend.asarray(known.centre - shift), kind),
+            self.backend.xp.astype(self.backend.asarray(known.inverse_scale), kind),
         )
 
     @kernels.beyond_numbers
@@ -143,7 +143,7 @@ class WeightedGrams(Query):
     def combine(self, a: list[Array], b: list[Array]) -> list[Array]:
         return [x + y for x, y in zip(a, b, strict=True)]
 
-    def finish(self, value: list[Array], inputs: Sequence[Array]) -> list[np.ndarray]:
+    def finish(self, value: list[Array], inputs: Sequence[Any]) -> list[np.ndarray]:
         return [to_numpy(gram) / self.total_weight for gram in value]
 
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from dasklasso.backend import Array, Backend, device_of, dtype_of, namespace
+from dasklasso.objective.loss_sums import LossSums
 from dasklasso.objective.losses.base import Loss
-from dasklasso.scan.frame import CENTRE, INVERSE_SCALE, SHIFT
+from dasklasso.scan.frame import Frame
 from dasklasso.scan.rows import Rows
 
 SLAB_BYTES = (
@@ -55,7 +56,7 @@ class Weights:
 
 @beyond_numbers
 def weights_at(
-    points: Array, frame: Array, widths: Sequence[int], dtype: Any, backend: Backend
+    points: Array, frame: Frame, widths: Sequence[int], dtype: Any, backend: Backend
 ) -> Weights:
     """Turn points in standardised coordinates into weights for stored columns.
 
@@ -66,16 +67,16 @@ def weights_at(
     Parameters
     ----------
     points : (n_columns, n_points) float64
-    frame : (n_columns, 5) float64
+    frame : Frame of the columns
     widths : widths of the blocks of a row, adding up to n_columns
     """
-    points, frame = backend.asarray(points), backend.asarray(frame)
+    points, frame = backend.asarray(points), frame.on(backend)
     xp = namespace(points)
-    scaled = points * frame[:, INVERSE_SCALE, None]
-    constant = xp.sum((frame[:, SHIFT, None] - frame[:, CENTRE, None]) * scaled, axis=0)
+    scaled = points * frame.inverse_scale[:, None]
+    constant = xp.sum((frame.shift[:, None] - frame.centre[:, None]) * scaled, axis=0)
     kind = dtype_of(xp, dtype)
     scaled = xp.astype(scaled, kind)
-    shift = xp.astype(frame[:, SHIFT], kind)
+    shift = xp.astype(frame.shift, kind)
     edges = np.concatenate([[0], np.cumsum(widths)]).tolist()
     columns: list[Array] = []
     used: list[np.ndarray | None] = []
@@ -234,46 +235,64 @@ def loss_sums(
     loss: Loss,
     n_problems: int,
     offset: Array | None = None,
-) -> Array:
-    """(3, 4 or 7, n_points) float64: Σ s·loss, Σ s·g, Σ s·g², slopes g = dloss/dprediction.
+) -> LossSums:
+    """Sums over some rows at their predictions (n_rows, n_points).
 
-    Where the loss is no quadratic, these and Σ s·g²/f'', Σ s·r, Σ s·r·prediction, Σ s·r²: see
-    :mod:`dasklasso.objective.duality`. A loss of several outputs has no room r, and is summed
-    again in the column of each. Zero for directions, but for the second: Σ s·prediction,
-    which centring needs. Terms are of the prediction's precision, sums are added in float64.
+    A loss of several outputs is summed again in the column of each. Sums of directions are zero,
+    but for the slope: Σ s·prediction, which centring needs. Terms are of the prediction's
+    precision, sums are added in float64.
 
     With offsets o the loss of a prediction p is f(p + o), whose conjugate is f*(u) − u o: what is
     multiplied by a prediction in a certificate is multiplied by p, without the offset.
     """
-    xp = namespace(prediction)
     n_rows, n_points = prediction.shape
     height = max(1, SUMS_AT_ONCE // n_points)
-    if isinstance(prediction, np.ndarray) and n_rows >= 2 * height:
-        return sum(
-            loss_sums(prediction[i : i + height], y[i : i + height], part, loss, n_problems, some)
-            for i in range(0, n_rows, height)
-            for part in [None if weight is None else weight[i : i + height]]
-            for some in [None if offset is None else offset[i : i + height]]
+    known = (y, weight, loss, n_problems, offset)
+    if not isinstance(prediction, np.ndarray) or n_rows < 2 * height:
+        return _loss_sums(prediction, *known)
+    total = None
+    for i in range(0, n_rows, height):
+        rows = slice(i, i + height)
+        some = _loss_sums(
+            prediction[rows],
+            y[rows],
+            None if weight is None else weight[rows],
+            loss,
+            n_problems,
+            None if offset is None else offset[rows],
         )
+        total = some if total is None else total + some
+    assert total is not None
+    return total
+
+
+def _loss_sums(
+    prediction: Array,
+    y: Array,
+    weight: Array | None,
+    loss: Loss,
+    n_problems: int,
+    offset: Array | None,
+) -> LossSums:
+    xp = namespace(prediction)
     problems = prediction[:, :n_problems]
     value, slope, *more = loss.terms(by_output(_with_offset(problems, offset), loss), y)
     slope = xp.reshape(slope, problems.shape)
-    terms = [value, slope, slope * slope]
-    terms += more
+    terms = [value, slope, slope * slope, *more]
     if len(more) > 1:
-        room = more[1]
-        terms += [room * problems, room * room]
+        slack = more[1]
+        terms += [slack * problems, slack * slack]
     share = xp.ones_like(prediction[:, :1]) if weight is None else weight
     share = xp.astype(share, xp.float64).T
-    rows = [share @ xp.astype(term, xp.float64) for term in terms]
-    rows = [xp.repeat(row, n_problems // row.shape[1], axis=1) for row in rows]
-    sums = xp.concat(rows, axis=0)
+    found = [(share @ xp.astype(term, xp.float64))[0, :] for term in terms]
+    if loss.n_outputs > 1:
+        found = [xp.repeat(one, n_problems // one.shape[0]) for one in found]
+    sums = LossSums(*found)
     if n_problems == prediction.shape[1]:
         return sums
-    rest = share @ xp.astype(prediction[:, n_problems:], xp.float64)
-    nothing = xp.zeros_like(rest)
-    others = [rest if row == 1 else nothing for row in range(len(terms))]
-    return xp.concat([sums, xp.concat(others, axis=0)], axis=1)
+    rest = (share @ xp.astype(prediction[:, n_problems:], xp.float64))[0, :]
+    directions = replace(sums.map(lambda one: xp.zeros_like(rest)), slope=rest)
+    return LossSums.concatenate([sums, directions])
 
 
 def targets_of(y: Array, targets: Sequence[int]) -> Array:
@@ -293,14 +312,14 @@ def gradient_rows(
     y_shift: np.ndarray,
     dtype: Any,
     backend: Backend,
-) -> tuple[Array, Array]:
+) -> tuple[Array, LossSums]:
     """Prediction, loss and gradient of some rows at several points, from one read.
 
     Returns
     -------
     gradient : (n_columns, n_points) float64
         ``(X − shift)ᵀ residual`` of the stored columns.
-    sums : (3, 4 or 7, n_points) float64
+    sums : LossSums
         As in :func:`loss_sums`.
     """
     y, weight = row_arrays(rows, y_shift, dtype, backend)
@@ -309,7 +328,8 @@ def gradient_rows(
     xp = namespace(weights.constant)
     constant = xp.astype(weights.constant, dtype_of(xp, dtype))
     pending: list[Array] = []  # predictions whose sums are still to be taken
-    first, sums = 0, None
+    first: int = 0
+    sums: LossSums | None = None
     totals: list[Array] = []
     for start, stop, blocks in slabs(rows, weights.shifts, dtype, backend, constant.shape[0]):
         prediction = predict(blocks, weights.columns, weights.used) + constant
@@ -330,6 +350,7 @@ def gradient_rows(
             more = loss_sums(whole, y[first:stop, :], part, loss, n_problems, some)
             sums = more if sums is None else sums + more
             pending, first = [], stop
+    assert sums is not None
     return (totals[0] if len(totals) == 1 else xp.concat(totals, axis=1)).T, sums
 
 
@@ -354,9 +375,16 @@ def row_offsets(rows: Rows, dtype: Any, backend: Backend) -> Array | None:
 
 
 @beyond_numbers
-def standardised_gradient(gradient: Array, sums: Array, frame: Array, total_weight: float) -> Array:
-    """Gradient of stored, shifted columns → gradient of the mean loss in standardised columns."""
+def standardised_gradient(
+    gradient: Array, sums: LossSums, frame: Frame, total_weight: Array | float
+) -> Array:
+    """Gradient of stored, shifted columns → gradient of the mean loss in standardised columns.
+
+    Parameters
+    ----------
+    total_weight : of the rows; (n_points,) where points are of different rows
+    """
     xp = namespace(gradient)
-    offset = frame[:, SHIFT, None] - frame[:, CENTRE, None]
-    corrected = gradient + offset * xp.expand_dims(sums[1, :], axis=0)
-    return corrected * (frame[:, INVERSE_SCALE, None] / total_weight)
+    offset = frame.shift[:, None] - frame.centre[:, None]
+    corrected = gradient + offset * xp.expand_dims(sums.slope, axis=0)
+    return corrected * (frame.inverse_scale[:, None] / total_weight)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from dasklasso.backend import Array
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.row_folds import random_folds
 from dasklasso.scan.queries.base import Query
@@ -42,7 +41,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class SampleRows(Query):
+class SampleRows(Query[Sample]):
     """One of every ``every`` rows, drawn at random; rows without weight are left out.
 
     Answer: :class:`Sample`.
@@ -65,7 +64,7 @@ class SampleRows(Query):
     def combine(self, a: list[Sample], b: list[Sample]) -> list[Sample]:
         return a + b
 
-    def finish(self, value: list[Sample], inputs: Sequence[Array]) -> Sample:
+    def finish(self, value: list[Sample], inputs: Sequence[Any]) -> Sample:
         def whole(name: str) -> Any:
             pieces = [getattr(one, name) for one in value]
             return None if pieces[0] is None else np.concatenate(pieces)

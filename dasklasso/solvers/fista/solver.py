@@ -19,7 +19,6 @@ import numpy as np
 from dasklasso.backend import to_numpy
 from dasklasso.objective.duality import (
     COLUMN_SUMS,
-    SLOPE_SQUARES,
     combine_column_sums,
     together,
 )
@@ -27,15 +26,16 @@ from dasklasso.problem.problem import Problem, gradient_query
 from dasklasso.problem.unpenalised import Unpenalised
 from dasklasso.problem.zero_scan import FirstLook
 from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.frame import Frame, PlacedFrame
 from dasklasso.scan.gather import (
-    Brought,
+    Answers,
     Coefficients,
     as_dask,
-    bring,
-    lazily,
-    stays_out,
+    for_map_blocks,
+    gather,
+    stays_on_workers,
 )
-from dasklasso.scan.tasks import Answer
+from dasklasso.scan.tasks import PartAnswer
 from dasklasso.solvers.base import (
     Jobs,
     Nonzeros,
@@ -74,7 +74,7 @@ class Drive:
     ----------
     engine : ScanEngine
     problem : Problem
-    frame : da.Array (n_features, 5), chunked by the layout's parts
+    frame : as the engine placed it
     jobs : Jobs
     free : Unpenalised or None
     settings : Settings
@@ -85,7 +85,7 @@ class Drive:
         self,
         engine: ScanEngine,
         problem: Problem,
-        frame: da.Array,
+        frame: PlacedFrame,
         jobs: Jobs,
         free: Unpenalised | None,
         settings: Settings,
@@ -163,8 +163,8 @@ class Drive:
         plan, options = slots.plan, self._options
         points = da.map_blocks(
             prox_step,
-            lazily(self.engine, state.points),
-            lazily(self.engine, state.gradient),
+            for_map_blocks(self.engine, state.points),
+            for_map_blocks(self.engine, state.gradient),
             self.frame,
             plan=plan,
             **options,
@@ -179,7 +179,7 @@ class Drive:
         columns = combine_column_sums(stepwise)
         certificate = certificate_of(
             self.problem,
-            found.sums[:, :k],
+            found.sums[:k],
             columns[:COLUMN_SUMS],
             self.free,
             c,
@@ -202,12 +202,14 @@ class Drive:
                     column,
                     float(certificate.primal[slot]),
                     float(outcome.relative_gap[slot]),
-                    float(found.sums[1, slot]),
+                    float(found.sums.slope[slot]),
                     certified=double,
                     intercept=0.0 if b is None else float(b.u[slot]),
                 )
-        evaluated = None if b is None else self._evaluated(b.points, found.sums[1, : b.points.size])
-        noise = self._noise(found.sums[SLOPE_SQUARES, :k], state.dtype)
+        evaluated = (
+            None if b is None else self._evaluated(b.points, found.sums.slope[: b.points.size])
+        )
+        noise = self._noise(found.sums.slope_squares[:k], state.dtype)
         following = advance(slots, self.jobs, outcome, columns, power, evaluated, noise)
         state = State(
             following,
@@ -245,7 +247,7 @@ class Drive:
                 solutions[job],
                 objective=float(certificate.primal[k]),
                 gap=float(gaps[k]),
-                residual_mean=float(found.sums[1, k]),
+                residual_mean=float(found.sums.slope[k]),
                 certified=bool(gaps[k] <= self.settings.tol),
             )
         again = [k for k in range(flying.size) if gaps[k] > self.settings.tol][: self.n_slots]
@@ -259,7 +261,7 @@ class Drive:
             state.slots.lipschitz,
             base,
             None,
-            self._evaluated(intercepts, found.sums[1]),
+            self._evaluated(intercepts, found.sums.slope),
             backtracking.begin(self.problem, self.jobs.targets, "float64", objective=objectives),
         )
         state = State(
@@ -276,7 +278,7 @@ class Drive:
 
     def _evaluate(
         self, points: da.Array, slots: Slots, dtype: str
-    ) -> tuple[Brought, np.ndarray, list[np.ndarray]]:
+    ) -> tuple[Answers, np.ndarray, list[np.ndarray]]:
         """One scan, one graph: the gradient at new points, the summary of each part, and what
         projecting on unpenalised columns needs."""
         k, b = slots.jobs.size, slots.intercepts
@@ -287,21 +289,21 @@ class Drive:
             self.settings.device,
             None if b is None else b.points,
         )
-        answer = self.engine.gradient(query, points, self.frame)
+        scan = self.engine.gradient(query, points, self.frame)
         extra: list[Any] = []
         arrays = [points, self.frame]
         if self.free is not None:
-            gradient = answer.gradient
+            gradient = scan.gradient
             c = self.free.coefficients(points, gradient, k, self.problem.objective.positive)
             arrays.append(self.free.projection(c, self.settings.device))
             extra = [c, self.free.rows(gradient[:, :k])]
         options = {**self._options, "frequency": self.problem.frequency}
         summarised = partial(_summarise, slots.plan, options, b is not None)
-        summary = answer.apply("summary", summarised, *arrays)
-        found = bring(self.engine, points, answer, [*summary, *extra])
+        summary = scan.map_parts("summary", summarised, *arrays)
+        found = gather(self.engine, points, scan, [*summary, *extra])
         # from where a step went too far for numbers, a problem can go back if it holds a point
         held = slice(2 * k, 3 * k) if slots.plan.holds else slice(None)
-        check_finite(found.sums[:, held])
+        check_finite(found.sums[held].finite)
         n_parts = len(summary)
         return found, np.concatenate(found.extra[:n_parts]), found.extra[n_parts:]
 
@@ -381,7 +383,7 @@ class Drive:
         due = time.monotonic() - self._saved >= self.settings.checkpoint_seconds
         # arrays out on workers hang on all tasks that ever led to them: reading them back from
         # the checkpoint cuts that chain, and is where a lost worker's blocks come from
-        out_there = stays_out(self.engine, state.points.shape[1])
+        out_there = stays_on_workers(self.engine, state.points.shape[1])
         anchor = out_there and self._unanchored >= LINEAGE_SCANS
         if folder is None or not (due or anchor):
             return state
@@ -402,11 +404,11 @@ def _summarise(
     plan: Plan,
     options: dict[str, Any],
     with_intercept: bool,
-    answer: Answer,
+    answer: PartAnswer,
     points: np.ndarray,
-    frame: np.ndarray,
+    frame: Frame,
     projection: np.ndarray | None = None,
 ) -> np.ndarray:
-    gradient, sums = answer.values[0]
-    sums = sums if with_intercept else None
-    return to_numpy(summarise(points, gradient, frame, projection, plan, **options, sums=sums))
+    at = answer.values[0]
+    options = {**options, "sums": at.sums if with_intercept else None}
+    return to_numpy(summarise(points, at.gradient, frame, projection, plan, **options))

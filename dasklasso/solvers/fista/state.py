@@ -10,7 +10,7 @@ import numpy as np
 
 from dasklasso.errors import CheckpointError
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.scan.gather import Coefficients, as_dask, stays_out
+from dasklasso.scan.gather import Coefficients, as_dask, stays_on_workers
 from dasklasso.solvers.base import Solution, solutions_from_json, solutions_to_json
 from dasklasso.solvers.checkpoint import read_checkpoint, write_checkpoint
 from dasklasso.solvers.fista.backtracking import Backtracking
@@ -70,7 +70,7 @@ def load_state(folder: Path, key: str, engine: ScanEngine) -> State:
         When there is none, it cannot be read, or it is of another problem.
     """
     numbers, arrays = read_checkpoint(folder, key)
-    out_there = stays_out(engine, arrays["points"].shape[1])
+    out_there = stays_on_workers(engine, arrays["points"].shape[1])
     try:
         points, gradient = (
             array.rechunk((engine.column_chunks, -1)) if out_there else array.compute()

@@ -20,9 +20,10 @@ import numpy as np
 
 from dasklasso.backend import Array, Backend, backend_for, namespace
 from dasklasso.objective.duality import COLUMN_SUMS, column_sums
+from dasklasso.objective.loss_sums import LossSums
 from dasklasso.problem.problem import penalty_at
 from dasklasso.problem.unpenalised import dual_direction
-from dasklasso.scan.frame import INVERSE_SCALE
+from dasklasso.scan.frame import Frame
 from dasklasso.solvers.certificate_scan import without_slope
 
 # Rows of a summary beyond those of column_sums
@@ -74,7 +75,7 @@ class Plan:
 def prox_step(
     points: Array,
     gradient: Array,
-    frame: Array,
+    frame: Frame,
     plan: Plan,
     l1_ratio: float,
     positive: bool,
@@ -87,7 +88,7 @@ def prox_step(
     ----------
     points, gradient : (width, n_points) float64
         Points last evaluated, and the gradient there.
-    frame : (width, 5) float64
+    frame : of the columns of the block
 
     Returns
     -------
@@ -97,7 +98,7 @@ def prox_step(
     """
     backend = backend_for(device)
     points, gradient = backend.asarray(points), backend.asarray(gradient)
-    frame = backend.asarray(frame)
+    frame = frame.on(backend)
     xp = namespace(points)
     base = _columns(points, plan.base, backend)
     slope = _columns(gradient, plan.base, backend)
@@ -106,7 +107,7 @@ def prox_step(
     step = _row(1.0 / plan.lipschitz, backend)
     u = penalty.prox(base - step * slope, step)
     # columns that cannot matter (no spread) stay out, whatever rounding says
-    u = xp.where(frame[:, INVERSE_SCALE, None] > 0, u, xp.zeros_like(u))
+    u = xp.where(frame.matters[:, None], u, xp.zeros_like(u))
     z = u + _row(plan.momentum, backend) * (u - previous)
     found = [u, z, previous] if plan.holds else [u, z]
     if plan.power is not None:
@@ -117,14 +118,14 @@ def prox_step(
 def summarise(
     points: Array,
     gradient: Array,
-    frame: Array,
+    frame: Frame,
     projection: Array | None,
     plan: Plan,
     l1_ratio: float,
     positive: bool,
     n_together: int,
     device: str,
-    sums: Array | None = None,
+    sums: LossSums | None = None,
     frequency: np.ndarray | None = None,
 ) -> Array:
     """What decisions need of one block of columns, once its gradient is known.
@@ -133,7 +134,7 @@ def summarise(
     ----------
     projection : (width, K) or None
         What projecting the dual direction off unpenalised columns takes from ``v``.
-    sums : (7, n_points) or None
+    sums : of the points, or None
         Over rows, where the intercept is a coordinate: slopes then have to sum to zero first.
     frequency : of classes, where they have to in each
 
@@ -146,7 +147,7 @@ def summarise(
     """
     backend = backend_for(device)
     points, gradient = backend.asarray(points), backend.asarray(gradient)
-    frame = backend.asarray(frame)
+    frame = frame.on(backend)
     xp = namespace(points)
     k = plan.base.size
     u, z = points[:, :k], points[:, k : 2 * k]
@@ -154,7 +155,7 @@ def summarise(
     penalty = penalty_at(frame, _row(plan.alpha, backend), l1_ratio, positive, n_together)
     dual = dual_direction(u, grad_u, frame, projection, positive)
     if sums is not None:
-        dual = without_slope(-grad_u, backend.asarray(sums)[:, :k], penalty, frequency, backend)
+        dual = without_slope(-grad_u, sums[:k].map(backend.asarray), penalty, frequency, backend)
     certificate = column_sums(u, -grad_u, penalty, dual)
     step = _row(1.0 / plan.lipschitz, backend)
     following = penalty.prox(z - step * grad_z, step)

@@ -25,7 +25,6 @@ from dasklasso.moments.cross_moments import CrossMoments
 from dasklasso.problem.problem import Problem
 from dasklasso.problem.unpenalised import MOST, Unpenalised
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.scan.frame import L1, L2
 from dasklasso.solvers.base import Jobs, ScanEvent, Settings, Solution, dense_columns, nonzeros_of
 from dasklasso.solvers.certificate_scan import Certified, certify_points
 from dasklasso.solvers.quadratic.from_moments import standardised_gram, standardised_products
@@ -94,7 +93,7 @@ class GramSolver:
 
         It is that of the moments, and a hair more, so that rounding lets nobody in at it.
         """
-        products, l1 = self._products, self.problem.frame[:, L1]
+        products, l1 = self._products, self.problem.frame.l1_factor
         index = self.problem.unpenalised
         if index.size:
             within = self._gram[np.ix_(index, index)]
@@ -155,8 +154,8 @@ class GramSolver:
         tol = max(IN_MEMORY * self.settings.tol, LEAST_TOL)
         return solve_path(
             quadratic,
-            self.problem.frame[:, L1],
-            self.problem.frame[:, L2],
+            self.problem.frame.l1_factor,
+            self.problem.frame.l2_factor,
             alphas,
             l1_ratio=objective.l1_ratio,
             positive=objective.positive,
@@ -172,9 +171,9 @@ class GramSolver:
         sums = certified.found.sums
         moved = np.empty((len(points), len(which)))
         for column, k in enumerate(which):
-            u, loss = points[:, k], sums[0, k]
+            u, loss = points[:, k], sums.loss[k]
             if self.problem.objective.fit_intercept:
-                loss = loss - 0.5 * sums[1, k] ** 2
+                loss = loss - 0.5 * sums.slope[k] ** 2
             product = self._gram @ u
             linear = product - gradient[:, k]
             model = Quadratic(self._gram, linear, 2.0 * (loss + linear @ u) - u @ product)
@@ -208,7 +207,7 @@ class GramSolver:
                     nonzeros_of(points[:, k]),
                     float(certified.certificate.primal[k]),
                     float(gaps[k]),
-                    float(certified.found.sums[1, k]),
+                    float(certified.found.sums.slope[k]),
                     certified=True,
                 )
             self._tell(jobs, solutions, certified)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from dasklasso.problem.problem import Problem, hessian_query
-from dasklasso.scan.frame import INVERSE_SCALE, L1
 from dasklasso.scan.queries.hessian import WeightedGrams
 from dasklasso.solvers.base import Jobs
 from dasklasso.solvers.newton.hessian_model import MOVED, Hessians, Node, Quadric, quadric
@@ -64,7 +63,7 @@ class Nodes:
         self.problem, self.jobs, self.limits, self.noise = problem, jobs, limits, noise
         self.hessians = [Hessians(jobs.alphas, limits.nodes) for _ in range(jobs.n_targets)]
         self.own: dict[int, Node | None] = {}  # of tracks, by their numbers
-        self._useful = problem.frame[:, INVERSE_SCALE] > 0
+        self._useful = problem.frame.inverse_scale > 0
 
     def matters(self, track: Track, gradient: np.ndarray | None = None) -> np.ndarray:
         """(n_features,) bool: columns in use, and those that may come into use.
@@ -238,7 +237,7 @@ class Nodes:
     def _pull(self, track: Track, gradient: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """How much each column gains beside its penalty, and the penalty that it has to exceed."""
         objective = self.problem.objective
-        l1 = self.problem.frame[:, L1] * (self.jobs.alphas[track.index] * objective.l1_ratio)
+        l1 = self.problem.frame.l1_factor * (self.jobs.alphas[track.index] * objective.l1_ratio)
         return -gradient if objective.positive else np.abs(gradient), l1
 
     def _at_node(self, target: int, node: int) -> int:

@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 
 from dasklasso.problem.problem import Problem
-from dasklasso.scan.frame import L1, L2
 from dasklasso.solvers.newton.hessian_model import MOST_SECANTS, Secant
 from dasklasso.solvers.newton.step import Point, Step
 
@@ -195,7 +194,7 @@ def share(
     alphas : (n_alphas,)
     exact_only : whether losses of float32 count for nothing
     """
-    ratio, l1, l2 = problem.objective.l1_ratio, problem.frame[:, L1], problem.frame[:, L2]
+    ratio, l1, l2 = problem.objective.l1_ratio, problem.frame.l1_factor, problem.frame.l2_factor
     teams: dict[tuple[int, int], list[Track]] = {}
     for track in tracks:
         teams.setdefault((track.target, track.fold), []).append(track)

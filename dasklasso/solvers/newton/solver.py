@@ -15,18 +15,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import dask.array as da
 import numpy as np
 
 from dasklasso.backend import to_numpy
 from dasklasso.problem.folds import Folds, scores_of
 from dasklasso.problem.problem import Problem, gradient_query
-from dasklasso.scan.engine import Asked, ScanEngine
-from dasklasso.scan.frame import L1, L2
-from dasklasso.scan.gather import Brought, bring
-from dasklasso.scan.queries.folds import ALL
+from dasklasso.scan.engine import Request, ScanEngine
+from dasklasso.scan.frame import PlacedFrame
+from dasklasso.scan.gather import Answers, gather
+from dasklasso.scan.queries.base import Query
+from dasklasso.scan.queries.folds import ALL, Scores
+from dasklasso.scan.queries.hessian import WeightedGrams
 from dasklasso.scan.runners import threads_each
 from dasklasso.scan.threads import blas_threads
 from dasklasso.solvers.base import Jobs, ScanEvent, Settings
@@ -85,7 +86,7 @@ class Newton:
     engine : ScanEngine
         Whose bands hold all columns.
     problem : Problem
-    frame : da.Array (n_features, 5), chunked like the engine's columns
+    frame : as the engine placed it
     jobs : Jobs
     settings : Settings
     limits : Limits
@@ -103,7 +104,7 @@ class Newton:
         self,
         engine: ScanEngine,
         problem: Problem,
-        frame: da.Array,
+        frame: PlacedFrame,
         jobs: Jobs,
         settings: Settings,
         limits: Limits,
@@ -268,7 +269,9 @@ class Newton:
             intercepts if self.problem.steps_intercept else None,
         )
         chunked = self.engine.by_columns(points)
-        also: list[Asked] = []
+        also: list[Request] = []
+        hessians: WeightedGrams | None = None
+        held_out: Query[Scores] | None = None
         at: list[tuple[np.ndarray, float]] = []
         if wanted:
             kind = "float64" if self._double else dtype
@@ -277,35 +280,39 @@ class Newton:
             if self.folds is not None and any(fold != ALL for fold in left_out):
                 hessians = self.folds.hessians(hessians, left_out)
             nodes = np.stack([u for u, _ in at], axis=1)
-            also = [Asked(hessians, (self.engine.by_columns(nodes), self.frame))]
+            also = [Request(hessians, (self.engine.by_columns(nodes), self.frame))]
         if self.folds is not None and any(t.fold != ALL for t in flying):
             groups = self.folds.groups([t.fold for t in flying], self.problem.total_weight)
             query = self.folds.gradient(query, groups)
             if dtype == "float64":
-                also.append(Asked(self.folds.held_out(query), (chunked, self.frame)))
-        answer = self.engine.gradient(query, chunked, self.frame, also)
-        found = bring(self.engine, chunked, answer)
+                held_out = self.folds.held_out(query)
+                also.append(Request(held_out, (chunked, self.frame)))
+        found = gather(self.engine, chunked, self.engine.gradient(query, chunked, self.frame, also))
         self.bytes_read += found.bytes_read
-        self._settle(flying, found, points, intercepts, targets, dtype)
-        if wanted:
-            self.nodes.keep(wanted, hessians, at, self.tracks, found.beside[0])
+        scores = None if held_out is None else found[held_out]
+        self._settle(flying, found, scores, points, intercepts, targets, dtype)
+        if hessians is not None:
+            self.nodes.keep(wanted, hessians, at, self.tracks, found[hessians])
 
     def _settle(
         self,
         flying: Sequence[Track],
-        found: Brought,
+        found: Answers,
+        scores: Scores | None,
         points: np.ndarray,
         intercepts: np.ndarray,
         targets: np.ndarray,
         dtype: str,
     ) -> None:
-        gradient, sums = to_numpy(found.gradient), found.sums.copy()
-        scores = found.beside[-1] if found.beside else None
+        gradient, sums = to_numpy(found.gradient), found.sums
         if self.tilt is not None:
             gradient = gradient + self.tilt.gradient[:, targets]
-            sums[0] += np.sum(self.tilt.gradient[:, targets] * points, axis=0)
-            sums[0] += self.tilt.slope[targets] * intercepts
-            sums[1] += self.tilt.slope[targets]
+            loss = sums.loss + np.sum(self.tilt.gradient[:, targets] * points, axis=0)
+            sums = replace(
+                sums,
+                loss=loss + self.tilt.slope[targets] * intercepts,
+                slope=sums.slope + self.tilt.slope[targets],
+            )
         alphas = self.jobs.alphas[[t.index for t in flying]]
         folds = [t.fold for t in flying]
         with np.errstate(over="ignore", invalid="ignore"):  # of trials that are refused below
@@ -320,7 +327,9 @@ class Newton:
             )
         relative = certificate.gap / self.problem.null_loss[targets]
         # a step too far may have a loss beyond all numbers; X itself was looked at before
-        finite = np.all(np.isfinite(sums[:3]), axis=0) & np.all(np.isfinite(gradient), axis=0)
+        finite = np.all(np.isfinite(gradient), axis=0)
+        for one in (sums.loss, sums.slope, sums.slope_squares):
+            finite &= np.isfinite(one)
         for k, track in enumerate(flying):
             if not finite[k]:
                 track.refuse()
@@ -328,9 +337,9 @@ class Newton:
             here = Point(
                 points[:, k],
                 float(intercepts[k]),
-                float(sums[0, k]),
+                float(sums.loss[k]),
                 gradient[:, k],
-                float(sums[1, k]),
+                float(sums.slope[k]),
             )
             primal = float(certificate.primal[k])
             noise = NOISE[dtype] * abs(primal)
@@ -374,8 +383,8 @@ class Newton:
         return Charge(
             float(self.jobs.alphas[track.index]),
             objective.l1_ratio,
-            frame[:, L1],
-            frame[:, L2],
+            frame.l1_factor,
+            frame.l2_factor,
             objective.positive,
         )
 

@@ -13,7 +13,6 @@ import numpy as np
 
 from dasklasso.backend import to_numpy
 from dasklasso.problem.problem import Problem, hessian_query
-from dasklasso.scan.frame import INVERSE_SCALE, L1, L2
 from dasklasso.scan.queries.hessian import WeightedGrams
 from dasklasso.solvers.base import Jobs
 from dasklasso.solvers.newton.solver import Start
@@ -88,8 +87,8 @@ def first_start(problem: Problem, jobs: Jobs, null: NullModels) -> Start:
                 -point.gradient[columns],
                 8.0 * float(problem.null_loss[target]),
             ),
-            frame[columns, L1],
-            frame[columns, L2],
+            frame.l1_factor[columns],
+            frame.l2_factor[columns],
             jobs.alphas,
             l1_ratio=objective.l1_ratio,
             positive=objective.positive,
@@ -112,12 +111,12 @@ def columns_at_null(problem: Problem, gradient: np.ndarray, most: int) -> np.nda
     ----------
     gradient : (n_features, n_targets)
     """
-    useful = np.flatnonzero(problem.frame[:, INVERSE_SCALE] > 0)
+    useful = np.flatnonzero(problem.frame.inverse_scale > 0)
     if useful.size <= most:
         return useful
     size = np.abs(to_numpy(gradient)[useful]).max(axis=1)
     with np.errstate(divide="ignore"):
-        rank = np.argsort(-size / problem.frame[useful, L1], kind="stable")
+        rank = np.argsort(-size / problem.frame.l1_factor[useful], kind="stable")
     return np.sort(useful[rank[:most]])
 
 

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import dask.array as da
 import numpy as np
 
 from dasklasso.problem.problem import Problem, gradient_query
 from dasklasso.problem.zero_scan import FirstLook
 from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.frame import PlacedFrame
 from dasklasso.scan.gather import as_dask
 from dasklasso.scan.sequential import scan_chain
 from dasklasso.solvers.base import Jobs, ScanEvent, Settings, Solution, nonzeros_of
@@ -48,7 +48,7 @@ class Epochs:
 
     Parameters
     ----------
-    frame : da.Array (n_features, 5), in one chunk
+    frame : as the engine placed it, in one part
     first : FirstLook
     settings : Settings
         No checkpoint is kept.
@@ -59,7 +59,7 @@ class Epochs:
         self,
         engine: ScanEngine,
         problem: Problem,
-        frame: da.Array,
+        frame: PlacedFrame,
         jobs: Jobs,
         first: FirstLook,
         settings: Settings,
@@ -149,7 +149,7 @@ class Epochs:
                 nonzeros_of(points[:, column]),
                 objective=float(certified.certificate.primal[column]),
                 gap=gap,
-                residual_mean=float(certified.found.sums[1, column]),
+                residual_mean=float(certified.found.sums.slope[column]),
                 certified=True,
                 intercept=float(intercepts[column]) if self.problem.steps_intercept else 0.0,
             )

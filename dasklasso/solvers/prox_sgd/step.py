@@ -26,8 +26,8 @@ import numpy as np
 
 from dasklasso.backend import Array, Backend, namespace, to_numpy
 from dasklasso.problem.problem import penalty_at
-from dasklasso.scan.frame import CENTRE, INVERSE_SCALE
-from dasklasso.scan.queries.gradient import Gradient
+from dasklasso.scan.frame import Frame
+from dasklasso.scan.queries.gradient import Gradient, LossGradient
 from dasklasso.scan.rows import Rows
 
 AVERAGE_GROWTH = 3.0  # weights of iterates in the average are about t to this power
@@ -116,10 +116,10 @@ class Epoch:
             np.random.default_rng([self.seed, self.number, n_bands]).permutation(n_bands).tolist()
         )
 
-    def __call__(self, rows: Rows, band: int, iterate: Iterate, frame: Array) -> Iterate:
+    def __call__(self, rows: Rows, band: int, iterate: Iterate, frame: Frame) -> Iterate:
         """All batches of a band. Arrays are of the device within, NumPy's outside."""
         backend = self.query.backend
-        frame = backend.asarray(frame)
+        frame = frame.on(backend)
         iterate = replace(
             iterate,
             points=backend.asarray(iterate.points),
@@ -138,12 +138,13 @@ class Epoch:
             iterate = self._step(batch, iterate, frame, backend)
         return replace(iterate, points=to_numpy(iterate.points), average=to_numpy(iterate.average))
 
-    def _step(self, batch: Rows, iterate: Iterate, frame: Array, backend: Backend) -> Iterate:
+    def _step(self, batch: Rows, iterate: Iterate, frame: Frame, backend: Backend) -> Iterate:
         """One batch."""
         points, k = iterate.points, len(self.alphas)
         xp, curved = namespace(points), self.query.loss.max_curvature
         intercepts = tuple(iterate.intercepts.tolist()) if self.steps_intercept else ()
-        gradient, sums = self._gradient(batch, points, frame, self.query.targets, intercepts)
+        at = self._gradient(batch, points, frame, self.query.targets, intercepts)
+        gradient = at.gradient
         direction, norm = _unit(gradient[:, k:])
         # before the step: none is longer than what its own batch allows
         curvature = max(iterate.curvature, norm)
@@ -154,10 +155,10 @@ class Epoch:
         # a batch of fewer rows has less of the penalty too: every row counts the same
         share = batch.n_rows / self.batch_size
         w = penalty.prox(points[:, :k] - step * gradient[:, :k], step * share)
-        w = xp.where(frame[:, INVERSE_SCALE, None] > 0, w, xp.zeros_like(w))
+        w = xp.where(frame.matters[:, None], w, xp.zeros_like(w))
         b = iterate.intercepts
         if self.steps_intercept:
-            b = b - decay / (curved * iterate.mass) * to_numpy(sums)[1, :k]
+            b = b - decay / (curved * iterate.mass) * to_numpy(at.sums.slope)[:k]
         t = iterate.steps + 1
         weight = (AVERAGE_GROWTH + 1.0) / (t + AVERAGE_GROWTH)
         return Iterate(
@@ -170,7 +171,7 @@ class Epoch:
             t,
         )
 
-    def _met(self, batch: Rows, iterate: Iterate, frame: Array, backend: Backend) -> Iterate:
+    def _met(self, batch: Rows, iterate: Iterate, frame: Frame, backend: Backend) -> Iterate:
         """What is learnt of a batch's curvature the first time that its rows are seen."""
         if self.number > 0:
             return iterate
@@ -185,8 +186,8 @@ class Epoch:
             for _ in range(FIRST_ROUNDS):
                 # a point goes along, for which nothing is made of the answer
                 pair = xp.concat([xp.zeros_like(direction), direction], axis=1)
-                product, _ = self._gradient(batch, pair, frame, self.query.targets[:1])
-                following, norm = _unit(product[:, 1:])
+                product = self._gradient(batch, pair, frame, self.query.targets[:1])
+                following, norm = _unit(product.gradient[:, 1:])
                 curvature = max(curvature, norm)
                 if norm <= (1.0 + SETTLED) * before:
                     break
@@ -198,10 +199,10 @@ class Epoch:
         self,
         batch: Rows,
         points: Array,
-        frame: Array,
+        frame: Frame,
         targets: tuple[int, ...],
         intercepts: tuple[float, ...] = (),
-    ) -> tuple[Array, Array]:
+    ) -> LossGradient:
         """Gradients and sums of a batch, over ``batch_size`` rows whatever it has."""
         query = replace(
             self.query,
@@ -226,12 +227,12 @@ def _unit(direction: Array) -> tuple[Array, float]:
     return (direction / norm if norm > 0 else direction), norm
 
 
-def _squared_norms(batch: Rows, frame: Array, backend: Backend) -> np.ndarray:
+def _squared_norms(batch: Rows, frame: Frame, backend: Backend) -> np.ndarray:
     """(n_rows,) squared norms of standardised rows."""
-    xp, total, left = namespace(frame), 0.0, 0
+    xp, total, left = backend.xp, 0.0, 0
     for block in batch.blocks:
-        here = frame[left : left + block.shape[1], :]
-        z = backend.asarray(block.astype(np.float64)) - here[:, CENTRE]
-        total = total + xp.sum((z * here[:, INVERSE_SCALE]) ** 2, axis=1)
+        here = frame[left : left + block.shape[1]]
+        z = backend.asarray(block.astype(np.float64)) - here.centre
+        total = total + xp.sum((z * here.inverse_scale) ** 2, axis=1)
         left += block.shape[1]
     return to_numpy(total)

@@ -14,7 +14,6 @@ import numpy as np
 from dasklasso.moments.cross_moments import CrossMoments
 from dasklasso.objective.objective import Objective
 from dasklasso.problem.problem import Problem, make_problem
-from dasklasso.scan.frame import INVERSE_SCALE, L1, L2
 from dasklasso.scan.queries.column_moments import Moments
 from dasklasso.solvers.quadratic.path import Quadratic, solve_path
 
@@ -61,7 +60,7 @@ def quadratic_of(moments: CrossMoments, problem: Problem, target: int = 0) -> Qu
 
 def standardised_gram(moments: CrossMoments, problem: Problem) -> np.ndarray:
     """(n_features, n_features) matrix of every target's quadratic."""
-    inverse = problem.frame[:, INVERSE_SCALE]
+    inverse = problem.frame.inverse_scale
     gram = moments.xx * inverse[:, None]  # in place from here on: it may be gigabytes
     gram *= inverse / moments.weight
     if not problem.objective.fit_intercept:
@@ -73,7 +72,7 @@ def standardised_gram(moments: CrossMoments, problem: Problem) -> np.ndarray:
 
 def standardised_products(moments: CrossMoments, problem: Problem) -> np.ndarray:
     """(n_features, n_targets) vector of each target's quadratic."""
-    inverse = problem.frame[:, INVERSE_SCALE]
+    inverse = problem.frame.inverse_scale
     products = moments.xy * (inverse / moments.weight)[:, None]
     if not problem.objective.fit_intercept:
         products = products + (moments.x_mean * inverse)[:, None] * moments.y_mean
@@ -116,14 +115,14 @@ def solve_moments(
     """
     problem = problem_of(moments, objective)
     quadratic = quadratic_of(moments, problem, target)
-    inverse = problem.frame[:, INVERSE_SCALE]
+    inverse = problem.frame.inverse_scale
     with np.errstate(divide="ignore", invalid="ignore"):
         first = None if start is None else np.where(inverse > 0, start / inverse, 0.0)
     null = float(problem.null_loss[target])
     found = solve_path(
         quadratic,
-        problem.frame[:, L1],
-        problem.frame[:, L2],
+        problem.frame.l1_factor,
+        problem.frame.l2_factor,
         np.asarray(alphas, dtype=float),
         l1_ratio=objective.l1_ratio,
         positive=objective.positive,

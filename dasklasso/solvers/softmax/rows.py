@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-import dask.array as da
 import numpy as np
 
 from dasklasso.backend import backend_for, to_numpy
 from dasklasso.dataset.dataset import Dataset
+from dasklasso.objective.loss_sums import LossSums
 from dasklasso.problem.folds import Folds
 from dasklasso.problem.problem import Problem, gradient_query
-from dasklasso.scan.engine import Asked, ScanEngine
-from dasklasso.scan.frame import CENTRE, INVERSE_SCALE, SHIFT
-from dasklasso.scan.gather import bring
+from dasklasso.scan.engine import Request, ScanEngine
+from dasklasso.scan.frame import PlacedFrame
+from dasklasso.scan.gather import gather
 from dasklasso.scan.queries import kernels
+from dasklasso.scan.queries.base import Query
 from dasklasso.scan.queries.folds import ALL, Scores
 from dasklasso.scan.queries.sample import Sample, as_dataset
 from dasklasso.scan.rows import Rows
@@ -32,26 +33,26 @@ class Seen:
     Attributes
     ----------
     gradient : (n_features, K · C) float64, of the mean loss in standardised coordinates
-    sums : (4, K · C) float64, as ``kernels.loss_sums``, over the total weight
+    sums : LossSums of the K · C columns, over the total weight
     bytes_read : int
     scores : of the rows that each problem leaves out, where these were asked for
     """
 
     gradient: np.ndarray
-    sums: np.ndarray
+    sums: LossSums
     bytes_read: int
     scores: Scores | None = None
 
     def of(self, k: int, n_classes: int) -> Seen:
         """Of one of the points."""
         own = slice(k * n_classes, (k + 1) * n_classes)
-        return Seen(np.ascontiguousarray(self.gradient[:, own]), self.sums[:, own], 0)
+        return Seen(np.ascontiguousarray(self.gradient[:, own]), self.sums[own], 0)
 
 
 def see(
     engine: ScanEngine,
     problem: Problem,
-    frame: da.Array,
+    frame: PlacedFrame,
     points: np.ndarray,
     intercepts: np.ndarray,
     dtype: str,
@@ -63,7 +64,7 @@ def see(
 
     Parameters
     ----------
-    frame : da.Array (n_features, 5), placed by the engine
+    frame : as the engine placed it
     points : (n_features, K · C) float64
     intercepts : (K · C,)
     folds, left_out : and the fold that each of the points is trained without, the same ones next
@@ -79,15 +80,17 @@ def see(
         problem, classes.tolist(), dtype, device, intercepts if problem.steps_intercept else None
     )
     chunked = engine.by_columns(points)
-    also: list[Asked] = []
+    held_out: Query[Scores] | None = None
+    also: list[Request] = []
     if folds is not None and any(fold != ALL for fold in left_out):
         of_columns = np.repeat(left_out, problem.n_targets).tolist()
         query = folds.gradient(query, folds.groups(of_columns, problem.total_weight))
         if dtype == "float64":
-            also = [Asked(folds.held_out(query), (chunked, frame))]
-    found = bring(engine, chunked, engine.gradient(query, chunked, frame, also))
-    check_finite(found.sums)
-    scores = found.beside[0] if also else None
+            held_out = folds.held_out(query)
+            also = [Request(held_out, (chunked, frame))]
+    found = gather(engine, chunked, engine.gradient(query, chunked, frame, also))
+    check_finite(found.sums.finite)
+    scores = None if held_out is None else found[held_out]
     return Seen(to_numpy(found.gradient), found.sums, found.bytes_read, scores)
 
 
@@ -188,8 +191,8 @@ class HeldRows:
         part = out[:, :-1]
         part[...] = block if len(columns) == self._x.shape[1] else block[:, columns]
         # what is exact in this precision is taken off first: mean >> std would cancel
-        part -= frame[:, SHIFT].astype(kind)
-        part -= (frame[:, CENTRE] - frame[:, SHIFT]).astype(kind)
-        part *= frame[:, INVERSE_SCALE].astype(kind)
+        part -= frame.shift.astype(kind)
+        part -= (frame.centre - frame.shift).astype(kind)
+        part *= frame.inverse_scale.astype(kind)
         out[:, -1] = 1.0
         return out

@@ -23,13 +23,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import dask.array as da
 import numpy as np
 
-from dasklasso.objective.duality import LOSS, SLOPE
 from dasklasso.problem.folds import scores_of
 from dasklasso.problem.problem import Problem
 from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.frame import PlacedFrame
 from dasklasso.scan.queries.folds import ALL
 from dasklasso.solvers.base import Jobs, ScanEvent, Settings
 from dasklasso.solvers.certificate_scan import certificate_here
@@ -68,7 +67,7 @@ class SoftmaxNewton:
     engine : ScanEngine
         Whose bands hold all columns.
     problem : Problem
-    frame : da.Array (n_features, 5), placed by the engine
+    frame : as the engine placed it
     jobs : Jobs
     settings : Settings
     rows : HeldRows
@@ -90,7 +89,7 @@ class SoftmaxNewton:
         self,
         engine: ScanEngine,
         problem: Problem,
-        frame: da.Array,
+        frame: PlacedFrame,
         jobs: Jobs,
         settings: Settings,
         rows: HeldRows,
@@ -149,7 +148,7 @@ class SoftmaxNewton:
         problem = self.problem
         zero = np.zeros((problem.n_features, problem.n_targets))
         b = problem.null_intercept if problem.steps_intercept else np.zeros(problem.n_targets)
-        here = Point(zero, b, math.inf, null.gradient, null.sums[SLOPE])
+        here = Point(zero, b, math.inf, null.gradient, null.sums.slope)
         track = Track(index, 0, ALL, (zero, b), here, math.inf)
         self._settle(problem, track, null, "float64", exact=True)
         track.stalled, track.gaps = 0, []  # nothing was tried yet
@@ -307,7 +306,7 @@ class SoftmaxNewton:
             np.full(c, self.jobs.alphas[track.index]),
             b if problem.steps_intercept else None,
         )
-        found = Point(u, b, float(seen.sums[LOSS, 0]), seen.gradient, seen.sums[SLOPE])
+        found = Point(u, b, float(seen.sums.loss[0]), seen.gradient, seen.sums.slope)
         primal, gap = float(certificate.primal[0]), float(certificate.gap[0])
         relative = gap / float(problem.null_loss[0])
         track.take(found, primal, relative, NOISE[dtype] * abs(primal), scores, exact=exact)

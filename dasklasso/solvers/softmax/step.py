@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from dasklasso.problem.problem import Problem, penalty_at
-from dasklasso.scan.frame import INVERSE_SCALE
 from dasklasso.solvers.newton.step import Point, Step
 from dasklasso.solvers.quadratic.face import Face, minimise
 
@@ -80,7 +79,7 @@ def terms_at(problem: Problem, alpha: float) -> Terms:
     """The terms of a problem at one alpha."""
     objective, n_classes = problem.objective, problem.n_targets
     penalty = penalty_at(problem.frame, np.array([[alpha]]), objective.l1_ratio, objective.positive)
-    columns = problem.frame[:, INVERSE_SCALE] > 0
+    columns = problem.frame.matters
 
     def everywhere(of_features: np.ndarray, of_intercept: float) -> np.ndarray:
         return np.tile(np.append(of_features, of_intercept), (n_classes, 1))

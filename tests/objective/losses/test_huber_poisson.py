@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from dasklasso.errors import OptionError
-from dasklasso.objective.duality import SLOPE_RATIO, column_sums, smooth_certificate, widened
+from dasklasso.objective.duality import column_sums, smooth_certificate, widened
 from dasklasso.objective.losses.huber import Huber
 from dasklasso.objective.losses.poisson import Poisson
 from dasklasso.objective.losses.registry import loss_named
@@ -66,15 +66,15 @@ def test_poisson_is_zero_where_the_mean_is_the_target():
 def test_poisson_overflows_nowhere(dtype, p):
     for y in (0.0, 3.0):
         terms = Poisson().terms(np.array([p], dtype), np.array([y], dtype))
-        value, slope, _, room = terms
+        value, slope, _, slack = terms
         assert all(t.dtype == dtype for t in terms)
-        assert np.isfinite([value, slope, slope * slope, room, room * room]).all()
+        assert np.isfinite([value, slope, slope * slope, slack, slack * slack]).all()
 
 
 @pytest.mark.parametrize("p", [-900.0, -40.0, 0.0, 1.0, 40.0])
 @pytest.mark.parametrize("y", [0.0, 0.3, 5.0])
 def test_the_ratio_of_slope_squares_and_curvature_is_exact_where_both_vanish(p, y):
-    found = loss_sums(np.array([[p]]), np.array([[y]]), None, Poisson(), 1)[SLOPE_RATIO, 0]
+    found = loss_sums(np.array([[p]]), np.array([[y]]), None, Poisson(), 1).slope_ratio[0]
     with np.errstate(over="ignore"):
         expected = (np.exp(p / 2) - (y * np.exp(-p / 2) if y else 0.0)) ** 2
     assert found > 1e300 or found == pytest.approx(expected, rel=1e-9, abs=1e-300)
@@ -133,8 +133,8 @@ def certify(loss, X, y, pi, w, b, l1, l2, positive, intercept):
         columns,
         np.array([b]) if intercept else None,
         quadratic=l2 > 0,
-        room_ratio=loss.room_ratio,
-        overshoot=loss.overshoot(sums[0], sums[2]),
+        slack_ratio=loss.slack_ratio,
+        overshoot=loss.overshoot(sums.loss, sums.slope_squares),
     )
 
 
@@ -232,7 +232,7 @@ def test_without_overshoot_the_gap_of_huber_would_be_too_small():
         v = -(X.T @ (pi * loss.gradient(p, y)))[:, None]
         penalty = ElasticNet(np.full((1, 1), alpha), np.zeros((1, 1)), False)
         found = smooth_certificate(
-            sums, column_sums(away[:, None], v, penalty), None, quadratic=False, room_ratio=1.0
+            sums, column_sums(away[:, None], v, penalty), None, quadratic=False, slack_ratio=1.0
         )
         best = objective(loss, X, y, pi, w, b, alpha, 0.0)
         shrunk += found.gap[0] < found.primal[0] - best - 1e-9

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+import operator
+from dataclasses import fields, replace
+from functools import reduce
 
 import numpy as np
 import pytest
@@ -11,18 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dasklasso.backend import backend_for, to_numpy
+from dasklasso.objective.loss_sums import LossSums
 from dasklasso.objective.losses.huber import Huber
 from dasklasso.objective.losses.logistic import Logistic
 from dasklasso.objective.losses.poisson import Poisson
 from dasklasso.objective.losses.softmax import Softmax
-from dasklasso.scan.frame import CENTRE, FRAME_WIDTH, INVERSE_SCALE, SHIFT
+from dasklasso.scan.frame import Frame
 from dasklasso.scan.queries import kernels
-from dasklasso.scan.queries.gradient import Gradient
+from dasklasso.scan.queries.gradient import Gradient, LossGradient
 from dasklasso.scan.queries.hessian import WeightedGrams
 from dasklasso.scan.queries.prediction import Prediction
 from dasklasso.scan.rows import Rows
-
-FRAME_COLUMNS = FRAME_WIDTH
 
 
 def problem(seed, n, widths, k, *, mean=0.0, dtype=np.float64, weighted=True):
@@ -33,32 +34,33 @@ def problem(seed, n, widths, k, *, mean=0.0, dtype=np.float64, weighted=True):
     blocks = [np.ascontiguousarray(X[:, a:b]) for a, b in itertools.pairwise(edges)]
     y = 50 + rng.standard_normal((n, 2))
     weight = rng.uniform(0.5, 2, (n, 1)) if weighted else None
-    frame = np.zeros((d, FRAME_COLUMNS))
-    frame[:, SHIFT] = np.float32(mean)
-    frame[:, CENTRE] = X.astype(float).mean(axis=0)
-    frame[:, INVERSE_SCALE] = rng.uniform(0.5, 2, d)
+    centre, inverse = X.astype(float).mean(axis=0), rng.uniform(0.5, 2, d)
+    frame = Frame(np.full(d, float(np.float32(mean))), centre, inverse, np.ones(d), np.ones(d))
     return X.astype(float), Rows(0, blocks, y, weight), frame, rng.standard_normal((d, k))
 
 
 def by_definition(X, rows, frame, points, targets, y_shift, total):
-    standard = (X - frame[:, CENTRE]) * frame[:, INVERSE_SCALE]
+    standard = (X - frame.centre) * frame.inverse_scale
     weight = np.ones((len(X), 1)) if rows.weight is None else rows.weight
     product = standard @ points
     k = len(targets)
     residual = product.copy()
     residual[:, :k] -= rows.y[:, targets] - np.asarray(y_shift)[list(targets)]
-    sums = np.zeros((3, points.shape[1]))
-    sums[0, :k] = np.sum(weight * residual[:, :k] ** 2, axis=0) / 2
-    sums[1] = np.sum(weight * residual, axis=0)
-    sums[2, :k] = np.sum(weight * residual[:, :k] ** 2, axis=0)
-    return standard.T @ (weight * residual) / total, sums / total
+    squares = np.sum(weight * residual**2, axis=0) * (np.arange(points.shape[1]) < k)
+    sums = [squares / 2, np.sum(weight * residual, axis=0), squares]
+    return [standard.T @ (weight * residual) / total, *(one / total for one in sums)]
 
 
 def ask(query, rows, frame, points, move=np.asarray):
-    inputs = (move(points), move(frame))
+    inputs = (move(points), frame.map(move))
     prepared = query.prepare(inputs, [block.shape[1] for block in rows.blocks])
-    gradient, sums = query.finish(query.on_rows(rows, prepared), inputs)
-    return to_numpy(gradient), to_numpy(sums)
+    return arrays(query.finish(query.on_rows(rows, prepared), inputs))
+
+
+def arrays(found):
+    """The gradient, and each of the sums that are taken."""
+    sums = (getattr(found.sums, field.name) for field in fields(LossSums))
+    return [to_numpy(found.gradient), *(to_numpy(one) for one in sums if one is not None)]
 
 
 @settings(deadline=None)
@@ -108,18 +110,19 @@ def test_parts_together_give_what_one_part_gives(device):
     cuts = [(0, 4, rows.blocks[:1]), (4, 12, rows.blocks[1:])]
     parts = []
     for start, stop, blocks in cuts:
-        inputs = (move(points[start:stop]), move(frame[start:stop]))
+        inputs = (move(points[start:stop]), frame[start:stop].map(move))
         prepared = query.prepare(inputs, [block.shape[1] for block in blocks])
         parts.append((replace(rows, blocks=blocks), prepared, inputs))
     shares = [query.predict_part(some, prepared) for some, prepared, _ in parts]
     residual, sums = query.residual(replace(rows, blocks=()), shares)
     found = [
-        query.finish((query.gradient_part(some, residual, prepared), sums), inputs)
+        query.finish(LossGradient(query.gradient_part(some, residual, prepared), sums), inputs)
         for some, prepared, inputs in parts
     ]
-    gradient = np.concatenate([to_numpy(one[0]) for one in found])
+    gradient = np.concatenate([to_numpy(one.gradient) for one in found])
     assert np.allclose(gradient, expected[0], rtol=1e-12, atol=1e-12)
-    assert np.allclose(to_numpy(found[0][1]), expected[1], rtol=1e-12)
+    for one, other in zip(arrays(found[0])[1:], expected[1:], strict=True):
+        assert np.allclose(one, other, rtol=1e-12)
 
 
 @pytest.mark.parametrize("device", ["cpu", "strict"])
@@ -163,8 +166,9 @@ def test_many_rows_have_the_residuals_and_sums_of_their_parts(weighted, loss):
         found, np.concatenate([kernels.residuals(*part, loss, 10) for part in parts])
     )
     sums = kernels.loss_sums(p, y, weight, loss, 10)
-    expected = sum(kernels.loss_sums(*part, loss, 10) for part in parts)
-    assert np.allclose(sums, expected, rtol=1e-12)
+    expected = reduce(operator.add, [kernels.loss_sums(*part, loss, 10) for part in parts])
+    for name in ("loss", "slope", "slope_squares", "slope_ratio"):
+        assert np.allclose(getattr(sums, name), getattr(expected, name), rtol=1e-12)
 
 
 def test_sums_of_several_outputs_are_in_the_column_of_each():
@@ -172,15 +176,17 @@ def test_sums_of_several_outputs_are_in_the_column_of_each():
     p, y = rng.standard_normal((40, 7)), rng.integers(0, 3, (40, 1)).astype(float)
     weight = rng.uniform(0.5, 2, (40, 1))
     found = kernels.loss_sums(p, y, weight, loss, 6)
-    assert found.shape == (4, 7)
+    assert len(found) == 7
     for first in (0, 3):
         value, slope, ratio = loss.terms(p[:, first : first + 3], y[:, 0])
-        here = found[:, first : first + 3]
-        assert np.allclose(here[0], weight[:, 0] @ value, rtol=1e-13)
-        assert np.allclose(here[1], weight[:, 0] @ slope, atol=1e-13)
-        assert np.allclose(here[2], weight[:, 0] @ slope**2, rtol=1e-13)
-        assert np.allclose(here[3], weight[:, 0] @ ratio, rtol=1e-13)
-    assert np.allclose(found[:, 6], [0.0, weight[:, 0] @ p[:, 6], 0.0, 0.0], rtol=1e-13)
+        here = found[first : first + 3]
+        assert np.allclose(here.loss, weight[:, 0] @ value, rtol=1e-13)
+        assert np.allclose(here.slope, weight[:, 0] @ slope, atol=1e-13)
+        assert np.allclose(here.slope_squares, weight[:, 0] @ slope**2, rtol=1e-13)
+        assert np.allclose(here.slope_ratio, weight[:, 0] @ ratio, rtol=1e-13)
+    direction = found[6:]
+    assert np.allclose(direction.slope, weight[:, 0] @ p[:, 6], rtol=1e-13)
+    assert direction.loss == direction.slope_squares == direction.slope_ratio == 0.0
 
 
 @pytest.mark.parametrize("device", ["cpu", "strict"])
@@ -195,11 +201,11 @@ def test_a_cautious_hessian_is_between_that_of_the_loss_and_that_of_its_model(de
         )
         query = replace(query, cautions=cautions)
         move = backend_for(device).asarray
-        inputs = (move(np.repeat(points, k, axis=1)), move(frame))
+        inputs = (move(np.repeat(points, k, axis=1)), frame.map(move))
         return query.finish(query.on_rows(rows, query.prepare(inputs, [7])), inputs)
 
     [exact], [model], both = taken(0.0), taken(1.0), taken(0.25, 1.0)
-    standard = (X - frame[:, CENTRE]) * frame[:, INVERSE_SCALE]
+    standard = (X - frame.centre) * frame.inverse_scale
     p = standard @ points[:, 0] + 0.3
     for found, curvature in ((exact, Huber(0.5).curvature), (model, Huber(0.5).model_curvature)):
         weight = rows.weight[:, 0] * curvature(p, rows.y[:, 0] - 50.0) / 20.0
@@ -217,8 +223,8 @@ def test_predictions_beyond_all_numbers_have_sums_that_say_so_and_no_warning(los
     rows = replace(rows, y=np.abs(rows.y[:, :1]) % 1.0)
     for dtype in ("float32", "float64"):
         query = Gradient((0, 0), (0.0,), 20.0, dtype, loss=loss, intercepts=(0.0, -size))
-        _, sums = ask(query, rows, frame, points * size)
-        assert not np.any(sums[0] < 1e10)
+        _, loss_sum, *_ = ask(query, rows, frame, points * size)
+        assert not np.any(loss_sum < 1e10)
         taken = WeightedGrams((0,), (0.0,), 20.0, (size,), (np.arange(3),), loss, dtype)
         inputs = (points[:, :1] * size, frame)
         taken.on_rows(rows, taken.prepare(inputs, [4, 3]))

@@ -173,7 +173,7 @@ def test_what_folds_are_trained_on_is_what_the_certificate_needs():
     for k, one in enumerate(found.without):
         left = fold != k
         pi = weight[left] / weight[left].sum()
-        z = (X[left] - problem.centre) * problem.frame[:, 2]
+        z = (X[left] - problem.centre) * problem.frame.inverse_scale
         assert np.all(pi @ z**2 <= one.problem.widest)
         assert np.allclose(one.problem.frequency, np.bincount(y[left].astype(int), pi))
         assert one.problem.total_weight == pytest.approx(weight[left].sum())

@@ -17,6 +17,7 @@ from dasklasso.fit.choose import choose_solver
 from dasklasso.objective.objective import Objective
 from dasklasso.options import CvOptions, FitOptions, RunOptions
 from dasklasso.problem.problem import Problem
+from dasklasso.scan.frame import Frame
 from dasklasso.scan.queries.sample import Sample
 from dasklasso.solvers.newton.step import Point
 from dasklasso.solvers.quadratic.face import Face, minimise
@@ -238,8 +239,7 @@ def test_a_row_far_beyond_all_others_does_no_harm():
 
 def held(X, y, n_classes, weight=None):
     d = X.shape[1]
-    frame = np.zeros((d, 5))
-    frame[:, 1], frame[:, 2], frame[:, 3] = X.mean(axis=0), 1 / X.std(axis=0), 1.0
+    frame = Frame(np.zeros(d), X.mean(axis=0), 1 / X.std(axis=0), np.ones(d), np.zeros(d))
     options = replace(OPTIONS, n_classes=n_classes)
     problem = Problem(
         Objective(loss=options.loss_value),
