@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from dasklasso.choices import Rule
+from dasklasso.choices import Criterion, FoldKind, Rule
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.labels.class_weights import ClassWeight
-from dasklasso.dataset.row_folds import Folds, Labelling, RowLabels, labels_for
+from dasklasso.dataset.row_folds import FoldAssignment, FoldScheme, assign_folds
 from dasklasso.errors import OptionError
 from dasklasso.objective.alpha_grid import (
     SMALLEST_L1_RATIO,
@@ -24,7 +23,6 @@ from dasklasso.objective.losses.registry import loss_named
 from dasklasso.objective.objective import Objective
 from dasklasso.scan.layout import BAND_BYTES
 
-Criterion = Literal["loss", "auc", "accuracy"]
 SOLVERS = ("auto", "fista", "gram", "newton", "prox_sgd")
 
 
@@ -155,7 +153,7 @@ class CvOptions:
     Attributes
     ----------
     folds : int
-        Number of folds; not used where the column of labels says.
+        Number of folds; not used where the column of folds says.
     kind : {"random", "contiguous", "groups", "column"}
         Rows are dealt to folds at random; in runs, for time series; with all rows of a group (the
         data's fold column) in one fold; or as the fold column says.
@@ -171,14 +169,14 @@ class CvOptions:
     """
 
     folds: int = 5
-    kind: Folds = "random"
+    kind: FoldKind = "random"
     seed: int = 0
     rule: Rule = "min"
     l1_ratios: tuple[float, ...] | None = None
     criterion: Criterion = "loss"
 
-    def labelling(self) -> Labelling:
-        """How rows are put into cells.
+    def scheme(self) -> FoldScheme:
+        """How rows are put into folds.
 
         Raises
         ------
@@ -193,24 +191,24 @@ class CvOptions:
         if self.rule not in ("min", "1se"):
             raise OptionError(f"rule: {self.rule!r} is none of min, 1se")
         if self.kind == "column":
-            return Labelling("column")
+            return FoldScheme("column")
         if self.folds < 2:
             raise OptionError(f"folds: {self.folds} found, expected at least 2")
         if self.seed < 0:
             raise OptionError(f"seed: {self.seed} found, expected a number >= 0")
         seed = self.seed if self.kind == "random" else 0
-        return Labelling(self.kind, self.folds, seed)
+        return FoldScheme(self.kind, self.folds, seed)
 
-    def labels(self, data: Dataset) -> RowLabels:
+    def assignment(self, data: Dataset) -> FoldAssignment:
         """The folds of some data's rows, from one look at their fold column if that is needed.
 
         Raises
         ------
         OptionError
-            As :meth:`labelling`; when the data have no fold column and need one, or too few
-            labels or rows.
+            As :meth:`scheme`; when the data have no fold column and need one, or too few
+            numbers or rows.
         """
-        return labels_for(self.labelling(), data)
+        return assign_folds(self.scheme(), data)
 
 
 @dataclass(frozen=True)

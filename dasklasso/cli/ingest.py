@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.argument("store")
 @click.option("--target", multiple=True, metavar="NAME", help="Column to predict; repeatable.")
 @click.option("--weight", metavar="NAME", help="Column of sample weights.")
-@click.option("--fold", metavar="NAME", help="Column of fold labels.")
+@click.option("--fold", metavar="NAME", help="Column of folds.")
 @click.option("--offset", metavar="NAME", help="Column that is added to every prediction.")
 @click.option("--drop", multiple=True, metavar="NAME", help="Column to leave out; repeatable.")
 @click.option(

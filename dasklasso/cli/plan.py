@@ -75,7 +75,7 @@ def _plan(stage: SolveStage, folds: int | None) -> tuple[Plan, Machine | None]:
 
     from dasklasso.dataset.dataset import open_dataset
     from dasklasso.dataset.labels.offsets import less_offset
-    from dasklasso.dataset.row_folds import Labelling, RowLabels
+    from dasklasso.dataset.row_folds import FoldAssignment, FoldScheme
     from dasklasso.fit.machine import machine_for
     from dasklasso.fit.plan import plan_fit
     from dasklasso.fit.statistics import are_kept
@@ -84,7 +84,9 @@ def _plan(stage: SolveStage, folds: int | None) -> tuple[Plan, Machine | None]:
 
     data = open_dataset(stage.store, empty_chunks=stage.empty_chunks)
     run = stage._solve_options()
-    labels = RowLabels(Labelling()) if folds is None else CvOptions(folds).labels(data)
+    assignment = (
+        FoldAssignment(FoldScheme()) if folds is None else CvOptions(folds).assignment(data)
+    )
     asked = stage._fit_options(data)
     asked = with_classes(asked, labelled(data, asked))
     plan = partial(
@@ -92,8 +94,8 @@ def _plan(stage: SolveStage, folds: int | None) -> tuple[Plan, Machine | None]:
         data,
         asked,
         run,
-        n_folds=labels.n_labels,
-        statistics_kept=are_kept(less_offset(data), labels.labelling, run),
+        n_folds=assignment.n_folds,
+        statistics_kept=are_kept(less_offset(data), assignment.scheme, run),
     )
     unmeasured = plan()  # what cannot fit is refused before anything is read
     machine = machine_for(data, run)

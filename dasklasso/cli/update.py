@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.argument("new_rows")
 @click.option("--target", multiple=True, metavar="NAME", help="Column to predict; repeatable.")
 @click.option("--weight", metavar="NAME", help="Column of sample weights.")
-@click.option("--fold", metavar="NAME", help="Column of fold labels.")
+@click.option("--fold", metavar="NAME", help="Column of folds.")
 @click.option("--offset", metavar="NAME", help="Column that is added to every prediction.")
 @click.option("--drop", multiple=True, metavar="NAME", help="Column to leave out; repeatable.")
 @click.option("--memory", type=options.Size(), default="1GiB", show_default=True)

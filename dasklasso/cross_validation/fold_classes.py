@@ -7,14 +7,14 @@ from itertools import pairwise
 import numpy as np
 
 from dasklasso.dataset.labels.class_codes import Labelled
-from dasklasso.dataset.row_folds import RowLabels
+from dasklasso.dataset.row_folds import FoldAssignment
 from dasklasso.errors import ValueFound
 from dasklasso.options import FitOptions
 from dasklasso.problem.folds import weights_by_class
 from dasklasso.storage.zarr_blocks import read_rows
 
 
-def check_fold_classes(coded: Labelled, labels: RowLabels, *, ranked: bool) -> None:
+def check_fold_classes(coded: Labelled, assignment: FoldAssignment, *, ranked: bool) -> None:
     """Refuse folds of one class where two are needed. Reads y, the weights and the fold column.
 
     Rows of weight 0 count for nothing, and a target that is a probability y for y of each class.
@@ -23,7 +23,7 @@ def check_fold_classes(coded: Labelled, labels: RowLabels, *, ranked: bool) -> N
     ----------
     coded : Labelled
         Whose targets have two classes, or are probabilities.
-    labels : RowLabels
+    assignment : FoldAssignment
         The folds.
     ranked : bool
         Whether folds are compared by areas under curves, which need both classes in each.
@@ -33,7 +33,7 @@ def check_fold_classes(coded: Labelled, labels: RowLabels, *, ranked: bool) -> N
     ValueFound
         All rows of a fold, or all others, are of one class: names the first such fold.
     """
-    own = _sums_by_fold(coded, labels)
+    own = _sums_by_fold(coded, assignment)
     found = _one_class(own.sum(axis=0) - own)
     if found is not None:
         fold, target, code = found
@@ -50,7 +50,9 @@ def check_fold_classes(coded: Labelled, labels: RowLabels, *, ranked: bool) -> N
         )
 
 
-def check_training_classes(coded: Labelled, labels: RowLabels, options: FitOptions) -> None:
+def check_training_classes(
+    coded: Labelled, assignment: FoldAssignment, options: FitOptions
+) -> None:
     """Refuse folds that have all rows of a class, where each class has an intercept.
 
     Without that fold, the best intercept of the class would be minus infinity.
@@ -59,7 +61,7 @@ def check_training_classes(coded: Labelled, labels: RowLabels, options: FitOptio
     ----------
     coded : Labelled
         Whose target is one of several classes.
-    labels : RowLabels
+    assignment : FoldAssignment
         The folds.
 
     Raises
@@ -69,7 +71,7 @@ def check_training_classes(coded: Labelled, labels: RowLabels, options: FitOptio
     """
     data, [classes] = coded.data, coded.classes
     assert classes is not None
-    there = weights_by_class(data, labels, len(classes)) > 0
+    there = weights_by_class(data, assignment, len(classes)) > 0
     alone = np.argwhere(there & (there.sum(axis=0) == 1))
     if not options.fit_intercept or not len(alone):
         return
@@ -108,18 +110,18 @@ def _said(coded: Labelled, target: int, code: int) -> tuple[str, str]:
     )
 
 
-def _sums_by_fold(coded: Labelled, labels: RowLabels) -> np.ndarray:
+def _sums_by_fold(coded: Labelled, assignment: FoldAssignment) -> np.ndarray:
     """(n_folds, n_targets, 2): number of rows that have weight, and the sum of their y."""
     data = coded.data
     assert data.y is not None
-    sums = np.zeros((labels.n_labels, data.n_targets, 2))
+    sums = np.zeros((assignment.n_folds, data.n_targets, 2))
     for start, stop in pairwise(data.y.row_bounds):
         y = np.asarray(read_rows(data.y, start, stop), dtype=np.float64)
-        fold = labels.folds_of_rows(start, stop, data.n_rows)
+        fold = assignment.folds_of_rows(start, stop, data.n_rows)
         if data.sample_weight is not None:
             weighs = read_rows(data.sample_weight, start, stop)[:, 0] > 0
             y, fold = y[weighs], fold[weighs]
         for target, column in enumerate(y.T):
-            sums[:, target, 0] += np.bincount(fold, minlength=labels.n_labels)
-            sums[:, target, 1] += np.bincount(fold, column, minlength=labels.n_labels)
+            sums[:, target, 0] += np.bincount(fold, minlength=assignment.n_folds)
+            sums[:, target, 1] += np.bincount(fold, column, minlength=assignment.n_folds)
     return sums

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from dasklasso.choices import FoldKind
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import OptionError
 from dasklasso.storage.blocks import BlockSource
@@ -39,31 +40,31 @@ def random_folds(n_folds: int, seed: int, start: int, stop: int) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class RowLabels:
-    """The label of every row under a labelling.
+class FoldAssignment:
+    """The fold of every row of some data under a scheme.
 
     Attributes
     ----------
-    labelling : Labelling
-    n_labels : int
-        Number of folds.
+    scheme : FoldScheme
+    n_folds : int
+        How many folds there are; those of a column are counted in the data.
     column : BlockSource or None
-        (n_rows, 1) fold or group labels; needed where folds come from them.
+        (n_rows, 1) numbers of folds or groups; needed where folds come from them.
     groups, fold_of_group : (n_groups,) int or None
-        Which fold each label of a group belongs to; groups are ascending.
+        The fold of each group; groups are ascending.
     """
 
-    labelling: Labelling
-    n_labels: int = 1
+    scheme: FoldScheme
+    n_folds: int = 1
     column: BlockSource | None = None
     groups: np.ndarray | None = None
     fold_of_group: np.ndarray | None = None
 
     def of_rows(self, start: int, stop: int) -> np.ndarray | None:
-        """(stop − start,) int64, or None where all rows have label 0."""
-        folds: Folds = self.labelling.folds
+        """(stop − start,) int64, or None where all rows are in fold 0."""
+        folds = self.scheme.folds
         if folds == "random":
-            return random_folds(self.labelling.n_folds, self.labelling.seed, start, stop)
+            return random_folds(self.scheme.n_folds, self.scheme.seed, start, stop)
         if folds not in ("column", "groups"):
             return None
         assert self.column is not None
@@ -81,8 +82,8 @@ class RowLabels:
         ----------
         n_rows : of the data
         """
-        if self.labelling.folds == "contiguous":
-            edges = contiguous_edges(n_rows, self.labelling.n_folds)
+        if self.scheme.folds == "contiguous":
+            edges = contiguous_edges(n_rows, self.scheme.n_folds)
             return np.searchsorted(edges, np.arange(start, stop), side="right") - 1
         found = self.of_rows(start, stop)
         return np.zeros(stop - start, dtype=np.int64) if found is None else found
@@ -93,8 +94,8 @@ def contiguous_edges(n_rows: int, n_folds: int) -> list[int]:
     return [i * (n_rows // n_folds) + min(i, n_rows % n_folds) for i in range(n_folds + 1)]
 
 
-def labels_for(labelling: Labelling, data: Dataset) -> RowLabels:
-    """Meet a labelling with data: their rows, and their column of labels.
+def assign_folds(scheme: FoldScheme, data: Dataset) -> FoldAssignment:
+    """Put every row of some data in a fold, as a scheme says.
 
     Groups are dealt to folds as evenly as they allow: the largest first, each to the fold with
     the fewest rows so far, as scikit-learn's ``GroupKFold`` does.
@@ -103,40 +104,38 @@ def labels_for(labelling: Labelling, data: Dataset) -> RowLabels:
     ------
     OptionError
         When there are more folds than rows; when a column is needed and there is none, or it has
-        fewer labels than folds.
+        fewer numbers than folds.
     """
-    if labelling.n_folds > data.n_rows:
-        raise OptionError(
-            f"folds: {labelling.n_folds} found, expected at most the {data.n_rows} rows"
-        )
-    if labelling.folds not in ("column", "groups"):
-        return RowLabels(labelling, labelling.n_folds)
+    if scheme.n_folds > data.n_rows:
+        raise OptionError(f"folds: {scheme.n_folds} found, expected at most the {data.n_rows} rows")
+    if scheme.folds not in ("column", "groups"):
+        return FoldAssignment(scheme, scheme.n_folds)
     column = data.fold
     if column is None:
         raise OptionError(
-            f"folds: {labelling.folds!r} needs a column of labels, and {data.location} has none. "
+            f"folds: {scheme.folds!r} needs a column of folds, and {data.location} has none. "
             "Name one when the data are ingested: dasklasso ingest --fold NAME."
         )
     groups, sizes = _distinct(column)
-    expected = 2 if labelling.folds == "column" else labelling.n_folds
+    expected = 2 if scheme.folds == "column" else scheme.n_folds
     if len(groups) < expected:
         raise OptionError(
-            f"folds: {len(groups)} different labels found in the fold column of {data.location}, "
+            f"folds: {len(groups)} different numbers found in the fold column of {data.location}, "
             f"expected at least {expected}"
         )
-    if labelling.folds == "column":
-        return RowLabels(labelling, len(groups), column)
+    if scheme.folds == "column":
+        return FoldAssignment(scheme, len(groups), column)
     fold_of_group = np.zeros(len(groups), dtype=np.int64)
-    rows = np.zeros(labelling.n_folds, dtype=np.int64)
+    rows = np.zeros(scheme.n_folds, dtype=np.int64)
     for group in np.argsort(-sizes, kind="stable"):
         lightest = int(np.argmin(rows))
         fold_of_group[group] = lightest
         rows[lightest] += sizes[group]
-    return RowLabels(labelling, labelling.n_folds, column, groups, fold_of_group)
+    return FoldAssignment(scheme, scheme.n_folds, column, groups, fold_of_group)
 
 
 def _distinct(column: BlockSource) -> tuple[np.ndarray, np.ndarray]:
-    """The labels of a column, ascending, and how many rows have each."""
+    """The numbers in a column, ascending, and how many rows have each."""
     groups, sizes = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
     n = column.shape[0]
     for start in range(0, n, _ROWS_AT_ONCE):
@@ -149,17 +148,14 @@ def _distinct(column: BlockSource) -> tuple[np.ndarray, np.ndarray]:
     return groups, sizes
 
 
-Folds = Literal["none", "random", "column", "groups", "contiguous"]
-
-
 @dataclass(frozen=True)
-class Labelling:
-    """How rows are put into cells.
+class FoldScheme:
+    """How rows are put into folds, and into blocks.
 
     Attributes
     ----------
     folds : {"none", "random", "column", "groups", "contiguous"}
-        Contiguous folds are runs of blocks, and need no label of their own.
+        Contiguous folds are runs of blocks, and need no number for each row.
     n_folds : int
     seed : int
         Of random folds.
@@ -167,7 +163,7 @@ class Labelling:
         Runs of rows.
     """
 
-    folds: Folds = "none"
+    folds: Literal["none"] | FoldKind = "none"
     n_folds: int = 1
     seed: int = 0
     n_blocks: int = 1

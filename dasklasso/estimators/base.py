@@ -15,7 +15,7 @@ from dasklasso.dataset.dask_arrays import is_dask
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.labels.class_weights import ClassWeight
 from dasklasso.errors import ModelError
-from dasklasso.estimators.cv_folds import Folds
+from dasklasso.estimators.cv_folds import RequestedFolds
 from dasklasso.estimators.inputs import (
     checked_dataset,
     checked_table,
@@ -105,7 +105,7 @@ class Model(BaseEstimator):
         grid: dict[str, Any],
         *,
         offset: Any = None,
-        folds: Folds | None = None,
+        folds: RequestedFolds | None = None,
         stacklevel: int,
     ) -> tuple[FittedPath, Dataset]:
         """The path over a grid of alphas, and the data it was fitted on."""

@@ -10,7 +10,7 @@ import numpy as np
 from dasklasso.cross_validation.curves import CrossValidation
 from dasklasso.errors import OptionError
 from dasklasso.estimators.base import Model
-from dasklasso.estimators.cv_folds import folds_asked
+from dasklasso.estimators.cv_folds import requested_folds
 from dasklasso.estimators.parameters import grid_of, number
 from dasklasso.model.path import FittedPath
 from dasklasso.objective.objective import Objective
@@ -74,7 +74,7 @@ class ChosenAlpha(Model):
             That gap is above ``tol`` of a model trained without a fold; or a label has fewer rows
             than there are folds to stratify.
         """
-        folds = folds_asked(
+        folds = requested_folds(
             self.cv,
             groups,
             random_state=self.random_state,

@@ -19,11 +19,11 @@ from dasklasso.options import CvOptions
 from dasklasso.storage.blocks import MemoryBlocks, chunk_bounds
 from dasklasso.storage.zarr_blocks import read_rows
 
-_LABELS_TOGETHER = 1 << 20  # rows in a block of fold labels
+_ROWS_IN_BLOCK = 1 << 20  # of the column of folds
 
 
 @dataclass(frozen=True)
-class Folds:
+class RequestedFolds:
     """Folds that were asked for.
 
     Attributes
@@ -43,7 +43,7 @@ class Folds:
     stratified: bool = False
 
     def of(self, data: Dataset) -> tuple[Dataset, CvOptions]:
-        """The data with the column of labels that the folds need, and how to read it.
+        """The data with the column of folds that they need, and how to read it.
 
         Raises
         ------
@@ -52,17 +52,17 @@ class Folds:
         """
         groups = None if self.groups is None else _one_for_each_row(self.groups, data.n_rows)
         if self.splitter is not None:
-            return _labelled(data, _labels_of(self.splitter, data, groups)), self.options
+            return _with_folds(data, _folds_of(self.splitter, data, groups)), self.options
         if self.stratified and isinstance(data.X, MemoryBlocks):
             numbers = _stratified(data, self.options.folds, self.options.seed)
-            return _labelled(data, numbers), replace(self.options, kind="column")
+            return _with_folds(data, numbers), replace(self.options, kind="column")
         if groups is None:
             return data, self.options
         _, numbers = np.unique(groups, return_inverse=True)
-        return _labelled(data, numbers), self.options
+        return _with_folds(data, numbers), self.options
 
 
-def folds_asked(
+def requested_folds(
     cv: Any,
     groups: Any,
     *,
@@ -71,7 +71,7 @@ def folds_asked(
     l1_ratios: tuple[float, ...],
     criterion: Any = "loss",
     stratified: bool = False,
-) -> Folds:
+) -> RequestedFolds:
     """Tell apart what ``cv`` can be; nothing of the data is needed.
 
     Parameters
@@ -120,9 +120,9 @@ def folds_asked(
         )
     if groups is not None and splitter is None and options.kind != "groups":
         raise OptionError(f"groups: found, but folds of kind {options.kind!r} do not use them")
-    options.labelling()  # refuses what cannot be made of any data
+    options.scheme()  # refuses what cannot be made of any data
     dealt = stratified and splitter is None and not isinstance(cv, CvOptions | str)
-    return Folds(options, splitter, groups, dealt and groups is None)
+    return RequestedFolds(options, splitter, groups, dealt and groups is None)
 
 
 def _number_of_folds(cv: Any) -> int:
@@ -149,14 +149,14 @@ def _one_for_each_row(groups: Any, n_rows: int) -> np.ndarray:
     return found
 
 
-def _labelled(data: Dataset, labels: np.ndarray) -> Dataset:
-    """The same rows with other labels of folds.
+def _with_folds(data: Dataset, fold_of: np.ndarray) -> Dataset:
+    """The same rows in other folds.
 
-    Statistics are kept by fingerprint, so it must tell these labels from the data's own.
+    Statistics are kept by fingerprint, so it must tell these folds from the data's own.
     """
-    n = len(labels)
-    column = np.ascontiguousarray(labels.astype(np.int64).reshape(n, 1))
-    fold = MemoryBlocks(column, chunk_bounds(n, _LABELS_TOGETHER))
+    n = len(fold_of)
+    column = np.ascontiguousarray(fold_of.astype(np.int64).reshape(n, 1))
+    fold = MemoryBlocks(column, chunk_bounds(n, _ROWS_IN_BLOCK))
     both = f"{data.fingerprint} {fingerprint_of({'fold': fold})}"
     fingerprint = "sha256:" + hashlib.sha256(both.encode()).hexdigest()
     return replace(data, fold=fold, fingerprint=fingerprint)
@@ -198,32 +198,32 @@ def _stratified(data: Dataset, n_folds: int, seed: int) -> np.ndarray:
             stacklevel=5,
         )
     shuffled = np.random.default_rng(seed).permutation(data.n_rows)
-    labels = np.empty(data.n_rows, dtype=np.int64)
-    labels[shuffled[np.argsort(y[shuffled], kind="stable")]] = np.arange(data.n_rows) % n_folds
-    return labels
+    fold_of = np.empty(data.n_rows, dtype=np.int64)
+    fold_of[shuffled[np.argsort(y[shuffled], kind="stable")]] = np.arange(data.n_rows) % n_folds
+    return fold_of
 
 
-def _labels_of(splitter: Any, data: Dataset, groups: np.ndarray | None) -> np.ndarray:
+def _folds_of(splitter: Any, data: Dataset, groups: np.ndarray | None) -> np.ndarray:
     """(n_rows,) number of the split whose test set a row is in."""
     n, found = data.n_rows, 0
-    labels = np.full(n, -1)
+    fold_of = np.full(n, -1)
     for k, split in enumerate(_splits(splitter, data, groups)):
         train, test = _rows_of(split, k, n)
         _check_complement(train, test, k, n)
-        taken = test[labels[test] >= 0]
+        taken = test[fold_of[test] >= 0]
         if taken.size:
             raise OptionError(
-                f"cv: row {taken[0]} is in test sets {labels[taken[0]]} and {k}, expected test "
+                f"cv: row {taken[0]} is in test sets {fold_of[taken[0]]} and {k}, expected test "
                 "sets that have no row in common"
             )
-        labels[test] = k
+        fold_of[test] = k
         found += 1
     if found < 2:
         raise OptionError(f"cv: {found} test sets found, expected at least 2")
-    left = np.flatnonzero(labels < 0)
+    left = np.flatnonzero(fold_of < 0)
     if left.size:
         raise OptionError(f"cv: row {left[0]} is in no test set, expected every row in one")
-    return labels
+    return fold_of
 
 
 def _splits(splitter: Any, data: Dataset, groups: np.ndarray | None) -> Iterator[Any]:

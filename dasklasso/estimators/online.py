@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from dasklasso.dataset.dataset import open_dataset
-from dasklasso.dataset.row_folds import Labelling
+from dasklasso.dataset.row_folds import FoldScheme
 from dasklasso.errors import OptionError, StoreError, ValueFound
 from dasklasso.estimators.downdate import take_out
 from dasklasso.estimators.inputs import names_given
@@ -161,7 +161,7 @@ class OnlineElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
         data = open_dataset(store)
         check_numbers(data, "squared")
         folder = statistics_folder(data.location, stats)
-        cells = None if folder is None else find_cells(folder, data.fingerprint, Labelling())
+        cells = None if folder is None else find_cells(folder, data.fingerprint, FoldScheme())
         if cells is None:
             raise StoreError(
                 f"{data.location}: no statistics are kept of these data"

@@ -12,7 +12,7 @@ from dasklasso.backend import backend_for
 from dasklasso.cross_validation.fold_classes import check_fold_classes, check_training_classes
 from dasklasso.cross_validation.record import CvRecord
 from dasklasso.dataset.dataset import Dataset
-from dasklasso.dataset.row_folds import Labelling, RowLabels
+from dasklasso.dataset.row_folds import FoldAssignment, FoldScheme
 from dasklasso.errors import DataWarning, OptionError
 from dasklasso.fit.assemble import as_path
 from dasklasso.fit.fista import solve_by_fista
@@ -117,24 +117,24 @@ def _fit(
     ratios = () if cv is None else cv.l1_ratios or ()
     if len(ratios) == 1:
         options = replace(options, l1_ratio=ratios[0])
-    labels = RowLabels(Labelling()) if cv is None else cv.labels(data)
+    assignment = FoldAssignment(FoldScheme()) if cv is None else cv.assignment(data)
     if cv is not None and cv.criterion != "loss" and not options.loss_value.gives_probabilities:
         raise OptionError(f"criterion: {cv.criterion} found, but loss {options.loss} has no labels")
     if cv is not None and options.loss_value.most_classes == 2:
-        check_fold_classes(coded, labels, ranked=cv.criterion == "auc")
+        check_fold_classes(coded, assignment, ranked=cv.criterion == "auc")
     if cv is not None and options.loss_value.n_outputs > 1:
         if cv.criterion == "auc":
             raise OptionError(
                 "criterion: auc found, an area under the curve of two classes, and loss softmax "
                 f"has {options.loss_value.n_outputs}: take accuracy or loss"
             )
-        check_training_classes(coded, labels, options)
+        check_training_classes(coded, assignment, options)
     plan = plan_fit(
         data,
         options,
         run,
-        n_folds=labels.n_labels,
-        statistics_kept=are_kept(coded.data, labels.labelling, run),
+        n_folds=assignment.n_folds,
+        statistics_kept=are_kept(coded.data, assignment.scheme, run),
         machine=_measured(data, run),
     )
     if len(ratios) > 1 and plan.solver == "newton" and run.checkpoint is not None:
@@ -145,11 +145,13 @@ def _fit(
     began = time.monotonic()
     with open_engine(coded.data, run, announce) as (engine, peak):
         if plan.solver == "gram":
-            solved = solve_by_gram(coded.data, engine, options, run, cv, labels, progress, announce)
+            solved = solve_by_gram(
+                coded.data, engine, options, run, cv, assignment, progress, announce
+            )
         elif plan.solver == "newton":
             joint = options.loss_value.n_outputs > 1
             solve = solve_softmax_by_newton if joint else solve_by_newton
-            solved = solve(coded.data, engine, options, run, cv, labels, progress)
+            solved = solve(coded.data, engine, options, run, cv, assignment, progress)
         elif plan.solver == "prox_sgd":
             solved = solve_by_sgd(coded.data, engine, options.objective(), options, run, progress)
         else:

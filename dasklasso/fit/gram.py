@@ -10,7 +10,7 @@ import numpy as np
 from dasklasso.cross_validation.curves import CrossValidation, cross_validate_ratios
 from dasklasso.cross_validation.record import CvRecord, over_targets
 from dasklasso.dataset.dataset import Dataset
-from dasklasso.dataset.row_folds import RowLabels
+from dasklasso.dataset.row_folds import FoldAssignment
 from dasklasso.errors import DataWarning
 from dasklasso.fit.moments_session import Session, open_session
 from dasklasso.fit.session import Solved, over_workers
@@ -34,7 +34,7 @@ def solve_by_gram(
     options: FitOptions,
     run: RunOptions,
     cv: CvOptions | None,
-    labels: RowLabels,
+    assignment: FoldAssignment,
     progress: Callable[[ScanEvent], None] | None,
     announce: Callable[[str], None] | None = None,
 ) -> Solved:
@@ -42,7 +42,7 @@ def solve_by_gram(
 
     Parameters
     ----------
-    labels : RowLabels
+    assignment : FoldAssignment
         The folds of ``cv``, or one of all rows.
 
     Raises
@@ -50,7 +50,7 @@ def solve_by_gram(
     DasklassoError
     """
     with open_session(
-        data, engine, options, run, labels, progress=progress, announce=announce
+        data, engine, options, run, assignment, progress=progress, announce=announce
     ) as session:
         return _solved(session, cv)
 

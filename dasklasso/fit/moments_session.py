@@ -13,7 +13,7 @@ import numpy as np
 
 from dasklasso.cross_validation.record import CvRecord
 from dasklasso.dataset.dataset import Dataset
-from dasklasso.dataset.row_folds import RowLabels
+from dasklasso.dataset.row_folds import FoldAssignment
 from dasklasso.fit.assemble import as_path
 from dasklasso.fit.session import Solved
 from dasklasso.fit.statistics import cells_of
@@ -132,7 +132,7 @@ def open_session(
     engine: ScanEngine,
     options: FitOptions,
     run: RunOptions,
-    labels: RowLabels,
+    assignment: FoldAssignment,
     *,
     plan: dict[str, Any] | None = None,
     progress: Callable[[ScanEvent], None] | None,
@@ -145,15 +145,15 @@ def open_session(
 
     Parameters
     ----------
-    labels : RowLabels
-        How rows are put into cells; ``n_blocks`` of its labelling is the least that will do.
+    assignment : FoldAssignment
+        How rows are put into cells; ``n_blocks`` of its scheme is the least that will do.
     progress : called after the scan, if there is one
     announce : called with a line where the caller has to wait for kernels
     """
     began = time.monotonic()
     with ThreadPoolExecutor(1) as beside:
         kernels = beside.submit(load_kernels)
-        cells, bytes_read = cells_of(data, engine, labels, run, beside)
+        cells, bytes_read = cells_of(data, engine, assignment, run, beside)
         if progress is not None and engine.scans:
             seconds, n_jobs = time.monotonic() - began, n_problems_of(data, options)
             progress(ScanEvent(engine.scans, 0, n_jobs, 1.0, 0, bytes_read, seconds))

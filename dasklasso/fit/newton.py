@@ -19,7 +19,7 @@ from dasklasso.backend import to_numpy
 from dasklasso.cross_validation.fold_scores import curve_of
 from dasklasso.cross_validation.record import CvRecord
 from dasklasso.dataset.dataset import Dataset
-from dasklasso.dataset.row_folds import RowLabels
+from dasklasso.dataset.row_folds import FoldAssignment
 from dasklasso.errors import OptionError
 from dasklasso.fit.fista import problem_key
 from dasklasso.fit.session import Solved
@@ -61,14 +61,14 @@ def solve_by_newton(
     options: FitOptions,
     run: RunOptions,
     cv: CvOptions | None,
-    labels: RowLabels,
+    assignment: FoldAssignment,
     progress: Callable[[ScanEvent], None] | None,
 ) -> Solved:
     """Solve for every alpha; with ``cv`` without each fold too, on the same scans.
 
     Parameters
     ----------
-    labels : RowLabels
+    assignment : FoldAssignment
         The folds of ``cv``.
 
     Raises
@@ -87,7 +87,7 @@ def solve_by_newton(
         newton, scans = fit.path()
         record = None
     else:
-        folds = folds_of(engine, labels)
+        folds = folds_of(engine, assignment)
         ratios = cv.l1_ratios or (objective.l1_ratio,)
         paths = [fit.path(ratio, folds) for ratio in ratios]
         curves = tuple(curve_of(one, folds, cv) for one, _ in paths)

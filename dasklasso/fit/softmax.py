@@ -11,7 +11,7 @@ from dasklasso.backend import to_numpy
 from dasklasso.cross_validation.fold_scores import curve_of
 from dasklasso.cross_validation.record import CvRecord
 from dasklasso.dataset.dataset import Dataset
-from dasklasso.dataset.row_folds import RowLabels
+from dasklasso.dataset.row_folds import FoldAssignment
 from dasklasso.fit.fista import problem_key
 from dasklasso.fit.session import Solved
 from dasklasso.options import CvOptions, FitOptions, RunOptions
@@ -35,14 +35,14 @@ def solve_softmax_by_newton(
     options: FitOptions,
     run: RunOptions,
     cv: CvOptions | None,
-    labels: RowLabels,
+    assignment: FoldAssignment,
     progress: Callable[[ScanEvent], None] | None,
 ) -> Solved:
     """Solve for every alpha; with ``cv`` without each fold too, on the same scans.
 
     Parameters
     ----------
-    labels : RowLabels
+    assignment : FoldAssignment
         The folds of ``cv``.
 
     Raises
@@ -62,7 +62,7 @@ def solve_softmax_by_newton(
         newton, scans = fit.path()
         record = None
     else:
-        folds = folds_of(engine, labels)
+        folds = folds_of(engine, assignment)
         ratios = cv.l1_ratios or (objective.l1_ratio,)
         paths = [fit.path(ratio, folds) for ratio in ratios]
         curves = tuple(curve_of(one, folds, cv) for one, _ in paths)
@@ -124,7 +124,7 @@ class _Fit:
             self.progress,
             without=None
             if folds is None
-            else trainings(problem, rows, folds, weights_by_class(data, folds.labels, c)),
+            else trainings(problem, rows, folds, weights_by_class(data, folds.assignment, c)),
             bytes_read=self.bytes_read,
             save=None if run.checkpoint is None else partial(self.save, scans),
         )

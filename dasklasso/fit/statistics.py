@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dasklasso.dataset.dataset import Dataset
-from dasklasso.dataset.row_folds import Labelling, RowLabels
+from dasklasso.dataset.row_folds import FoldAssignment, FoldScheme
 from dasklasso.errors import DataWarning
 from dasklasso.moments.cells import Cells
 from dasklasso.moments.gram_scan import default_blocks, scan_cells
@@ -26,24 +26,24 @@ from dasklasso.scan.engine import ScanEngine
 from dasklasso.solvers.checkpoint import STATISTICS
 
 
-def are_kept(data: Dataset, wanted: Labelling, run: RunOptions) -> bool:
+def are_kept(data: Dataset, wanted: FoldScheme, run: RunOptions) -> bool:
     """Whether statistics that serve are on disk; they are not read."""
     return any(
-        serves(key.labelling, wanted)
+        serves(key.scheme, wanted)
         for folder in _folders(data, run)
         for key, _ in kept_keys(folder, data.fingerprint)
     )
 
 
 def cells_of(
-    data: Dataset, engine: ScanEngine, labels: RowLabels, run: RunOptions, beside: Executor
+    data: Dataset, engine: ScanEngine, assignment: FoldAssignment, run: RunOptions, beside: Executor
 ) -> tuple[Cells, int]:
     """The moments of the data, without a scan where they had been kept.
 
     Parameters
     ----------
-    labels : RowLabels
-        ``n_blocks`` of its labelling is the least number of blocks that will do.
+    assignment : FoldAssignment
+        ``n_blocks`` of its scheme is the least number of blocks that will do.
     beside : Executor
         Where moments are written while the caller goes on; it has to wait for it at the end.
 
@@ -58,15 +58,15 @@ def cells_of(
     DataWarning
         When kept statistics are damaged, or new ones cannot be kept: the fit goes on.
     """
-    folders, wanted = _folders(data, run), labels.labelling
+    folders, wanted = _folders(data, run), assignment.scheme
     for folder in folders:
         found = find_cells(folder, data.fingerprint, wanted)
         if found is not None:
             return found, 0
     n_columns = data.n_features + data.n_targets
-    blocks = default_blocks(data.n_rows, n_columns, wanted, labels.n_labels)
-    labelling = replace(wanted, n_blocks=max(wanted.n_blocks, blocks))
-    cells, bytes_read = scan_cells(data, engine, replace(labels, labelling=labelling), run.device)
+    blocks = default_blocks(data.n_rows, n_columns, wanted, assignment.n_folds)
+    scheme = replace(wanted, n_blocks=max(wanted.n_blocks, blocks))
+    cells, bytes_read = scan_cells(data, engine, replace(assignment, scheme=scheme), run.device)
     beside.submit(_keep, folders, cells, data.fingerprint)
     return cells, bytes_read
 
@@ -83,7 +83,7 @@ def _keep(folders: Sequence[Path], cells: Cells, fingerprint: str) -> None:
     reasons = []
     for folder in folders:
         try:
-            save_cells(folder, cells, Key(fingerprint, cells.labelling))
+            save_cells(folder, cells, Key(fingerprint, cells.scheme))
             return
         except Exception as error:  # whatever it is: the answer is what matters
             reasons.append(str(error))

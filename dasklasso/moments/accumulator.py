@@ -97,21 +97,21 @@ class GramAccumulator:
         self._z = np.empty((BUFFER_ROWS, width), dtype)
         self._product = np.empty((width, width), dtype)
 
-    def add(self, rows: Rows, labels: np.ndarray | None) -> None:
+    def add(self, rows: Rows, fold_of: np.ndarray | None) -> None:
         """Add some rows.
 
         Parameters
         ----------
-        labels : (n_rows,) int or None
+        fold_of : (n_rows,) int or None
             The fold of each row; None puts all of them into fold 0.
         """
         weight = None if rows.weight is None else rows.weight[:, 0]
-        if labels is None and (weight is None or weight.all()):
+        if fold_of is None and (weight is None or weight.all()):
             self._take(0, rows, None)
             return
-        labels = np.zeros(rows.n_rows, dtype=np.int64) if labels is None else labels
-        order = np.argsort(labels, kind="stable")
-        names, starts = np.unique(labels[order], return_index=True)
+        fold_of = np.zeros(rows.n_rows, dtype=np.int64) if fold_of is None else fold_of
+        order = np.argsort(fold_of, kind="stable")
+        names, starts = np.unique(fold_of[order], return_index=True)
         edges = [*starts.tolist(), len(order)]
         for name, (a, b) in zip(names.tolist(), itertools.pairwise(edges), strict=True):
             of_fold = order[a:b]

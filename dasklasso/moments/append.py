@@ -12,7 +12,7 @@ import numpy as np
 
 from dasklasso.dataset.ingest.append import UpdateReport, append_rows
 from dasklasso.dataset.manifest import Manifest
-from dasklasso.dataset.row_folds import Labelling, random_folds
+from dasklasso.dataset.row_folds import FoldScheme, random_folds
 from dasklasso.errors import DataWarning, StoreError
 from dasklasso.moments.cells import Cells
 from dasklasso.moments.cross_moments import CrossMoments, cross_moments
@@ -26,7 +26,7 @@ from dasklasso.moments.store import (
 )
 
 FoldRule = tuple[str, int, int]
-"""How rows get their fold: ``folds``, ``n_folds`` and ``seed`` of a labelling."""
+"""How rows get their fold: ``folds``, ``n_folds`` and ``seed`` of a scheme."""
 
 
 class CarriedStatistics:
@@ -50,19 +50,19 @@ class CarriedStatistics:
     folder : Path or None
         What :func:`~dasklasso.moments.store.statistics_folder` gave.
     memory : int
-        Bytes that the statistics under one labelling may take.
+        Bytes that the statistics under one scheme may take.
     drop_old : bool
         Whether to delete those of the old rows when the store no longer has them.
 
     Attributes
     ----------
-    carried, left : list of Labelling
+    carried, left : list of FoldScheme
         Under which statistics are there for the new rows, and are not.
     """
 
     def __init__(self, folder: Path | None, *, memory: int = 1 << 30, drop_old: bool) -> None:
-        self.carried: list[Labelling] = []
-        self.left: list[Labelling] = []
+        self.carried: list[FoldScheme] = []
+        self.left: list[FoldScheme] = []
         self._folder = folder
         self._memory = memory
         self._drop_old = drop_old
@@ -76,11 +76,11 @@ class CarriedStatistics:
         n = before.n_features + len(before.target_names)
         for key, n_cells in kept_keys(self._folder, before.fingerprint):
             fits = (n_cells + 1) * n * n * 8 <= self._memory
-            if fits and key.labelling.folds in _LABELS:
+            if fits and key.scheme.folds in _FOLDS_OF_ROWS:
                 self._keys.append(key)
-                self._new[_folds(key.labelling)] = {}
+                self._new[_folds(key.scheme)] = {}
             else:
-                self.left.append(key.labelling)
+                self.left.append(key.scheme)
 
     def rows(
         self,
@@ -91,12 +91,12 @@ class CarriedStatistics:
         fold: np.ndarray | None,
     ) -> None:
         for folds, found in self._new.items():
-            labels = _LABELS[folds[0]](folds, first_row, len(X), fold)
-            for label in np.unique(labels).tolist():
-                at = labels == label
+            fold_of = _FOLDS_OF_ROWS[folds[0]](folds, first_row, len(X), fold)
+            for number in np.unique(fold_of).tolist():
+                at = fold_of == number
                 weight = None if sample_weight is None else sample_weight[at]
                 part = cross_moments(X[at], y[at], weight)
-                found[label] = found[label].merged(part) if label in found else part
+                found[number] = found[number].merged(part) if number in found else part
 
     def before_swap(self, after: Manifest) -> None:
         self._after = after
@@ -105,16 +105,16 @@ class CarriedStatistics:
             assert self._folder is not None
             cells = load_cells(self._folder, key)
             if cells is None:
-                self.left.append(key.labelling)
+                self.left.append(key.scheme)
                 continue
-            more = with_rows(cells, self._new[_folds(key.labelling)])
+            more = with_rows(cells, self._new[_folds(key.scheme)])
             try:
-                save_cells(self._folder, more, Key(after.fingerprint, more.labelling))
+                save_cells(self._folder, more, Key(after.fingerprint, more.scheme))
             except StoreError as error:  # the rows are what matters
                 warnings.warn(f"statistics were not kept: {error}", DataWarning, stacklevel=2)
-                self.left.append(key.labelling)
+                self.left.append(key.scheme)
             else:
-                self.carried.append(more.labelling)
+                self.carried.append(more.scheme)
 
     def after_swap(self) -> None:
         # also what was kept of the old rows with other targets or folds than the store's own
@@ -132,10 +132,10 @@ def with_rows(cells: Cells, new: dict[int, CrossMoments]) -> Cells:
     new : dict of fold to CrossMoments
         The new rows of each fold.
     """
-    labelling = cells.labelling
+    scheme = cells.scheme
     counts = np.array([moments.count for moments in cells.moments])
-    last = labelling.n_blocks - 1
-    lengths = np.bincount(cells.block, weights=counts, minlength=labelling.n_blocks)
+    last = scheme.n_blocks - 1
+    lengths = np.bincount(cells.block, weights=counts, minlength=scheme.n_blocks)
     block = last if last == 0 or lengths[last] < lengths[0] else last + 1
     places = {
         (int(fold), int(number)): moments
@@ -146,7 +146,7 @@ def with_rows(cells: Cells, new: dict[int, CrossMoments]) -> Cells:
         places[fold, block] = part if before is None else before.merged(part)
     order = sorted(places)
     return Cells(
-        dataclasses.replace(labelling, n_blocks=block + 1),
+        dataclasses.replace(scheme, n_blocks=block + 1),
         np.array([fold for fold, _ in order]),
         np.array([number for _, number in order]),
         tuple(places[place] for place in order),
@@ -178,8 +178,8 @@ def update_store(
     return report, carried
 
 
-def _folds(labelling: Labelling) -> FoldRule:
-    return (labelling.folds, labelling.n_folds, labelling.seed)
+def _folds(scheme: FoldScheme) -> FoldRule:
+    return (scheme.folds, scheme.n_folds, scheme.seed)
 
 
 def _no_folds(folds: FoldRule, first: int, n: int, column: np.ndarray | None) -> np.ndarray:
@@ -196,4 +196,4 @@ def _at_random(folds: FoldRule, first: int, n: int, column: np.ndarray | None) -
     return random_folds(n_folds, seed, first, first + n)
 
 
-_LABELS = {"none": _no_folds, "column": _by_column, "random": _at_random}
+_FOLDS_OF_ROWS = {"none": _no_folds, "column": _by_column, "random": _at_random}

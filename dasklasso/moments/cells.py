@@ -1,6 +1,6 @@
 """Cells: the second moments of rows kept apart by fold and by block, so that few serve many.
 
-A *block* is a run of rows, a *fold* whatever a labelling says. Every set of rows that is a union
+A *block* is a run of rows, a *fold* whatever a scheme says. Every set of rows that is a union
 of cells has its moments without another look at the data: the whole, one fold, half of the blocks.
 """
 
@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from dasklasso.dataset.row_folds import Labelling
+from dasklasso.dataset.row_folds import FoldScheme
 from dasklasso.errors import OptionError
 from dasklasso.moments.cross_moments import CrossMoments, merge_all
 
@@ -23,14 +23,14 @@ class Cells:
 
     Attributes
     ----------
-    labelling : Labelling
+    scheme : FoldScheme
     fold : (n_cells,) int
         Label of each cell's fold: 0 where folds are "none" or "contiguous".
     block : (n_cells,) int
     moments : tuple of CrossMoments, length n_cells
     """
 
-    labelling: Labelling
+    scheme: FoldScheme
     fold: np.ndarray
     block: np.ndarray
     moments: tuple[CrossMoments, ...]
@@ -47,9 +47,9 @@ class Cells:
         OptionError
             When there are fewer blocks than contiguous folds.
         """
-        if self.labelling.folds != "contiguous":
+        if self.scheme.folds != "contiguous":
             return self._apart(self.fold)
-        blocks, n_folds = self.by_block(), self.labelling.n_folds
+        blocks, n_folds = self.by_block(), self.scheme.n_folds
         if len(blocks) < n_folds:
             raise OptionError(
                 f"folds: {n_folds} contiguous ones cannot be made of {len(blocks)} blocks of rows"
@@ -61,8 +61,8 @@ class Cells:
         """The moments of each block that has rows, in the order of the rows."""
         return self._apart(self.block)
 
-    def _apart(self, labels: np.ndarray) -> list[CrossMoments]:
-        return [merge_all(self._at(labels == label)) for label in np.unique(labels)]
+    def _apart(self, numbers: np.ndarray) -> list[CrossMoments]:
+        return [merge_all(self._at(numbers == number)) for number in np.unique(numbers)]
 
     def _at(self, chosen: np.ndarray) -> Iterable[CrossMoments]:
         return (self.moments[i] for i in np.flatnonzero(chosen))

@@ -1,7 +1,7 @@
-"""The Gram scan: one read of X fills the cells of a labelling.
+"""The Gram scan: one read of X fills the cells of a scheme.
 
 A task takes one block of rows, from its first to its last, whoever runs it: the bits depend on the
-data and the labelling only. How many blocks there are is decided by the memory that their moments
+data and the scheme only. How many blocks there are is decided by the memory that their moments
 take, never by workers.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from dasklasso.backend import backend_for
 from dasklasso.dataset.dataset import Dataset
-from dasklasso.dataset.row_folds import Labelling, RowLabels, contiguous_edges
+from dasklasso.dataset.row_folds import FoldAssignment, FoldScheme, contiguous_edges
 from dasklasso.moments.accumulator import GramAccumulator
 from dasklasso.moments.cells import Cells
 from dasklasso.moments.cross_moments import CrossMoments
@@ -40,27 +40,27 @@ class BlockOfCells:
     bytes_read: int
 
 
-def default_blocks(n_rows: int, n_columns: int, labelling: Labelling, n_labels: int) -> int:
+def default_blocks(n_rows: int, n_columns: int, scheme: FoldScheme, n_folds: int) -> int:
     """How many blocks of rows are kept apart, where nobody asks for a number.
 
     Parameters
     ----------
     n_columns : of [X, y]
-    labelling : its ``n_blocks`` is not used
-    n_labels : number of folds
+    scheme : its ``n_blocks`` is not used
+    n_folds : number of folds
     """
-    contiguous = labelling.folds == "contiguous"
-    if in_tiles(n_columns, labelling, n_labels):
-        return n_labels if contiguous else 1
-    fit = _blocks_that_fit(n_columns, labelling, n_labels)
+    contiguous = scheme.folds == "contiguous"
+    if in_tiles(n_columns, scheme, n_folds):
+        return n_folds if contiguous else 1
+    fit = _blocks_that_fit(n_columns, scheme, n_folds)
     most = min(MOST_BLOCKS, fit, n_rows // BLOCK_ROWS)
     if contiguous:  # whole folds
-        return max(1, most // n_labels) * n_labels
+        return max(1, most // n_folds) * n_folds
     return 1 << max(0, most.bit_length() - 1)  # so that a few threads share them evenly
 
 
 def block_edges(
-    n_rows: int, labelling: Labelling, pieces: tuple[int, ...] | None = None
+    n_rows: int, scheme: FoldScheme, pieces: tuple[int, ...] | None = None
 ) -> list[int]:
     """First row of every block, and the number of rows.
 
@@ -70,37 +70,37 @@ def block_edges(
     ----------
     pieces : edges of what can only be decoded whole, or None where any row can be read alone
     """
-    if labelling.folds == "contiguous":
-        k, blocks = labelling.n_folds, -(-labelling.n_blocks // labelling.n_folds)
+    if scheme.folds == "contiguous":
+        k, blocks = scheme.n_folds, -(-scheme.n_blocks // scheme.n_folds)
         folds = contiguous_edges(n_rows, k)
         edges = [a + (b - a) * j // blocks for a, b in pairwise(folds) for j in range(blocks)] + [
             n_rows
         ]
     else:
-        edges = [n_rows * k // labelling.n_blocks for k in range(labelling.n_blocks + 1)]
+        edges = [n_rows * k // scheme.n_blocks for k in range(scheme.n_blocks + 1)]
     if pieces is not None:
         bounds = np.asarray(pieces)
         nearest = bounds[np.abs(bounds[None, :] - np.asarray(edges)[:, None]).argmin(axis=1)]
-        least = labelling.n_folds if labelling.folds == "contiguous" else 1
+        least = scheme.n_folds if scheme.folds == "contiguous" else 1
         if len(np.unique(nearest)) > least:
             edges = nearest.tolist()
     return sorted(set(edges))
 
 
 def scan_cells(
-    data: Dataset, engine: ScanEngine, labels: RowLabels, device: str = "cpu"
+    data: Dataset, engine: ScanEngine, assignment: FoldAssignment, device: str = "cpu"
 ) -> tuple[Cells, int]:
     """One read of X: the moments of every (fold, block).
 
     Parameters
     ----------
-    labels : RowLabels
-        Of these data; their labelling has the number of blocks wanted (:func:`default_blocks`).
+    assignment : FoldAssignment
+        Of these data; their scheme has the number of blocks wanted (:func:`default_blocks`).
 
     Returns
     -------
     cells : Cells
-        With the labelling's blocks, or fewer where the rows do not suffice.
+        With the scheme's blocks, or fewer where the rows do not suffice.
     bytes_read : int
 
     Raises
@@ -108,38 +108,38 @@ def scan_cells(
     ValueFound
         When X has a NaN or an infinity: the message names the row and the column.
     """
-    labelling, table = labels.labelling, engine.table
+    scheme, table = assignment.scheme, engine.table
     whole = replace(table.layout, parts=((0, len(table.layout.column_bounds) - 1),))
     table = replace(table, layout=whole)
     n_columns = data.n_features + data.n_targets
     dtype = np.dtype(np.float64 if exact_products(data) else np.float32)
-    asked_for = labelling.n_blocks > (labelling.n_folds if labelling.folds == "contiguous" else 1)
-    if in_tiles(n_columns, labelling, labels.n_labels) and not asked_for:
-        cells, nbytes = _by_tiles(engine, table, labels, dtype, device)
+    asked_for = scheme.n_blocks > (scheme.n_folds if scheme.folds == "contiguous" else 1)
+    if in_tiles(n_columns, scheme, assignment.n_folds) and not asked_for:
+        cells, nbytes = _by_tiles(engine, table, assignment, dtype, device)
     else:
-        cells, nbytes = _by_blocks(engine, table, labels, dtype, device)
+        cells, nbytes = _by_blocks(engine, table, assignment, dtype, device)
     if not all(np.isfinite(part.products.diagonal()).all() for part in cells.moments):
         raise bad_value(data, engine)
     return cells, nbytes
 
 
-def in_tiles(n_columns: int, labelling: Labelling, n_labels: int) -> bool:
+def in_tiles(n_columns: int, scheme: FoldScheme, n_folds: int) -> bool:
     """Whether moments are too large for each task to have its own."""
-    return _blocks_that_fit(n_columns, labelling, n_labels) < FEWEST_CELLS
+    return _blocks_that_fit(n_columns, scheme, n_folds) < FEWEST_CELLS
 
 
-def _blocks_that_fit(n_columns: int, labelling: Labelling, n_labels: int) -> int:
-    """Blocks whose moments fit the memory for them, each kept apart by label."""
-    labels = 1 if labelling.folds == "contiguous" else n_labels  # a block lies in one fold
-    return CELLS_BYTES // (labels * n_columns**2 * 8)
+def _blocks_that_fit(n_columns: int, scheme: FoldScheme, n_folds: int) -> int:
+    """Blocks whose moments fit the memory for them, each kept apart by fold."""
+    folds = 1 if scheme.folds == "contiguous" else n_folds  # a block lies in one fold
+    return CELLS_BYTES // (folds * n_columns**2 * 8)
 
 
 def _by_blocks(
-    engine: ScanEngine, table: Table, labels: RowLabels, dtype: np.dtype, device: str
+    engine: ScanEngine, table: Table, assignment: FoldAssignment, dtype: np.dtype, device: str
 ) -> tuple[Cells, int]:
     """A task for each block of rows."""
-    labelling, n = labels.labelling, table.layout.n_rows
-    edges = block_edges(n, labelling, None if table.X.mapped else table.layout.row_bounds)
+    scheme, n = assignment.scheme, table.layout.n_rows
+    edges = block_edges(n, scheme, None if table.X.mapped else table.layout.row_bounds)
     budget = engine.runner.cache_bytes(engine.layout.block_bytes())
     row_bytes = table.layout.n_features * table.X.dtype.itemsize
     builder = GraphBuilder()
@@ -148,13 +148,13 @@ def _by_blocks(
     for number, (start, stop) in enumerate(pairwise(edges)):
         # the same bands are kept decoded as by the scans that follow: as many as fit
         caching = Caching(budget, pin=not table.X.mapped and start * row_bytes < budget)
-        function = partial(gram_block, table, labels, start, stop, dtype.name, device, caching)
+        function = partial(gram_block, table, assignment, start, stop, dtype.name, device, caching)
         keys.append(builder.add("scan-gram", (number,), function, workers=homes[number]))
     engine.turn()
     found = engine.runner.compute(*[delayed_of(builder, key) for key in keys])
     places = sorted((fold, b) for b, block in enumerate(found) for fold in block.moments)
     cells = Cells(
-        replace(labelling, n_blocks=len(edges) - 1),
+        replace(scheme, n_blocks=len(edges) - 1),
         np.array([fold for fold, _ in places]),
         np.array([block for _, block in places]),
         tuple(found[b].moments[fold] for fold, b in places),
@@ -163,19 +163,19 @@ def _by_blocks(
 
 
 def _by_tiles(
-    engine: ScanEngine, table: Table, labels: RowLabels, dtype: np.dtype, device: str
+    engine: ScanEngine, table: Table, assignment: FoldAssignment, dtype: np.dtype, device: str
 ) -> tuple[Cells, int]:
     """Tasks for each band and each tile of the moments; rows are in as few blocks as will do."""
-    labelling, n = labels.labelling, table.layout.n_rows
-    contiguous = labelling.folds == "contiguous"
-    n_blocks = labelling.n_folds if contiguous else 1
-    labelling = replace(labelling, n_blocks=n_blocks)
-    edges = block_edges(n, labelling) if contiguous else None
-    found, nbytes = scan_tiles(engine, table, labels, edges, dtype, device)
+    scheme, n = assignment.scheme, table.layout.n_rows
+    contiguous = scheme.folds == "contiguous"
+    n_blocks = scheme.n_folds if contiguous else 1
+    scheme = replace(scheme, n_blocks=n_blocks)
+    edges = block_edges(n, scheme) if contiguous else None
+    found, nbytes = scan_tiles(engine, table, assignment, edges, dtype, device)
     names = np.array(sorted(found))
     nothing = np.zeros_like(names)
     fold, block = (nothing, names) if contiguous else (names, nothing)
-    return Cells(labelling, fold, block, tuple(found[name] for name in names.tolist())), nbytes
+    return Cells(scheme, fold, block, tuple(found[name] for name in names.tolist())), nbytes
 
 
 def exact_products(data: Dataset) -> bool:
@@ -186,7 +186,7 @@ def exact_products(data: Dataset) -> bool:
 
 def gram_block(
     table: Table,
-    labels: RowLabels,
+    assignment: FoldAssignment,
     start: int,
     stop: int,
     dtype: str,
@@ -205,5 +205,5 @@ def gram_block(
     )
     reader = Reader(table, 0, caching)
     for rows in reader.rows_between(start, stop):
-        accumulator.add(rows, labels.of_rows(rows.start, rows.start + rows.n_rows))
+        accumulator.add(rows, assignment.of_rows(rows.start, rows.start + rows.n_rows))
     return BlockOfCells(accumulator.moments(), reader.bytes_read)

@@ -4,7 +4,7 @@
 
     STORE.stats/
       3f2a.../       one folder for the data's fingerprint and one way to put rows into cells
-        zarr.json    the fingerprint and the labelling, as attributes
+        zarr.json    the fingerprint and the scheme, as attributes
         fold block count weight mean products
 
 Any Zarr reader can use them. Every chunk is written and carries a checksum: one that is missing
@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from dasklasso.dataset.row_folds import Labelling
+from dasklasso.dataset.row_folds import FoldScheme
 from dasklasso.errors import ChunkCorrupt, DataWarning, OptionError, StoreError
 from dasklasso.files.atomic import PartialFolder
 from dasklasso.moments.cells import Cells
@@ -56,11 +56,11 @@ class Key:
     ----------
     fingerprint : str
         Of the data: X, y, weights and folds.
-    labelling : Labelling
+    scheme : FoldScheme
     """
 
     fingerprint: str
-    labelling: Labelling
+    scheme: FoldScheme
 
     @property
     def name(self) -> str:
@@ -71,7 +71,7 @@ class Key:
         return {
             "version": VERSION,
             "fingerprint": self.fingerprint,
-            "labelling": dataclasses.asdict(self.labelling),
+            "labelling": dataclasses.asdict(self.scheme),
         }
 
 
@@ -117,7 +117,7 @@ def save_cells(folder: Path, cells: Cells, key: Key) -> Path:
         What :func:`statistics_folder` gave.
     cells : Cells
     key : Key
-        With ``cells.labelling``.
+        With ``cells.scheme``.
 
     Returns
     -------
@@ -170,8 +170,8 @@ def load_cells(folder: Path, key: Key) -> Cells | None:
         return None
 
 
-def find_cells(folder: Path, fingerprint: str, wanted: Labelling) -> Cells | None:
-    """Statistics from which those wanted follow, kept under the same or another labelling.
+def find_cells(folder: Path, fingerprint: str, wanted: FoldScheme) -> Cells | None:
+    """Statistics from which those wanted follow, kept under the same or another scheme.
 
     Rows in one cell, however they are labelled, add up; folds must have been made in the same way:
     what a fit answers must not depend on what an earlier one happened to keep.
@@ -181,9 +181,9 @@ def find_cells(folder: Path, fingerprint: str, wanted: Labelling) -> Cells | Non
     Cells or None
         With the folds wanted, or any where none are; ``n_blocks`` may be larger.
     """
-    found = [kept for kept in kept_keys(folder, fingerprint) if serves(kept[0].labelling, wanted)]
+    found = [kept for kept in kept_keys(folder, fingerprint) if serves(kept[0].scheme, wanted)]
     # the very same first, then those that take least reading
-    for key, _ in sorted(found, key=lambda kept: (kept[0].labelling != wanted, kept[1])):
+    for key, _ in sorted(found, key=lambda kept: (kept[0].scheme != wanted, kept[1])):
         cells = load_cells(folder, key)
         if cells is not None:
             return cells
@@ -198,7 +198,7 @@ def kept_keys(folder: Path, fingerprint: str) -> list[tuple[Key, int]]:
         if head.get("version") != VERSION or head.get("fingerprint") != fingerprint:
             continue
         try:
-            key = Key(fingerprint, Labelling(**head["labelling"]))
+            key = Key(fingerprint, FoldScheme(**head["labelling"]))
             n_cells = int(head["n_cells"])
         except (KeyError, TypeError, ValueError):
             continue
@@ -237,8 +237,8 @@ def _last_used(place: Path) -> float:
 # -- which statistics serve ---------------------------------------------------------------------
 
 
-def serves(kept: Labelling, wanted: Labelling) -> bool:
-    """Whether the cells of one labelling add up to those of another."""
+def serves(kept: FoldScheme, wanted: FoldScheme) -> bool:
+    """Whether the cells of one scheme add up to those of another."""
     if kept.n_blocks < wanted.n_blocks:
         return False
     if wanted.folds == "none":
@@ -354,7 +354,7 @@ def _read(place: Path, key: Key) -> Cells:
         )
         for cell in range(n_cells)
     )
-    return Cells(key.labelling, vectors["fold"], vectors["block"], moments)
+    return Cells(key.scheme, vectors["fold"], vectors["block"], moments)
 
 
 def _block(source: ZarrBlocks, i: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from dasklasso.backend import backend_for, to_numpy
-from dasklasso.dataset.row_folds import RowLabels
+from dasklasso.dataset.row_folds import FoldAssignment
 from dasklasso.moments.accumulator import unit_of
 from dasklasso.moments.cross_moments import CrossMoments
 from dasklasso.scan.engine import ScanEngine
@@ -32,7 +32,7 @@ SLAB_ROWS = 1024  # as in the kernel: float32 products of more lose digits
 
 @dataclass(frozen=True)
 class Written:
-    """Rows of a band with one label, centred at their means and multiplied by √(weight / unit).
+    """Rows of a band in one fold, centred at their means and multiplied by √(weight / unit).
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Band:
-    """Rows of a band by label, and bytes read for them."""
+    """Rows of a band by fold, and bytes read for them."""
 
     written: dict[int, Written]
     bytes_read: int
@@ -63,24 +63,24 @@ class Band:
 def scan_tiles(
     engine: ScanEngine,
     table: Table,
-    labels: RowLabels,
+    assignment: FoldAssignment,
     edges: Sequence[int] | None,
     dtype: np.dtype,
     device: str,
 ) -> tuple[dict[int, CrossMoments], int]:
-    """One read of X: the moments of the rows of each label.
+    """One read of X: the moments of the rows of each fold.
 
     Parameters
     ----------
     table : Table
         Whose layout has all columns in one part.
     edges : first row of each run of rows, then the number of rows; or None
-        Where given, a row's label is the number of the run that it is in.
+        Where given, the fold of a row is the number of the run that it is in.
     dtype : float32 or float64, the precision of products
 
     Returns
     -------
-    moments : for each label
+    moments : for each fold
     bytes_read : int
     """
     assert table.y is not None
@@ -93,7 +93,7 @@ def scan_tiles(
     ahead = 1 + sum(threads for _, threads in engine.runner.shares())
     gates: list[Any] = []
     for band in range(len(table.layout.bands)):
-        write = partial(write_band, table, labels, edges, band, dtype.name)
+        write = partial(write_band, table, assignment, edges, band, dtype.name)
         # rows are held until all tiles have them: a band's tiles come before the next band's
         # rows, and none is read before one some bands back is done with
         gate = gates[band - ahead : band - ahead + 1] if band >= ahead else []
@@ -118,10 +118,10 @@ def scan_tiles(
     for i, j in tiles:
         # one at a time, and let go: all of them are half of what is put together here
         [tile] = engine.runner.compute(rest.pop(0))
-        for label, found in moments.items():
-            _fill(found.products, tile[label], groups[i], groups[j], scale)
-    for label, found in moments.items():
-        _between(found, [band.written[label] for band in bands if label in band.written])
+        for fold, found in moments.items():
+            _fill(found.products, tile[fold], groups[i], groups[j], scale)
+    for fold, found in moments.items():
+        _between(found, [band.written[fold] for band in bands if fold in band.written])
     return moments, sum(band.bytes_read for band in bands)
 
 
@@ -144,14 +144,14 @@ def units_of(table: Table) -> np.ndarray:
 
 def write_band(
     table: Table,
-    labels: RowLabels,
+    assignment: FoldAssignment,
     edges: Sequence[int] | None,
     band: int,
     dtype: str,
     scale: np.ndarray,
     gate: object = None,
 ) -> Band:
-    """Read a band, and write its rows down by label.
+    """Read a band, and write its rows down by fold.
 
     Parameters
     ----------
@@ -161,15 +161,15 @@ def write_band(
     pieces = list(reader.rows(band))
     start, stop = pieces[0].start, pieces[-1].start + pieces[-1].n_rows
     if edges is None:
-        label = labels.of_rows(start, stop)
+        fold = assignment.of_rows(start, stop)
     else:
-        label = np.searchsorted(np.asarray(edges), np.arange(start, stop), side="right") - 1
-    if label is None:
-        label = np.zeros(stop - start, dtype=np.int64)
+        fold = np.searchsorted(np.asarray(edges), np.arange(start, stop), side="right") - 1
+    if fold is None:
+        fold = np.zeros(stop - start, dtype=np.int64)
     return Band(
         {
-            name: _write(pieces, label == name, np.dtype(dtype), scale)
-            for name in np.unique(label).tolist()
+            name: _write(pieces, fold == name, np.dtype(dtype), scale)
+            for name in np.unique(fold).tolist()
         },
         reader.bytes_read,
     )
@@ -227,7 +227,7 @@ def without_rows(band: Band) -> Band:
     """What of a band is small."""
     return Band(
         # not a slice, which would hold on to all of them
-        {label: replace(some, z=np.empty((0, 0))) for label, some in band.written.items()},
+        {fold: replace(some, z=np.empty((0, 0))) for fold, some in band.written.items()},
         band.bytes_read,
     )
 
@@ -235,10 +235,10 @@ def without_rows(band: Band) -> Band:
 def add_tile(
     left: slice, right: slice, device: str, band: Band, before: dict[int, np.ndarray] | None = None
 ) -> dict[int, np.ndarray]:
-    """One tile of the products of a band's rows, by label, added to that of the bands before."""
+    """One tile of the products of a band's rows, by fold, added to that of the bands before."""
     found = dict(before or {})
     backend = backend_for(device)
-    for label, some in band.written.items():
+    for fold, some in band.written.items():
         total: Any = None
         for start in range(0, len(some.z), SLAB_ROWS):
             slab = some.z[start : start + SLAB_ROWS]
@@ -258,23 +258,23 @@ def add_tile(
         total = to_numpy(total)
         if some.unit != 1.0:
             total = total * some.unit
-        if label in found:
-            total += found[label]  # ours, and not of the task before
-        found[label] = total
+        if fold in found:
+            total += found[fold]  # ours, and not of the task before
+        found[fold] = total
     return found
 
 
 def _without_products(bands: Sequence[Band], n_targets: int) -> dict[int, CrossMoments]:
-    """Weight, count and mean of every label; products are zeros, to be filled."""
+    """Weight, count and mean of every fold; products are zeros, to be filled."""
     moments = {}
-    for label in sorted({label for band in bands for label in band.written}):
-        some = [band.written[label] for band in bands if label in band.written]
+    for fold in sorted({fold for band in bands for fold in band.written}):
+        some = [band.written[fold] for band in bands if fold in band.written]
         total, count = sum(part.weight for part in some), sum(part.count for part in some)
         origin = some[0].mean
         share = [part.weight / total if total > 0 else 0.0 for part in some]
         mean = origin + sum(s * (part.mean - origin) for s, part in zip(share, some, strict=True))
         width = len(origin)
-        moments[label] = CrossMoments(total, count, mean, np.zeros((width, width)), n_targets)
+        moments[fold] = CrossMoments(total, count, mean, np.zeros((width, width)), n_targets)
     return moments
 
 

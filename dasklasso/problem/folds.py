@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dasklasso.dataset.dataset import Dataset
-from dasklasso.dataset.row_folds import RowLabels
+from dasklasso.dataset.row_folds import FoldAssignment
 from dasklasso.errors import ValueFound
 from dasklasso.objective.loss_sums import LossSums
 from dasklasso.problem.problem import Problem
@@ -37,13 +37,13 @@ class Folds:
 
     Attributes
     ----------
-    labels : RowLabels
+    assignment : FoldAssignment
     n_rows : of the data
     weights : (n_folds,)
         Sum of the weights of each fold's rows.
     """
 
-    labels: RowLabels
+    assignment: FoldAssignment
     n_rows: int
     weights: np.ndarray
 
@@ -69,14 +69,14 @@ class Folds:
     def gradient(self, query: Gradient, groups: tuple[Group, ...]) -> FoldGradient:
         """The same query, each problem over the rows of its group."""
         same = {field.name: getattr(query, field.name) for field in fields(Gradient)}
-        return FoldGradient(**same, labels=self.labels, n_rows=self.n_rows, groups=groups)
+        return FoldGradient(**same, assignment=self.assignment, n_rows=self.n_rows, groups=groups)
 
     def hessians(self, query: WeightedGrams, folds: Sequence[int]) -> FoldHessians:
         """The same query, each point over the rows outside its fold."""
         same = {field.name: getattr(query, field.name) for field in fields(WeightedGrams)}
         return FoldHessians(
             **same,
-            labels=self.labels,
+            assignment=self.assignment,
             n_rows=self.n_rows,
             folds=tuple(folds),
             totals=tuple(self.weight_outside(fold, query.total_weight) for fold in folds),
@@ -87,13 +87,18 @@ class Folds:
         assert isinstance(query, FoldGradient)
         if query.loss.n_outputs > 1:
             return HeldOutClasses(
-                query.intercepts, query.loss, self.labels, self.n_rows, query.groups, query.device
+                query.intercepts,
+                query.loss,
+                self.assignment,
+                self.n_rows,
+                query.groups,
+                query.device,
             )
         return HeldOut(
             query.targets,
             query.intercepts,
             query.loss,
-            self.labels,
+            self.assignment,
             self.n_rows,
             query.groups,
             query.device,
@@ -117,7 +122,7 @@ class Folds:
         return replace(sums, slack_squares=np.where(left > 0, wide, sums.slack_squares))
 
 
-def weights_by_class(data: Dataset, labels: RowLabels, n_classes: int) -> np.ndarray:
+def weights_by_class(data: Dataset, assignment: FoldAssignment, n_classes: int) -> np.ndarray:
     """(n_folds, n_classes) sums of the weights of each class's rows in each fold.
 
     Parameters
@@ -126,18 +131,18 @@ def weights_by_class(data: Dataset, labels: RowLabels, n_classes: int) -> np.nda
         Whose target is coded. Its y, its weights and the fold column are read.
     """
     assert data.y is not None
-    totals = np.zeros(labels.n_labels * n_classes)
+    totals = np.zeros(assignment.n_folds * n_classes)
     for start, stop in pairwise(data.y.row_bounds):
         codes = read_rows(data.y, start, stop)[:, 0].astype(np.intp)
-        cells = labels.folds_of_rows(start, stop, data.n_rows) * n_classes + codes
+        cells = assignment.folds_of_rows(start, stop, data.n_rows) * n_classes + codes
         weight = None
         if data.sample_weight is not None:
             weight = read_rows(data.sample_weight, start, stop)[:, 0]
         totals += np.bincount(cells, weight, minlength=len(totals))
-    return totals.reshape(labels.n_labels, n_classes)
+    return totals.reshape(assignment.n_folds, n_classes)
 
 
-def folds_of(engine: ScanEngine, labels: RowLabels) -> Folds:
+def folds_of(engine: ScanEngine, assignment: FoldAssignment) -> Folds:
     """The folds of some data, from its targets and weights; X is not read.
 
     Raises
@@ -148,11 +153,11 @@ def folds_of(engine: ScanEngine, labels: RowLabels) -> Folds:
     """
     bounds = engine.layout.row_bounds
     n_rows = int(bounds[-1])
-    found: list[Moments | None] = [None] * labels.n_labels
+    found: list[Moments | None] = [None] * assignment.n_folds
     for i in range(len(bounds) - 1):
         rows = targets_only(engine.table, i)
         assert rows.y is not None
-        fold_of = labels.folds_of_rows(rows.start, int(bounds[i + 1]), n_rows)
+        fold_of = assignment.folds_of_rows(rows.start, int(bounds[i + 1]), n_rows)
         weight = np.ones((len(rows.y), 1)) if rows.weight is None else rows.weight
         for fold in np.unique(fold_of).tolist():
             own = (fold_of == fold) & (weight[:, 0] > 0)
@@ -174,7 +179,7 @@ def folds_of(engine: ScanEngine, labels: RowLabels) -> Folds:
                 f"folds: target {constant[0]} is {least[constant[0]]:g} in every row outside fold "
                 f"{fold}, expected at least two different values"
             )
-    return Folds(labels, n_rows, np.array([one.weight for one in moments]))
+    return Folds(assignment, n_rows, np.array([one.weight for one in moments]))
 
 
 def scores_of(scores: Any, k: int) -> dict[str, float]:

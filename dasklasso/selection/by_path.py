@@ -19,7 +19,7 @@ from dasklasso.fit.session import over_workers
 from dasklasso.model.path import FittedPath
 from dasklasso.moments.cross_moments import CrossMoments
 from dasklasso.problem.problem import Problem
-from dasklasso.selection.criteria import Criterion, information_criteria
+from dasklasso.selection.criteria import InformationCriterion, information_criteria
 from dasklasso.selection.found import Found, features_at
 from dasklasso.selection.options import SelectOptions
 from dasklasso.selection.relaxed_adaptive import (
@@ -50,7 +50,7 @@ def select_by_criterion(session: Session, selection: SelectOptions) -> Found:
         noise_variance=selection.noise_variance,
         gamma=selection.ebic_gamma,
     )
-    criterion = cast(Criterion, selection.by)
+    criterion = cast(InformationCriterion, selection.by)
     at = criteria.index(criterion)
     path = replace(path, alpha_selected=float(alphas[at]))
     chosen = {

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from dasklasso.dataset.dataset import Dataset
-from dasklasso.dataset.row_folds import Labelling
+from dasklasso.dataset.row_folds import FoldScheme
 from dasklasso.errors import MemoryLimitError
 from dasklasso.fit.moments_session import Session
 from dasklasso.fit.session import over_workers
@@ -30,9 +30,9 @@ from dasklasso.units import format_size
 PARTS = (32, 16)  # of the rows: halves of 16 are 12,870 already, but resemble one another more
 
 
-def labelling_of_parts(
+def scheme_of_parts(
     data: Dataset, options: FitOptions, run: RunOptions, selection: SelectOptions
-) -> Labelling:
+) -> FoldScheme:
     """How rows are put into the parts that halves are made of. Nothing is read.
 
     Parts are runs of rows where rows can be read in so many runs. Where chunks that must be
@@ -49,22 +49,22 @@ def labelling_of_parts(
     for most in PARTS:
         n_parts = min(most, data.n_rows // 2)
         half_samples(n_parts, selection.n_pairs, selection.cv.seed)  # refuses too few
-        labelling = _parts(data, n_parts)
-        need = _memory(data, options, run, selection, labelling)
+        scheme = _parts(data, n_parts)
+        need = _memory(data, options, run, selection, scheme)
         if need <= limit:
-            return labelling
+            return scheme
     raise MemoryLimitError(
         f"memory: {limit:,} bytes, but stability selection needs {format_size(need)} for "
         f"{data.n_features:,} features in {PARTS[-1]} parts of the rows; give more memory"
     )
 
 
-def _parts(data: Dataset, n_parts: int) -> Labelling:
-    runs = Labelling(n_blocks=n_parts)
+def _parts(data: Dataset, n_parts: int) -> FoldScheme:
+    runs = FoldScheme(n_blocks=n_parts)
     pieces = None if data.X.mapped else tuple(data.X.row_bounds)
     if len(block_edges(data.n_rows, runs, pieces)) > n_parts:
         return runs
-    return Labelling("random", n_parts)
+    return FoldScheme("random", n_parts)
 
 
 def _memory(
@@ -72,33 +72,33 @@ def _memory(
     options: FitOptions,
     run: RunOptions,
     selection: SelectOptions,
-    labelling: Labelling,
+    scheme: FoldScheme,
 ) -> int:
     """Bytes that a selection needs, in all processes together."""
     n_columns = data.n_features + data.n_targets
     cell = 8 * (n_columns + 1) ** 2
     at_once = max(cell, min(BYTES_AT_ONCE, selection.half_samples * cell))  # half-samples
-    if labelling.folds == "random":
-        return gram_memory(data, options, run, labelling.n_folds).total + at_once
-    counted = default_blocks(data.n_rows, n_columns, replace(labelling, n_blocks=1), 1)
-    more = max(0, labelling.n_blocks - counted) * cell
+    if scheme.folds == "random":
+        return gram_memory(data, options, run, scheme.n_folds).total + at_once
+    counted = default_blocks(data.n_rows, n_columns, replace(scheme, n_blocks=1), 1)
+    more = max(0, scheme.n_blocks - counted) * cell
     return gram_memory(data, options, run).total + more + at_once
 
 
-def select_stable(session: Session, selection: SelectOptions, labelling: Labelling) -> Found:
+def select_stable(session: Session, selection: SelectOptions, scheme: FoldScheme) -> Found:
     """The features that enough half-samples select.
 
     Parameters
     ----------
-    labelling : Labelling
-        As :func:`labelling_of_parts` gave it.
+    scheme : FoldScheme
+        As :func:`scheme_of_parts` gave it.
     """
     objective = session.objective
     alphas = session.alphas(session.solver(problem_of(session.moments, objective)))
     if selection.expected_false is not None:
         alphas = _worthwhile(session, selection, alphas)
     cells = session.cells
-    parts = cells.by_fold() if labelling.folds == "random" else cells.by_block()
+    parts = cells.by_fold() if scheme.folds == "random" else cells.by_block()
     found = stability_path(
         parts,
         objective,

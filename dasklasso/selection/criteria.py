@@ -29,7 +29,7 @@ from dasklasso.problem.problem import Problem, penalty_factors
 from dasklasso.selection.least_squares import least_squares
 from dasklasso.solvers.quadratic.from_moments import problem_of, quadratic_of, standardised_gram
 
-Criterion = Literal["aic", "bic", "ebic"]
+InformationCriterion = Literal["aic", "bic", "ebic"]
 EXACT_FIT = 1e-14  # of the null model's: a residual sum of squares below it is rounding
 
 
@@ -58,7 +58,7 @@ class Criteria:
     bic: np.ndarray
     ebic: np.ndarray
 
-    def index(self, criterion: Criterion) -> int:
+    def index(self, criterion: InformationCriterion) -> int:
         """Of the model with the smallest criterion; of equals the one with the largest alpha.
 
         Raises
@@ -78,7 +78,7 @@ class Criteria:
             )
         return int(np.argmin(values))
 
-    def alpha(self, criterion: Criterion) -> float:
+    def alpha(self, criterion: InformationCriterion) -> float:
         """The alpha that a criterion recommends."""
         return float(self.alphas[self.index(criterion)])
 

@@ -75,7 +75,7 @@ class SelectOptions:
         if self.by not in BY:
             raise OptionError(f"by: {self.by!r} is none of {', '.join(BY)}")
         if self.is_cross_validated:
-            self.cv.labelling()
+            self.cv.scheme()
             if self.cv.l1_ratios is not None:
                 raise OptionError("l1_ratios: found, but a selection has the one l1_ratio")
         if self.by == "relaxed":

@@ -10,7 +10,7 @@ from typing import Any
 from dasklasso.backend import backend_for
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.labels.offsets import less_offset
-from dasklasso.dataset.row_folds import Labelling, RowLabels, labels_for
+from dasklasso.dataset.row_folds import FoldAssignment, FoldScheme, assign_folds
 from dasklasso.errors import OptionError
 from dasklasso.fit.moments_session import Session, open_session
 from dasklasso.fit.plan import plan_fit
@@ -19,7 +19,7 @@ from dasklasso.fit.statistics import are_kept
 from dasklasso.fit.targets import check_numbers
 from dasklasso.options import FitOptions, RunOptions
 from dasklasso.selection.by_path import select_adaptive, select_by_criterion, select_relaxed
-from dasklasso.selection.by_stability import labelling_of_parts, select_stable
+from dasklasso.selection.by_stability import scheme_of_parts, select_stable
 from dasklasso.selection.found import Found, Selected
 from dasklasso.selection.options import SelectOptions
 from dasklasso.solvers.base import ScanEvent
@@ -82,15 +82,15 @@ def select_features(
         )
     check_numbers(data, options.loss)
     given, data = data, less_offset(data)
-    labels, plan = _prepared(data, options, selection, run)
+    assignment, plan = _prepared(data, options, selection, run)
     began = time.monotonic()
     with (
         open_engine(data, run, announce) as (engine, peak),
         open_session(
-            data, engine, options, run, labels, plan=plan, progress=progress, announce=announce
+            data, engine, options, run, assignment, plan=plan, progress=progress, announce=announce
         ) as session,
     ):
-        found = _found(session, selection, labels.labelling)
+        found = _found(session, selection, assignment.scheme)
     seconds = time.monotonic() - began
     path = found.path
     if path is not None:
@@ -133,7 +133,7 @@ def _for_moments(options: FitOptions) -> FitOptions:
 
 def _prepared(
     data: Dataset, options: FitOptions, selection: SelectOptions, run: RunOptions
-) -> tuple[RowLabels, dict[str, Any] | None]:
+) -> tuple[FoldAssignment, dict[str, Any] | None]:
     """How rows are put into cells, and the plan where there is a path.
 
     Raises
@@ -142,18 +142,18 @@ def _prepared(
         Before anything is read.
     """
     if selection.by == "stability":
-        return labels_for(labelling_of_parts(data, options, run, selection), data), None
-    labels = RowLabels(Labelling())
+        return assign_folds(scheme_of_parts(data, options, run, selection), data), None
+    assignment = FoldAssignment(FoldScheme())
     if selection.is_cross_validated:
-        labels = selection.cv.labels(data)
-    kept = are_kept(data, labels.labelling, run)
-    plan = plan_fit(data, options, run, n_folds=labels.n_labels, statistics_kept=kept)
-    return labels, plan.to_json()
+        assignment = selection.cv.assignment(data)
+    kept = are_kept(data, assignment.scheme, run)
+    plan = plan_fit(data, options, run, n_folds=assignment.n_folds, statistics_kept=kept)
+    return assignment, plan.to_json()
 
 
-def _found(session: Session, selection: SelectOptions, labelling: Labelling) -> Found:
+def _found(session: Session, selection: SelectOptions, scheme: FoldScheme) -> Found:
     if selection.by == "stability":
-        return select_stable(session, selection, labelling)
+        return select_stable(session, selection, scheme)
     if selection.by == "relaxed":
         return select_relaxed(session, selection)
     if selection.by == "adaptive":

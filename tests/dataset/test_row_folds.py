@@ -1,4 +1,4 @@
-"""Labels of rows: a function of the row alone, fair, and stable under appended rows."""
+"""Folds of rows: a function of the row alone, fair, and stable under appended rows."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 from sklearn.model_selection import GroupKFold
 
 from dasklasso.dataset.dataset import from_arrays
-from dasklasso.dataset.row_folds import Labelling, labels_for, random_folds
+from dasklasso.dataset.row_folds import FoldScheme, assign_folds, random_folds
 from dasklasso.errors import OptionError
 from dasklasso.storage.blocks import MemoryBlocks
 
 
-def labelled(labelling, labels, n=10):
-    """The labelling of some rows whose fold column is ``labels``, or that have none."""
+def assigned(scheme, numbers, n=10):
+    """The folds of some rows whose fold column is ``numbers``, or that have none."""
     fold = None
-    if labels is not None:
-        n = len(labels)
-        fold = MemoryBlocks(np.asarray(labels)[:, None], (0, n // 2, n))
+    if numbers is not None:
+        n = len(numbers)
+        fold = MemoryBlocks(np.asarray(numbers)[:, None], (0, n // 2, n))
     data = from_arrays(np.zeros((n, 1)), np.arange(n))
-    return labels_for(labelling, replace(data, fold=fold, location="d"))
+    return assign_folds(scheme, replace(data, fold=fold, location="d"))
 
 
 @given(
@@ -32,7 +32,7 @@ def labelled(labelling, labels, n=10):
     start=st.integers(0, 30_000),
     length=st.integers(0, 3000),
 )
-def test_any_piece_of_the_rows_has_the_labels_of_the_whole(folds, seed, start, length):
+def test_any_piece_of_the_rows_has_the_folds_of_the_whole(folds, seed, start, length):
     whole = random_folds(folds, seed, 0, start + length)
     np.testing.assert_array_equal(random_folds(folds, seed, start, start + length), whole[start:])
 
@@ -52,37 +52,37 @@ def test_neighbouring_runs_are_dealt_differently():
     assert len(np.unique(runs, axis=0)) == 24  # every order occurs
 
 
-def test_column_labels_are_taken_as_they_are():
-    found = labelled(Labelling("column"), [7, 3, 7, 3, 9])
-    assert found.n_labels == 3
+def test_folds_of_a_column_are_taken_as_they_are():
+    found = assigned(FoldScheme("column"), [7, 3, 7, 3, 9])
+    assert found.n_folds == 3
     np.testing.assert_array_equal(found.of_rows(1, 4), [3, 7, 3])
 
 
 def test_groups_are_dealt_as_scikit_learn_deals_them():
     groups = np.random.default_rng(0).integers(-20, 20, 400) ** 2
-    found = labelled(Labelling("groups", 4), groups).of_rows(0, 400)
+    found = assigned(FoldScheme("groups", 4), groups).of_rows(0, 400)
     expected = np.bincount([len(test) for _, test in GroupKFold(4).split(groups, groups=groups)])
     np.testing.assert_array_equal(np.bincount(np.bincount(found)), expected)
 
 
 def test_a_group_is_never_divided():
     groups = np.random.default_rng(1).integers(0, 30, 500)
-    found = labelled(Labelling("groups", 5), groups).of_rows(0, 500)
+    found = assigned(FoldScheme("groups", 5), groups).of_rows(0, 500)
     assert all(len(np.unique(found[groups == group])) == 1 for group in np.unique(groups))
 
 
-def test_rows_need_no_label_where_there_is_one_fold():
-    assert labelled(Labelling(), None).of_rows(0, 10) is None
+def test_rows_need_no_number_where_there_is_one_fold():
+    assert assigned(FoldScheme(), None).of_rows(0, 10) is None
 
 
 @pytest.mark.parametrize(
-    ("labelling", "labels", "message"),
+    ("scheme", "numbers", "message"),
     [
-        (Labelling("column"), None, "d has none"),
-        (Labelling("column"), [4, 4, 4, 4], "1 different labels"),
-        (Labelling("groups", 3), [1, 2, 1, 2], "2 different labels .* at least 3"),
+        (FoldScheme("column"), None, "d has none"),
+        (FoldScheme("column"), [4, 4, 4, 4], "1 different numbers"),
+        (FoldScheme("groups", 3), [1, 2, 1, 2], "2 different numbers .* at least 3"),
     ],
 )
-def test_labels_that_cannot_make_folds_are_refused(labelling, labels, message):
+def test_numbers_that_cannot_make_folds_are_refused(scheme, numbers, message):
     with pytest.raises(OptionError, match=message):
-        labelled(labelling, labels)
+        assigned(scheme, numbers)

@@ -10,7 +10,7 @@ from distributed import Client, LocalCluster
 from sklearn.model_selection import KFold
 
 from dasklasso.dataset.dataset import from_arrays
-from dasklasso.dataset.row_folds import Labelling, labels_for, random_folds
+from dasklasso.dataset.row_folds import FoldScheme, assign_folds, random_folds
 from dasklasso.errors import OptionError, ValueFound
 from dasklasso.moments import gram_scan
 from dasklasso.moments import tiles as gram_tiles
@@ -20,11 +20,11 @@ from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.runners import InProcess, OnCluster
 
 KINDS = {
-    "none": Labelling(),
-    "random": Labelling("random", 4, 7),
-    "contiguous": Labelling("contiguous", 4, n_blocks=4),
-    "column": Labelling("column"),
-    "groups": Labelling("groups", 2),
+    "none": FoldScheme(),
+    "random": FoldScheme("random", 4, 7),
+    "contiguous": FoldScheme("contiguous", 4, n_blocks=4),
+    "column": FoldScheme("column"),
+    "groups": FoldScheme("groups", 2),
 }
 
 
@@ -48,9 +48,9 @@ def rows(regression):
 BLOCKS = {"none": 3, "random": 3, "contiguous": 4, "column": 2, "groups": 2}
 
 
-def scanned(data, labelling, threads=2):
+def scanned(data, scheme, threads=2):
     engine = ScanEngine(data, InProcess(threads), band_bytes=8 * 9 * 40)
-    return (*scan_cells(data, engine, labels_for(labelling, data)), engine)
+    return (*scan_cells(data, engine, assign_folds(scheme, data)), engine)
 
 
 def agree(found, X, y, weight):
@@ -100,7 +100,7 @@ def test_the_bits_are_the_same_whoever_computes(way, rows, make_store):
         Client(cluster, set_as_default=False) as client,
     ):
         engine = ScanEngine(data, OnCluster(client), band_bytes=8 * 9 * 40)
-        other, _ = scan_cells(data, engine, labels_for(KINDS["random"], data))
+        other, _ = scan_cells(data, engine, assign_folds(KINDS["random"], data))
     for a, b in zip(one.moments, other.moments, strict=True):
         np.testing.assert_array_equal(a.products, b.products)
         np.testing.assert_array_equal(a.mean, b.mean)
@@ -110,19 +110,19 @@ def test_a_nan_is_found_by_row_and_column(way, rows):
     X, y, _ = rows
     X[117, 4] = np.nan
     with pytest.raises(ValueFound, match=r"nan at row 117, column 'x4'"):
-        scanned(from_arrays(X, y), Labelling())
+        scanned(from_arrays(X, y), FoldScheme())
 
 
 def test_more_folds_than_rows_are_refused(rows):
     X, y, _ = rows
     with pytest.raises(OptionError, match="folds: 231 found, expected at most the 230 rows"):
-        scanned(from_arrays(X, y), Labelling("random", 231))
+        scanned(from_arrays(X, y), FoldScheme("random", 231))
 
 
 def test_blocks_that_are_asked_for_are_kept_apart_though_moments_are_large(rows, monkeypatch):
     X, y, _ = rows
     monkeypatch.setattr(gram_scan, "CELLS_BYTES", 1)
-    cells, _, _ = scanned(from_arrays(X, y), Labelling(n_blocks=5))
+    cells, _, _ = scanned(from_arrays(X, y), FoldScheme(n_blocks=5))
     assert [block.count for block in cells.by_block()] == [46] * 5
 
 
@@ -135,7 +135,7 @@ def test_float32_tiles_are_exact_to_their_digits(mean, scale, monkeypatch):
     X = ((rng.standard_normal((3000, 7)) + mean) * scale).astype(np.float32)
     X[:, 3] = X[0, 3]
     y = rng.standard_normal(3000) + X[:, 0] / scale
-    cells, _, _ = scanned(from_arrays(X, y), Labelling("random", 3))
+    cells, _, _ = scanned(from_arrays(X, y), FoldScheme("random", 3))
     found, expected = cells.total(), cross_moments(X, y)
     spread = np.sqrt(np.diagonal(expected.products))
     spread = np.where(spread > 0, spread, 1.0)
@@ -149,7 +149,7 @@ def test_units_of_targets_and_weights_do_not_matter_in_float32(way, of_y, of_wei
     rng = np.random.default_rng(0)
     X = rng.standard_normal((3000, 7)).astype(np.float32)
     y, weight = rng.standard_normal(3000) + X[:, 0], rng.uniform(0.5, 2, 3000)
-    cells, _, _ = scanned(from_arrays(X, y * of_y, weight * of_weight), Labelling("random", 3))
+    cells, _, _ = scanned(from_arrays(X, y * of_y, weight * of_weight), FoldScheme("random", 3))
     found, unit = cells.total(), np.append(np.ones(7), of_y)
     expected = cross_moments(X, y, weight)
     assert found.weight == pytest.approx(expected.weight * of_weight)
@@ -165,30 +165,30 @@ def test_tiles_find_the_unit_of_a_column_that_begins_with_zeros(monkeypatch):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((6000, 4)).astype(np.float32)
     X[:3000, 1], X[3000:, 1] = 0.0, X[3000:, 1] * np.float32(1e-25)
-    cells, _, _ = scanned(from_arrays(X, rng.standard_normal(6000)), Labelling())
+    cells, _, _ = scanned(from_arrays(X, rng.standard_normal(6000)), FoldScheme())
     expected = cross_moments(X, np.zeros(6000)).products[1, 1]
     assert cells.total().products[1, 1] == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("n", [10, 442, 10_007])
 def test_contiguous_edges_are_those_of_k_fold(n):
-    edges = block_edges(n, Labelling("contiguous", 5, n_blocks=5))
+    edges = block_edges(n, FoldScheme("contiguous", 5, n_blocks=5))
     assert edges == [0, *np.cumsum([len(test) for _, test in KFold(5).split(np.zeros(n))])]
 
 
 def test_blocks_end_where_chunks_end_that_cannot_be_cut():
-    edges = block_edges(1000, Labelling(n_blocks=3), pieces=(0, 100, 300, 600, 1000))
+    edges = block_edges(1000, FoldScheme(n_blocks=3), pieces=(0, 100, 300, 600, 1000))
     assert edges == [0, 300, 600, 1000]
 
 
 def test_few_large_chunks_are_cut_where_folds_need_it():
-    labelling = Labelling("contiguous", 4, n_blocks=4)
-    assert block_edges(1000, labelling, pieces=(0, 900, 1000)) == [0, 250, 500, 750, 1000]
+    scheme = FoldScheme("contiguous", 4, n_blocks=4)
+    assert block_edges(1000, scheme, pieces=(0, 900, 1000)) == [0, 250, 500, 750, 1000]
 
 
 @pytest.mark.parametrize("folds", [1, 5])
 def test_blocks_are_fewer_where_moments_are_larger(folds):
-    labelling = Labelling("random", folds)
-    counts = [default_blocks(10**6, d, labelling, folds) for d in (10, 500, 1000, 5000)]
+    scheme = FoldScheme("random", folds)
+    counts = [default_blocks(10**6, d, scheme, folds) for d in (10, 500, 1000, 5000)]
     assert counts == sorted(counts, reverse=True)
     assert counts[-1] == 1

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from dasklasso.dataset.dataset import open_dataset
 from dasklasso.dataset.ingest.ingest import ingest
-from dasklasso.dataset.row_folds import Labelling
+from dasklasso.dataset.row_folds import FoldScheme
 from dasklasso.errors import DataWarning, OptionError, StoreError
 from dasklasso.moments import append as carry
 from dasklasso.moments import store as kept
@@ -33,24 +33,24 @@ from dasklasso.moments.store import (
 from dasklasso.storage.zarr_blocks import read_rows
 
 
-def cells_of(X, y, weight=None, fold=None, labelling=Labelling()):  # noqa: B008
+def cells_of(X, y, weight=None, fold=None, scheme=FoldScheme()):  # noqa: B008
     """Cells from scratch: rows with a fold each, in blocks of equal length."""
     fold = np.zeros(len(X), int) if fold is None else np.asarray(fold, int)
-    block = np.arange(len(X)) * labelling.n_blocks // len(X)
+    block = np.arange(len(X)) * scheme.n_blocks // len(X)
     places = sorted(set(zip(fold.tolist(), block.tolist(), strict=True)))
     moments = []
     for f, b in places:
         at = (fold == f) & (block == b)
         moments.append(cross_moments(X[at], y[at], None if weight is None else weight[at]))
     folds, blocks = np.array(places).T
-    return Cells(labelling, folds, blocks, tuple(moments))
+    return Cells(scheme, folds, blocks, tuple(moments))
 
 
-def some_cells(labelling=Labelling("random", 3, 7, 4), n=90, d=5, n_targets=2, seed=0):  # noqa: B008
+def some_cells(scheme=FoldScheme("random", 3, 7, 4), n=90, d=5, n_targets=2, seed=0):  # noqa: B008
     rng = np.random.default_rng(seed)
     X, y = rng.normal(size=(n, d)) + 1e3, rng.normal(size=(n, n_targets))
-    fold = np.arange(n) % labelling.n_folds if labelling.folds == "random" else None
-    return cells_of(X, y, rng.uniform(0, 2, n), fold, labelling)
+    fold = np.arange(n) % scheme.n_folds if scheme.folds == "random" else None
+    return cells_of(X, y, rng.uniform(0, 2, n), fold, scheme)
 
 
 def assert_same_moments(found: CrossMoments, expected: CrossMoments, rel: float = 0.0) -> None:
@@ -64,14 +64,14 @@ def assert_same_moments(found: CrossMoments, expected: CrossMoments, rel: float 
 
 
 def assert_same_cells(found: Cells, expected: Cells, rel: float = 0.0) -> None:
-    assert found.labelling == expected.labelling
+    assert found.scheme == expected.scheme
     np.testing.assert_array_equal(found.fold, expected.fold)
     np.testing.assert_array_equal(found.block, expected.block)
     for a, b in zip(found.moments, expected.moments, strict=True):
         assert_same_moments(a, b, rel)
 
 
-KEY = Key("sha256:0", Labelling("random", 3, 7, 4))
+KEY = Key("sha256:0", FoldScheme("random", 3, 7, 4))
 
 
 # -- saving and loading ---------------------------------------------------------------------------
@@ -87,14 +87,14 @@ def test_what_is_loaded_is_what_was_saved(tmp_path, monkeypatch, n_columns, chun
 
 
 def test_products_wider_than_a_tile_are_mirrored_whole(tmp_path):
-    cells = some_cells(Labelling(), n=20, d=1100)
-    save_cells(tmp_path, cells, Key("f", cells.labelling))
-    assert_same_cells(load_cells(tmp_path, Key("f", cells.labelling)), cells)
+    cells = some_cells(FoldScheme(), n=20, d=1100)
+    save_cells(tmp_path, cells, Key("f", cells.scheme))
+    assert_same_cells(load_cells(tmp_path, Key("f", cells.scheme)), cells)
 
 
 def test_products_take_half_their_bytes(tmp_path):
-    cells = some_cells(Labelling(), n=20, d=400)
-    place = save_cells(tmp_path, cells, Key("f", cells.labelling))
+    cells = some_cells(FoldScheme(), n=20, d=400)
+    place = save_cells(tmp_path, cells, Key("f", cells.scheme))
     size = sum(file.stat().st_size for file in (place / "products").rglob("*") if file.is_file())
     assert size < 0.52 * cells.moments[0].products.nbytes
 
@@ -117,10 +117,10 @@ def test_saving_again_replaces(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [KEY.name]
 
 
-def test_other_data_or_another_labelling_have_none(tmp_path):
+def test_other_data_or_another_scheme_have_none(tmp_path):
     save_cells(tmp_path, some_cells(), KEY)
-    assert load_cells(tmp_path, Key("sha256:1", KEY.labelling)) is None
-    assert load_cells(tmp_path, Key(KEY.fingerprint, Labelling())) is None
+    assert load_cells(tmp_path, Key("sha256:1", KEY.scheme)) is None
+    assert load_cells(tmp_path, Key(KEY.fingerprint, FoldScheme())) is None
     assert load_cells(tmp_path / "nowhere", KEY) is None
 
 
@@ -187,7 +187,7 @@ def test_data_that_are_not_a_local_store_have_no_place(tmp_path, monkeypatch, lo
 
 # -- which of them serve --------------------------------------------------------------------------
 
-NONE, FIVE, BLOCKS = Labelling(), Labelling("random", 5, 1), Labelling(n_blocks=8)
+NONE, FIVE, BLOCKS = FoldScheme(), FoldScheme("random", 5, 1), FoldScheme(n_blocks=8)
 
 
 @pytest.mark.parametrize(
@@ -195,11 +195,11 @@ NONE, FIVE, BLOCKS = Labelling(), Labelling("random", 5, 1), Labelling(n_blocks=
     [
         (FIVE, NONE),
         (BLOCKS, NONE),
-        (Labelling("column", 4), NONE),
-        (Labelling("contiguous", 4, n_blocks=8), BLOCKS),
-        (Labelling("contiguous", 4, n_blocks=8), Labelling("contiguous", 4)),
-        (Labelling("random", 5, 1, 8), FIVE),
-        (Labelling("random", 5, 1, 8), BLOCKS),
+        (FoldScheme("column", 4), NONE),
+        (FoldScheme("contiguous", 4, n_blocks=8), BLOCKS),
+        (FoldScheme("contiguous", 4, n_blocks=8), FoldScheme("contiguous", 4)),
+        (FoldScheme("random", 5, 1, 8), FIVE),
+        (FoldScheme("random", 5, 1, 8), BLOCKS),
     ],
 )
 def test_statistics_serve_where_what_is_wanted_follows(tmp_path, there, wanted):
@@ -207,7 +207,7 @@ def test_statistics_serve_where_what_is_wanted_follows(tmp_path, there, wanted):
     save_cells(tmp_path, cells, Key("f", there))
     found = find_cells(tmp_path, "f", wanted)
     assert found is not None
-    assert found.labelling == there
+    assert found.scheme == there
     assert_same_moments(merge_all(found.moments), merge_all(cells.moments))
     assert find_cells(tmp_path, "g", wanted) is None
 
@@ -216,15 +216,15 @@ def test_statistics_serve_where_what_is_wanted_follows(tmp_path, there, wanted):
     ("there", "wanted"),
     [
         (NONE, FIVE),
-        (FIVE, Labelling("random", 5, 2)),
-        (FIVE, Labelling("random", 4, 1)),
+        (FIVE, FoldScheme("random", 5, 2)),
+        (FIVE, FoldScheme("random", 4, 1)),
         (FIVE, BLOCKS),
-        (BLOCKS, Labelling("contiguous", 8)),  # blocks have other edges than folds
-        (BLOCKS, Labelling("contiguous", 3)),
-        (Labelling("contiguous", 8, n_blocks=8), Labelling("contiguous", 4)),
-        (Labelling("random", 5, 1, 8), Labelling("contiguous", 5)),
-        (BLOCKS, Labelling(n_blocks=9)),
-        (FIVE, Labelling("column", 5)),
+        (BLOCKS, FoldScheme("contiguous", 8)),  # blocks have other edges than folds
+        (BLOCKS, FoldScheme("contiguous", 3)),
+        (FoldScheme("contiguous", 8, n_blocks=8), FoldScheme("contiguous", 4)),
+        (FoldScheme("random", 5, 1, 8), FoldScheme("contiguous", 5)),
+        (BLOCKS, FoldScheme(n_blocks=9)),
+        (FIVE, FoldScheme("column", 5)),
     ],
 )
 def test_statistics_do_not_serve_where_it_does_not(tmp_path, there, wanted):
@@ -233,11 +233,11 @@ def test_statistics_do_not_serve_where_it_does_not(tmp_path, there, wanted):
 
 
 def test_the_very_same_come_first_then_the_fewest_cells(tmp_path):
-    for labelling in (Labelling("random", 2, 0, 8), FIVE, BLOCKS):
-        save_cells(tmp_path, some_cells(labelling), Key("f", labelling))
-    assert find_cells(tmp_path, "f", NONE).labelling == FIVE
+    for scheme in (FoldScheme("random", 2, 0, 8), FIVE, BLOCKS):
+        save_cells(tmp_path, some_cells(scheme), Key("f", scheme))
+    assert find_cells(tmp_path, "f", NONE).scheme == FIVE
     save_cells(tmp_path, some_cells(NONE), Key("f", NONE))
-    assert find_cells(tmp_path, "f", NONE).labelling == NONE
+    assert find_cells(tmp_path, "f", NONE).scheme == NONE
 
 
 def test_where_the_first_are_damaged_others_serve(tmp_path):
@@ -245,13 +245,13 @@ def test_where_the_first_are_damaged_others_serve(tmp_path):
     save_cells(tmp_path, some_cells(FIVE), Key("f", FIVE))
     (place / "mean" / "c" / "0" / "0").unlink()
     with pytest.warns(DataWarning, match="damaged"):
-        assert find_cells(tmp_path, "f", NONE).labelling == FIVE
+        assert find_cells(tmp_path, "f", NONE).scheme == FIVE
 
 
 def test_of_many_those_last_used_stay(tmp_path, monkeypatch):
     monkeypatch.setattr(kept, "MOST_KEPT", 3)
-    keys = [Key(f"sha256:{n}", Labelling()) for n in range(4)]
-    cells = some_cells(Labelling(), n_targets=1)
+    keys = [Key(f"sha256:{n}", FoldScheme()) for n in range(4)]
+    cells = some_cells(FoldScheme(), n_targets=1)
     for age, key in enumerate(keys[:3]):
         place = save_cells(tmp_path, cells, key) / "zarr.json"
         os.utime(place, (age + 1, age + 1))
@@ -267,7 +267,7 @@ def test_what_was_half_written_long_ago_is_cleared(tmp_path):
         half.mkdir(parents=True)
     for half in (halves[0], halves[2]):
         os.utime(half, (1, 1))
-    save_cells(tmp_path, some_cells(Labelling()), Key("sha256:0", Labelling()))
+    save_cells(tmp_path, some_cells(FoldScheme()), Key("sha256:0", FoldScheme()))
     assert [half.exists() for half in halves] == [False, True, True]
 
 
@@ -303,9 +303,9 @@ def test_cells_with_rows_appended_add_up_to_those_of_all_rows(
     X, y = rng.standard_normal((n, 3)) + far, rng.standard_normal((n, 1))
     fold = rng.integers(-1, 3, n)
     weight = rng.uniform(0.1, 2, n) if weighted else None
-    labelling = Labelling("column", 3, n_blocks=n_blocks)
+    scheme = FoldScheme("column", 3, n_blocks=n_blocks)
     old = slice(0, n_old)
-    cells = cells_of(X[old], y[old], None if weight is None else weight[old], fold[old], labelling)
+    cells = cells_of(X[old], y[old], None if weight is None else weight[old], fold[old], scheme)
     new = {}
     for k in np.unique(fold[n_old:]).tolist():
         at = np.flatnonzero(fold == k)
@@ -318,13 +318,13 @@ def test_cells_with_rows_appended_add_up_to_those_of_all_rows(
         expected = cross_moments(X[at], y[at], None if weight is None else weight[at])
         assert_same_moments(merge_all(parts), expected, 1e-10)
     if n_blocks == 1:
-        assert_same_cells(found, cells_of(X, y, weight, fold, labelling), 1e-10)
-    assert found.labelling.n_blocks in (n_blocks, n_blocks + 1)
+        assert_same_cells(found, cells_of(X, y, weight, fold, scheme), 1e-10)
+    assert found.scheme.n_blocks in (n_blocks, n_blocks + 1)
 
 
 def test_new_rows_are_one_more_block_once_the_last_is_as_long_as_the_first():
     X, y = np.random.default_rng(0).normal(size=(60, 2)), np.zeros((60, 1))
-    cells = cells_of(X, y, labelling=Labelling(n_blocks=3))
+    cells = cells_of(X, y, scheme=FoldScheme(n_blocks=3))
     lengths = []
     for _ in range(5):
         cells = with_rows(cells, {0: cross_moments(X[:12], y[:12])})
@@ -347,13 +347,13 @@ def table() -> pd.DataFrame:
     )
 
 
-def scratch(store: Path, labelling: Labelling) -> Cells:
+def scratch(store: Path, scheme: FoldScheme) -> Cells:
     data = open_dataset(store)
     X, y, w, f = (
         read_rows(source, 0, data.n_rows)
         for source in (data.X, data.y, data.sample_weight, data.fold)
     )
-    return cells_of(X, y, w[:, 0], f[:, 0] if labelling.folds == "column" else None, labelling)
+    return cells_of(X, y, w[:, 0], f[:, 0] if scheme.folds == "column" else None, scheme)
 
 
 @pytest.fixture
@@ -364,15 +364,13 @@ def store(tmp_path, table):
     return tmp_path / "s"
 
 
-COLUMN = Labelling("column", 4)
+COLUMN = FoldScheme("column", 4)
 
 
-def keep(store: Path, *labellings: Labelling, folder: Path | None = None) -> Path:
+def keep(store: Path, *schemes: FoldScheme, folder: Path | None = None) -> Path:
     place = folder or statistics_folder(str(store))
-    for labelling in labellings:
-        save_cells(
-            place, scratch(store, labelling), Key(open_dataset(store).fingerprint, labelling)
-        )
+    for scheme in schemes:
+        save_cells(place, scratch(store, scheme), Key(open_dataset(store).fingerprint, scheme))
     return place
 
 
@@ -382,20 +380,18 @@ def test_statistics_after_an_update_are_those_from_scratch(store, tmp_path):
     _, carried = update_store(store, tmp_path / "new.csv")
     assert set(carried.carried) == {NONE, COLUMN}
     after = open_dataset(store).fingerprint
-    for labelling in (NONE, COLUMN):
-        found = load_cells(folder, Key(after, labelling))
-        assert_same_cells(found, scratch(store, labelling), 1e-10)
+    for scheme in (NONE, COLUMN):
+        found = load_cells(folder, Key(after, scheme))
+        assert_same_cells(found, scratch(store, scheme), 1e-10)
     assert kept_keys(folder, before) == []
 
 
 def test_what_cannot_be_carried_over_is_left(store, tmp_path):
-    contiguous = Labelling("contiguous", 3, n_blocks=3)
+    contiguous = FoldScheme("contiguous", 3, n_blocks=3)
     folder = keep(store, NONE, contiguous)
     _, carried = update_store(store, tmp_path / "new.csv")
     assert (carried.carried, carried.left) == ([NONE], [contiguous])
-    assert [key.labelling for key, _ in kept_keys(folder, open_dataset(store).fingerprint)] == [
-        NONE
-    ]
+    assert [key.scheme for key, _ in kept_keys(folder, open_dataset(store).fingerprint)] == [NONE]
 
 
 def test_statistics_beyond_the_memory_are_left(store, tmp_path, monkeypatch):
@@ -430,9 +426,9 @@ def test_an_update_that_fails_leaves_the_statistics_of_the_old_rows(store, tmp_p
 
 
 def test_what_was_kept_of_the_old_rows_with_other_targets_goes_too(store, tmp_path):
-    folder = keep(store, Labelling())
-    key = Key("sha256:the old rows, with another y", Labelling())
-    save_cells(folder, some_cells(Labelling()), key)
+    folder = keep(store, FoldScheme())
+    key = Key("sha256:the old rows, with another y", FoldScheme())
+    save_cells(folder, some_cells(FoldScheme()), key)
     update_store(store, tmp_path / "new.csv")
     assert load_cells(folder, key) is None
 

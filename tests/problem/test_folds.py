@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 
 from dasklasso.dataset.dataset import from_arrays
-from dasklasso.dataset.row_folds import Labelling, RowLabels, contiguous_edges, random_folds
+from dasklasso.dataset.row_folds import FoldAssignment, FoldScheme, contiguous_edges, random_folds
 from dasklasso.errors import DataWarning, OptionError, ValueFound
 from dasklasso.fit import fit_cv, fit_path
 from dasklasso.objective.losses.logistic import Logistic
@@ -171,11 +171,11 @@ def test_folds_whose_curvature_is_another_have_hessians_of_their_own(loss):
 def test_a_hessian_without_a_fold_is_that_of_the_other_rows():
     rng = np.random.default_rng(0)
     X, y, weight = rng.standard_normal((30, 3)), rng.integers(0, 2, (30, 1)), rng.random((30, 1))
-    frame, labels = Frame.unscaled(3), RowLabels(Labelling("random", 3), 3)
-    fold_of, points = labels.folds_of_rows(0, 30, 30), rng.standard_normal((3, 2))
+    frame, assignment = Frame.unscaled(3), FoldAssignment(FoldScheme("random", 3), 3)
+    fold_of, points = assignment.folds_of_rows(0, 30, 30), rng.standard_normal((3, 2))
     columns = (np.arange(3), np.arange(2))
     query = WeightedGrams((0, 0), (0.0,), 10.0, (0.1, 0.2), columns, Logistic(), "float64")
-    folds = Folds(labels, 30, np.array([weight[fold_of == k].sum() for k in range(3)]))
+    folds = Folds(assignment, 30, np.array([weight[fold_of == k].sum() for k in range(3)]))
     query = folds.hessians(replace(query, total_weight=float(weight.sum())), [1, ALL])
     rows = Rows(0, [X], y.astype(float), weight)
     found = query.finish(query.on_rows(rows, query.prepare((points, frame), [3])), (points, frame))

@@ -93,7 +93,7 @@ def ingest(
         number. NPZ and HDF5 have ``y`` or ``target`` by default, svmlight its label. Text becomes
         classes 0 to k-1 in sorted order, recorded in the manifest's schema; so do booleans.
     weight, fold, offset : str, optional
-        Columns of sample weights, of fold labels, and of offsets: what is added to each row's
+        Columns of sample weights, of folds, and of offsets: what is added to each row's
         prediction, with no coefficient.
     drop : iterable of str
         Columns to leave out.

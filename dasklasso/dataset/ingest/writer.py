@@ -89,7 +89,7 @@ class StoreWriter:
     dtype : dtype
         Of X on disk; bool is kept as uint8.
     with_weight, with_fold, with_offset : bool
-        Whether :meth:`write` is given sample weights, fold labels and offsets.
+        Whether :meth:`write` is given sample weights, folds and offsets.
     codec : {"auto", "none", "lz4", "zstd"}
         ``"auto"`` measures on the first chunk.
     memory : int

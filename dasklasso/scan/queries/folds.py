@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dasklasso.backend import Array, backend_for, to_numpy
-from dasklasso.dataset.row_folds import RowLabels
+from dasklasso.dataset.row_folds import FoldAssignment
 from dasklasso.objective.loss_sums import LossSums
 from dasklasso.objective.losses.base import Loss
 from dasklasso.scan.queries import kernels
@@ -59,12 +59,12 @@ class FoldGradient(Gradient):
 
     Attributes
     ----------
-    labels : RowLabels
+    assignment : FoldAssignment
     n_rows : of the data
     groups : tuple of Group
     """
 
-    labels: RowLabels | None = None
+    assignment: FoldAssignment | None = None
     n_rows: int = 0
     groups: tuple[Group, ...] = ()
     name = "fold-gradient"
@@ -78,7 +78,7 @@ class FoldGradient(Gradient):
 
     def on_rows(self, rows: Rows, prepared: Any) -> LossGradient:
         found = None
-        for some, folds in pieces(rows, self.labels, self.n_rows):
+        for some, folds in pieces(rows, self.assignment, self.n_rows):
             here = self._of_piece(some, folds, prepared)
             found = here if found is None else found + here
         assert found is not None
@@ -119,20 +119,20 @@ class FoldHessians(WeightedGrams):
 
     Attributes
     ----------
-    labels, n_rows : as in :class:`FoldGradient`
+    assignment, n_rows : as in :class:`FoldGradient`
     folds : that each point leaves out, or ALL
     totals : sums of the weights of the rows of each
     """
 
-    labels: RowLabels | None = None
+    assignment: FoldAssignment | None = None
     n_rows: int = 0
     folds: tuple[int, ...] = ()
     totals: tuple[float, ...] = ()
     name = "fold-hessian"
 
     def _kept(self, rows: Rows) -> Array:
-        assert self.labels is not None
-        fold_of = self.labels.folds_of_rows(rows.start, rows.start + rows.n_rows, self.n_rows)
+        assert self.assignment is not None
+        fold_of = self.assignment.folds_of_rows(rows.start, rows.start + rows.n_rows, self.n_rows)
         kept = fold_of[:, None] != np.asarray(self.folds)[None, :]
         return self.backend.asarray(kept.astype(self.dtype))
 
@@ -170,13 +170,13 @@ class HeldOut(Query[Scores]):
     Attributes
     ----------
     targets, intercepts, loss, device : as in :class:`FoldGradient`
-    labels, n_rows, groups : too
+    assignment, n_rows, groups : too
     """
 
     targets: tuple[int, ...]
     intercepts: tuple[float, ...]
     loss: Loss
-    labels: RowLabels
+    assignment: FoldAssignment
     n_rows: int
     groups: tuple[Group, ...]
     device: str = "cpu"
@@ -198,7 +198,7 @@ class HeldOut(Query[Scores]):
 
     def on_rows(self, rows: Rows, prepared: list[tuple[Weights, np.ndarray]]) -> list[np.ndarray]:
         totals = [np.zeros((SCORE_SUMS, g.stop - g.start)) for g in self.groups]
-        for some, folds in pieces(rows, self.labels, self.n_rows):
+        for some, folds in pieces(rows, self.assignment, self.n_rows):
             for group, ready, total in zip(self.groups, prepared, totals, strict=True):
                 chosen = folds == group.fold
                 if group.fold != ALL and chosen.any():
@@ -252,13 +252,13 @@ class HeldOut(Query[Scores]):
             total[3 + BINS :, k] += np.bincount(place[:, k], positive, BINS)
 
 
-def pieces(rows: Rows, labels: RowLabels | None, n_rows: int) -> Any:
+def pieces(rows: Rows, assignment: FoldAssignment | None, n_rows: int) -> Any:
     """Some rows at a time, and their folds."""
-    assert labels is not None
+    assert assignment is not None
     end = rows.start + rows.n_rows
     for start in range(rows.start, end, ROWS_AT_ONCE):
         stop = min(start + ROWS_AT_ONCE, end)
-        yield rows.between(start, stop), labels.folds_of_rows(start, stop, n_rows)
+        yield rows.between(start, stop), assignment.folds_of_rows(start, stop, n_rows)
 
 
 @dataclass(frozen=True)
@@ -271,12 +271,12 @@ class HeldOutClasses(Query[Scores]):
     Attributes
     ----------
     intercepts, loss, device : as in :class:`~dasklasso.scan.queries.folds.FoldGradient`
-    labels, n_rows, groups : too
+    assignment, n_rows, groups : too
     """
 
     intercepts: tuple[float, ...]
     loss: Loss
-    labels: RowLabels
+    assignment: FoldAssignment
     n_rows: int
     groups: tuple[Group, ...]
     device: str = "cpu"
@@ -293,7 +293,7 @@ class HeldOutClasses(Query[Scores]):
     def on_rows(self, rows: Rows, prepared: list[Weights]) -> np.ndarray:
         n_classes = self.loss.n_outputs
         total = np.zeros((3, self.groups[-1].stop // n_classes))
-        for some, folds in pieces(rows, self.labels, self.n_rows):
+        for some, folds in pieces(rows, self.assignment, self.n_rows):
             for group, weights in zip(self.groups, prepared, strict=True):
                 chosen = folds == group.fold
                 if group.fold != ALL and chosen.any():

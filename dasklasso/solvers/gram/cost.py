@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from dasklasso.dataset.dataset import Dataset
-from dasklasso.dataset.row_folds import Labelling
+from dasklasso.dataset.row_folds import FoldScheme
 from dasklasso.moments.gram_scan import default_blocks, in_tiles
 from dasklasso.options import FitOptions, RunOptions
 from dasklasso.solvers.cost import (
@@ -25,7 +25,7 @@ def gram_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: in
     workers, threads = workers_and_threads(run)
     width = data.n_features + data.n_targets + 1  # of [X, y, 1]
     cell = 8 * width**2  # the second moments of some rows, float64
-    folds = Labelling("random" if n_folds > 1 else "none", n_folds)
+    folds = FoldScheme("random" if n_folds > 1 else "none", n_folds)
     # a path's coefficients, and what certifies them
     once = _path_bytes(data, options)
     once += certified_at_once(data, options) * POINT_BYTES * data.n_features

@@ -52,7 +52,7 @@ def trainings(problem: Problem, rows: HeldRows, folds: Folds, totals: np.ndarray
         Weights of the rows of each class in each fold; with an intercept every class has some
         outside every fold.
     """
-    labels = folds.labels.folds_of_rows(0, folds.n_rows, folds.n_rows) if rows.whole else None
+    fold_of = folds.assignment.folds_of_rows(0, folds.n_rows, folds.n_rows) if rows.whole else None
     found = []
     for fold in range(len(totals)):
         left = np.delete(totals, fold, axis=0).sum(axis=0)
@@ -60,6 +60,6 @@ def trainings(problem: Problem, rows: HeldRows, folds: Folds, totals: np.ndarray
         one = replace(problem, total_weight=weight, widest=problem.total_weight / weight)
         if problem.steps_intercept:
             one = replace(one, null_intercept=problem.loss.link(left / weight))
-        held = rows if labels is None else rows.without(fold, labels, one)
+        held = rows if fold_of is None else rows.without(fold, fold_of, one)
         found.append(Training(one, held))
     return Trainings(folds, tuple(found))

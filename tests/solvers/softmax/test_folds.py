@@ -166,9 +166,9 @@ def test_what_folds_are_trained_on_is_what_the_certificate_needs():
     options = with_classes(OPTIONS, labelled(data, OPTIONS))
     engine = ScanEngine(data, InProcess(1), 1 << 20)
     problem, _ = meet(data, engine, options.objective(), "cpu")
-    labels = CvOptions(3).labels(data)
-    totals = solvers_folds.weights_by_class(data, labels, 3)
-    found = trainings(problem, Held(), solvers_folds.folds_of(engine, labels), totals)
+    assignment = CvOptions(3).assignment(data)
+    totals = solvers_folds.weights_by_class(data, assignment, 3)
+    found = trainings(problem, Held(), solvers_folds.folds_of(engine, assignment), totals)
     fold = folds_of("random", len(y))
     for k, one in enumerate(found.without):
         left = fold != k
