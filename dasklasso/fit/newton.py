@@ -24,7 +24,7 @@ from dasklasso.errors import OptionError
 from dasklasso.fit.fista import problem_key
 from dasklasso.fit.session import Solved
 from dasklasso.options import CvOptions, FitOptions, RunOptions
-from dasklasso.problem.folds import Folds, folds_of
+from dasklasso.problem.folds import Folds, folds_of, warn_of_constant_columns
 from dasklasso.problem.problem import Problem, gradient_query
 from dasklasso.problem.zero_scan import FirstLook, look, meet
 from dasklasso.scan.engine import Request, ScanEngine
@@ -87,9 +87,9 @@ def solve_by_newton(
         newton, scans = fit.path()
         record = None
     else:
-        folds = folds_of(engine, assignment)
+        folds = fit.folds = folds_of(engine, assignment)
         ratios = cv.l1_ratios or (objective.l1_ratio,)
-        paths = [fit.path(ratio, folds) for ratio in ratios]
+        paths = [fit.path(ratio) for ratio in ratios]
         curves = tuple(curve_of(one, folds, cv) for one, _ in paths)
         record = CvRecord(cv.kind, len(folds.weights), cv.seed, cv.rule, curves)
         newton, scans = paths[[curve is record.best for curve in curves].index(True)]
@@ -117,6 +117,7 @@ class _Fit:
     run: RunOptions
     progress: Callable[[ScanEvent], None] | None
     bytes_read: int
+    folds: Folds | None = None
 
     def __post_init__(self) -> None:
         options = self.options
@@ -132,7 +133,7 @@ class _Fit:
         self.dtype = "float64" if self.data.X.dtype == np.float64 else "float32"
         self._looked: tuple[FirstLook, NullModels, Sample | None] | None = None
 
-    def path(self, l1_ratio: float | None = None, folds: Folds | None = None) -> tuple[Newton, int]:
+    def path(self, l1_ratio: float | None = None) -> tuple[Newton, int]:
         """Solve for every alpha, of one l1_ratio: the solver, and scans before this engine's."""
         if l1_ratio is not None:
             objective = replace(self.problem.objective, l1_ratio=l1_ratio)
@@ -161,7 +162,7 @@ class _Fit:
             noise=noise,
             bytes_read=self.bytes_read,
             save=None if self.run.checkpoint is None else partial(self.save, scans),
-            folds=folds,
+            folds=self.folds,
         )
         newton.run(start, null.points)
         self.bytes_read = newton.bytes_read
@@ -199,7 +200,12 @@ class _Fit:
         also = [] if sample is None else [Request(sample)]
         if hessians is not None:
             also = [self._request(hessians, self.engine, self.frame)]
+        moments = None if self.folds is None else self.folds.moments(problem, self.run.device)
+        also += [] if moments is None else [Request(moments)]
         first = look(self.engine, problem, self.frame, self.run.device, also)
+        if self.folds is not None and moments is not None:
+            self.folds = self.folds.with_moments(first.answers[moments])
+            warn_of_constant_columns(self.folds, problem, self.data.feature_names)
         gradient = to_numpy(first.gradient)[:, : problem.n_targets]
         check_finite(np.isfinite(gradient))
         if sample is not None:

@@ -15,7 +15,7 @@ from dasklasso.dataset.row_folds import FoldAssignment
 from dasklasso.fit.fista import problem_key
 from dasklasso.fit.session import Solved
 from dasklasso.options import CvOptions, FitOptions, RunOptions
-from dasklasso.problem.folds import Folds, folds_of, weights_by_class
+from dasklasso.problem.folds import Folds, folds_of, warn_of_constant_columns, weights_by_class
 from dasklasso.problem.problem import Problem
 from dasklasso.problem.zero_scan import FirstLook, look, meet
 from dasklasso.scan.engine import Request, ScanEngine
@@ -51,18 +51,22 @@ def solve_softmax_by_newton(
     """
     objective = options.objective()
     problem, nbytes = meet(data, engine, objective, run.device)
-    every = held_step(data)
-    rows = SampleRows(every)
-    first = look(engine, problem, engine.placed(problem.frame), run.device, [Request(rows)])
+    folds = None if cv is None else folds_of(engine, assignment)
+    moments = None if folds is None else folds.moments(problem, run.device)
+    rows = SampleRows(held_step(data))
+    also = [Request(rows)] + ([] if moments is None else [Request(moments)])
+    first = look(engine, problem, engine.placed(problem.frame), run.device, also)
+    if folds is not None and moments is not None:
+        folds = folds.with_moments(first.answers[moments])
+        warn_of_constant_columns(folds, problem, data.feature_names)
     sample = first.answers[rows]
     fit = _Fit(
         data, engine, problem, options, run, progress, first, sample, nbytes + first.bytes_read
     )
-    if cv is None:
+    if cv is None or folds is None:
         newton, scans = fit.path()
         record = None
     else:
-        folds = folds_of(engine, assignment)
         ratios = cv.l1_ratios or (objective.l1_ratio,)
         paths = [fit.path(ratio, folds) for ratio in ratios]
         curves = tuple(curve_of(one, folds, cv) for one, _ in paths)

@@ -162,7 +162,7 @@ def shift_of(sums: LossSums) -> Array:
     )
 
 
-def widened(v: Array, sums: LossSums, penalty: Penalty) -> Array:
+def widened(v: Array, sums: LossSums, penalty: Penalty, widest: float = 1.0) -> Array:
     """What no ``|v_j|`` exceeds once slopes sum to zero (one-sided when positive).
 
     Parameters
@@ -170,10 +170,13 @@ def widened(v: Array, sums: LossSums, penalty: Penalty) -> Array:
     v : (n_columns, n_problems) float64
         Of standardised columns: centred and of unit spread, or zero and without a penalty.
     sums : of n_problems, over rows
+    widest : float
+        Above 1 where columns are centred and scaled over other rows too: what Σ π x̃² is at most.
+        Σ π x̃ is then no zero, and nothing is taken off Σ π r².
     """
     xp = namespace(v)
     mean, squares = sums.slack, sums.slack_squares
-    spread = squares - mean**2
+    spread = squares - mean**2 if widest <= 1.0 else widest * squares
     spread = xp.where(spread > 0, spread, xp.zeros_like(spread)) + SUM_ROUNDING * squares
     offset = xp.abs(shift_of(sums)) * xp.sqrt(spread)
     return moved_by(offset, v, penalty)

@@ -1,9 +1,16 @@
-"""Folds of rows, for problems that are each solved without one of them."""
+"""Folds of rows, for problems that are each solved without one of them.
+
+A problem without a fold is in the coordinates of all rows, so that Hessians and points serve both;
+what standardised columns cost is told by the spread of the rows that train it. The optimum does
+not depend on the coordinates, only on that cost.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import reduce
 from itertools import groupby, pairwise
 from typing import Any
 
@@ -11,21 +18,20 @@ import numpy as np
 
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.row_folds import FoldAssignment
-from dasklasso.errors import ValueFound
-from dasklasso.objective.loss_sums import LossSums
-from dasklasso.problem.problem import Problem
+from dasklasso.errors import DataWarning, ValueFound
+from dasklasso.problem.problem import Problem, penalty_factors, standard_deviations
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.scan.queries.column_moments import Moments, merge_moments, target_moments
+from dasklasso.scan.frame import Frame
+from dasklasso.scan.queries.column_moments import Moments, merge_moments, merged, target_moments
 from dasklasso.scan.queries.folds import (
     ALL,
     FoldGradient,
     FoldHessians,
+    FoldMoments,
     Group,
-    HeldOut,
-    HeldOutClasses,
-    Scores,
 )
 from dasklasso.scan.queries.gradient import Gradient
+from dasklasso.scan.queries.held_out import HeldOut, HeldOutClasses, Scores
 from dasklasso.scan.queries.hessian import WeightedGrams
 from dasklasso.scan.reader import targets_only
 from dasklasso.storage.zarr_blocks import read_rows
@@ -41,11 +47,15 @@ class Folds:
     n_rows : of the data
     weights : (n_folds,)
         Sum of the weights of each fold's rows.
+    training : tuple of Moments, or None
+        For each fold, of the columns of X over the rows outside it; None where penalties do not
+        depend on them.
     """
 
     assignment: FoldAssignment
     n_rows: int
     weights: np.ndarray
+    training: tuple[Moments, ...] | None = None
 
     def groups(self, folds: Sequence[int], total_weight: float) -> tuple[Group, ...]:
         """Runs of problems that leave out the same fold.
@@ -104,22 +114,113 @@ class Folds:
             query.device,
         )
 
-    def widened(self, sums: LossSums, folds: Sequence[int], problem: Problem) -> LossSums:
-        """Sums over rows with which a certificate holds for columns that are centred elsewhere.
+    def moments(self, problem: Problem, device: str) -> FoldMoments | None:
+        """What a scan is asked for, if anything, before problems without a fold are known."""
+        if not problem.objective.standardize:
+            return None
+        return FoldMoments(self.assignment, self.n_rows, device)
 
-        Columns are centred and of unit spread over all rows, W in weight. Over the w that a
-        problem is trained on their squares sum to at most W/w, and their sum is no zero: the bound
-        |Σ π r x̃| ≤ (Σ π r²)^½ (Σ π x̃²)^½ has W/w in it, and nothing is taken off it.
+    def with_moments(self, of_folds: Sequence[Moments | None]) -> Folds:
+        """The same folds, once a scan has answered :meth:`moments`."""
+        return replace(self, training=tuple(_moments_outside(of_folds)))
 
-        Parameters
-        ----------
-        sums : of K problems
-        folds : of each problem
+    def problem_outside(self, problem: Problem, fold: int) -> Problem:
+        """The problem of the rows outside a fold, or of ALL rows, from that of all rows.
+
+        Its gaps are relative to the null loss of all rows too, and it has their null intercept.
+
+        Raises
+        ------
+        ValueFound
+            When standardize takes the penalty of a column away that is constant there, and no
+            intercept stands for it.
         """
-        left = np.array([0.0 if fold == ALL else self.weights[fold] for fold in folds])
-        total = problem.total_weight
-        wide = sums.slack_squares * (total / (total - left)) + sums.slack**2
-        return replace(sums, slack_squares=np.where(left > 0, wide, sums.slack_squares))
+        if fold == ALL:
+            return problem
+        weight = self.weight_outside(fold, problem.total_weight)
+        frame = problem.frame
+        if self.training is not None:
+            frame = _frame_outside(problem, self.training[fold], fold)
+        return replace(
+            problem,
+            frame=frame,
+            total_weight=weight,
+            # the squares of a standardised column sum to 1 over all rows
+            widest=problem.total_weight / weight,
+        )
+
+
+def _frame_outside(problem: Problem, training: Moments, fold: int) -> Frame:
+    """The frame of all rows, but with penalties by the spread over the rows that train.
+
+    A column that is constant there is zero once it is standardised: here too it cannot matter.
+    """
+    objective, frame = problem.objective, problem.frame
+    std = standard_deviations(training)
+    constant = np.flatnonzero(frame.matters & (std == 0))
+    if constant.size and not objective.fit_intercept and training.mean[constant].any():
+        column = constant[np.flatnonzero(training.mean[constant])[0]]
+        raise ValueFound(
+            f"folds: feature {column} is {training.mean[column]:g} in every row outside fold "
+            f"{fold}: standardize penalises it by its standard deviation, which is 0 there; leave "
+            "it out, take other folds, or fit an intercept"
+        )
+    # in the coordinates of all rows, u = w · scale, and the penalty is one of w · std
+    ratio = std * frame.inverse_scale
+    factor = penalty_factors(objective.penalty_factor, problem.n_features)
+    return replace(
+        frame,
+        inverse_scale=np.where(std > 0, frame.inverse_scale, 0.0),
+        l1_factor=factor * ratio,
+        l2_factor=factor * ratio**2,
+    )
+
+
+def _moments_outside(of_folds: Sequence[Moments | None]) -> Iterator[Moments]:
+    """For each fold in order, the moments of all the others merged.
+
+    Never the total less the fold, which would lose digits. Folds are halved again and again, so
+    that K folds take K log₂ K merges.
+    """
+
+    def outside(some: Sequence[Moments | None], beyond: Moments | None) -> Iterator[Moments | None]:
+        if len(some) == 1:
+            yield beyond
+            return
+        middle = len(some) // 2
+        for inner, outer in ((some[:middle], some[middle:]), (some[middle:], some[:middle])):
+            yield from outside(inner, merged(beyond, reduce(merged, outer)))
+
+    for found in outside(of_folds, None):
+        assert found is not None, "every fold has rows"
+        yield found
+
+
+def warn_of_constant_columns(folds: Folds, problem: Problem, names: Sequence[str]) -> None:
+    """Say once which columns standardize makes zero without some fold.
+
+    Parameters
+    ----------
+    problem : of all rows
+    names : of the features
+    """
+    found = [
+        (column, fold)
+        for fold in range(len(folds.weights))
+        for column in np.flatnonzero(
+            problem.frame.matters & ~folds.problem_outside(problem, fold).frame.matters
+        ).tolist()
+    ]
+    if found:
+        column, fold = min(found)
+        n = len({column for column, _ in found})
+        warnings.warn(
+            f"folds: {n} {'feature has' if n == 1 else 'features have'} one value in all rows "
+            f"outside a fold (the first: {names[column]}, fold {fold}); standardized they are 0 "
+            "there, and have no coefficient in models trained without that fold",
+            DataWarning,
+            stacklevel=2,
+        )
 
 
 def weights_by_class(data: Dataset, assignment: FoldAssignment, n_classes: int) -> np.ndarray:

@@ -48,7 +48,7 @@ class Problem:
     total_weight : sum of the rows' weights
     widest : float
         What the squares of a standardised column sum to, at most, under weights that sum to one:
-        more than 1 where columns are standardised over other rows too.
+        more than 1 where columns are centred and scaled over other rows too.
     """
 
     objective: Objective
@@ -122,10 +122,7 @@ def make_problem(
         and would have no penalty, beside a loss that has no unpenalised features.
     """
     mean, n_features = columns.mean, columns.mean.shape[0]
-    std = np.sqrt(columns.squares / columns.weight)
-    # where every row of positive weight has the same value, spread is rounding
-    varies = (columns.minimum < columns.maximum) & (std > 1e-14 * np.abs(mean))
-    std = np.where(varies, std, 0.0)
+    std = standard_deviations(columns)
     scale = std if objective.fit_intercept else np.sqrt(std**2 + mean**2)
     centre = mean if objective.fit_intercept else np.zeros(n_features)
     useful = scale > 0
@@ -143,7 +140,7 @@ def make_problem(
         l2_factor=factor * ratio**2,
     )
     loss = objective.loss
-    free = np.flatnonzero(useful & ~varies) if objective.standardize else np.zeros(0, int)
+    free = np.flatnonzero(useful & (std == 0)) if objective.standardize else np.zeros(0, int)
     if free.size and not loss.quadratic:
         raise ValueFound(
             f"feature {free[0]} is {mean[free[0]]:g} in every row of positive sample_weight: "
@@ -169,6 +166,14 @@ def make_problem(
             "sample_weight, expected at least two different values"
         )
     return Problem(objective, frame, y_mean, least, constant - y_mean, columns.weight)
+
+
+def standard_deviations(columns: Moments) -> np.ndarray:
+    """(n_features,) of some columns; 0 for one that has the same value in every row with weight."""
+    std = np.sqrt(columns.squares / columns.weight)
+    # where every row of positive weight has the same value, spread is rounding
+    varies = (columns.minimum < columns.maximum) & (std > 1e-14 * np.abs(columns.mean))
+    return np.where(varies, std, 0.0)
 
 
 def null_loss(mean: np.ndarray, variance: np.ndarray, *, fit_intercept: bool) -> np.ndarray:

@@ -173,10 +173,10 @@ def without_slope(
     v : (n_columns, K) float64
     sums : of the K points, over rows
     frequency : of classes, where slopes must sum to zero in each, else None
-    widest : of a problem of classes, as in :class:`~dasklasso.problem.problem.Problem`
+    widest : as in :class:`~dasklasso.problem.problem.Problem`
     """
     if frequency is None:
-        return widened(v, sums, penalty)
+        return widened(v, sums, penalty, widest)
     moved = math.sqrt(widest) * offsets(sums.slope, backend.asarray(frequency))
     return moved_by(moved, v, penalty)
 

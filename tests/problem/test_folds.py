@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 
 from dasklasso.dataset.dataset import from_arrays
@@ -15,8 +17,10 @@ from dasklasso.fit import fit_cv, fit_path
 from dasklasso.objective.losses.logistic import Logistic
 from dasklasso.options import CvOptions, FitOptions, RunOptions
 from dasklasso.problem.folds import Folds
+from dasklasso.problem.problem import make_problem
 from dasklasso.scan.frame import Frame
-from dasklasso.scan.queries.folds import ALL
+from dasklasso.scan.queries.column_moments import moments_of
+from dasklasso.scan.queries.folds import ALL, FoldMoments
 from dasklasso.scan.queries.hessian import WeightedGrams
 from dasklasso.scan.rows import Rows
 
@@ -184,3 +188,72 @@ def test_a_hessian_without_a_fold_is_that_of_the_other_rows():
         p = X[keep] @ points[:, k] + query.intercepts[k]
         s = weight[keep, 0] / weight[keep].sum() * Logistic().curvature(p, y[keep, 0])
         assert np.allclose(found[k], Z.T @ (s[:, None] * Z))
+
+
+# -- moments of folds, and what they are for --------------------------------------------------
+
+
+def met(n=40, n_folds=4, seed=0, **options):
+    """Rows, their folds, and the problem that all of them are."""
+    rng = np.random.default_rng(seed)
+    X, weight = rng.normal(2.0, 1.0, (n, 3)) * [1.0, 100.0, 0.01], rng.uniform(0.5, 2.0, (n, 1))
+    y = rng.integers(0, 2, (n, 1)).astype(float)
+    assignment = FoldAssignment(FoldScheme("random", n_folds, seed), n_folds)
+    fold_of = assignment.folds_of_rows(0, n, n)
+    totals = np.bincount(fold_of, weight[:, 0], n_folds)
+    query = FoldMoments(assignment, n)
+    found = query.finish(query.on_rows(Rows(0, [X], y, weight), None), ())
+    folds = Folds(assignment, n, totals).with_moments(found)
+    objective = FitOptions(loss="logistic", standardize=True, **options).objective()
+    problem = make_problem(objective, moments_of(X, weight), moments_of(y, weight))
+    return X, weight, fold_of, folds, problem
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    n=st.integers(12, 60),
+    n_folds=st.integers(2, 12),
+    seed=st.integers(0, 9),
+    cut=st.integers(1, 11),
+)
+def test_moments_outside_a_fold_are_those_of_the_other_rows(n, n_folds, seed, cut):
+    X, weight, fold_of, folds, _ = met(n, n_folds, seed)
+    query = FoldMoments(folds.assignment, n)
+    parts = [Rows(a, [X[a:b]], None, weight[a:b]) for a, b in ((0, cut), (cut, n))]
+    pieces = query.combine(*(query.on_rows(rows, None) for rows in parts))
+    for found in (folds, folds.with_moments(query.finish(pieces, ()))):
+        for k, one in enumerate(found.training):
+            expected = moments_of(X[fold_of != k], weight[fold_of != k])
+            assert one.weight == pytest.approx(expected.weight)
+            for name in ("mean", "squares", "minimum", "maximum"):
+                assert np.allclose(getattr(one, name), getattr(expected, name), rtol=1e-10)
+
+
+def test_a_problem_without_a_fold_is_in_the_coordinates_of_all_rows_and_costs_by_its_own():
+    factor = np.array([1.0, 3.0, 0.5])
+    X, weight, fold_of, folds, problem = met(penalty_factor=factor)
+    assert folds.problem_outside(problem, ALL) is problem
+    one = folds.problem_outside(problem, 2)
+    for name in ("shift", "centre", "inverse_scale"):
+        assert np.array_equal(getattr(one.frame, name), getattr(problem.frame, name))
+    own = make_problem(
+        problem.objective,
+        moments_of(X[fold_of != 2], weight[fold_of != 2]),
+        moments_of(np.arange(2.0)[:, None], None),
+    )
+    ratio = problem.frame.inverse_scale / own.frame.inverse_scale
+    assert np.allclose(one.frame.l1_factor, own.frame.l1_factor * ratio)
+    assert np.allclose(one.frame.l2_factor, own.frame.l2_factor * ratio**2)
+    pi = weight[fold_of != 2] / weight[fold_of != 2].sum()
+    z = (X[fold_of != 2] - problem.centre) * problem.frame.inverse_scale
+    assert one.total_weight == pytest.approx(weight[fold_of != 2].sum())
+    assert np.all(np.sum(pi * z**2, axis=0) <= one.widest)
+
+
+def test_without_standardize_no_moments_are_asked_for_and_penalties_are_those_of_all_rows():
+    _, _, _, folds, problem = met()
+    plain = replace(problem, objective=replace(problem.objective, standardize=False))
+    assert folds.moments(plain, "cpu") is None
+    assert folds.moments(problem, "cpu") == FoldMoments(folds.assignment, folds.n_rows)
+    found = replace(folds, training=None).problem_outside(plain, 1)
+    assert found.frame is problem.frame

@@ -78,6 +78,13 @@ def merge_moments(a: Moments, b: Moments) -> Moments:
     )
 
 
+def merged(a: Moments | None, b: Moments | None) -> Moments | None:
+    """Moments of the union of two disjoint sets of rows, where None stands for no rows."""
+    if a is None or b is None:
+        return b if a is None else a
+    return merge_moments(a, b)
+
+
 def column_moments(rows: Rows, backend: Backend) -> Moments:
     """Moments of X's columns over one row of blocks, in float64."""
     xp = backend.xp

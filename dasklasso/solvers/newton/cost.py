@@ -6,7 +6,7 @@ import numpy as np
 
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.options import FitOptions, RunOptions
-from dasklasso.scan.queries.folds import SCORE_SUMS
+from dasklasso.scan.queries.held_out import SCORE_SUMS
 from dasklasso.solvers.cost import (
     Memory,
     _layout,

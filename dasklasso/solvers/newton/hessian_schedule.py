@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
 from dasklasso.problem.problem import Problem, hessian_query
+from dasklasso.scan.queries.folds import ALL
 from dasklasso.scan.queries.hessian import WeightedGrams
 from dasklasso.solvers.base import Jobs
 from dasklasso.solvers.newton.hessian_model import MOVED, Hessians, Node, Quadric, quadric
@@ -57,13 +59,21 @@ class Nodes:
     limits : Limits
     noise : float
         By how much entries of a first gradient may be off, where it comes from a sample of rows.
+    outside : of each fold its problem, in the same coordinates
     """
 
-    def __init__(self, problem: Problem, jobs: Jobs, limits: Limits, noise: float) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        jobs: Jobs,
+        limits: Limits,
+        noise: float,
+        outside: Mapping[int, Problem] = MappingProxyType({}),
+    ) -> None:
         self.problem, self.jobs, self.limits, self.noise = problem, jobs, limits, noise
+        self._frames = {ALL: problem.frame, **{k: one.frame for k, one in outside.items()}}
         self.hessians = [Hessians(jobs.alphas, limits.nodes) for _ in range(jobs.n_targets)]
         self.own: dict[int, Node | None] = {}  # of tracks, by their numbers
-        self._useful = problem.frame.inverse_scale > 0
 
     def matters(self, track: Track, gradient: np.ndarray | None = None) -> np.ndarray:
         """(n_features,) bool: columns in use, and those that may come into use.
@@ -82,7 +92,8 @@ class Nodes:
         found = (u != 0) | (size >= CANDIDATE * l1 - self.noise)
         for secant in track.secants:
             found |= secant.step[:-1] != 0
-        found &= self._useful
+        useful = self._frames[track.fold].matters
+        found &= useful
         most = self.limits.columns
         if np.count_nonzero(found) > most:  # those that violate their conditions most, for now
             with np.errstate(divide="ignore", invalid="ignore"):
@@ -90,7 +101,7 @@ class Nodes:
             excess[u != 0] = np.inf
             found = np.zeros_like(found)
             found[np.argsort(-excess, kind="stable")[:most]] = True
-            found &= self._useful
+            found &= useful
         return found
 
     def wanted(self, tracks: Sequence[Track], matters: Sequence[np.ndarray]) -> list[Wanted]:
@@ -232,12 +243,13 @@ class Nodes:
     def _needs(self, track: Track) -> np.ndarray:
         """Columns in use, and those whose gradient is larger than their penalty allows."""
         size, l1 = self._pull(track, track.point.gradient)
-        return ((size > l1) | (track.point.u != 0)) & self._useful
+        return ((size > l1) | (track.point.u != 0)) & self._frames[track.fold].matters
 
     def _pull(self, track: Track, gradient: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """How much each column gains beside its penalty, and the penalty that it has to exceed."""
         objective = self.problem.objective
-        l1 = self.problem.frame.l1_factor * (self.jobs.alphas[track.index] * objective.l1_ratio)
+        strength = self.jobs.alphas[track.index] * objective.l1_ratio
+        l1 = self._frames[track.fold].l1_factor * strength
         return -gradient if objective.positive else np.abs(gradient), l1
 
     def _at_node(self, target: int, node: int) -> int:

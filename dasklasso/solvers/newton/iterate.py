@@ -17,7 +17,7 @@ and a trial that is refused in float64 beside figures of float32 has these looke
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -185,23 +185,29 @@ BORROWED = 1e-3  # of an objective: so much better must another's point be
 
 
 def share(
-    tracks: Sequence[Track], problem: Problem, alphas: np.ndarray, *, exact_only: bool
+    tracks: Sequence[Track],
+    problems: Mapping[int, Problem],
+    alphas: np.ndarray,
+    *,
+    exact_only: bool,
 ) -> None:
     """Let each problem go on from the best point of any on the same rows.
 
     Parameters
     ----------
+    problems : of all rows and of the rows outside each fold, by the fold
     alphas : (n_alphas,)
     exact_only : whether losses of float32 count for nothing
     """
-    ratio, l1, l2 = problem.objective.l1_ratio, problem.frame.l1_factor, problem.frame.l2_factor
     teams: dict[tuple[int, int], list[Track]] = {}
     for track in tracks:
         teams.setdefault((track.target, track.fold), []).append(track)
-    for team in teams.values():
+    for (_, fold), team in teams.items():
         known = [(t.point, t.noise) for t in team if t.known and (t.exact or not exact_only)]
         if not known:
             continue
+        frame, ratio = problems[fold].frame, problems[fold].objective.l1_ratio
+        l1, l2 = frame.l1_factor, frame.l2_factor
         points = np.stack([point.u for point, _ in known], axis=1)
         loss = np.array([point.loss for point, _ in known])
         costs = ratio * (l1 @ np.abs(points)) + 0.5 * (1.0 - ratio) * (l2 @ points**2)

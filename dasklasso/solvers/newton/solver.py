@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 
@@ -26,7 +27,8 @@ from dasklasso.scan.engine import Request, ScanEngine
 from dasklasso.scan.frame import PlacedFrame
 from dasklasso.scan.gather import Answers, gather
 from dasklasso.scan.queries.base import Query
-from dasklasso.scan.queries.folds import ALL, Scores
+from dasklasso.scan.queries.folds import ALL
+from dasklasso.scan.queries.held_out import Scores
 from dasklasso.scan.queries.hessian import WeightedGrams
 from dasklasso.scan.runners import threads_each
 from dasklasso.scan.threads import blas_threads
@@ -119,7 +121,10 @@ class Newton:
         self.engine, self.problem, self.frame, self.jobs = engine, problem, frame, jobs
         self.settings, self.progress = settings, progress
         self.tilt, self.bytes_read = tilt, bytes_read
-        self.nodes = Nodes(problem, jobs, limits, noise)
+        n_folds = 0 if folds is None else len(folds.weights)
+        outside = {k: folds.problem_outside(problem, k) for k in range(n_folds)} if folds else {}
+        self.problems = {ALL: problem, **outside}
+        self.nodes = Nodes(problem, jobs, limits, noise, outside)
         self.tracks: list[Track] = []
         self._double = engine.table.X.dtype == np.float64
         self._began = self._saved = time.monotonic()
@@ -160,7 +165,7 @@ class Newton:
             self.nodes.noise = 0.0  # from now on gradients are those of the rows themselves
             if self._scans_left():
                 double = dtype == "float64"
-                share(self.tracks, self.problem, self.jobs.alphas, exact_only=double)
+                share(self.tracks, self.problems, self.jobs.alphas, exact_only=double)
             for track in flying:
                 self._judge(track, dtype)
             matters = [self.nodes.matters(t) for t in self.tracks]
@@ -183,6 +188,7 @@ class Newton:
         if waits and not begun and not self._is_last():
             return matters
         for fold in range(n_folds):
+            useful = self.problems[fold].frame.matters
             for job in range(len(self.jobs)):
                 whole = self.tracks[job]
                 trial = (whole.point.u, whole.point.b) if whole.known else whole.trial
@@ -194,8 +200,8 @@ class Newton:
                         whole.index,
                         whole.target,
                         fold,
-                        trial,
-                        whole.point,
+                        (np.where(useful, trial[0], 0.0), trial[1]),
+                        replace(whole.point, u=np.where(useful, whole.point.u, 0.0)),
                         np.inf,  # anything is better than what was never evaluated
                     )
                 )
@@ -314,18 +320,25 @@ class Newton:
                 slope=sums.slope + self.tilt.slope[targets],
             )
         alphas = self.jobs.alphas[[t.index for t in flying]]
-        folds = [t.fold for t in flying]
-        with np.errstate(over="ignore", invalid="ignore"):  # of trials that are refused below
-            certificate = certificate_here(
-                self.problem,
-                points,
-                gradient,
-                sums if self.folds is None else self.folds.widened(sums, folds, self.problem),
-                targets,
-                alphas,
-                intercepts if self.problem.steps_intercept else None,
-            )
-        relative = certificate.gap / self.problem.null_loss[targets]
+        useful = {t.fold: self.problems[t.fold].frame.matters for t in flying}
+        if any(np.any(one != self.problem.frame.matters) for one in useful.values()):
+            # a column that is constant outside a fold is zero there once it is standardised
+            gradient = np.where(np.stack([useful[t.fold] for t in flying], axis=1), gradient, 0.0)
+        primals, gaps = np.zeros(len(flying)), np.zeros(len(flying))
+        for fold, run in groupby(range(len(flying)), key=lambda k: flying[k].fold):
+            own = np.array(list(run))
+            with np.errstate(over="ignore", invalid="ignore"):  # of trials that are refused below
+                certificate = certificate_here(
+                    self.problems[fold],
+                    points[:, own],
+                    gradient[:, own],
+                    sums[own],
+                    targets[own],
+                    alphas[own],
+                    intercepts[own] if self.problem.steps_intercept else None,
+                )
+            primals[own], gaps[own] = certificate.primal, certificate.gap
+        relative = gaps / self.problem.null_loss[targets]
         # a step too far may have a loss beyond all numbers; X itself was looked at before
         finite = np.all(np.isfinite(gradient), axis=0)
         for one in (sums.loss, sums.slope, sums.slope_squares):
@@ -341,7 +354,7 @@ class Newton:
                 gradient[:, k],
                 float(sums.slope[k]),
             )
-            primal = float(certificate.primal[k])
+            primal = float(primals[k])
             noise = NOISE[dtype] * abs(primal)
             exact = dtype == "float64"
             if not track.known and not self._scans_left():
@@ -379,7 +392,7 @@ class Newton:
                 done.result()
 
     def _charge(self, track: Track) -> Charge:
-        objective, frame = self.problem.objective, self.problem.frame
+        objective, frame = self.problem.objective, self.problems[track.fold].frame
         return Charge(
             float(self.jobs.alphas[track.index]),
             objective.l1_ratio,

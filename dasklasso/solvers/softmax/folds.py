@@ -18,8 +18,8 @@ class Training:
     Attributes
     ----------
     problem : Problem
-        Of these rows: with their weight and the frequencies of classes, but columns standardised
-        over all rows, and the null loss of all rows, which gaps are relative to.
+        Of these rows, with the frequencies of their classes: see
+        :meth:`~dasklasso.problem.folds.Folds.problem_outside`.
     rows : HeldRows
         These in memory, where all rows are; else the sample of all of them.
     """
@@ -56,10 +56,9 @@ def trainings(problem: Problem, rows: HeldRows, folds: Folds, totals: np.ndarray
     found = []
     for fold in range(len(totals)):
         left = np.delete(totals, fold, axis=0).sum(axis=0)
-        weight = float(left.sum())
-        one = replace(problem, total_weight=weight, widest=problem.total_weight / weight)
+        one = folds.problem_outside(problem, fold)
         if problem.steps_intercept:
-            one = replace(one, null_intercept=problem.loss.link(left / weight))
+            one = replace(one, null_intercept=problem.loss.link(left / left.sum()))
         held = rows if fold_of is None else rows.without(fold, fold_of, one)
         found.append(Training(one, held))
     return Trainings(folds, tuple(found))

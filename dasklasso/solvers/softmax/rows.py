@@ -18,7 +18,8 @@ from dasklasso.scan.frame import PlacedFrame
 from dasklasso.scan.gather import gather
 from dasklasso.scan.queries import kernels
 from dasklasso.scan.queries.base import Query
-from dasklasso.scan.queries.folds import ALL, Scores
+from dasklasso.scan.queries.folds import ALL
+from dasklasso.scan.queries.held_out import Scores
 from dasklasso.scan.queries.sample import Sample, as_dataset
 from dasklasso.scan.rows import Rows
 from dasklasso.scan.runners import InProcess, threads_each

@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -106,7 +106,6 @@ class SoftmaxNewton:
         double = in_double(engine.table.X.dtype, settings.tol)
         self._dtypes = ("float64",) if double else ("float32", "float64")
         self.tracks: list[Track] = []
-        self._terms = [terms_at(problem, float(alpha)) for alpha in jobs.alphas]
         self._work: dict[tuple[int, int], _Work] = {}
         self._hessian: SoftmaxHessian | None = None
         self._draws = 0
@@ -186,11 +185,14 @@ class SoftmaxNewton:
                 first = (n_alphas * (1 + fold) + track.index) * c
                 own = slice(first, first + c)
                 trials[fold] = np.ascontiguousarray(start.points[:, own]), start.intercepts[own]
-        # anything is better than what was never evaluated on these rows
-        return [
-            Track(track.index, 0, fold, trial, track.point, math.inf)
-            for fold, trial in enumerate(trials)
-        ]
+        found = []
+        for fold, (u, b) in enumerate(trials):
+            useful = self._trained(fold).problem.frame.matters[:, None]
+            point = replace(track.point, u=np.where(useful, track.point.u, 0.0))
+            # anything is better than what was never evaluated on these rows
+            trial = np.where(useful, u, 0.0), b
+            found.append(Track(track.index, 0, fold, trial, point, math.inf))
+        return found
 
     def _solve(self, track: Track, goal: float, dtypes: tuple[str, ...]) -> None:
         """Steps until the gap is within ``goal``, or as small as it gets; it then is stalled."""
@@ -297,16 +299,17 @@ class SoftmaxNewton:
         scores : of the rows left out
         """
         (u, b), c = track.trial, problem.n_targets
+        gradient = np.where(problem.frame.matters[:, None], seen.gradient, 0.0)
         certificate = certificate_here(
             problem,
             u,
-            seen.gradient,
+            gradient,
             seen.sums,
             np.arange(c),
             np.full(c, self.jobs.alphas[track.index]),
             b if problem.steps_intercept else None,
         )
-        found = Point(u, b, float(seen.sums.loss[0]), seen.gradient, seen.sums.slope)
+        found = Point(u, b, float(seen.sums.loss[0]), gradient, seen.sums.slope)
         primal, gap = float(certificate.primal[0]), float(certificate.gap[0])
         relative = gap / float(problem.null_loss[0])
         track.take(found, primal, relative, NOISE[dtype] * abs(primal), scores, exact=exact)
@@ -314,7 +317,8 @@ class SoftmaxNewton:
 
     def _aim(self, track: Track, dtype: str) -> None:
         """The next trial: the minimum of a model, or a shorter step where the last failed."""
-        key, terms = (track.fold, track.index), self._terms[track.index]
+        key, problem = (track.fold, track.index), self._trained(track.fold).problem
+        terms = terms_at(problem, float(self.jobs.alphas[track.index]))
         work = self._work.get(key)
         if work is None or work.origin is not track.point:
             hessian = self._serving(track, terms, dtype)
