@@ -106,7 +106,7 @@ def test_where_a_sample_is_in_memory_folds_share_scans(monkeypatch):
     X, y = drawn(n=2000)
     data, options = from_arrays(X, y), replace(OPTIONS, tol=1e-7)
     whole = fit_cv(data, options, CvOptions(3), RUN)
-    monkeypatch.setattr("dasklasso.fit.choose.HELD_BYTES", X.nbytes // 3)
+    monkeypatch.setattr("dasklasso.solvers.softmax.cost.HELD_BYTES", X.nbytes // 3)
     path = fit_cv(data, options, CvOptions(3), RUN)
     assert 3 < path.scans <= fit_path(data, options, RUN).scans + 12
     assert path.cross_validation.worst_gap <= options.tol
@@ -141,7 +141,7 @@ def test_l1_ratios_are_compared():
 @pytest.mark.parametrize("max_scans", [3, 4, 6])
 def test_whenever_scans_run_out_gaps_of_folds_are_known_or_infinite(max_scans, share, monkeypatch):
     X, y = drawn()
-    monkeypatch.setattr("dasklasso.fit.choose.HELD_BYTES", X.nbytes // share)
+    monkeypatch.setattr("dasklasso.solvers.softmax.cost.HELD_BYTES", X.nbytes // share)
     path = fit_cv(from_arrays(X, y), replace(OPTIONS, max_scans=max_scans), CvOptions(3), RUN)
     assert path.scans <= max_scans
     record = path.cross_validation.best
