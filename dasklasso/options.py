@@ -21,6 +21,10 @@ from dasklasso.objective.losses.base import Loss
 from dasklasso.objective.losses.huber import HUBER_DELTA
 from dasklasso.objective.losses.registry import loss_named
 from dasklasso.objective.objective import Objective
+from dasklasso.objective.penalties.base import Penalty
+from dasklasso.objective.penalties.elastic_net import elastic_net
+from dasklasso.objective.penalties.group import GroupElasticNet
+from dasklasso.objective.penalties.registry import penalty_named
 from dasklasso.scan.layout import BAND_BYTES
 
 SOLVERS = ("auto", "fista", "gram", "newton", "prox_sgd")
@@ -32,11 +36,12 @@ class FitOptions:
 
     Attributes
     ----------
-    loss : {"squared", "logistic", "softmax", "huber", "poisson"}
+    loss : name of a registered loss (:data:`dasklasso.objective.losses.registry.LOSSES`)
     alphas : the user's own alphas, or None for a grid
     n_alphas, eps : of the grid, as in :func:`dasklasso.objective.alpha_grid.alpha_grid`
-    l1_ratio, fit_intercept, standardize, positive, penalty_factor :
-        As in :class:`dasklasso.problem.problem.Objective`.
+    l1_ratio, fit_intercept, standardize, penalty_factor :
+        As in :class:`dasklasso.objective.objective.Objective`.
+    positive : whether coefficients must not be negative
     grouped : whether a feature is in or out for all classes together; by loss "softmax" only
     solver : {"auto", "fista", "gram", "newton", "prox_sgd"}
     tol : relative dual gap: gap / loss of the null model
@@ -47,6 +52,14 @@ class FitOptions:
         the order of rows follows from
     huber_delta : of loss "huber": the residual up to which it is squared, in units of the target
     n_classes : of a target that is a class: a fit finds and fills it in
+    penalty : name of a registered penalty
+        (:data:`dasklasso.objective.penalties.registry.PENALTIES`); by default the elastic net that
+        ``positive`` and ``grouped`` describe
+
+    Raises
+    ------
+    OptionError
+        Names the option that has a value that cannot be used, when options are made.
     """
 
     loss: str = "squared"
@@ -69,27 +82,10 @@ class FitOptions:
     grouped: bool = False
     huber_delta: float = HUBER_DELTA
     n_classes: int = 0
+    penalty: str | None = None
 
-    @property
-    def loss_value(self) -> Loss:
-        """The loss that is meant.
-
-        Raises
-        ------
-        OptionError
-            As :func:`~dasklasso.objective.losses.registry.loss_named`.
-        """
-        return loss_named(self.loss, self.n_classes, self.huber_delta)
-
-    def objective(self) -> Objective:
-        """The objective these options describe.
-
-        Raises
-        ------
-        OptionError
-            When an option has a value that cannot be used.
-        """
-        loss = self.loss_value
+    def __post_init__(self) -> None:
+        loss = self.objective().loss  # which checks itself
         if self.solver not in SOLVERS:
             raise OptionError(f"solver: {self.solver!r} is none of {', '.join(SOLVERS)}")
         if not self.tol > 0:
@@ -111,14 +107,35 @@ class FitOptions:
         for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise OptionError(f"{name}: {getattr(self, name)} found, expected at least {least}")
+
+    @property
+    def loss_value(self) -> Loss:
+        """The loss that is meant."""
+        return loss_named(self.loss, self.n_classes, self.huber_delta)
+
+    @property
+    def penalty_type(self) -> type[Penalty]:
+        """The class of the penalty that is meant."""
+        if self.penalty is not None:
+            for name in ("positive", "grouped"):
+                if getattr(self, name):
+                    raise OptionError(f"{name}: cannot be together with penalty {self.penalty!r}")
+            return penalty_named(self.penalty)
+        if self.positive and self.grouped:
+            raise OptionError("grouped: cannot be together with positive")
+        if self.grouped:
+            return GroupElasticNet
+        return elastic_net(nonnegative=self.positive)
+
+    def objective(self) -> Objective:
+        """The objective these options describe."""
         return Objective(
             self.l1_ratio,
             self.fit_intercept,
             self.standardize,
-            self.positive,
             self.penalty_factor,
-            loss,
-            self.grouped,
+            self.loss_value,
+            self.penalty_type,
         )
 
     def grid(self, data: Dataset, alpha_max: np.ndarray, l1_ratio: float) -> np.ndarray:

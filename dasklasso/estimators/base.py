@@ -109,8 +109,8 @@ class Model(BaseEstimator):
         stacklevel: int,
     ) -> tuple[FittedPath, Dataset]:
         """The path over a grid of alphas, and the data it was fitted on."""
-        options, run = self._fit_options(grid), self._run_options()
-        options.objective()  # a parameter that cannot be used is said before any work
+        self._fit_options(grid)  # a parameter that cannot be used is said before any work
+        run = self._run_options()
         data, cv = self._dataset(X, y, sample_weight, offset), None
         options = self._fit_options(grid)  # the loss may depend on the data
         if folds is not None:

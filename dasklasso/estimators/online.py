@@ -22,6 +22,7 @@ from dasklasso.fit.targets import check_numbers
 from dasklasso.moments.cross_moments import CrossMoments, cross_moments
 from dasklasso.moments.store import find_cells, statistics_folder
 from dasklasso.objective.objective import Objective
+from dasklasso.objective.penalties.elastic_net import elastic_net
 from dasklasso.problem.problem import null_loss
 from dasklasso.solvers.quadratic.from_moments import solve_moments
 
@@ -296,8 +297,8 @@ class OnlineElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
             l1_ratio=number("l1_ratio", self.l1_ratio),
             fit_intercept=bool(self.fit_intercept),
             standardize=bool(self.standardize),
-            positive=bool(self.positive),
             penalty_factor=factor_of(self.penalty_factor),
+            penalty_type=elastic_net(nonnegative=bool(self.positive)),
         )
 
     def _moments(self, X: Any, y: Any, sample_weight: Any, *, first: bool) -> CrossMoments:

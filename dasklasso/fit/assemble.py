@@ -14,7 +14,6 @@ from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.labels.class_codes import Classes
 from dasklasso.fit.session import Solved
 from dasklasso.model.path import FittedPath
-from dasklasso.objective.losses.huber import Huber
 from dasklasso.options import FitOptions
 from dasklasso.problem.problem import penalty_at, stored_values
 
@@ -85,7 +84,7 @@ def as_path(
             "standardize": options.standardize,
             "positive": options.positive,
             **({"grouped": options.grouped} if joint else {}),
-            **({"huber_delta": options.huber_delta} if options.loss == Huber.name else {}),
+            **problem.loss.parameters,
             "penalty_factor": options.penalty_factor is not None,
         },
         alpha_selected=_selected(solved),
@@ -125,7 +124,7 @@ def deviance_explained(solved: Solved) -> list[list[float | None]]:
     of squared loss it is R². Loss is what an objective leaves beside its penalty.
     """
     problem, jobs = solved.problem, solved.jobs
-    objective, together = problem.objective, jobs.n_outputs
+    together = jobs.n_outputs
     found = np.empty(len(jobs) // together)
     for k, first in enumerate(range(0, len(jobs), together)):
         several = [solved.solutions[first + i] for i in range(together)]
@@ -136,9 +135,7 @@ def deviance_explained(solved: Solved) -> list[list[float | None]]:
         penalty = penalty_at(
             problem.frame[rows],
             np.full((1, together), jobs.alphas[first // jobs.n_targets]),
-            objective.l1_ratio,
-            objective.positive,
-            objective.n_together,
+            problem.objective.penalty,
         )
         cost = float(np.sum(penalty.value(points))) if rows.size else 0.0
         loss = several[0].objective - cost

@@ -106,7 +106,6 @@ def _fit(
     progress: Callable[[ScanEvent], None] | None,
     announce: Callable[[str], None] | None,
 ) -> FittedPath:
-    options.objective()  # refuses, before anything is read, what cannot be
     backend_for(run.device)
     if run.resume and run.checkpoint is None:
         raise OptionError("resume: needs a checkpoint folder")

@@ -136,7 +136,6 @@ def plan_fit(
         given.
     OptionError
     """
-    options.objective()  # refuses what a fit would refuse
     choice = choose_solver(data, options, run, n_folds)
     limit = memory_limit(run)
     if run.memory is not None and choice.memory > limit:

@@ -67,7 +67,7 @@ class SolveStage(ClusterStage, ABC):
             parse_size(self.memory)
         if self.resume and self.checkpoint is None:
             raise OptionError("--resume needs --checkpoint DIR: the folder to resume from.")
-        self._fit_options().objective()
+        self._fit_options()  # checked as they are made
         check_free(Path(self.out), overwrite=self.overwrite)
 
     def run(

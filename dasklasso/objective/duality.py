@@ -69,7 +69,7 @@ import numpy as np
 
 from dasklasso.backend import Array, namespace
 from dasklasso.objective.loss_sums import LossSums
-from dasklasso.objective.penalties import Penalty
+from dasklasso.objective.penalties.base import Penalty
 
 COLUMN_SUMS = 5  # rows of what column_sums returns
 RATIO = 2  # the row of them that is a maximum, not a sum
@@ -99,13 +99,8 @@ def column_sums(w: Array, v: Array, penalty: Penalty, dual_v: Array | None = Non
     xp = namespace(w)
     dual_v = v if dual_v is None else dual_v
     zero = 0.0 * v
-    l1 = penalty.l1 + zero
     quadratic = (penalty.l2 + zero) > 0
-    size = penalty.size(dual_v)
-    size = xp.where(size > 0, size, zero)
-    over_nothing = xp.where(size > 0, zero + float("inf"), zero)
-    ratio = xp.where(l1 > 0, size / xp.where(l1 > 0, l1, zero + 1.0), over_nothing)
-    ratio = xp.where(quadratic, zero, ratio)
+    ratio = xp.where(quadratic, zero, penalty.scaling(dual_v))
     conjugate = xp.where(quadratic, penalty.conjugate(dual_v), zero)
     return xp.stack(
         [
@@ -178,16 +173,7 @@ def widened(v: Array, sums: LossSums, penalty: Penalty, widest: float = 1.0) -> 
     mean, squares = sums.slack, sums.slack_squares
     spread = squares - mean**2 if widest <= 1.0 else widest * squares
     spread = xp.where(spread > 0, spread, xp.zeros_like(spread)) + SUM_ROUNDING * squares
-    offset = xp.abs(shift_of(sums)) * xp.sqrt(spread)
-    return moved_by(offset, v, penalty)
-
-
-def moved_by(offset: Array, v: Array, penalty: Penalty) -> Array:
-    """What no ``|v_j|`` exceeds when it moves by ``offset`` (n_problems,) at most."""
-    xp = namespace(v)
-    size = v if penalty.positive else xp.abs(v)
-    matters = (penalty.l1 + penalty.l2 + 0.0 * v) > 0
-    return xp.where(matters, size + offset[None, :], size)
+    return penalty.enlarged(v, xp.abs(shift_of(sums)) * xp.sqrt(spread))
 
 
 @dataclass(frozen=True)

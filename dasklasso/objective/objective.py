@@ -9,6 +9,8 @@ import numpy as np
 from dasklasso.errors import OptionError
 from dasklasso.objective.losses.base import Loss
 from dasklasso.objective.losses.squared import SQUARED
+from dasklasso.objective.penalties.base import Penalty
+from dasklasso.objective.penalties.elastic_net import ElasticNet
 
 
 @dataclass(frozen=True)
@@ -17,28 +19,30 @@ class Objective:
 
     Attributes
     ----------
-    l1_ratio : share of the l1 penalty, 0 … 1
-    fit_intercept, standardize, positive : bool
+    l1_ratio : share of the part of the penalty that has a kink, 0 … 1
+    fit_intercept, standardize : bool
     penalty_factor : (n_features,) or None for ones
     loss : Loss
-    grouped : whether a feature's coefficients for all outputs of the loss are in or out together
+    penalty_type : class of the penalty
+
+    Raises
+    ------
+    OptionError
+        When they do not go together.
     """
 
     l1_ratio: float = 1.0
     fit_intercept: bool = True
     standardize: bool = False
-    positive: bool = False
     penalty_factor: np.ndarray | None = None
     loss: Loss = SQUARED
-    grouped: bool = False
+    penalty_type: type[Penalty] = ElasticNet
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.l1_ratio <= 1.0:
             raise OptionError(f"l1_ratio: {self.l1_ratio} found, expected a number from 0 to 1")
-        if self.grouped and self.loss.n_outputs == 1:
+        if self.penalty_type.grouped and self.loss.n_outputs == 1:
             raise OptionError(f"grouped: needs loss softmax, and loss is {self.loss.name}")
-        if self.grouped and self.positive:
-            raise OptionError("grouped: cannot be together with positive")
         factor = self.penalty_factor
         # a dual point would have to be orthogonal to unpenalised columns under weights that change
         if factor is not None and not self.loss.quadratic and np.any(np.asarray(factor) == 0):
@@ -48,6 +52,11 @@ class Objective:
             )
 
     @property
-    def n_together(self) -> int:
-        """Coefficients of a feature that are in or out together."""
-        return self.loss.n_outputs if self.grouped else 1
+    def penalty(self) -> Penalty:
+        """The penalty of alpha 1 and factors of 1."""
+        return self.penalty_type.of(self.l1_ratio, self.loss.n_outputs)
+
+    @property
+    def l1_penalty(self) -> Penalty:
+        """The same of l1_ratio 1, in which the largest alpha of a path is counted."""
+        return self.penalty_type.of(1.0, self.loss.n_outputs)

@@ -18,7 +18,7 @@ from dasklasso.errors import OptionError, ValueFound
 from dasklasso.objective.losses.base import Loss
 from dasklasso.objective.losses.squared import SQUARED
 from dasklasso.objective.objective import Objective
-from dasklasso.objective.penalties import ElasticNet, GroupElasticNet, Penalty
+from dasklasso.objective.penalties.base import Penalty
 from dasklasso.scan.frame import Frame
 from dasklasso.scan.queries.column_moments import Moments
 from dasklasso.scan.queries.gradient import Gradient
@@ -211,13 +211,14 @@ def penalty_factors(given: np.ndarray | None, n_features: int) -> np.ndarray:
     return factor
 
 
-def penalty_at(
-    frame: Frame, alpha: Array, l1_ratio: float, positive: bool, n_together: int = 1
-) -> Penalty:
-    """The penalty of some columns at several alphas (1, n_problems), from their frame."""
-    l1 = frame.l1_factor[:, None] * (alpha * l1_ratio)
-    l2 = frame.l2_factor[:, None] * (alpha * (1.0 - l1_ratio))
-    return ElasticNet(l1, l2, positive) if n_together == 1 else GroupElasticNet(l1, l2, n_together)
+def penalty_at(frame: Frame, alpha: Array, penalty: Penalty) -> Penalty:
+    """The penalty of some columns at several alphas (1, n_problems), from their frame.
+
+    Parameters
+    ----------
+    penalty : of an objective
+    """
+    return penalty.at(alpha, frame.l1_factor[:, None], frame.l2_factor[:, None])
 
 
 def gradient_query(

@@ -14,6 +14,7 @@ import dask.array as da
 import numpy as np
 
 from dasklasso.backend import Array, backend_for, namespace, to_numpy
+from dasklasso.objective.penalties.base import Penalty
 from dasklasso.scan.frame import Frame
 
 MOST = 256  # unpenalised columns: each is one more column in the first scan, and d numbers
@@ -46,12 +47,12 @@ class Unpenalised:
         return here[self.index].rechunk((-1, -1))
 
     def coefficients(
-        self, points: da.Array, gradient: da.Array, k: int, positive: bool
+        self, points: da.Array, gradient: da.Array, k: int, penalty: Penalty
     ) -> da.Array:
         """c of each of the first k points: (n_free, k), lazily."""
         rows = [self.rows(array[:, :k]) for array in (points, gradient)]
         return da.map_blocks(
-            project, *rows, gram=self.gram, positive=positive, dtype=float, meta=np.empty((0, 0))
+            project, *rows, gram=self.gram, penalty=penalty, dtype=float, meta=np.empty((0, 0))
         )
 
     def projection(self, c: da.Array, device: str) -> da.Array:
@@ -81,24 +82,24 @@ class Unpenalised:
         )
 
 
-def project(points: Array, gradient: Array, gram: np.ndarray, positive: bool) -> np.ndarray:
+def project(points: Array, gradient: Array, gram: np.ndarray, penalty: Penalty) -> np.ndarray:
     """Coefficients of the projection of each residual: (n_free, k) float64.
 
     With a sign constraint only columns that are in use, or want to be, must be orthogonal.
     """
     u, v = to_numpy(points), -to_numpy(gradient)
-    if not positive:
+    if not penalty.nonnegative:  # all problems at once
         return np.linalg.lstsq(gram, v, rcond=None)[0]
-    c = np.zeros_like(v)
+    c, binding = np.zeros_like(v), penalty.binding(u, v)
     for k in range(v.shape[1]):
-        bound = np.flatnonzero((u[:, k] > 0) | (v[:, k] > 0))
+        bound = np.flatnonzero(binding[:, k])
         if bound.size:
             c[bound, k] = np.linalg.lstsq(gram[np.ix_(bound, bound)], v[bound, k], rcond=None)[0]
     return c
 
 
 def dual_direction(
-    u: Array, grad_u: Array, frame: Frame, projection: Array | None, positive: bool
+    u: Array, grad_u: Array, frame: Frame, projection: Array | None, penalty: Penalty
 ) -> Array | None:
     """``XᵀPθ`` of the dual direction θ, when unpenalised columns have been projected off it."""
     if projection is None:
@@ -106,7 +107,7 @@ def dual_direction(
     xp = namespace(u)
     free = frame.unpenalised[:, None]
     # by construction zero where projected: rounding must not count as infeasible
-    gone = free & ((u > 0) | (grad_u < 0)) if positive else free & (u == u)
+    gone = free & penalty.binding(u, -grad_u)
     return xp.where(gone, xp.zeros_like(u), -grad_u - projection)
 
 

@@ -20,9 +20,9 @@ from dasklasso.errors import OptionError, ValueFound
 from dasklasso.objective.loss_sums import LossSums
 from dasklasso.objective.losses.base import Loss
 from dasklasso.objective.objective import Objective
-from dasklasso.objective.penalties import GroupElasticNet
+from dasklasso.objective.penalties.base import Penalty
 from dasklasso.problem.null_model import null_model
-from dasklasso.problem.problem import Problem, gradient_query, make_problem
+from dasklasso.problem.problem import Problem, gradient_query, make_problem, penalty_at
 from dasklasso.problem.unpenalised import MOST, Unpenalised
 from dasklasso.scan import summation_tree
 from dasklasso.scan.bad_values import bad_value
@@ -220,7 +220,7 @@ def look(
         frame,
         *projected,
         n_targets=n_targets,
-        n_together=problem.objective.n_together,
+        penalty=problem.objective.l1_penalty,
         dtype=float,
         meta=np.empty((0, 0)),
         chunks=((1,) * len(engine.column_chunks), (n_targets + 1,)),
@@ -263,20 +263,14 @@ def _extremes(
     projection: np.ndarray | None = None,
     *,
     n_targets: int,
-    n_together: int,
+    penalty: Penalty,
 ) -> np.ndarray:
     dense = to_numpy(gradient)
     v = -dense[:, :n_targets]
     if projection is not None:
         v = v - to_numpy(projection)
-    size = np.abs(v)
-    if n_together > 1:
-        # rounded up, for the prox takes the norm of a multiple of v
-        size = GroupElasticNet(1.0, 0.0, n_together).size(v) * (1.0 + 1e-14)
-    l1 = frame.l1_factor[:, None]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(l1 > 0, size / l1, 0.0)
-    return np.append(ratio.max(axis=0, initial=0.0), np.sum(dense[:, -1] ** 2))[None, :]
+    alpha_max = penalty_at(frame, 1.0, penalty).alpha_max(v)
+    return np.append(alpha_max, np.sum(dense[:, -1] ** 2))[None, :]
 
 
 def _first_points(engine: ScanEngine, n_targets: int, index: np.ndarray) -> da.Array:

@@ -231,7 +231,8 @@ def noise_variance_of(moments: CrossMoments, problem: Problem, target: int, n: f
             "rows than coefficients to estimate it; give its value"
         )
     every = np.arange(moments.n_features)
-    u = least_squares(quadratic_of(moments, problem, target), every, positive=objective.positive)
+    nonnegative = objective.penalty.nonnegative
+    u = least_squares(quadratic_of(moments, problem, target), every, positive=nonnegative)
     coef = (u * problem.frame.inverse_scale)[None]
     return float(n * training_mse(moments, objective, coef, target)[0] / left)
 

@@ -213,7 +213,7 @@ def initial_estimate(
         quadratic_of(moments, problem, target),
         np.arange(moments.n_features),
         ridge=ridge,
-        positive=objective.positive,
+        positive=objective.penalty.nonnegative,
     )
     return u * problem.frame.inverse_scale
 
@@ -353,7 +353,7 @@ def _on_supports(
         if k and np.array_equal(used, coef[k - 1] != 0):
             refitted[k] = refitted[k - 1]  # a support lasts for several alphas of a fine grid
             continue
-        u = least_squares(quadratic, np.flatnonzero(used), positive=objective.positive)
+        u = least_squares(quadratic, np.flatnonzero(used), positive=objective.penalty.nonnegative)
         refitted[k] = u * problem.frame.inverse_scale
     return refitted
 

@@ -71,7 +71,6 @@ def select_features(
     run = run or RunOptions()
     selection.check()
     options = _for_moments(options)
-    options.objective()  # refuses what cannot be used
     backend_for(run.device)
     if data.y is None:
         raise OptionError(f"{data.location}: has no target y, and a selection needs one")

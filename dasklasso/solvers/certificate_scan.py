@@ -17,7 +17,6 @@ from dasklasso.objective.duality import (
     Certificate,
     column_sums,
     combine_column_sums,
-    moved_by,
     smooth_certificate,
     squared_certificate,
     together,
@@ -25,7 +24,7 @@ from dasklasso.objective.duality import (
 )
 from dasklasso.objective.duality_softmax import offsets, softmax_certificate
 from dasklasso.objective.loss_sums import LossSums
-from dasklasso.objective.penalties import Penalty
+from dasklasso.objective.penalties.base import Penalty
 from dasklasso.problem.problem import Problem, gradient_query, penalty_at
 from dasklasso.problem.unpenalised import Unpenalised, dual_direction
 from dasklasso.scan.engine import ScanEngine
@@ -78,7 +77,7 @@ def certify_points(
     scan = engine.gradient(query, points, frame)
     arrays, extra = [points, frame], []
     if free is not None:
-        c = free.coefficients(points, scan.gradient, k, problem.objective.positive)
+        c = free.coefficients(points, scan.gradient, k, problem.objective.penalty)
         arrays.append(free.projection(c, device))
         extra = [c, free.rows(scan.gradient)]
     sums = scan.map_parts("certificate", partial(_of_part, problem, alphas, device), *arrays)
@@ -132,7 +131,7 @@ def certificate_of(
     projection : c of each point and its gradient at unpenalised columns, or empty
     intercepts : (K,), where the intercept is a coordinate
     """
-    quadratic = problem.objective.l1_ratio < 1.0
+    quadratic = bool(problem.objective.penalty.l2 > 0)
     if problem.loss.n_outputs > 1:
         joint = together(columns, problem.loss.n_outputs, RATIO)
         return softmax_certificate(
@@ -178,7 +177,7 @@ def without_slope(
     if frequency is None:
         return widened(v, sums, penalty, widest)
     moved = math.sqrt(widest) * offsets(sums.slope, backend.asarray(frequency))
-    return moved_by(moved, v, penalty)
+    return penalty.enlarged(v, moved)
 
 
 def check_finite(finite: np.ndarray | bool) -> None:
@@ -217,10 +216,9 @@ def _column_sums(
     backend = backend_for(device)
     points, frame = backend.asarray(points), frame.on(backend)
     gradient = backend.asarray(at.gradient)
-    objective = problem.objective
     alpha = backend.asarray(np.asarray(alphas, dtype=np.float64)[None, :])
-    penalty = penalty_at(frame, alpha, objective.l1_ratio, objective.positive, objective.n_together)
-    dual = dual_direction(points, gradient, frame, projection, objective.positive)
+    penalty = penalty_at(frame, alpha, problem.objective.penalty)
+    dual = dual_direction(points, gradient, frame, projection, penalty)
     if problem.steps_intercept:
         sums = at.sums.map(backend.asarray)
         dual = without_slope(-gradient, sums, penalty, problem.frequency, backend, problem.widest)

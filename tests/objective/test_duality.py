@@ -14,14 +14,14 @@ from dasklasso.objective.duality import (
     combine_column_sums,
     squared_certificate,
 )
-from dasklasso.objective.penalties import ElasticNet
+from dasklasso.objective.penalties.elastic_net import ElasticNet, elastic_net
 
 
 def certify(X, y, w, l1, l2, positive=False):
     """The certificate at w (d, K), without an intercept."""
     r = y[:, None] - X @ w
     v = X.T @ r / len(y)
-    sums = column_sums(w, v, ElasticNet(l1, l2, positive))
+    sums = column_sums(w, v, elastic_net(nonnegative=positive)(l1, l2))
     return squared_certificate(np.sum(r**2, axis=0) / len(y), sums, quadratic=bool(np.any(l2 > 0)))
 
 
@@ -91,7 +91,7 @@ def test_sums_over_parts_combine_to_those_over_all_columns(positive, l2):
     l1, l2 = rng.uniform(0.1, 1, (10, 1)), np.full((10, 1), l2)
 
     def some(part):
-        return column_sums(w[part], v[part], ElasticNet(l1[part], l2[part], positive))
+        return column_sums(w[part], v[part], elastic_net(nonnegative=positive)(l1[part], l2[part]))
 
     joined = combine_column_sums(np.stack([some(slice(0, 4)), some(slice(4, 10))]))
     assert np.allclose(joined, some(slice(None)), rtol=1e-13)

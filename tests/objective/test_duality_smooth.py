@@ -18,7 +18,7 @@ from dasklasso.objective.duality import (
 )
 from dasklasso.objective.loss_sums import LossSums
 from dasklasso.objective.losses.logistic import Logistic
-from dasklasso.objective.penalties import ElasticNet
+from dasklasso.objective.penalties.elastic_net import ElasticNet, elastic_net
 from dasklasso.scan.queries.kernels import loss_sums
 
 LOSS = Logistic()
@@ -34,7 +34,7 @@ def certify(X, y, pi, w, b, l1, l2, positive, intercept):
     sums = loss_sums(p[:, None], y[:, None], pi[:, None], LOSS, 1)
     v = -(X.T @ (pi * LOSS.gradient(p, y)))[:, None]
     d = len(w)
-    penalty = ElasticNet(np.full((d, 1), l1), np.full((d, 1), l2), positive)
+    penalty = elastic_net(nonnegative=positive)(np.full((d, 1), l1), np.full((d, 1), l2))
     dual = widened(v, sums, penalty) if intercept else None
     columns = column_sums(w[:, None], v, penalty, dual)
     return smooth_certificate(
@@ -154,7 +154,7 @@ def test_shifted_slopes_sum_to_zero_within_the_domain_and_what_v_is_widened_by(
     if c != 0:
         assert abs(pi @ shifted) <= 1e-14
     v, ones = -(X.T @ (pi * g))[:, None], np.ones((3, 1))
-    wider = widened(v, sums, ElasticNet(ones, 0 * ones, False))[:, 0]
+    wider = widened(v, sums, ElasticNet(ones, 0 * ones))[:, 0]
     assert np.all(np.abs(X.T @ (pi * shifted)) <= wider + 1e-15)
 
 
@@ -196,7 +196,7 @@ def test_the_ratio_of_slope_squares_and_curvature_is_exact_where_both_vanish(p, 
 def test_columns_without_a_penalty_are_not_widened(positive):
     sums = LossSums(*np.array([[0.5], [0.05], [0.2], [0.3], [0.2], [0.1], [0.05]]))
     l1 = np.array([[0.0], [1.0]])
-    found = widened(np.zeros((2, 1)), sums, ElasticNet(l1, 0 * l1, positive))
+    found = widened(np.zeros((2, 1)), sums, elastic_net(nonnegative=positive)(l1, 0 * l1))
     assert found[0] == 0
     assert found[1] > 0
 

@@ -12,14 +12,17 @@ from dasklasso.objective.duality import RATIO, column_sums, together
 from dasklasso.objective.duality_softmax import entropy_cost, offsets, softmax_certificate
 from dasklasso.objective.loss_sums import LossSums
 from dasklasso.objective.losses.softmax import Softmax, indicators
-from dasklasso.objective.penalties import ElasticNet, GroupElasticNet
+from dasklasso.objective.penalties.elastic_net import elastic_net
+from dasklasso.objective.penalties.group import GroupElasticNet
 
 SEED = st.integers(0, 2**32 - 1)
 
 
 def penalty_of(n_classes, l1, l2, positive, grouped):
     weights = np.full((1, 1), l1), np.full((1, 1), l2)
-    return GroupElasticNet(*weights, n_classes) if grouped else ElasticNet(*weights, positive)
+    if grouped:
+        return GroupElasticNet(*weights, n_classes)
+    return elastic_net(nonnegative=positive)(*weights)
 
 
 def objective(X, y, pi, W, b, penalty):

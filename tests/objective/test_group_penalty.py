@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dasklasso.backend import backend_for, to_numpy
-from dasklasso.objective.penalties import ElasticNet, GroupElasticNet
+from dasklasso.objective.penalties.elastic_net import ElasticNet
+from dasklasso.objective.penalties.group import GroupElasticNet
 
 SEED = st.integers(0, 2**32 - 1)
 WEIGHT = st.floats(0, 5, allow_subnormal=False)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dasklasso.backend import backend_for, to_numpy
-from dasklasso.objective.penalties import ElasticNet
+from dasklasso.objective.penalties.elastic_net import elastic_net
 
 NUMBER = st.floats(-100, 100, allow_subnormal=False)
 WEIGHT = st.floats(0, 50, allow_subnormal=False)
@@ -17,7 +17,7 @@ SIGN = st.booleans()
 
 
 def at(l1, l2, positive=False):
-    return ElasticNet(np.array([[l1]]), np.array([[l2]]), positive)
+    return elastic_net(nonnegative=positive)(np.array([[l1]]), np.array([[l2]]))
 
 
 @given(v=NUMBER, l1=WEIGHT, l2=WEIGHT, step=STEP, positive=SIGN, other=NUMBER)
@@ -71,7 +71,8 @@ def test_every_method_gives_the_same_on_a_device(method, positive, l1_ratio):
     v, l1 = rng.standard_normal((7, 3)), l1_ratio * rng.uniform(0, 1, (7, 3))
     l2 = (1 - l1_ratio) * rng.uniform(0, 1, (7, 3))
     move = backend_for("strict").asarray
-    host, device = ElasticNet(l1, l2, positive), ElasticNet(move(l1), move(l2), positive)
+    kind = elastic_net(nonnegative=positive)
+    host, device = kind(l1, l2), kind(move(l1), move(l2))
     more = (0.7,) if method == "prox" else ()
     expected = getattr(host, method)(v, *more)
     found = getattr(device, method)(move(v), *more)

@@ -13,6 +13,7 @@ from sklearn.linear_model import LassoLarsIC, LinearRegression, lars_path
 from dasklasso.errors import OptionError, ValueFound
 from dasklasso.moments.cross_moments import cross_moments
 from dasklasso.objective.objective import Objective
+from dasklasso.objective.penalties.elastic_net import NonNegativeElasticNet
 from dasklasso.selection.criteria import information_criteria
 from dasklasso.solvers.quadratic.from_moments import solve_moments
 
@@ -125,7 +126,7 @@ def test_without_an_intercept_the_mean_is_residual(data):
 
 def test_the_noise_variance_of_positive_models_is_that_of_positive_least_squares(data):
     X, y = data
-    objective, moments = Objective(positive=True), cross_moments(X, y)
+    objective, moments = Objective(penalty_type=NonNegativeElasticNet), cross_moments(X, y)
     found = information_criteria(
         moments, objective, np.ones(1), np.zeros((1, 10)), noise_variance="estimated"
     )

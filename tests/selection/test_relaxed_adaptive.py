@@ -14,6 +14,7 @@ from dasklasso.cross_validation.curves import cross_validate
 from dasklasso.errors import OptionError
 from dasklasso.moments.cross_moments import cross_moments
 from dasklasso.objective.objective import Objective
+from dasklasso.objective.penalties.elastic_net import NonNegativeElasticNet
 from dasklasso.selection.relaxed_adaptive import (
     adaptive_factors,
     adaptive_path,
@@ -69,7 +70,7 @@ def test_a_relaxed_model_without_intercept_is_refitted_without_one(data, moments
 
 def test_a_relaxed_positive_model_stays_positive(data, moments):
     X, y = data
-    objective = Objective(positive=True)
+    objective = Objective(penalty_type=NonNegativeElasticNet)
     lasso = solve_moments(moments, objective, ALPHAS).coef
     found = relaxed_path(moments, objective, ALPHAS, [0.0]).coef[0]
     for k in range(len(ALPHAS)):

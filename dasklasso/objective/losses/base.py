@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -48,6 +48,16 @@ class Loss(ABC):
     most_classes: ClassVar[int] = 0
     predicts_mean: ClassVar[bool] = False
     caution: ClassVar[float] = 0.0
+
+    @classmethod
+    def of(cls, *, n_classes: int, huber_delta: float) -> Self:
+        """The loss that options describe, of whose parameters it takes those that it has."""
+        return cls()
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """What a model has to keep of the loss beside its name, by the options' names."""
+        return {}
 
     @property
     def unbounded(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -43,6 +44,14 @@ class Huber(Loss):
     def __post_init__(self) -> None:
         if not 0.0 < self.delta < np.inf:
             raise OptionError(f"huber_delta: {self.delta} found, expected a positive number")
+
+    @classmethod
+    def of(cls, *, n_classes: int, huber_delta: float) -> Self:
+        return cls(huber_delta)
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        return {"huber_delta": self.delta}
 
     @property
     def slack_ratio(self) -> float:

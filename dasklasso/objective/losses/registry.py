@@ -10,9 +10,22 @@ from dasklasso.objective.losses.poisson import Poisson
 from dasklasso.objective.losses.softmax import Softmax
 from dasklasso.objective.losses.squared import Squared
 
-LOSSES: dict[str, type[Loss]] = {
-    loss.name: loss for loss in (Squared, Logistic, Softmax, Huber, Poisson)
-}
+LOSSES: dict[str, type[Loss]] = {}
+
+
+def register_loss(loss: type[Loss]) -> type[Loss]:
+    """Let options name a loss; serves as a decorator of its class.
+
+    Workers must be able to import its module.
+
+    Raises
+    ------
+    OptionError
+        When another loss has that name.
+    """
+    if LOSSES.setdefault(loss.name, loss) is not loss:
+        raise OptionError(f"loss: {loss.name!r} is taken by {LOSSES[loss.name]}")
+    return loss
 
 
 def loss_named(name: str, n_classes: int = 0, huber_delta: float = HUBER_DELTA) -> Loss:
@@ -32,6 +45,8 @@ def loss_named(name: str, n_classes: int = 0, huber_delta: float = HUBER_DELTA) 
     """
     if name not in LOSSES:
         raise OptionError(f"loss: {name!r} is none of {', '.join(LOSSES)}")
-    if name == Huber.name:
-        return Huber(huber_delta)
-    return Softmax(n_classes) if name == Softmax.name else LOSSES[name]()
+    return LOSSES[name].of(n_classes=n_classes, huber_delta=huber_delta)
+
+
+for _known in (Squared, Logistic, Softmax, Huber, Poisson):
+    register_loss(_known)

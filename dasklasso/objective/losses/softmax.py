@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -38,6 +38,10 @@ class Softmax(Loss):
     target_range = (0.0, np.inf)
     gives_probabilities = True
     most_classes = 10_000
+
+    @classmethod
+    def of(cls, *, n_classes: int, huber_delta: float) -> Self:
+        return cls(n_classes)
 
     @property
     def n_outputs(self) -> int:

@@ -294,7 +294,7 @@ class Drive:
         arrays = [points, self.frame]
         if self.free is not None:
             gradient = scan.gradient
-            c = self.free.coefficients(points, gradient, k, self.problem.objective.positive)
+            c = self.free.coefficients(points, gradient, k, self.problem.objective.penalty)
             arrays.append(self.free.projection(c, self.settings.device))
             extra = [c, self.free.rows(gradient[:, :k])]
         options = {**self._options, "frequency": self.problem.frequency}
@@ -312,13 +312,7 @@ class Drive:
 
     @property
     def _options(self) -> dict[str, Any]:
-        objective = self.problem.objective
-        return {
-            "l1_ratio": objective.l1_ratio,
-            "positive": objective.positive,
-            "n_together": objective.n_together,
-            "device": self.settings.device,
-        }
+        return {"penalty": self.problem.objective.penalty, "device": self.settings.device}
 
     def _give_up(self, state: State) -> State:
         """Out of scans: what is in flight stays as it was last evaluated, without a certificate."""

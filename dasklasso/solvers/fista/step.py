@@ -21,6 +21,7 @@ import numpy as np
 from dasklasso.backend import Array, Backend, backend_for, namespace
 from dasklasso.objective.duality import COLUMN_SUMS, column_sums
 from dasklasso.objective.loss_sums import LossSums
+from dasklasso.objective.penalties.base import Penalty
 from dasklasso.problem.problem import penalty_at
 from dasklasso.problem.unpenalised import dual_direction
 from dasklasso.scan.frame import Frame
@@ -77,9 +78,7 @@ def prox_step(
     gradient: Array,
     frame: Frame,
     plan: Plan,
-    l1_ratio: float,
-    positive: bool,
-    n_together: int,
+    penalty: Penalty,
     device: str,
 ) -> Array:
     """One step of all problems on one block of columns.
@@ -89,6 +88,7 @@ def prox_step(
     points, gradient : (width, n_points) float64
         Points last evaluated, and the gradient there.
     frame : of the columns of the block
+    penalty : of the objective
 
     Returns
     -------
@@ -103,7 +103,7 @@ def prox_step(
     base = _columns(points, plan.base, backend)
     slope = _columns(gradient, plan.base, backend)
     previous = _columns(points, plan.previous, backend)
-    penalty = penalty_at(frame, _row(plan.alpha, backend), l1_ratio, positive, n_together)
+    penalty = penalty_at(frame, _row(plan.alpha, backend), penalty)
     step = _row(1.0 / plan.lipschitz, backend)
     u = penalty.prox(base - step * slope, step)
     # columns that cannot matter (no spread) stay out, whatever rounding says
@@ -121,9 +121,7 @@ def summarise(
     frame: Frame,
     projection: Array | None,
     plan: Plan,
-    l1_ratio: float,
-    positive: bool,
-    n_together: int,
+    penalty: Penalty,
     device: str,
     sums: LossSums | None = None,
     frequency: np.ndarray | None = None,
@@ -152,8 +150,8 @@ def summarise(
     k = plan.base.size
     u, z = points[:, :k], points[:, k : 2 * k]
     grad_u, grad_z = gradient[:, :k], gradient[:, k : 2 * k]
-    penalty = penalty_at(frame, _row(plan.alpha, backend), l1_ratio, positive, n_together)
-    dual = dual_direction(u, grad_u, frame, projection, positive)
+    penalty = penalty_at(frame, _row(plan.alpha, backend), penalty)
+    dual = dual_direction(u, grad_u, frame, projection, penalty)
     if sums is not None:
         dual = without_slope(-grad_u, sums[:k].map(backend.asarray), penalty, frequency, backend)
     certificate = column_sums(u, -grad_u, penalty, dual)

@@ -22,7 +22,7 @@ import numpy as np
 from dasklasso.backend import to_numpy
 from dasklasso.errors import OptionError
 from dasklasso.moments.cross_moments import CrossMoments
-from dasklasso.problem.problem import Problem
+from dasklasso.problem.problem import Problem, penalty_at
 from dasklasso.problem.unpenalised import MOST, Unpenalised
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.solvers.base import Jobs, ScanEvent, Settings, Solution, dense_columns, nonzeros_of
@@ -93,15 +93,14 @@ class GramSolver:
 
         It is that of the moments, and a hair more, so that rounding lets nobody in at it.
         """
-        products, l1 = self._products, self.problem.frame.l1_factor
+        products = self._products
         index = self.problem.unpenalised
         if index.size:
             within = self._gram[np.ix_(index, index)]
             start = np.linalg.lstsq(within, products[index], rcond=None)[0]
             products = products - self._gram[:, index] @ start
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(l1[:, None] > 0, np.abs(products) / l1[:, None], 0.0)
-        return ratio.max(axis=0, initial=0.0) * (1.0 + HAIR)
+        penalty = penalty_at(self.problem.frame, 1.0, self.problem.objective.l1_penalty)
+        return penalty.alpha_max(products) * (1.0 + HAIR)
 
     def penalise(self, l1_ratio: float) -> None:
         """Solve for another share of the l1 penalty from now on."""
@@ -158,7 +157,7 @@ class GramSolver:
             self.problem.frame.l2_factor,
             alphas,
             l1_ratio=objective.l1_ratio,
-            positive=objective.positive,
+            positive=objective.penalty.nonnegative,
             tol=tol * float(self.problem.null_loss[target]),
             start=start,
         ).coef

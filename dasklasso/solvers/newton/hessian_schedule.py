@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from dasklasso.objective.penalties.base import Penalty
 from dasklasso.problem.problem import Problem, hessian_query
 from dasklasso.scan.queries.folds import ALL
 from dasklasso.scan.queries.hessian import WeightedGrams
@@ -78,8 +79,7 @@ class Nodes:
     def matters(self, track: Track, gradient: np.ndarray | None = None) -> np.ndarray:
         """(n_features,) bool: columns in use, and those that may come into use.
 
-        The margin is that of the sequential strong rule: gradients change no faster than alpha
-        (Tibshirani et al., 2012, Strong rules for discarding predictors in lasso-type problems).
+        The margin is that of the strong rule.
 
         Parameters
         ----------
@@ -88,16 +88,15 @@ class Nodes:
         u = track.trial[0]
         if gradient is None:
             u, gradient = track.point.u, track.point.gradient
-        size, l1 = self._pull(track, gradient)
-        found = (u != 0) | (size >= CANDIDATE * l1 - self.noise)
+        penalty = self._penalty(track)
+        found = (u != 0) | penalty.may_enter(-gradient, CANDIDATE, self.noise)
         for secant in track.secants:
             found |= secant.step[:-1] != 0
         useful = self._frames[track.fold].matters
         found &= useful
         most = self.limits.columns
         if np.count_nonzero(found) > most:  # those that violate their conditions most, for now
-            with np.errstate(divide="ignore", invalid="ignore"):
-                excess = np.where(found, size / l1, -1.0)
+            excess = np.where(found, penalty.scaling(-gradient), -1.0)
             excess[u != 0] = np.inf
             found = np.zeros_like(found)
             found[np.argsort(-excess, kind="stable")[:most]] = True
@@ -242,15 +241,13 @@ class Nodes:
 
     def _needs(self, track: Track) -> np.ndarray:
         """Columns in use, and those whose gradient is larger than their penalty allows."""
-        size, l1 = self._pull(track, track.point.gradient)
-        return ((size > l1) | (track.point.u != 0)) & self._frames[track.fold].matters
+        exceeds = self._penalty(track).excess(-track.point.gradient) > 0
+        return (exceeds | (track.point.u != 0)) & self._frames[track.fold].matters
 
-    def _pull(self, track: Track, gradient: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """How much each column gains beside its penalty, and the penalty that it has to exceed."""
-        objective = self.problem.objective
-        strength = self.jobs.alphas[track.index] * objective.l1_ratio
-        l1 = self._frames[track.fold].l1_factor * strength
-        return -gradient if objective.positive else np.abs(gradient), l1
+    def _penalty(self, track: Track) -> Penalty:
+        """Of (n_features,) coefficients."""
+        alpha, frame = self.jobs.alphas[track.index], self._frames[track.fold]
+        return self.problem.objective.penalty.at(alpha, frame.l1_factor, frame.l2_factor)
 
     def _at_node(self, target: int, node: int) -> int:
         return int(self.hessians[target].places[node]) * self.jobs.n_targets + target

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from dasklasso.problem.problem import Problem
+from dasklasso.problem.problem import Problem, penalty_at
 from dasklasso.solvers.newton.hessian_model import MOST_SECANTS, Secant
 from dasklasso.solvers.newton.step import Point, Step
 
@@ -206,11 +206,11 @@ def share(
         known = [(t.point, t.noise) for t in team if t.known and (t.exact or not exact_only)]
         if not known:
             continue
-        frame, ratio = problems[fold].frame, problems[fold].objective.l1_ratio
-        l1, l2 = frame.l1_factor, frame.l2_factor
+        problem = problems[fold]
+        penalty = penalty_at(problem.frame, 1.0, problem.objective.penalty)
         points = np.stack([point.u for point, _ in known], axis=1)
         loss = np.array([point.loss for point, _ in known])
-        costs = ratio * (l1 @ np.abs(points)) + 0.5 * (1.0 - ratio) * (l2 @ points**2)
+        costs = penalty.value(points).sum(axis=0)
         for track in team:
             objectives = loss + alphas[track.index] * costs
             best = int(np.argmin(objectives))

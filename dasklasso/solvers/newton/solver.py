@@ -392,14 +392,8 @@ class Newton:
                 done.result()
 
     def _charge(self, track: Track) -> Charge:
-        objective, frame = self.problem.objective, self.problems[track.fold].frame
-        return Charge(
-            float(self.jobs.alphas[track.index]),
-            objective.l1_ratio,
-            frame.l1_factor,
-            frame.l2_factor,
-            objective.positive,
-        )
+        alpha, frame = float(self.jobs.alphas[track.index]), self.problems[track.fold].frame
+        return Charge(alpha, self.problem.objective.penalty, frame.l1_factor, frame.l2_factor)
 
     def _save_if_due(self) -> None:
         due = time.monotonic() - self._saved >= self.settings.checkpoint_seconds

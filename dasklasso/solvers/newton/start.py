@@ -91,7 +91,7 @@ def first_start(problem: Problem, jobs: Jobs, null: NullModels) -> Start:
             frame.l2_factor[columns],
             jobs.alphas,
             l1_ratio=objective.l1_ratio,
-            positive=objective.positive,
+            positive=objective.penalty.nonnegative,
             tol=ROUGH * float(problem.null_loss[target]),
         ).coef
         points[np.ix_(columns, own)] = path.T
@@ -114,9 +114,8 @@ def columns_at_null(problem: Problem, gradient: np.ndarray, most: int) -> np.nda
     useful = np.flatnonzero(problem.frame.inverse_scale > 0)
     if useful.size <= most:
         return useful
-    size = np.abs(to_numpy(gradient)[useful]).max(axis=1)
-    with np.errstate(divide="ignore"):
-        rank = np.argsort(-size / problem.frame.l1_factor[useful], kind="stable")
+    penalty = problem.objective.l1_penalty.at(1.0, problem.frame.l1_factor[useful, None], 0.0)
+    rank = np.argsort(-penalty.scaling(-to_numpy(gradient)[useful]).max(axis=1), kind="stable")
     return np.sort(useful[rank[:most]])
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from dasklasso.objective.penalties.base import Penalty
 from dasklasso.solvers.newton.hessian_model import Quadric
 from dasklasso.solvers.quadratic.path import Quadratic, solve_path
 
@@ -40,25 +41,23 @@ class Point:
 
 @dataclass(frozen=True)
 class Charge:
-    """The penalty of one problem, α (ρ Σ l1|u| + ½ (1−ρ) Σ l2 u²).
+    """The penalty of one problem.
 
     Attributes
     ----------
-    alpha, l1_ratio : float
-    l1, l2 : (n_features,)
-    positive : bool
+    alpha : float
+    penalty : of the objective
+    l1, l2 : (n_features,) factors
     """
 
     alpha: float
-    l1_ratio: float
+    penalty: Penalty
     l1: np.ndarray
     l2: np.ndarray
-    positive: bool
 
     def value(self, u: np.ndarray) -> float:
         """Of a point."""
-        linear, square = self.l1 @ np.abs(u), self.l2 @ (u * u)
-        return float(self.alpha * (self.l1_ratio * linear + 0.5 * (1.0 - self.l1_ratio) * square))
+        return float(np.sum(self.penalty.at(self.alpha, self.l1, self.l2).value(u)))
 
 
 @dataclass(frozen=True)
@@ -128,8 +127,8 @@ def _minimum(
         charge.l1[columns],
         charge.l2[columns],
         np.array([charge.alpha]),
-        l1_ratio=charge.l1_ratio,
-        positive=charge.positive,
+        l1_ratio=charge.penalty.l1,
+        positive=charge.penalty.nonnegative,
         tol=tol,
         start=start,
     )

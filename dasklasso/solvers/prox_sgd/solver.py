@@ -105,12 +105,10 @@ class Epochs:
         dtype = np.result_type(self.engine.table.X.dtype, np.float32).name
         batch_size = min(schedule.batch_size, layout.n_rows)
         bands = [layout.rows(band) for band in range(len(layout.bands))]
-        objective = self.problem.objective
         epoch = Epoch(
             query=gradient_query(self.problem, self._targets.tolist(), dtype, self.settings.device),
             alphas=self._alphas,
-            l1_ratio=objective.l1_ratio,
-            positive=objective.positive,
+            penalty=self.problem.objective.penalty,
             steps_intercept=self.problem.steps_intercept,
             n_rows=layout.n_rows,
             batch_size=batch_size,

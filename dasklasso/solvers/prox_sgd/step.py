@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dasklasso.backend import Array, Backend, namespace, to_numpy
+from dasklasso.objective.penalties.base import Penalty
 from dasklasso.problem.problem import penalty_at
 from dasklasso.scan.frame import Frame
 from dasklasso.scan.queries.gradient import Gradient, LossGradient
@@ -91,7 +92,7 @@ class Epoch:
     query : Gradient
         Of the K problems, without intercepts.
     alphas : (K,)
-    l1_ratio, positive : of the penalty
+    penalty : of the objective
     steps_intercept : whether the intercept is a coordinate
     n_rows : of the data
     batch_size : at most ``n_rows``
@@ -101,8 +102,7 @@ class Epoch:
 
     query: Gradient
     alphas: np.ndarray
-    l1_ratio: float
-    positive: bool
+    penalty: Penalty
     steps_intercept: bool
     n_rows: int
     batch_size: int
@@ -151,7 +151,7 @@ class Epoch:
         decay = 1.0 / math.sqrt(1.0 + iterate.steps / self.batches)
         step = decay / (curved * curvature) if curvature > 0 else 0.0
         alpha = backend.asarray(self.alphas[None, :])
-        penalty = penalty_at(frame, alpha, self.l1_ratio, self.positive)
+        penalty = penalty_at(frame, alpha, self.penalty)
         # a batch of fewer rows has less of the penalty too: every row counts the same
         share = batch.n_rows / self.batch_size
         w = penalty.prox(points[:, :k] - step * gradient[:, :k], step * share)

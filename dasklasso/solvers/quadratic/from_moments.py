@@ -125,7 +125,7 @@ def solve_moments(
         problem.frame.l2_factor,
         np.asarray(alphas, dtype=float),
         l1_ratio=objective.l1_ratio,
-        positive=objective.positive,
+        positive=objective.penalty.nonnegative,
         tol=tol * null,
         start=first,
     )

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.linalg.lapack import dpstrf
 
 from dasklasso.objective.duality import Certificate, column_sums, squared_certificate
-from dasklasso.objective.penalties import ElasticNet
+from dasklasso.objective.penalties.elastic_net import elastic_net
 from dasklasso.solvers.quadratic.descent import follow
 
 REDUNDANT = 1e-13  # share of a column's square, not explained by the others, that is rounding
@@ -219,9 +219,8 @@ def certify(
         dual_v[k, index if positive else free[k]] = 0.0
         dual_squares[k] += c @ (gram[np.ix_(index, index)] @ c) - 2.0 * (c @ q[k, index])
         dual_product[k] -= c @ linear[index]
-    columns = column_sums(
-        coef.T, q.T, ElasticNet(a.T, b.T, positive), dual_v.T if free.any() else None
-    )
+    penalty = elastic_net(nonnegative=positive)(a.T, b.T)
+    columns = column_sums(coef.T, q.T, penalty, dual_v.T if free.any() else None)
     projected = {}
     if free.any():
         projected = {

@@ -382,7 +382,7 @@ def in_double(dtype: np.dtype, tol: float) -> bool:
 def _needed(point: Point, terms: Terms) -> np.ndarray:
     """Coordinates that are in use, or whose conditions are violated."""
     full = in_full(point)
-    violates = terms.useful & (terms.excess(full, terms.smooth_gradient(point)) > 0)
+    violates = terms.excess(point) > 0
     return np.flatnonzero(violates | (terms.useful & (full != 0)))
 
 

@@ -9,10 +9,11 @@ gradient is so large that they may come into use. All others are seen in every g
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dasklasso.objective.penalties.base import Penalty
 from dasklasso.problem.problem import Problem, penalty_at
 from dasklasso.solvers.newton.step import Point, Step
 from dasklasso.solvers.quadratic.face import Face, minimise
@@ -28,45 +29,42 @@ class Terms:
 
     Attributes
     ----------
-    l1, l2 : weights of the penalty; zero for intercepts
-    bounded : bool, held non-negative
-    useful : bool, coordinates that can matter
+    penalty : of the features, at the problem's alpha
+    useful : (C, n_features + 1) bool, coordinates that can matter
     """
 
-    l1: np.ndarray
-    l2: np.ndarray
-    bounded: np.ndarray
+    penalty: Penalty
     useful: np.ndarray
 
-    def value(self, full: np.ndarray) -> float:
-        """The penalty."""
-        return float(np.sum(self.l1 * np.abs(full) + 0.5 * self.l2 * full * full))
+    def everywhere(self, of_features: np.ndarray, of_intercept: float) -> np.ndarray:
+        """(n_features, 1) numbers in all coordinates."""
+        return _everywhere(of_features[:, 0], of_intercept, len(self.useful))
 
     def smooth_gradient(self, point: Point) -> np.ndarray:
         """(C, n_features + 1): of the loss and the quadratic part of the penalty."""
-        return coordinates_of(point.gradient, point.slope) + self.l2 * in_full(point)
+        return coordinates_of(point.gradient + self.penalty.l2 * point.u, point.slope)
 
-    def excess(self, full: np.ndarray, gradient: np.ndarray) -> np.ndarray:
-        """(C, n_features + 1) violations of the optimality conditions; negative at zeros that
-        may stay."""
-        at_zero = np.where(self.bounded, -gradient, np.abs(gradient)) - self.l1
-        return np.where(full != 0, np.abs(gradient + self.l1 * np.sign(full)), at_zero)
+    def excess(self, point: Point) -> np.ndarray:
+        """(C, n_features + 1) violations of the optimality conditions.
+
+        Negative at zeros that may stay, and 0 in coordinates that cannot matter.
+        """
+        of_features = self.penalty.violation(point.u, -point.gradient)
+        found = coordinates_of(of_features, np.abs(point.slope))
+        return np.where(self.useful, found, 0.0)
 
     def matter(self, point: Point, share: float, most: int) -> np.ndarray:
         """Coordinates, ascending, as in :class:`~dasklasso.solvers.softmax.hessian.SoftmaxHessian`.
 
         Parameters
         ----------
-        share : of λ, from where a zero is thought to come into use: the margin of the sequential
-            strong rule (Tibshirani et al., 2012, Strong rules for discarding predictors in
-            lasso-type problems)
+        share : of λ, from where a zero is thought to come into use, as for the strong rule
         most : so many at most, those that violate their conditions most; others wait
         """
-        full, gradient = in_full(point), self.smooth_gradient(point)
-        size = np.where(self.bounded, -gradient, np.abs(gradient))
-        found = self.useful & ((full != 0) | (size >= share * self.l1))
+        of_features = (point.u != 0) | self.penalty.may_enter(-point.gradient, share)
+        found = self.useful & coordinates_of(of_features, np.ones(len(self.useful), bool))
         if np.count_nonzero(found) > most:
-            excess = np.where(found, self.excess(full, gradient), -np.inf)
+            excess = np.where(found, self.excess(point), -np.inf)
             excess[:, -1] = np.where(found[:, -1], np.inf, -np.inf)
             order = np.argsort(-excess, axis=None, kind="stable")[:most]
             kept = np.zeros(found.size, bool)
@@ -77,19 +75,15 @@ class Terms:
 
 def terms_at(problem: Problem, alpha: float) -> Terms:
     """The terms of a problem at one alpha."""
-    objective, n_classes = problem.objective, problem.n_targets
-    penalty = penalty_at(problem.frame, np.array([[alpha]]), objective.l1_ratio, objective.positive)
     columns = problem.frame.matters
-
-    def everywhere(of_features: np.ndarray, of_intercept: float) -> np.ndarray:
-        return np.tile(np.append(of_features, of_intercept), (n_classes, 1))
-
     return Terms(
-        everywhere(penalty.l1[:, 0], 0.0),
-        everywhere(penalty.l2[:, 0], 0.0),
-        everywhere(np.full(len(columns), objective.positive), 0.0).astype(bool),
-        everywhere(columns, float(problem.steps_intercept)).astype(bool),
+        penalty_at(problem.frame, np.array([[alpha]]), problem.objective.penalty),
+        _everywhere(columns, float(problem.steps_intercept), problem.n_targets).astype(bool),
     )
+
+
+def _everywhere(of_features: np.ndarray, of_intercept: float, n_classes: int) -> np.ndarray:
+    return np.tile(np.append(of_features, of_intercept), (n_classes, 1))
 
 
 def coordinates_of(of_features: np.ndarray, of_intercepts: np.ndarray) -> np.ndarray:
@@ -112,13 +106,16 @@ def softmax_step(
     matrix : (p, p), the Hessian of the loss there; it is changed
     tol : relative gap that is wanted in the end
     """
-    full = in_full(point)
+    full, penalty = in_full(point), terms.penalty
     gradient = terms.smooth_gradient(point)
-    worst = float(np.max(np.where(terms.useful, terms.excess(full, gradient), 0.0), initial=0.0))
+    worst = float(np.max(terms.excess(point), initial=0.0))
     start, slope = full.reshape(-1)[coordinates], gradient.reshape(-1)[coordinates]
-    l1, l2 = terms.l1.reshape(-1)[coordinates], terms.l2.reshape(-1)[coordinates]
+    l1, l2, bounded = (
+        terms.everywhere(of_features, 0.0).reshape(-1)[coordinates]
+        for of_features in (penalty.l1, penalty.l2, 0.0 * penalty.l1 + penalty.nonnegative)
+    )
     matrix.flat[:: len(coordinates) + 1] += l2.astype(matrix.dtype)
-    face = Face(matrix, slope, start, l1, terms.bounded.reshape(-1)[coordinates])
+    face = Face(matrix, slope, start, l1, bounded.astype(bool))
     least = float(np.min(l1, where=l1 > 0, initial=np.inf))
     goal = INNER * worst
     if np.isfinite(least):
@@ -128,7 +125,8 @@ def softmax_step(
     after = full.copy()
     after.reshape(-1)[coordinates] = start + change
     # the quadratic part of the penalty is in the model, so only the other part is compared
-    before_l1, after_l1 = (float(np.sum(terms.l1 * np.abs(at))) for at in (full, after))
+    kink = replace(penalty, l2=0.0 * penalty.l2)
+    before_l1, after_l1 = (float(np.sum(kink.value(at[:, :-1].T))) for at in (full, after))
     gain = slope @ change + 0.5 * change @ along + after_l1 - before_l1
     b = after[:, -1]
     if terms.useful[0, -1]:

@@ -13,7 +13,7 @@ from dasklasso.objective.duality import column_sums, smooth_certificate, widened
 from dasklasso.objective.losses.huber import Huber
 from dasklasso.objective.losses.poisson import Poisson
 from dasklasso.objective.losses.registry import loss_named
-from dasklasso.objective.penalties import ElasticNet
+from dasklasso.objective.penalties.elastic_net import ElasticNet, elastic_net
 from dasklasso.scan.queries.kernels import loss_sums
 
 
@@ -126,7 +126,7 @@ def certify(loss, X, y, pi, w, b, l1, l2, positive, intercept):
     sums = loss_sums(p[:, None], y[:, None], pi[:, None], loss, 1)
     v = -(X.T @ (pi * loss.gradient(p, y)))[:, None]
     ones = np.ones((len(w), 1))
-    penalty = ElasticNet(l1 * ones, l2 * ones, positive)
+    penalty = elastic_net(nonnegative=positive)(l1 * ones, l2 * ones)
     columns = column_sums(w[:, None], v, penalty, widened(v, sums, penalty) if intercept else None)
     return smooth_certificate(
         sums,
@@ -230,7 +230,7 @@ def test_without_overshoot_the_gap_of_huber_would_be_too_small():
         p, away = X @ (0.9 * w), 0.9 * w
         sums = loss_sums(p[:, None], y[:, None], pi[:, None], loss, 1)
         v = -(X.T @ (pi * loss.gradient(p, y)))[:, None]
-        penalty = ElasticNet(np.full((1, 1), alpha), np.zeros((1, 1)), False)
+        penalty = ElasticNet(np.full((1, 1), alpha), np.zeros((1, 1)))
         found = smooth_certificate(
             sums, column_sums(away[:, None], v, penalty), None, quadratic=False, slack_ratio=1.0
         )

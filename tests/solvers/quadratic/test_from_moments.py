@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from dasklasso.errors import ValueFound
 from dasklasso.moments.cross_moments import cross_moments
 from dasklasso.objective.objective import Objective
+from dasklasso.objective.penalties.elastic_net import elastic_net
 from dasklasso.solvers.quadratic.from_moments import problem_of, solve_moments
 
 ALPHAS = np.array([0.3, 0.1, 0.01])
@@ -28,7 +29,7 @@ def by_scikit_learn(X, y, s, alpha, objective):
         alpha=alpha,
         l1_ratio=objective.l1_ratio,
         fit_intercept=objective.fit_intercept,
-        positive=objective.positive,
+        positive=objective.penalty.nonnegative,
         tol=1e-14,
         max_iter=1_000_000,
     ).fit(X, y, s)
@@ -44,7 +45,7 @@ def by_scikit_learn(X, y, s, alpha, objective):
 )
 def test_they_are_the_solutions_that_scikit_learn_finds(seed, l1_ratio, fit_intercept, positive):
     X, y, s = rows(seed)
-    objective = Objective(l1_ratio, fit_intercept, positive=positive)
+    objective = Objective(l1_ratio, fit_intercept, penalty_type=elastic_net(nonnegative=positive))
     found = solve_moments(cross_moments(X, y, s), objective, ALPHAS, tol=1e-12)
     assert np.all(found.gap <= 1e-12)
     for k, alpha in enumerate(ALPHAS):
