@@ -117,7 +117,6 @@ def test_class_weights_of_names_are_those_of_their_codes(make_store):
 @pytest.mark.parametrize(
     ("y", "loss", "message"),
     [
-        (lambda y: y, "squared", "loss squared has no classes"),
         (lambda y: 0.2 + 0.5 * y, "logistic", "probabilities as targets found, expected one"),
         (lambda y: np.column_stack([y, 1 - y]), "logistic", "2 targets found, expected one"),
     ],
@@ -127,3 +126,8 @@ def test_class_weights_need_one_target_of_labels(y, loss, message, make_store):
     options = replace(OPTIONS, loss=loss, class_weight="balanced")
     with pytest.raises(OptionError, match=message):
         fit_path(make_store(X, y(labels)), options, RUN)
+
+
+def test_class_weights_need_a_loss_of_classes():
+    with pytest.raises(OptionError, match="loss squared has no classes"):
+        replace(OPTIONS, loss="squared", class_weight="balanced")

@@ -41,7 +41,7 @@ def certify(X, y, pi, W, b, penalty, intercept):
     """The certificate at (W, b), for standardised columns."""
     sums, v = sums_of(X, y, pi, W, b)
     frequency = pi @ indicators(y, len(b), float)
-    dual = penalty.size(v) if penalty.positive else np.abs(v)
+    dual = penalty.size(v) if penalty.nonnegative else np.abs(v)
     dual = dual + offsets(sums.slope, frequency) if intercept else v
     columns = together(column_sums(W, v, penalty, dual), len(b), RATIO)
     if not intercept:
@@ -102,7 +102,7 @@ def test_the_gap_is_never_below_the_true_suboptimality(
     best = objective(X, y, pi, W, b, penalty)
     for _ in range(5):
         away = W + distance * rng.standard_normal(W.shape) * rng.integers(0, 2)
-        away = np.maximum(away, 0) if penalty.positive else away
+        away = np.maximum(away, 0) if penalty.nonnegative else away
         at = b + distance * rng.standard_normal(n_classes) * intercept
         found = certify(X, y, pi, away, at - at.mean(), penalty, intercept)
         assert found.gap[0] >= 0

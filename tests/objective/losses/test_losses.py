@@ -40,7 +40,8 @@ def test_the_gradient_is_the_slope_of_the_value(name, p, y):
     loss, h = loss_named(name), 1e-3
     p, y = prediction_of(loss, p), target_of(loss, y)
     slope = (loss.value(p + h, y) - loss.value(p - h, y)) / (2 * h)
-    assert loss.gradient(p, y) == pytest.approx(slope, rel=1e-5, abs=1e-4)
+    # where curvature jumps, as of Huber at delta, a difference over h is off by a quarter of h
+    assert loss.gradient(p, y) == pytest.approx(slope, rel=1e-5, abs=0.5 * h)
 
 
 @each_loss
