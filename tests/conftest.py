@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from dasklasso.dataset.dataset import Dataset, open_dataset
 from dasklasso.dataset.ingest.writer import StoreWriter
@@ -21,6 +22,9 @@ from dasklasso.model.path import FittedPath
 from dasklasso.options import FitOptions
 
 LONG = np.longdouble
+
+settings.register_profile("dasklasso", deadline=None)  # no claim depends on how busy a machine is
+settings.load_profile("dasklasso")
 
 
 @dataclass(frozen=True)
