@@ -7,7 +7,16 @@ from typing import Any, TypeVar, get_args
 
 import click
 
-from dasklasso.choices import Criterion, Device, EmptyChunks, FoldKind, Loss, Solver
+from dasklasso.choices import (
+    Criterion,
+    Device,
+    EmptyChunks,
+    FoldKind,
+    Loss,
+    Missing,
+    Solver,
+    Unseen,
+)
 from dasklasso.jobs.fit_stage import Rule
 from dasklasso.units import parse_size
 
@@ -211,6 +220,26 @@ def folds(of: str, seed_of: str) -> Callable[[F], F]:
     )
 
 
+unseen = click.option(
+    "--unseen",
+    type=choice(Unseen),
+    default="error",
+    show_default=True,
+    help="A level that training never met is refused, or is none of them: 0 in all its features.",
+)
+encoding = stacked(
+    click.option(
+        "--missing",
+        type=choice(Missing),
+        help="Of a table: refuse missing values, or fill in the mean of the training rows "
+        "[default: as in training].",
+    ),
+    unseen,
+    click.option(
+        "--offset", metavar="NAME", help="Of a table: the column of offsets [default: as trained]."
+    ),
+    click.option("--dataset", metavar="PATH", help="Of HDF5 and NPZ: the array that is X."),
+)
 criterion = click.option(
     "--criterion",
     type=choice(Criterion),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,13 +16,14 @@ if TYPE_CHECKING:
 
 @click.command(
     "predict",
-    short_help="Apply a model to a store.",
+    short_help="Apply a model to a store or a table.",
     epilog=options.example(
-        "dasklasso predict model diabetes.zarr --alpha 0.1 --out predictions.parquet"
+        "dasklasso predict model diabetes.zarr --alpha 0.1 --out predictions.parquet\n"
+        "dasklasso predict model month.parquet --id loan_id --out scores.parquet"
     ),
 )
 @click.argument("model")
-@click.argument("store")
+@click.argument("store", metavar="STORE|TABLE")
 @click.option("--out", required=True, metavar="FILE", help="Ends in .zarr, .parquet or .csv.")
 @click.option(
     "--alpha",
@@ -31,15 +33,31 @@ if TYPE_CHECKING:
 @click.option(
     "--proba", is_flag=True, help="Probabilities: of the greater label, or of each class."
 )
+@click.option(
+    "--id", multiple=True, metavar="NAME", help="Column of a table to copy to FILE; repeatable."
+)
+@options.encoding
 @options.cluster
 @options.overwrite
 def predict_command(**values: Any) -> None:
-    """Predict for every row of STORE with MODEL, in the order of the rows, in bounded memory."""
+    """Predict for every row with MODEL, in the order of the rows, in bounded memory.
+
+    A store has the features of the model. A TABLE (what ingest takes; it needs no target) is
+    encoded by the model: its columns are found by name in any order, others are ignored, missing
+    values get the means of the training rows where training filled them.
+    """
     from dasklasso.jobs.predict_stage import PredictStage
 
     stage = PredictStage(**values)
-    n_rows = stage.run()
-    click.echo(f"{n_rows:,} predictions in {stage.out}")
+    predicted = stage.run()
+    say_notes(predicted.notes)
+    click.echo(f"{predicted.n_rows:,} predictions in {stage.out}")
+
+
+def say_notes(notes: Sequence[str]) -> None:
+    """Say on standard error what in a table deserves it."""
+    for note in notes:
+        click.echo(f"Note: {note}", err=True)
 
 
 @click.command(

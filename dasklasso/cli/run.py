@@ -26,6 +26,7 @@ def run_command(job: str, overrides: tuple[str, ...]) -> None:
     from dasklasso.cli.fit import report, require_convergence, run_with_progress
     from dasklasso.cli.ingest import run_ingest
     from dasklasso.cli.picture import run_picture
+    from dasklasso.cli.predict import say_notes
     from dasklasso.cli.score import run_score
     from dasklasso.cli.select import run_select
     from dasklasso.jobs.ingest_stage import IngestStage
@@ -42,7 +43,9 @@ def run_command(job: str, overrides: tuple[str, ...]) -> None:
         if isinstance(stage, IngestStage):
             run_ingest(stage)
         elif isinstance(stage, PredictStage):
-            click.echo(f"rows      {stage.run():,}")
+            predicted = stage.run()
+            say_notes(predicted.notes)
+            click.echo(f"rows      {predicted.n_rows:,}")
             click.echo(f"out       {stage.out}")
         elif isinstance(stage, ScoreStage):
             run_score(stage)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dasklasso.cli import options
+from dasklasso.cli.predict import say_notes
 
 if TYPE_CHECKING:
     from dasklasso.jobs.score_stage import ScoreStage
@@ -18,14 +19,15 @@ MOST_CLASSES = 50  # printed; --json has all
 
 @click.command(
     "score",
-    short_help="Measure how well a model predicts a store.",
+    short_help="Measure how well a model predicts a store or a table.",
     epilog=options.example(
         "dasklasso score model diabetes.zarr --alpha 0.1\n"
+        "dasklasso score model month.parquet --target default\n"
         "dasklasso score model diabetes.zarr --all-alphas --table metrics.csv"
     ),
 )
 @click.argument("model")
-@click.argument("store")
+@click.argument("store", metavar="STORE|TABLE")
 @click.option(
     "--alpha",
     type=click.FloatRange(min=0),
@@ -39,14 +41,23 @@ MOST_CLASSES = 50  # printed; --json has all
     show_default=True,
     help="Of the calibration of one alpha (loss logistic or softmax).",
 )
+@click.option(
+    "--target", multiple=True, metavar="NAME", help="Of a table [default: as trained]; repeatable."
+)
+@click.option(
+    "--weight", metavar="NAME", help="Of a table: the column of weights [default: as trained]."
+)
+@options.encoding
 @options.table
 @options.cluster
 @options.overwrite
 @options.as_json
 def score_command(as_json: bool, **values: Any) -> None:
-    """Score MODEL on the rows of STORE: one read of the data, in bounded memory.
+    """Score MODEL on the rows of a store or a table, in bounded memory.
 
-    Weights of the store count. The table is the calibration where there is one, else the metrics.
+    A store is read once. A TABLE, which is what ingest takes, is first encoded by the model, to a
+    folder among the temporary files. Weights count. What --table writes is the calibration where
+    there is one, else the metrics.
     """
     from dasklasso.jobs.score_stage import ScoreStage
 
@@ -56,6 +67,7 @@ def score_command(as_json: bool, **values: Any) -> None:
 def run_score(stage: ScoreStage, *, as_json: bool = False) -> None:
     """Run a stage, and say what was found."""
     found = stage.run()
+    say_notes(found.notes)
     if as_json:
         summary = found.summary(one_alpha=not stage.all_alphas)
         click.echo(json.dumps({**summary, "model": stage.model, "table": stage.table}))

@@ -7,6 +7,7 @@ file that it comes in.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from dasklasso.choices import Missing
-from dasklasso.dataset.sources.base import Expected
+from dasklasso.dataset.sources import Expected, array_format
 
 MISSING_LEVEL = "<missing>"
 UNKNOWN_TYPE = "unknown"
@@ -57,6 +58,8 @@ class Schema:
     fold_classes : tuple of str or None
     dropped : tuple of str
         Columns that were left out.
+    source_format : str or None
+        Of the training table.
     array : str or None
         HDF5, NPZ: the array that was X, where it was named.
     index_base : int or None
@@ -76,6 +79,7 @@ class Schema:
     offset: str | None = None
     fold_classes: tuple[str, ...] | None = None
     dropped: tuple[str, ...] = ()
+    source_format: str | None = None
     array: str | None = None
     index_base: int | None = None
 
@@ -114,6 +118,10 @@ class Schema:
             width=len(self.columns),
         )
 
+    def array_for(self, path: str | os.PathLike[str]) -> str | None:
+        """The array that is X in a file of the training table's format; None in other files."""
+        return self.array if self.source_format == array_format(path) else None
+
     # -- as JSON ------------------------------------------------------------------------------
 
     def to_json(self) -> dict[str, Any]:
@@ -134,6 +142,7 @@ class Schema:
             "offset": self.offset,
             "fold_classes": None if self.fold_classes is None else list(self.fold_classes),
             "dropped": list(self.dropped),
+            "source_format": self.source_format,
             "array": self.array,
             "index_base": self.index_base,
         }
@@ -175,6 +184,7 @@ class Schema:
             offset=read.optional("offset", str),
             fold_classes=read.optional_texts("fold_classes"),
             dropped=read.texts("dropped"),
+            source_format=read.optional("source_format", str),
             array=read.optional("array", str),
             index_base=read.optional("index_base", int),
         )
@@ -282,7 +292,10 @@ def _texts(name: str, value: Any) -> tuple[str, ...]:
 
 
 def _as_means(means: Any, n_features: int) -> np.ndarray:
-    found = np.asarray(means, dtype=np.float64)
+    try:
+        found = np.asarray(means, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError("means are not numbers") from None
     if found.shape != (n_features,):
         raise ValueError(f"means have shape {found.shape}, expected ({n_features},)")
     return found

@@ -101,6 +101,7 @@ def as_path(
         plan=plan,
         classes=tuple(classes) if any(classes) else None,
         has_offset=data.offset is not None or None,
+        schema=data.schema,
     )
 
 

@@ -1,59 +1,145 @@
-"""The predict step of a job: a model and a store become predictions."""
+"""The predict step of a job: a model, and a store or a table, become predictions."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
+from dasklasso.choices import Missing, Unseen
+from dasklasso.errors import OptionError
 from dasklasso.jobs.base import ClusterStage
 from dasklasso.model.path import check_features
 from dasklasso.units import parse_size
 
+if TYPE_CHECKING:
+    from dasklasso.model.path import FittedPath
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What was predicted: the number of rows, and what deserves to be said of them."""
+
+    n_rows: int
+    notes: list[str] = field(default_factory=list)
+
 
 @dataclass(frozen=True, kw_only=True)
 class PredictStage(ClusterStage):
-    """``dasklasso predict``: a model applied to a store, out of core."""
+    """``dasklasso predict``: a model applied to a store or a table, out of core.
+
+    ``id``, ``offset``, ``missing``, ``unseen`` and ``dataset`` are of tables.
+    """
 
     model: str
     alpha: float | None = None
     proba: bool = False
+    id: tuple[str, ...] = ()
+    offset: str | None = None
+    missing: Missing | None = None
+    unseen: Unseen = "error"
+    dataset: str | None = None
 
     def check(self) -> None:
-        """Refuse, before any work, what would be refused after it."""
+        """Validate the options before any work."""
         from dasklasso.files.predictions import check_prediction_file
 
         if self.memory is not None:
             parse_size(self.memory)
-        check_prediction_file(self.out, overwrite=self.overwrite)
+        check_prediction_file(self.out, overwrite=self.overwrite, beside=self.id)
 
-    def run(self) -> int:
-        """Predict and write; returns the number of rows."""
-        from dasklasso.dataset.dataset import open_dataset
-        from dasklasso.files.predictions import write_predictions
+    def run(self) -> Predicted:
+        """Predict and write."""
+        from dasklasso.dataset.sources import looks_like_table
         from dasklasso.model.path import load_model
-        from dasklasso.scoring.predict import predict_store
 
         self.check()
         path = load_model(self.model)
-        data = open_dataset(self.store, empty_chunks=self.empty_chunks, require_target=False)
-        check_features(path, data.feature_names, self.store)
         if self.proba:
             path.loss_of_probabilities()
         path.coefficients_at(self.alpha)  # an alpha that is not there is said before any work
+        if looks_like_table(self.store):
+            return self._run_on_table(path)
+        return self._run_on_store(path)
+
+    def _run_on_table(self, path: FittedPath) -> Predicted:
+        from dasklasso.scoring.predict_table import TablePredictor
+
+        predictor = TablePredictor(
+            path,
+            self.store,
+            of=self.model,
+            ids=self.id,
+            offset=self.offset,
+            missing=self.missing,
+            unseen=self.unseen,
+            memory=None if self.memory is None else parse_size(self.memory),
+            array=self.dataset,
+        )
+        n_rows = 0
+
+        def counted() -> Any:
+            nonlocal n_rows
+            for block in predictor.predictions(self.alpha, proba=self.proba):
+                yield block
+                n_rows = block[1]
+
+        self._write(path, counted(), predictor.n_rows)
+        return Predicted(n_rows, predictor.table.notes())
+
+    def _run_on_store(self, path: FittedPath) -> Predicted:
+        from dasklasso.dataset.dataset import open_dataset
+        from dasklasso.scoring.predict import predict_store
+
+        refuse_table_options(
+            self.store,
+            id=self.id,
+            offset=self.offset,
+            missing=self.missing,
+            dataset=self.dataset,
+            unseen=None if self.unseen == "error" else self.unseen,
+        )
+        data = open_dataset(self.store, empty_chunks=self.empty_chunks, require_target=False)
+        check_features(path, data.feature_names, self.store)
+        found = predict_store(
+            data, path, alpha=self.alpha, proba=self.proba, run=self._run_options()
+        )
+        blocks = ((start, stop, values, ()) for start, stop, values in found)
+        self._write(path, blocks, data.n_rows, data_fingerprint=data.fingerprint)
+        return Predicted(data.n_rows)
+
+    def _write(self, path: FittedPath, blocks: Any, n_rows: int | None, **attributes: str) -> None:
+        from dasklasso.files.predictions import write_predictions
+
         alpha = self.alpha if self.alpha is not None else path.alpha_selected
         labels = path.labels if path.predicts_classes and not self.proba else None
         write_predictions(
             self.out,
-            predict_store(data, path, alpha=self.alpha, proba=self.proba, run=self._run_options()),
-            n_rows=data.n_rows,
+            blocks,
+            n_rows=n_rows,
             target_names=None if path.y_is_vector or labels is not None else path.target_names,
             labels=labels,
+            beside=self.id,
             attributes={
                 "alpha": float(path.alphas[0]) if alpha is None else alpha,
                 "model_fingerprint": path.fingerprint,
-                "data_fingerprint": data.fingerprint,
+                **attributes,
                 **({"proba": True} if self.proba else {}),
                 **({"classes": path.classes} if self.proba or labels is not None else {}),
             },
             overwrite=self.overwrite,
         )
-        return int(data.n_rows)
+
+
+def refuse_table_options(store: str, **options: Any) -> None:
+    """Refuse options of tables for a store, whose rows are encoded already.
+
+    Raises
+    ------
+    OptionError
+    """
+    given = next((name for name, value in options.items() if value), None)
+    if given is not None:
+        raise OptionError(
+            f"--{given}: {store} is a store, and --{given} is of tables: its rows are encoded "
+            "already, and have no other columns."
+        )

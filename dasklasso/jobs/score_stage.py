@@ -1,24 +1,31 @@
-"""The step ``dasklasso score``: how well a model predicts a store."""
+"""The step ``dasklasso score``: how well a model predicts a store or a table."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dasklasso.choices import Missing, Unseen
 from dasklasso.errors import OptionError
 from dasklasso.jobs.base import ClusterStage
+from dasklasso.jobs.predict_stage import refuse_table_options
 from dasklasso.model.path import check_features
 from dasklasso.units import parse_size
 
 if TYPE_CHECKING:
+    from dasklasso.model.path import FittedPath
     from dasklasso.scoring.report import Scored
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreStage(ClusterStage):
-    """``dasklasso score``: metrics of a model on the rows of a store, out of core.
+    """``dasklasso score``: metrics of a model on the rows of a store or a table, out of core.
 
     ``out`` is empty: what is found is printed, and written to ``table`` where that is given.
+    ``target``, ``weight``, ``offset``, ``missing``, ``unseen`` and ``dataset`` are of tables.
     """
 
     model: str
@@ -27,9 +34,15 @@ class ScoreStage(ClusterStage):
     all_alphas: bool = False
     bins: int = 10
     table: str | None = None
+    target: tuple[str, ...] = ()
+    weight: str | None = None
+    offset: str | None = None
+    missing: Missing | None = None
+    unseen: Unseen = "error"
+    dataset: str | None = None
 
     def check(self) -> None:
-        """Refuse, before any work, what would be refused after it."""
+        """Validate the options before any work."""
         from dasklasso.files.tables import check_table_file
 
         if self.memory is not None:
@@ -46,22 +59,70 @@ class ScoreStage(ClusterStage):
     def run(self) -> Scored:
         """Score, and write the table that was asked for."""
         from dasklasso.dataset.dataset import open_dataset
+        from dasklasso.dataset.sources import looks_like_table
         from dasklasso.files.tables import write_table
         from dasklasso.model.path import load_model
         from dasklasso.scoring.score import score_store
 
         self.check()
         path = load_model(self.model)
-        data = open_dataset(self.store, empty_chunks=self.empty_chunks, require_target=False)
-        check_features(path, data.feature_names, self.store)
-        found = score_store(
-            data,
-            path,
-            alpha=self.alpha,
-            all_alphas=self.all_alphas,
-            bins=self.bins,
-            run=self._run_options(),
-        )
+        with ExitStack() as stack:
+            store, notes = self.store, list[str]()
+            if looks_like_table(store):
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="dasklasso-"))
+                store = str(Path(folder) / "table.zarr")
+                notes = self._encode(path, store)
+            else:
+                refuse_table_options(
+                    store,
+                    target=self.target,
+                    weight=self.weight,
+                    offset=self.offset,
+                    missing=self.missing,
+                    dataset=self.dataset,
+                    unseen=None if self.unseen == "error" else self.unseen,
+                )
+            data = open_dataset(store, empty_chunks=self.empty_chunks, require_target=False)
+            data = replace(data, location=self.store)
+            check_features(path, data.feature_names, self.store)
+            found = score_store(
+                data,
+                path,
+                alpha=self.alpha,
+                all_alphas=self.all_alphas,
+                bins=self.bins,
+                run=self._run_options(),
+            )
         if self.table is not None:
             write_table(found.table(), self.table, overwrite=self.overwrite)
-        return found
+        return replace(found, notes=tuple(notes))
+
+    def _encode(self, path: FittedPath, store: str) -> list[str]:
+        """Encode a table by the model's schema to a store that is gone after the score."""
+        from dasklasso.dataset.ingest.align import Asked
+        from dasklasso.dataset.ingest.by_schema import ingest_by_schema
+        from dasklasso.scoring.predict_table import MEMORY, schema_of
+
+        schema = schema_of(path, self.model)
+        report = ingest_by_schema(
+            self.store,
+            store,
+            schema,
+            of=self.model,
+            asked=Asked(
+                needs={
+                    "target": "required",
+                    "weight": "no" if schema.weight is None and not self.weight else "required",
+                    "offset": "required" if path.has_offset else "no",
+                },
+                target=self.target or None,
+                weight=self.weight,
+                offset=self.offset,
+            ),
+            missing=self.missing,
+            unseen=self.unseen,
+            memory=MEMORY if self.memory is None else parse_size(self.memory),
+            array=self.dataset,
+            codec="none",
+        )
+        return report.warnings

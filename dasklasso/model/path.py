@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dasklasso.cross_validation.record import CvRecord
+from dasklasso.dataset.schema import Schema
 from dasklasso.errors import ModelError, OptionError
 from dasklasso.model.record import PathRecord
-from dasklasso.model.store import ARRAYS, DOCUMENT, read_model, write_model
+from dasklasso.model.store import ARRAYS, DOCUMENT, MEANS, read_model, write_model
 from dasklasso.objective.losses.base import Loss
 from dasklasso.objective.losses.registry import loss_named
 
@@ -262,6 +263,8 @@ class FittedPath(PathRecord):
             if name not in _ON_DISK and name not in ("coef_rows", "feature_names")
         }
         arrays = {on_disk: getattr(self, name) for name, on_disk in _ON_DISK.items()}
+        if self.schema is not None:
+            arrays[MEANS] = self.schema.means
         write_model(
             folder, in_json, arrays, self.coef_rows, self.feature_names, overwrite=overwrite
         )
@@ -294,6 +297,13 @@ def load_model(folder: str | Path) -> FittedPath:
             raise ModelError(
                 f"{Path(folder) / DOCUMENT}: cross_validation cannot be read ({error})."
             ) from None
+    if values.get("schema") is not None:
+        try:
+            values["schema"] = Schema.from_json(
+                values["schema"], feature_names=values["feature_names"], means=arrays[MEANS]
+            )
+        except ValueError as error:
+            raise ModelError(f"{Path(folder) / DOCUMENT}: schema: {error}.") from None
     try:
         return FittedPath(**values)
     except ModelError as error:
@@ -306,7 +316,7 @@ def _known(values: np.ndarray) -> list[float | None]:
 
 def _plain(value: Any) -> Any:
     """NumPy scalars and arrays, at any depth, as JSON types."""
-    if isinstance(value, CvRecord):
+    if isinstance(value, CvRecord | Schema):
         return value.to_json()
     if isinstance(value, dict):
         return {key: _plain(entry) for key, entry in value.items()}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dasklasso.cross_validation.record import CvRecord
+from dasklasso.dataset.schema import Schema
 from dasklasso.errors import ModelError
 from dasklasso.objective.losses.base import Loss
 from dasklasso.objective.losses.huber import HUBER_DELTA
@@ -70,6 +71,8 @@ class PathRecord:
         probabilities.
     has_offset : bool or None
         Whether rows had offsets, which predictions then need.
+    schema : Schema or None
+        How the columns of a table become the features; None where that is not known.
     """
 
     alphas: np.ndarray
@@ -98,6 +101,7 @@ class PathRecord:
     refit: dict[str, Any] | None = None
     classes: tuple[tuple[int | float | str, ...] | None, ...] | None = None
     has_offset: bool | None = None
+    schema: Schema | None = None
 
     def __post_init__(self) -> None:
         shape = (self.n_alphas, self.n_problems)

@@ -22,6 +22,7 @@ import numpy as np
 from dasklasso.dataset.checks import NumberedNames
 from dasklasso.errors import ModelError, OptionError
 from dasklasso.files.atomic import written_beside
+from dasklasso.model.document import check_document
 
 if TYPE_CHECKING:
     import zarr
@@ -31,6 +32,7 @@ FORMAT = "dasklasso-model"
 VERSION = 1
 DOCUMENT = "model.json"
 ARRAYS = "coef.zarr"
+MEANS = "feature_means"  # of a model that has a schema
 NAMES_IN_JSON = 100_000  # more names than this go to Zarr: nobody reads such a JSON
 CHUNK_VALUES = 1 << 20  # 8 MiB of float64
 
@@ -171,6 +173,7 @@ def read_model(
     document : dict
         With ``feature_names``, wherever they were kept.
     arrays : dict
+        Also ``feature_means``, of a model that has a schema.
     coef_rows : (n_alphas * n_targets, n_features) csr_array
 
     Raises
@@ -187,7 +190,8 @@ def read_model(
         group = zarr.open_group(str(path), mode="r", zarr_format=3)
     except Exception as error:
         raise ModelError(f"{path} cannot be opened: {_line(error)}.") from error
-    arrays = {name: _read_whole(_array(group, name, path), path / name) for name in names}
+    wanted = [*names, *([] if document.get("schema") is None else [MEANS])]
+    arrays = {name: _read_whole(_array(group, name, path), path / name) for name in wanted}
     known = document.get("feature_names")
     if known is None:
         document["feature_names"] = _read_names(group, path)
@@ -218,6 +222,7 @@ def _read_document(folder: Path) -> dict[str, Any]:
         raise ModelError(
             f"{path}: model version {document.get('version')!r}, this dasklasso reads {VERSION}."
         )
+    check_document(document, str(path))
     return document
 
 

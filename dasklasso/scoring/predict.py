@@ -11,6 +11,7 @@ from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import ModelError
 from dasklasso.fit.session import open_runner
 from dasklasso.model.path import FittedPath
+from dasklasso.objective.losses.base import Loss
 from dasklasso.options import RunOptions
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.predictions import predictions
@@ -29,6 +30,8 @@ def predict_store(
     run: RunOptions | None = None,
 ) -> Iterator[tuple[int, int, np.ndarray]]:
     """Predict every row of a data set, in bounded memory.
+
+    On the host, a row's prediction does not depend on the rows beside it, not in the last bit.
 
     Parameters
     ----------
@@ -62,15 +65,28 @@ def predict_store(
         engine = ScanEngine(
             replace(data, y=None, sample_weight=None, offset=None), runner, run.band_bytes
         )
-        query = Prediction(tuple(float(b) for b in intercepts), run.device)
+        query = Prediction(tuple(float(b) for b in intercepts), run.device, row_by_row=True)
         for start, stop, prediction in predictions(engine, query, rows):
             if offset is not None:
                 prediction = prediction + read_rows(offset, start, stop)
-            if proba or loss.predicts_mean:
-                prediction = loss.mean(prediction)
-            elif path.predicts_classes and not linear:
-                prediction = prediction.argmax(axis=1)[:, None]
-            yield start, stop, prediction
+            yield start, stop, outcome(path, loss, prediction, proba=proba, linear=linear)
+
+
+def outcome(
+    path: FittedPath, loss: Loss, prediction: np.ndarray, *, proba: bool, linear: bool
+) -> np.ndarray:
+    """What is told of predictions ``Xw + b``, as :func:`predict_store` has it.
+
+    Parameters
+    ----------
+    prediction : (rows, n_targets) float64
+    """
+    if proba or loss.predicts_mean:
+        # one layout always: NumPy's functions may round otherwise where rows are not contiguous
+        return np.asarray(loss.mean(np.ascontiguousarray(prediction)))
+    if path.predicts_classes and not linear:
+        return prediction.argmax(axis=1)[:, None]
+    return prediction
 
 
 def offsets_for(data: Dataset, path: FittedPath) -> BlockSource | None:

@@ -37,6 +37,8 @@ class Scored:
     scans : reads of X
     seconds : float
     peak_memory_bytes : int
+    notes : sequence of str
+        What in the data deserves to be said.
     """
 
     loss: str
@@ -53,6 +55,7 @@ class Scored:
     scans: int
     seconds: float
     peak_memory_bytes: int
+    notes: Sequence[str] = ()
 
     def rows(self) -> list[dict[str, Any]]:
         """One row for each alpha and target, in plain numbers, None where undefined."""

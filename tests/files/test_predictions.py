@@ -18,7 +18,7 @@ SUFFIXES = [".zarr", ".parquet", ".csv"]
 def blocks_of(values, edges):
     for start, stop in zip([0, *edges], [*edges, len(values)], strict=True):
         if stop > start:
-            yield start, stop, values[start:stop]
+            yield start, stop, values[start:stop], ()
 
 
 def read(path):
@@ -103,7 +103,7 @@ def test_an_existing_file_is_kept_unless_told(tmp_path, suffix):
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_failure_half_way_leaves_nothing(tmp_path, suffix):
     def blocks():
-        yield 0, 2, np.ones((2, 1))
+        yield 0, 2, np.ones((2, 1)), ()
         raise RuntimeError("a worker died")
 
     with pytest.raises(RuntimeError, match="died"):
@@ -117,7 +117,7 @@ def test_a_failure_half_way_keeps_the_older_file(tmp_path):
     write(tmp_path / "p.csv", np.zeros((3, 1)))
 
     def blocks():
-        yield 0, 2, np.ones((2, 1))
+        yield 0, 2, np.ones((2, 1)), ()
         raise RuntimeError("a worker died")
 
     with pytest.raises(RuntimeError, match="died"):

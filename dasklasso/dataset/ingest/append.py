@@ -152,7 +152,7 @@ def append_rows(
         schema = before.schema_for(_dtype_of(group))
         opened = open_source(
             source,
-            dataset=dataset_path or schema.array,
+            dataset=dataset_path or schema.array_for(source),
             memory=memory,
             scratch=os.fspath(folder.partial),
             expected=schema.expected(),

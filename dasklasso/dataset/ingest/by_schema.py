@@ -22,7 +22,7 @@ from dasklasso.dataset.ingest.ingest import (
 )
 from dasklasso.dataset.ingest.writer import StoreWriter, reserve
 from dasklasso.dataset.schema import Schema, TargetColumn
-from dasklasso.dataset.sources import holds_arrays, open_source
+from dasklasso.dataset.sources import open_source
 from dasklasso.dataset.sources.base import Batch
 
 _MOST_NAMED = 10  # ignored columns in a note
@@ -86,7 +86,7 @@ class PreparedTable:
     ) -> None:
         self.source = open_source(
             path,
-            dataset=_array(path, array, schema),
+            dataset=array or schema.array_for(path),
             memory=memory,
             scratch=scratch,
             expected=schema.expected(asked.as_is),
@@ -210,10 +210,6 @@ def _with_targets(schema: Schema, roles: Roles) -> Schema:
     return replace(
         schema, targets=tuple(TargetColumn(*one) for one in zip(names, classes, strict=True))
     )
-
-
-def _array(path: str | os.PathLike[str], array: str | None, schema: Schema) -> str | None:
-    return array or (schema.array if holds_arrays(path) else None)
 
 
 def _columns(n: int) -> str:

@@ -281,6 +281,7 @@ def _schema(
         offset=None if roles.offset is None else roles.offset.name,
         fold_classes=None if roles.fold is None else known.levels.get(roles.fold.name),
         dropped=drop,
+        source_format=source.format,
         array=array,
         index_base=getattr(source, "index_base", None),
     )

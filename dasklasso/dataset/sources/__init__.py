@@ -15,7 +15,7 @@ __all__ = [
     "Column",
     "Expected",
     "Source",
-    "holds_arrays",
+    "array_format",
     "looks_like_table",
     "open_source",
 ]
@@ -72,7 +72,7 @@ def open_source(
             raise SourceError(f"{file}: is {_format(file)}, expected {kind} as {files[0]} is.")
     if len(files) > 1 and kind not in _MANY:
         raise SourceError(f"{text}: {len(files)} {kind} files, expected one.")
-    if dataset is not None and not holds_arrays(files[0]):
+    if dataset is not None and array_format(files[0]) is None:
         raise OptionError(f"--dataset {dataset}: {text} is {kind}, expected HDF5 or NPZ.")
 
     if kind == "parquet":
@@ -97,10 +97,12 @@ def open_source(
     return SvmlightSource(files[0], expected)
 
 
-def holds_arrays(path: str | os.PathLike[str]) -> bool:
-    """Whether a file holds several arrays by name: HDF5 or NPZ, by its ending."""
+def array_format(path: str | os.PathLike[str]) -> str | None:
+    """The format of a file that holds several arrays by name, "hdf5" or "npz"; None of others."""
     suffix = Path(path).suffix.lower()
-    return suffix == ".npz" or _TABLES.get(suffix) == "hdf5"
+    if suffix == ".npz":
+        return "npz"
+    return "hdf5" if _TABLES.get(suffix) == "hdf5" else None
 
 
 def looks_like_table(path: str | os.PathLike[str]) -> bool:
