@@ -37,11 +37,17 @@ if TYPE_CHECKING:
 @click.option(
     "--missing",
     type=options.choice(Missing),
-    default="error",
-    show_default=True,
-    help="Refuse missing values, or fill in the column's mean.",
+    help="Refuse missing values, or fill in the column's mean; of text they are a level "
+    "[default: error; with --schema as there].",
 )
 @click.option("--dataset", metavar="PATH", help="HDF5, NPZ: the array that is X.")
+@click.option(
+    "--schema",
+    metavar="MODEL|STORE",
+    help="Encode the rows as these were, to predict for them or to score: --dtype is theirs, and "
+    "no target is needed.",
+)
+@options.unseen
 @click.option(
     "--codec",
     type=options.choice(Codec),
@@ -54,7 +60,8 @@ def ingest_command(**values: Any) -> None:
     """Turn the table SOURCE into the Zarr store STORE, in bounded memory.
 
     SOURCE is Parquet or CSV (a file, a folder, a glob in quotes), NPY, NPZ, HDF5 or svmlight.
-    Text columns become one column of zeros and ones for each value.
+    Text columns become one column of zeros and ones for each value. How columns became features
+    is recorded, and goes into every model: predict and score then take tables like SOURCE.
     """
     run_ingest(IngestStage(**values))
 
@@ -75,7 +82,7 @@ def _report(report: IngestReport) -> None:
 
     rate = report.n_rows / max(report.seconds, 1e-9)
     click.echo(f"rows      {report.n_rows:,} in {report.seconds:.3g} s ({rate:,.0f} rows/s)")
-    targets = ", ".join(report.manifest.target_names[:5])
+    targets = ", ".join(report.manifest.target_names[:5]) or "none"
     click.echo(f"features  {report.n_features:,}, target {targets}")
     click.echo(f"codec     {report.codec.name}{_why(report)}")
     click.echo(f"store     {report.store}, {format_size(report.bytes)}")

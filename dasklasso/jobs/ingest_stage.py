@@ -11,6 +11,7 @@ from dasklasso.choices import (
     Codec,
     Dtype,
     Missing,
+    Unseen,
 )
 from dasklasso.errors import OptionError
 from dasklasso.units import parse_size
@@ -24,7 +25,10 @@ IngestProgress = Callable[[int, "int | None"], None]
 
 @dataclass(frozen=True, kw_only=True)
 class IngestStage:
-    """``dasklasso ingest``: a table becomes a store."""
+    """``dasklasso ingest``: a table becomes a store.
+
+    With ``schema``, a model or a store, the features are those: rows to predict for, or to score.
+    """
 
     source: str
     store: str
@@ -35,20 +39,27 @@ class IngestStage:
     drop: tuple[str, ...] = ()
     dtype: Dtype = "float32"
     memory: str = "1GiB"
-    missing: Missing = "error"
+    missing: Missing | None = None
     dataset: str | None = None
     codec: Codec = "auto"
+    schema: str | None = None
+    unseen: Unseen = "error"
     overwrite: bool = False
 
     def check(self) -> None:
-        """Refuse, before any work, what would be refused after it."""
+        """Validate the options before any work."""
         parse_size(self.memory)
+        self._refuse_unseen()
         if Path(self.store).exists() and not self.overwrite:
             raise OptionError(
                 f"{self.store} exists already. Give another name, or overwrite it knowingly."
             )
 
     def run(self, *, progress: IngestProgress | None = None) -> IngestReport:
+        """Make the store."""
+        self._refuse_unseen()
+        if self.schema is not None:
+            return self._by_schema(self.schema, progress)
         from dasklasso.dataset.ingest.ingest import ingest
 
         return ingest(
@@ -61,8 +72,44 @@ class IngestStage:
             drop=self.drop,
             dtype=self.dtype,
             memory=parse_size(self.memory),
-            missing=self.missing,
+            missing=self.missing or "error",
             dataset_path=self.dataset,
+            overwrite=self.overwrite,
+            codec=self.codec,
+            progress=progress,
+        )
+
+    def _refuse_unseen(self) -> None:
+        if self.schema is None and self.unseen != "error":
+            raise OptionError("--unseen is of rows that are encoded by a --schema.")
+
+    def _by_schema(self, of: str, progress: IngestProgress | None) -> IngestReport:
+        from dasklasso.dataset.ingest.align import Asked, Need
+        from dasklasso.dataset.ingest.by_schema import ingest_by_schema
+        from dasklasso.jobs.schema_source import schema_at
+
+        roles = {"target": self.target, "weight": self.weight, "fold": self.fold,
+                 "offset": self.offset}  # fmt: skip
+        needs: dict[str, Need] = {
+            role: "required" if name else "optional" for role, name in roles.items()
+        }
+        return ingest_by_schema(
+            self.source,
+            self.store,
+            schema_at(of),
+            of=of,
+            asked=Asked(
+                needs=needs,
+                target=self.target or None,
+                weight=self.weight,
+                fold=self.fold,
+                offset=self.offset,
+                drop=self.drop,
+            ),
+            missing=self.missing,
+            unseen=self.unseen,
+            memory=parse_size(self.memory),
+            array=self.dataset,
             overwrite=self.overwrite,
             codec=self.codec,
             progress=progress,

@@ -62,7 +62,7 @@ STAGES: dict[str, type[Stage]] = {
     "picture": PictureStage,
 }
 _FITS = ("fit", "path", "cv", "select")
-_READ = ("source", "store", "model", "penalty_factor", "scores")
+_READ = ("source", "store", "model", "penalty_factor", "scores", "schema")
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,6 @@ from zarr.storage import FsspecStore, LocalStore
 from dasklasso.errors import DependencyMissing, OptionError, StoreError
 from dasklasso.files.atomic import restore
 
-ZARR_FILES = ("zarr.json", ".zgroup", ".zarray")
-
 StoreLike = Any
 """A path, a URL (``s3://bucket/store``), a zarr.Group or zarr.Array, or a zarr store."""
 

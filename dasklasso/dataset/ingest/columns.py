@@ -49,7 +49,8 @@ def assign_roles(
     if not targets:
         known = [column.name for column in source.columns]
         raise OptionError(
-            f"{source.path}: no target was named (--target). There are: {_few(known)}."
+            f"{source.path}: no target was named (--target). There are: {_few(known)}. "
+            "Rows to predict for need none: --schema MODEL."
         )
     weights = resolve_names(source, (weight,) if weight else (), "weight")
     folds = resolve_names(source, (fold,) if fold else (), "fold")

@@ -21,7 +21,7 @@ from dasklasso.dataset.schema import Schema
 from dasklasso.errors import OptionError, StoreError, ValueFound
 from dasklasso.files.atomic import PartialFolder
 from dasklasso.storage.compression import CodecChoice, bytes_codecs, choose_codec
-from dasklasso.storage.opening import ZARR_FILES
+from dasklasso.storage.zarr_files import ZARR_FILES
 
 CHUNK_BYTES = 64 << 20
 _FEWEST_ROWS = 64

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dasklasso.dataset.sources.base import Batch, Column, Expected, Source
 from dasklasso.errors import OptionError, SourceError
-from dasklasso.storage.opening import ZARR_FILES
+from dasklasso.storage.zarr_files import ZARR_FILES
 
 __all__ = [
     "Batch",

@@ -134,7 +134,8 @@ CSV_CASES = {
     ),
     "no target": (
         "a,b,y\n1,2,3\n", {"target": None}, OptionError,
-        "t.csv: no target was named (--target). There are: a, b, y.",
+        "t.csv: no target was named (--target). There are: a, b, y. "
+        "Rows to predict for need none: --schema MODEL.",
     ),
     "a column in two roles": (
         "a,b,y\n1,2,3\n", {"weight": "y"}, OptionError,
