@@ -10,20 +10,17 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import OptionError
 from dasklasso.fit.session import Solved
 from dasklasso.objective.objective import Objective
 from dasklasso.options import FitOptions, RunOptions
-from dasklasso.problem.problem import Problem
 from dasklasso.problem.zero_scan import look, meet
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.solvers.base import Jobs, ScanEvent, Settings
-from dasklasso.solvers.checkpoint import has_checkpoint, saved_alphas
-from dasklasso.solvers.fista.solver import Drive
-from dasklasso.solvers.fista.state import State
+from dasklasso.solvers.checkpoint import has_checkpoint
+from dasklasso.solvers.driver import Checkpoints, Driver
+from dasklasso.solvers.fista.solver import Fista
 
 
 def solve_by_fista(
@@ -41,52 +38,28 @@ def solve_by_fista(
     DasklassoError
     """
     with ExitStack() as stack:
-        folder = _anchor(engine, run, stack)
-        problem, jobs, state = _solve(data, engine, objective, options, run, folder, progress)
-    return Solved(problem, jobs, state.solutions, "fista", state.scans, state.bytes_read)
-
-
-def _solve(
-    data: Dataset,
-    engine: ScanEngine,
-    objective: Objective,
-    options: FitOptions,
-    run: RunOptions,
-    folder: Path | None,
-    progress: Callable[[ScanEvent], None] | None,
-) -> tuple[Problem, Jobs, State]:
-    problem, nbytes = meet(data, engine, objective, run.device)
-    frame = engine.placed(problem.frame)
-    settings = Settings(
-        tol=options.tol,
-        max_scans=options.max_scans,
-        device=run.device,
-        checkpoint=folder,
-        # a temporary folder only anchors what is out on workers: no need to write by the clock
-        checkpoint_seconds=run.checkpoint_seconds if run.checkpoint else float("inf"),
-        key=problem_key(data, options, run),
-    )
-    alphas = None
-    resumed = run.resume and folder is not None and has_checkpoint(folder)
-    first = None
-    if not resumed or problem.unpenalised.size:
-        first = look(engine, problem, frame, run.device)
-        alphas = options.grid(data, first.alpha_max, objective.l1_ratio)
-    free = None if first is None else first.free
-
-    def drive_for(grid: np.ndarray) -> Drive:
-        jobs = Jobs(grid, problem.n_targets, objective.loss.n_outputs)
-        return Drive(engine, problem, frame, jobs, free, settings, progress)
-
-    if resumed and folder is not None:
-        drive = drive_for(saved_alphas(folder, settings.key))
-        state = drive.resume(folder)
-    else:
-        assert first is not None
-        assert alphas is not None
-        drive = drive_for(alphas)
-        state = drive.begin(first, engine.scans, nbytes + first.bytes_read)
-    return problem, drive.jobs, drive.run(state)
+        problem, nbytes = meet(data, engine, objective, run.device)
+        frame = engine.placed(problem.frame)
+        checkpoints = _checkpoints(data, options, run, _anchor(engine, run, stack))
+        resumed = run.resume and checkpoints is not None and has_checkpoint(checkpoints.folder)
+        first = None
+        if not resumed or problem.unpenalised.size:
+            first = look(engine, problem, frame, run.device)
+        free = None if first is None else first.free
+        settings = Settings(options.tol, options.max_scans, run.device)
+        driver = Driver(
+            engine, problem, frame, free, settings, progress=progress, checkpoints=checkpoints
+        )
+        solver = Fista(engine, problem, frame, free, settings)
+        if resumed:
+            state = driver.resume(solver)
+        else:
+            assert first is not None
+            alphas = options.grid(data, first.alpha_max, objective.l1_ratio)
+            jobs = Jobs(alphas, problem.n_targets, objective.loss.n_outputs)
+            state = solver.init(jobs, first, engine.scans, nbytes + first.bytes_read)
+        state = driver.run(solver, state)
+    return Solved(problem, state.jobs, state.solved, "fista", state.scans, state.bytes_read)
 
 
 def _anchor(engine: ScanEngine, run: RunOptions, stack: ExitStack) -> Path | None:
@@ -101,6 +74,16 @@ def _anchor(engine: ScanEngine, run: RunOptions, stack: ExitStack) -> Path | Non
             "needs a checkpoint folder that all of them can reach"
         )
     return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dasklasso-")))
+
+
+def _checkpoints(
+    data: Dataset, options: FitOptions, run: RunOptions, folder: Path | None
+) -> Checkpoints | None:
+    if folder is None:
+        return None
+    # a temporary folder only anchors what is out on workers: no need to write by the clock
+    seconds = run.checkpoint_seconds if run.checkpoint else float("inf")
+    return Checkpoints(folder, problem_key(data, options, run), seconds)
 
 
 def problem_key(data: Dataset, options: FitOptions, run: RunOptions) -> str:

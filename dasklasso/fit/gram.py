@@ -67,9 +67,8 @@ def _solved(session: Session, cv: CvOptions | None) -> Solved:
         solver.penalise(record.l1_ratio)
         _warn_of(record, problem, session.data)
     jobs = Jobs(grids[0] if record is None else record.best.alphas, problem.n_targets)
-    found = solver.certify(jobs, solver.solve(jobs))
-    scans = session.engine.scans
-    return Solved(solver.problem, jobs, found.solutions, "gram", scans, found.bytes_read, record)
+    found = session.certify(solver, jobs, solver.solve(jobs))
+    return Solved(solver.problem, jobs, found.best, "gram", found.scans, found.bytes_read, record)
 
 
 def _grid(session: Session, solver: GramSolver, l1_ratio: float) -> np.ndarray:

@@ -26,7 +26,8 @@ from dasklasso.problem.problem import Problem
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.solvers.base import Jobs, ScanEvent, Settings
 from dasklasso.solvers.cost import n_problems_of
-from dasklasso.solvers.gram.solver import GramSolver
+from dasklasso.solvers.driver import Driver
+from dasklasso.solvers.gram.solver import GramSolver, GramState
 from dasklasso.solvers.quadratic.path import load_kernels
 
 TIGHT = 1e-6  # of tol: supports are compared, so solved far beyond what is certified
@@ -72,17 +73,24 @@ class Session:
 
     def solver(self, problem: Problem) -> GramSolver:
         """The solver of one problem on the moments of all rows."""
-        options = self.options
-        settings = Settings(tol=options.tol, max_scans=options.max_scans, device=self.run.device)
-        return GramSolver(
+        return GramSolver(self.engine, problem, self.moments, self._settings)
+
+    @property
+    def _settings(self) -> Settings:
+        return Settings(self.options.tol, self.options.max_scans, self.run.device)
+
+    def certify(self, solver: GramSolver, jobs: Jobs, points: np.ndarray) -> GramState:
+        """Certify every job at its point (n_features, n_jobs); refine those above ``tol``."""
+        driver = Driver(
             self.engine,
-            problem,
-            self.moments,
-            settings,
-            self.progress,
-            bytes_read=self.bytes_read,
+            solver.problem,
+            self.engine.placed(solver.problem.frame),
+            solver.free,
+            self._settings,
+            progress=self.progress,
             began=self.began,
         )
+        return driver.run(solver, solver.init(jobs, points, self.engine.scans, self.bytes_read))
 
     def alphas(self, solver: GramSolver) -> np.ndarray:
         """(n_alphas,) the user's own, or a grid that begins where the first feature comes in."""
@@ -112,13 +120,13 @@ class Session:
         points = np.zeros((len(inverse), len(alphas)))
         np.divide(coef.T, inverse[:, None], out=points, where=inverse[:, None] > 0)
         jobs = Jobs(alphas, 1)
-        done = solver.certify(jobs, points)
+        done = self.certify(solver, jobs, points)
         solved = Solved(
             solver.problem,
             jobs,
-            done.solutions,
+            done.best,
             "gram",
-            self.engine.scans,
+            done.scans,
             done.bytes_read,
             record,
         )

@@ -12,7 +12,8 @@ from dasklasso.options import FitOptions, RunOptions
 from dasklasso.problem.zero_scan import look, meet
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.solvers.base import Jobs, ScanEvent, Settings
-from dasklasso.solvers.prox_sgd.solver import Epochs, Schedule
+from dasklasso.solvers.driver import Driver
+from dasklasso.solvers.prox_sgd.solver import ProxSgd, Schedule
 
 
 def solve_by_sgd(
@@ -42,8 +43,9 @@ def solve_by_sgd(
     frame = engine.placed(problem.frame)
     first = look(engine, problem, frame, run.device)
     jobs = Jobs(options.grid(data, first.alpha_max, objective.l1_ratio), problem.n_targets)
-    settings = Settings(tol=options.tol, max_scans=options.max_scans, device=run.device)
+    settings = Settings(options.tol, options.max_scans, run.device)
     schedule = Schedule(options.epochs, options.batch_size, options.seed)
-    epochs = Epochs(engine, problem, frame, jobs, first, settings, schedule, progress)
-    solutions = epochs.run()
-    return Solved(problem, jobs, solutions, "prox_sgd", engine.scans, nbytes + epochs.bytes_read)
+    driver = Driver(engine, problem, frame, first.free, settings, progress=progress)
+    solver = ProxSgd(engine, problem, frame, first.free, settings, schedule)
+    state = driver.run(solver, solver.init(jobs, first, engine.scans, nbytes + first.bytes_read))
+    return Solved(problem, jobs, state.solved, "prox_sgd", state.scans, state.bytes_read)

@@ -1,11 +1,11 @@
-"""Solutions: coefficients of one problem, sparse, with the certificate they earned."""
+"""What every solver shares: jobs, solutions, states, and the protocol that the driver drives."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import dask
 import dask.array as da
@@ -14,6 +14,9 @@ import numpy as np
 from dasklasso.backend import to_numpy
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.runners import Runner
+
+if TYPE_CHECKING:
+    from dasklasso.solvers.certificate_scan import Certified
 
 Nonzeros = tuple[np.ndarray, np.ndarray]  # row numbers (ascending), values
 
@@ -155,31 +158,23 @@ class Jobs:
 
 @dataclass(frozen=True)
 class Settings:
-    """How a fit runs.
+    """How exactly a fit is solved, and where.
 
     Attributes
     ----------
     tol : relative dual gap
-    max_scans : int
+    max_scans : most reads of X
     device : as in :func:`dasklasso.backend.backend_for`
-    checkpoint : folder or None
-    checkpoint_seconds : float
-        Least time between two checkpoints; 0 for every scan.
-    key : str
-        Names the problem in its checkpoints.
     """
 
     tol: float = 1e-6
     max_scans: int = 10_000
     device: str = "cpu"
-    checkpoint: Path | None = None
-    checkpoint_seconds: float = 30.0
-    key: str = ""
 
 
 @dataclass(frozen=True)
 class ScanEvent:
-    """The state of a fit after a scan. Figures are cumulative.
+    """The state of a fit after a scan, or after a step in memory. Figures are cumulative.
 
     Attributes
     ----------
@@ -198,3 +193,130 @@ class ScanEvent:
     n_nonzero: int
     bytes_read: int
     seconds: float
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a state is: what a progress line says.
+
+    Attributes
+    ----------
+    n_done, n_problems : problems within the tolerance, and in all
+    worst_gap : largest relative dual gap of the problems in flight
+    n_nonzero : nonzero coefficients of the last problem in flight
+    """
+
+    n_done: int
+    n_problems: int
+    worst_gap: float
+    n_nonzero: int
+
+
+@dataclass(frozen=True)
+class State:
+    """What the states of all solvers have. A solver's own state adds arrays and numbers.
+
+    Attributes
+    ----------
+    jobs : Jobs
+    scans, bytes_read : reads of X, and the bytes read, of all that led here
+    standing : Standing
+    """
+
+    jobs: Jobs
+    scans: int
+    bytes_read: int
+    standing: Standing = field(default=Standing(0, 0, float("inf"), 0), kw_only=True)
+
+    @property
+    def on_workers(self) -> bool:
+        """Whether arrays are left on the workers, where they hang on all that led to them."""
+        return False
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A state as a checkpoint holds it: the solver's own part.
+
+    Attributes
+    ----------
+    numbers : plain JSON types
+    arrays : "points" and "gradient", (n_features, any), chunked by the layout's parts
+    """
+
+    numbers: dict[str, Any]
+    arrays: dict[str, da.Array]
+
+
+class Question(Protocol):
+    """One read of X: what a scan is asked, and how its answer comes back."""
+
+    def ask(self, engine: ScanEngine) -> Any:
+        """Run the scan. The answer has ``bytes_read``."""
+
+
+StateT = TypeVar("StateT", bound=State)
+
+
+class Solver(ABC, Generic[StateT]):
+    """A method of minimisation. It owns its mathematics; the driver owns the loop.
+
+    ``ask`` and ``tell`` are pure: they change neither the state nor the solver, so that a state
+    can be saved, resumed and compared. A solver never reads X itself.
+    """
+
+    name: str
+
+    def done(self, state: StateT) -> bool:
+        """Whether another scan of its own gains nothing; by default it asks none."""
+        return True
+
+    def ask(self, state: StateT) -> Question:
+        """What the next scan should answer."""
+        raise NotImplementedError(f"{self.name} asks nothing of its own")
+
+    def tell(self, state: StateT, answer: Any) -> StateT:
+        """The state after that scan; the driver has counted the scan and its bytes in it."""
+        raise NotImplementedError(f"{self.name} asks nothing of its own")
+
+    def stop(self, state: StateT) -> StateT:
+        """Leave what is in flight as it is, where scans have run out."""
+        return state
+
+    @abstractmethod
+    def solutions(self, state: StateT) -> dict[int, Solution]:
+        """Of every job that is done. The driver certifies those that are not certified yet."""
+
+    @abstractmethod
+    def certified(self, state: StateT, jobs: Sequence[int], found: Certified) -> StateT:
+        """The state after the driver certified some of its solutions; they may go on from there."""
+
+    def freeze(self, state: StateT) -> Frozen:
+        """The state for a checkpoint."""
+        raise NotImplementedError(f"{self.name} keeps no checkpoints")
+
+    def thaw(self, jobs: Jobs, scans: int, bytes_read: int, frozen: Frozen) -> StateT:
+        """The state that :meth:`freeze` wrote."""
+        raise NotImplementedError(f"{self.name} keeps no checkpoints")
+
+
+def confirmed(
+    solutions: dict[int, Solution], jobs: Sequence[int], found: Certified
+) -> dict[int, Solution]:
+    """Solutions with what a certificate scan showed of some of them."""
+    shown = {
+        job: replace(
+            solutions[job],
+            objective=float(found.certificate.primal[k]),
+            gap=float(found.relative_gap[k]),
+            residual_mean=float(found.found.sums.slope[k]),
+            certified=True,
+        )
+        for k, job in enumerate(jobs)
+    }
+    return {**solutions, **shown}
+
+
+def uncertified(point: np.ndarray, intercept: float = 0.0) -> Solution:
+    """A point (n_features,) that no scan in float64 has been at."""
+    return Solution(nonzeros_of(point), np.inf, np.inf, 0.0, certified=False, intercept=intercept)

@@ -33,6 +33,9 @@ from dasklasso.scan.gather import Answers, gather
 from dasklasso.scan.queries.gradient import LossGradient
 from dasklasso.scan.tasks import PartAnswer
 
+POINT_BYTES = 48  # for each feature of a point that is certified: gradients and partial sums too
+POINTS_BYTES = 512 << 20  # of all points of one certificate scan
+
 
 @dataclass(frozen=True)
 class Certified:
@@ -51,44 +54,67 @@ class Certified:
     certificate: Certificate
     relative_gap: np.ndarray
 
+    @property
+    def bytes_read(self) -> int:
+        return self.found.bytes_read
 
-def certify_points(
-    engine: ScanEngine,
-    problem: Problem,
-    frame: PlacedFrame,
-    free: Unpenalised | None,
-    points: da.Array,
-    targets: np.ndarray,
-    alphas: np.ndarray,
-    device: str,
-    intercepts: np.ndarray | None = None,
-) -> Certified:
-    """One scan in float64 at K points.
 
-    Parameters
+@dataclass(frozen=True)
+class CertificateQuestion:
+    """One scan in float64 at K points: objective and duality gap of each.
+
+    Attributes
     ----------
+    problem : Problem
     frame : as the engine placed it
-    points : (n_features, K) in standardised coordinates, chunked like that
+    free : Unpenalised or None
+    points : (n_features, K) in standardised coordinates, chunked like the frame
     targets, alphas : (K,)
+    device : as in :func:`dasklasso.backend.backend_for`
     intercepts : (K,), where the intercept is a coordinate
     """
-    k = len(targets)
-    query = gradient_query(problem, targets.tolist(), "float64", device, intercepts)
-    scan = engine.gradient(query, points, frame)
-    arrays, extra = [points, frame], []
-    if free is not None:
-        c = free.coefficients(points, scan.gradient, k, problem.objective.penalty)
-        arrays.append(free.projection(c, device))
-        extra = [c, free.rows(scan.gradient)]
-    sums = scan.map_parts("certificate", partial(_of_part, problem, alphas, device), *arrays)
-    found = gather(engine, points, scan, [*sums, *extra])
-    check_finite(found.sums.finite)
-    n_parts = len(sums)
-    columns = combine_column_sums(np.stack(found.extra[:n_parts]))
-    certificate = certificate_of(
-        problem, found.sums, columns, free, found.extra[n_parts:], targets, intercepts
-    )
-    return Certified(found, certificate, certificate.gap / problem.null_loss[targets])
+
+    problem: Problem
+    frame: PlacedFrame
+    free: Unpenalised | None
+    points: da.Array
+    targets: np.ndarray
+    alphas: np.ndarray
+    device: str = "cpu"
+    intercepts: np.ndarray | None = None
+
+    def ask(self, engine: ScanEngine) -> Certified:
+        """Run the scan.
+
+        Raises
+        ------
+        ValueFound
+            When X holds values that are not finite.
+        """
+        problem, free, points, targets = self.problem, self.free, self.points, self.targets
+        query = gradient_query(problem, targets.tolist(), "float64", self.device, self.intercepts)
+        scan = engine.gradient(query, points, self.frame)
+        arrays, extra = [points, self.frame], []
+        if free is not None:
+            penalty = problem.objective.penalty
+            c = free.coefficients(points, scan.gradient, len(targets), penalty)
+            arrays.append(free.projection(c, self.device))
+            extra = [c, free.rows(scan.gradient)]
+        summarise = partial(_of_part, problem, self.alphas, self.device)
+        sums = scan.map_parts("certificate", summarise, *arrays)
+        found = gather(engine, points, scan, [*sums, *extra])
+        check_finite(found.sums.finite)
+        n_parts = len(sums)
+        columns = combine_column_sums(np.stack(found.extra[:n_parts]))
+        certificate = certificate_of(
+            problem, found.sums, columns, free, found.extra[n_parts:], targets, self.intercepts
+        )
+        return Certified(found, certificate, certificate.gap / problem.null_loss[targets])
+
+
+def points_at_once(n_features: int) -> int:
+    """How many points one scan certifies."""
+    return max(16, POINTS_BYTES // (POINT_BYTES * n_features))
 
 
 def certificate_here(
@@ -106,7 +132,7 @@ def certificate_here(
     ----------
     points, gradient : (n_features, K)
     sums, targets, alphas, intercepts :
-        As for :func:`certificate_of` and :func:`certify_points`.
+        As for :func:`certificate_of` and :class:`CertificateQuestion`.
     """
     at = LossGradient(gradient, sums)
     columns = _column_sums(problem, alphas, "cpu", at, points, problem.frame)

@@ -22,7 +22,7 @@ from dasklasso.backend import to_numpy
 from dasklasso.errors import CheckpointError
 from dasklasso.scan.runners import Runner
 
-VERSION = 2
+VERSION = 3
 ARRAYS = ("points", "gradient")
 STATISTICS = "statistics"  # second moments, where there is no better place for them
 READABLE = ("state.zarr", "state.old.zarr")  # the second is there between two renames

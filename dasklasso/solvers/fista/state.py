@@ -1,18 +1,23 @@
-"""What a fit is told, and what it is in the middle of: to checkpoints and back."""
+"""What FISTA is in the middle of: to checkpoints and back."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any
 
+import dask.array as da
 import numpy as np
 
-from dasklasso.errors import CheckpointError
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.gather import Coefficients, as_dask, stays_on_workers
-from dasklasso.solvers.base import Solution, solutions_from_json, solutions_to_json
-from dasklasso.solvers.checkpoint import read_checkpoint, write_checkpoint
+from dasklasso.solvers.base import (
+    Frozen,
+    Jobs,
+    Solution,
+    State,
+    solutions_from_json,
+    solutions_to_json,
+)
 from dasklasso.solvers.fista.backtracking import Backtracking
 from dasklasso.solvers.fista.intercepts import Intercepts
 from dasklasso.solvers.fista.slots import Slots
@@ -20,72 +25,63 @@ from dasklasso.solvers.fista.step import Lipschitz, Plan
 
 
 @dataclass(frozen=True)
-class State:
-    """Everything a fit is in the middle of: what a checkpoint holds.
+class FistaState(State):
+    """The state of FISTA.
 
     Attributes
     ----------
     slots : Slots
     points, gradient : (n_features, n_points)
         Points last evaluated and the gradient there; on the workers where they are large.
-    solutions : of the jobs that are done
+    solved : solutions of the jobs that are done
     dtype : precision of products
-    scans, bytes_read : so far
     """
 
     slots: Slots
     points: Coefficients
     gradient: Coefficients
-    solutions: dict[int, Solution]
+    solved: dict[int, Solution]
     dtype: str
-    scans: int
-    bytes_read: int
+
+    @property
+    def on_workers(self) -> bool:
+        """Whether points and gradient are left on the workers."""
+        return isinstance(self.points, da.Array)
 
 
-def save_state(
-    folder: Path, key: str, state: State, alphas: np.ndarray, engine: ScanEngine
-) -> None:
-    """Write a checkpoint; errors leave the one before as it was."""
+def freeze_state(state: FistaState, engine: ScanEngine) -> Frozen:
+    """The state as a checkpoint holds it."""
     numbers = {
         "slots": slots_to_json(state.slots),
-        "solutions": solutions_to_json(state.solutions),
-        "alphas": alphas.tolist(),
+        "solutions": solutions_to_json(state.solved),
         "dtype": state.dtype,
-        "scans": state.scans,
-        "bytes_read": state.bytes_read,
     }
     arrays = {
         "points": as_dask(engine, state.points),
         "gradient": as_dask(engine, state.gradient),
     }
-    write_checkpoint(folder, key, numbers, arrays, engine.runner)
+    return Frozen(numbers, arrays)
 
 
-def load_state(folder: Path, key: str, engine: ScanEngine) -> State:
-    """The state of the checkpoint in ``folder``.
-
-    Raises
-    ------
-    CheckpointError
-        When there is none, it cannot be read, or it is of another problem.
-    """
-    numbers, arrays = read_checkpoint(folder, key)
-    out_there = stays_on_workers(engine, arrays["points"].shape[1])
-    try:
-        points, gradient = (
-            array.rechunk((engine.column_chunks, -1)) if out_there else array.compute()
-            for array in (arrays["points"], arrays["gradient"])
-        )
-    except (ValueError, OSError) as error:
-        raise CheckpointError(f"{folder}: arrays of the state cannot be read ({error})") from None
-    return State(
+def thaw_state(
+    jobs: Jobs, scans: int, bytes_read: int, frozen: Frozen, engine: ScanEngine
+) -> FistaState:
+    """The state that :func:`freeze_state` made."""
+    numbers, arrays = frozen.numbers, frozen.arrays
+    on_workers = stays_on_workers(engine, arrays["points"].shape[1])
+    points, gradient = (
+        array.rechunk((engine.column_chunks, -1)) if on_workers else array.compute()
+        for array in (arrays["points"], arrays["gradient"])
+    )
+    return FistaState(
+        jobs=jobs,
+        scans=scans,
+        bytes_read=bytes_read,
         slots=slots_from_json(numbers["slots"]),
         points=points,
         gradient=gradient,
-        solutions=solutions_from_json(numbers["solutions"]),
+        solved=solutions_from_json(numbers["solutions"]),
         dtype=numbers["dtype"],
-        scans=numbers["scans"],
-        bytes_read=numbers["bytes_read"],
     )
 
 

@@ -8,6 +8,7 @@ from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.row_folds import FoldScheme
 from dasklasso.moments.gram_scan import default_blocks, in_tiles
 from dasklasso.options import FitOptions, RunOptions
+from dasklasso.solvers.certificate_scan import POINT_BYTES, points_at_once
 from dasklasso.solvers.cost import (
     Memory,
     _path_bytes,
@@ -15,7 +16,6 @@ from dasklasso.solvers.cost import (
     n_problems_of,
     workers_and_threads,
 )
-from dasklasso.solvers.gram.solver import POINT_BYTES, points_at_once
 
 BANDS_IN_FLIGHT = 4  # of a thread that takes moments by tiles: rows read, and written down
 

@@ -12,11 +12,9 @@ refinement, as for linear systems (Wilkinson, 1963, Rounding Errors in Algebraic
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import dask.array as da
 import numpy as np
 
 from dasklasso.backend import to_numpy
@@ -25,68 +23,67 @@ from dasklasso.moments.cross_moments import CrossMoments
 from dasklasso.problem.problem import Problem, penalty_at
 from dasklasso.problem.unpenalised import MOST, Unpenalised
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.solvers.base import Jobs, ScanEvent, Settings, Solution, dense_columns, nonzeros_of
-from dasklasso.solvers.certificate_scan import Certified, certify_points
+from dasklasso.solvers.base import (
+    Jobs,
+    Settings,
+    Solution,
+    Solver,
+    Standing,
+    State,
+    nonzeros_of,
+    uncertified,
+)
+from dasklasso.solvers.certificate_scan import Certified
 from dasklasso.solvers.quadratic.from_moments import standardised_gram, standardised_products
 from dasklasso.solvers.quadratic.path import Quadratic, solve_path
 
 IN_MEMORY = 1e-2  # of tol: what the solve in memory may add to the gap of the moments
 LEAST_TOL = 1e-14  # relative gaps below this are rounding of float64
-POINT_BYTES = 48  # for each feature of a point that is certified: gradients and partial sums too
-POINTS_BYTES = 512 << 20  # of all points of one certificate scan
 HAIR = 1e-14
 WORTHWHILE = 0.5  # a refinement that does not halve the gap is the last
 
 
 @dataclass(frozen=True)
-class GramSolved:
-    """What the solver found.
+class GramState(State):
+    """Points solved on moments, and what scans confirmed of them.
 
     Attributes
     ----------
-    solutions : for each job
-    bytes_read : int
+    best : of every job the solution with the smallest gap that a scan has shown
+    trials : points (n_features,) of the jobs that the next scan certifies
     """
 
-    solutions: dict[int, Solution]
-    bytes_read: int
+    best: dict[int, Solution]
+    trials: dict[int, np.ndarray]
 
 
-class GramSolver:
-    """One path on moments: solve, certify, refine.
+class GramSolver(Solver[GramState]):
+    """Paths on moments: solved in memory, certified by the driver, refined where a gap misses tol.
 
     Parameters
     ----------
     engine : ScanEngine
+        Where arrays are placed.
     problem : Problem
         Of the moments (:func:`dasklasso.solvers.quadratic.from_moments.problem_of`).
     moments : CrossMoments
         Of all rows.
     settings : Settings
-    progress : called after every scan
-    bytes_read : by the scan that brought the moments
-    began : when the fit did, as ``time.monotonic()`` has it
+
+    Attributes
+    ----------
+    free : Unpenalised or None
     """
 
+    name = "gram"
+
     def __init__(
-        self,
-        engine: ScanEngine,
-        problem: Problem,
-        moments: CrossMoments,
-        settings: Settings,
-        progress: Callable[[ScanEvent], None] | None = None,
-        *,
-        bytes_read: int = 0,
-        began: float | None = None,
+        self, engine: ScanEngine, problem: Problem, moments: CrossMoments, settings: Settings
     ) -> None:
         self.engine, self.problem, self.settings = engine, problem, settings
-        self.progress = progress
         self._gram = standardised_gram(moments, problem)
         self._products = standardised_products(moments, problem)
-        self._free = self._unpenalised()
-        self._frame = engine.placed(problem.frame)
-        self._bytes_read = bytes_read
-        self._began = time.monotonic() if began is None else began
+        self.free = self._unpenalised()
 
     def alpha_max(self) -> np.ndarray:
         """(n_targets,) smallest alpha at which only unpenalised columns are in use, at l1_ratio 1.
@@ -122,18 +119,46 @@ class GramSolver:
         taken = (0.5 * product / self.problem.null_loss[targets]).reshape(-1, jobs.n_targets)
         return taken.mean(axis=1)
 
-    def certify(self, jobs: Jobs, points: np.ndarray) -> GramSolved:
-        """Certify every job at its point, and refine those whose gap is too large.
+    # -- the solver's protocol ----------------------------------------------------------------
 
-        A gap above ``tol`` remains where refinement no longer helps or ``max_scans`` is reached.
-        """
-        # none is certified until a scan has been there
-        solutions = {job: _open(points[:, job]) for job in range(len(jobs))}
-        batch = points_at_once(self.problem.n_features)
-        for first in range(0, len(jobs), batch):
-            some = np.arange(first, min(first + batch, len(jobs)))
-            self._certify(jobs, some, points[:, some], solutions)
-        return GramSolved(solutions, self._bytes_read)
+    def init(self, jobs: Jobs, points: np.ndarray, scans: int, bytes_read: int) -> GramState:
+        """The state at points (n_features, n_jobs) in standardised coordinates."""
+        trials = {job: points[:, job] for job in range(len(jobs))}
+        best = {job: uncertified(point) for job, point in trials.items()}
+        return GramState(jobs=jobs, scans=scans, bytes_read=bytes_read, best=best, trials=trials)
+
+    def solutions(self, state: GramState) -> dict[int, Solution]:
+        """Those that are confirmed, and the points that wait for it."""
+        trials = {job: uncertified(point) for job, point in state.trials.items()}
+        return {**state.best, **trials}
+
+    def certified(self, state: GramState, jobs: Sequence[int], found: Certified) -> GramState:
+        """Keep what is better than before, and refine what is above ``tol`` and got better."""
+        best, trials = dict(state.best), dict(state.trials)
+        before = np.array([best[job].gap for job in jobs])
+        gaps = found.relative_gap
+        for k in np.flatnonzero(gaps < before):
+            best[jobs[k]] = Solution(
+                nonzeros_of(trials[jobs[k]]),
+                float(found.certificate.primal[k]),
+                float(gaps[k]),
+                float(found.found.sums.slope[k]),
+                certified=True,
+            )
+        for job in jobs:
+            del trials[job]
+        again = np.flatnonzero((gaps > self.settings.tol) & (gaps < WORTHWHILE * before))
+        refined = self._refined(state.jobs, np.asarray(jobs), found, again)
+        for column, k in enumerate(again):
+            trials[jobs[k]] = refined[:, column]
+        done = sum(one.certified and one.gap <= self.settings.tol for one in best.values())
+        standing = Standing(
+            n_done=done,
+            n_problems=len(state.jobs),
+            worst_gap=float(gaps.max()),
+            n_nonzero=int(found.certificate.n_nonzero[-1]),
+        )
+        return replace(state, best=best, trials=trials, standing=standing)
 
     # -- in memory ----------------------------------------------------------------------------
 
@@ -181,43 +206,6 @@ class GramSolver:
             moved[:, column] = self._solve(model, target, jobs.alpha(job), start=u)[0]
         return moved
 
-    # -- scans --------------------------------------------------------------------------------
-
-    def _certify(
-        self, jobs: Jobs, some: np.ndarray, points: np.ndarray, solutions: dict[int, Solution]
-    ) -> None:
-        """Certify some jobs at these points, and refine those whose gap is above ``tol``."""
-        while some.size and self.engine.scans < self.settings.max_scans:
-            certified = certify_points(
-                self.engine,
-                self.problem,
-                self._frame,
-                self._free,
-                self._placed(points),
-                jobs.target(some),
-                jobs.alpha(some),
-                self.settings.device,
-            )
-            self._bytes_read += certified.found.bytes_read
-            before = np.array([solutions[job].gap for job in some.tolist()])
-            gaps = certified.relative_gap
-            for k in np.flatnonzero(gaps < before):
-                solutions[int(some[k])] = Solution(
-                    nonzeros_of(points[:, k]),
-                    float(certified.certificate.primal[k]),
-                    float(gaps[k]),
-                    float(certified.found.sums.slope[k]),
-                    certified=True,
-                )
-            self._tell(jobs, solutions, certified)
-            again = np.flatnonzero((gaps > self.settings.tol) & (gaps < WORTHWHILE * before))
-            points = self._refined(jobs, some, certified, again)
-            some = some[again]
-
-    def _placed(self, points: np.ndarray) -> da.Array:
-        columns = [nonzeros_of(points[:, k]) for k in range(points.shape[1])]
-        return dense_columns(columns, self.engine)
-
     def _unpenalised(self) -> Unpenalised | None:
         index = self.problem.unpenalised
         if not index.size:
@@ -230,28 +218,3 @@ class GramSolver:
         return Unpenalised(
             index, self.engine.by_columns(cross), cross[index], self._products[index]
         )
-
-    def _tell(self, jobs: Jobs, solutions: dict[int, Solution], certified: Certified) -> None:
-        if self.progress is None:
-            return
-        tol = self.settings.tol
-        self.progress(
-            ScanEvent(
-                scan=self.engine.scans,
-                n_done=sum(one.certified and one.gap <= tol for one in solutions.values()),
-                n_alphas=len(jobs),
-                worst_gap=float(certified.relative_gap.max()),
-                n_nonzero=int(certified.certificate.n_nonzero[-1]),
-                bytes_read=self._bytes_read,
-                seconds=time.monotonic() - self._began,
-            )
-        )
-
-
-def points_at_once(n_features: int) -> int:
-    """How many points one scan certifies."""
-    return max(16, POINTS_BYTES // (POINT_BYTES * n_features))
-
-
-def _open(point: np.ndarray) -> Solution:
-    return Solution(nonzeros_of(point), np.inf, np.inf, 0.0, certified=False)

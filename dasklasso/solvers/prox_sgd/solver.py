@@ -1,4 +1,4 @@
-"""Drives proximal stochastic gradient: epochs, each one scan, and scans that certify.
+"""Proximal stochastic gradient as a solver: epochs, each one scan, and scans that certify.
 
 A certificate is of two points of every problem, the last iterate and the average, in one scan; the
 better of all that were certified is what is returned, with its true gap.
@@ -6,20 +6,30 @@ better of all that were certified is what is returned, with its true gap.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dasklasso.problem.problem import Problem, gradient_query
+from dasklasso.problem.unpenalised import Unpenalised
 from dasklasso.problem.zero_scan import FirstLook
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.frame import PlacedFrame
 from dasklasso.scan.gather import as_dask
 from dasklasso.scan.sequential import scan_chain
-from dasklasso.solvers.base import Jobs, ScanEvent, Settings, Solution, nonzeros_of
-from dasklasso.solvers.certificate_scan import certify_points
+from dasklasso.solvers.base import (
+    Jobs,
+    Settings,
+    Solution,
+    Solver,
+    Standing,
+    State,
+    confirmed,
+    nonzeros_of,
+    uncertified,
+)
+from dasklasso.solvers.certificate_scan import CertificateQuestion, Certified
 from dasklasso.solvers.prox_sgd.step import Epoch, Iterate, n_batches, start
 
 CERTIFY_EVERY = 5  # epochs: a certificate costs a scan
@@ -43,131 +53,199 @@ class Schedule:
     certify_every: int = CERTIFY_EVERY
 
 
-class Epochs:
-    """One fit: a problem, its jobs, an engine whose bands hold all columns.
+@dataclass(frozen=True)
+class EpochScan:
+    """One scan of steps: bands one after the other, in the epoch's order."""
+
+    epoch: Epoch
+    iterate: Iterate
+    frame: PlacedFrame
+
+    def ask(self, engine: ScanEngine) -> EpochDone:
+        """Run the scan."""
+        order = self.epoch.order(len(engine.layout.bands))
+        found = scan_chain(engine, "epoch", self.epoch, self.iterate, order, self.frame)
+        return EpochDone(*found)
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """Where an epoch led."""
+
+    iterate: Iterate
+    bytes_read: int
+
+
+@dataclass(frozen=True)
+class SgdState(State):
+    """The state of proximal stochastic gradient.
+
+    Attributes
+    ----------
+    iterate : Iterate
+    n_epochs : epochs so far
+    solved : of every job the better of what scans have certified
+    certifies : whether the next scan certifies; else it is an epoch
+    ended : whether there is no next scan
+    """
+
+    iterate: Iterate
+    n_epochs: int
+    solved: dict[int, Solution]
+    certifies: bool
+    ended: bool = False
+
+
+class ProxSgd(Solver[SgdState]):
+    """Proximal stochastic gradient for one problem, on an engine whose bands hold all columns.
 
     Parameters
     ----------
+    engine : ScanEngine
+        For its layout; the driver runs its scans.
+    problem : Problem
     frame : as the engine placed it, in one part
-    first : FirstLook
+    free : Unpenalised or None
     settings : Settings
-        No checkpoint is kept.
-    progress : called after every scan
+    schedule : Schedule
     """
+
+    name = "prox_sgd"
 
     def __init__(
         self,
         engine: ScanEngine,
         problem: Problem,
         frame: PlacedFrame,
-        jobs: Jobs,
-        first: FirstLook,
+        free: Unpenalised | None,
         settings: Settings,
         schedule: Schedule,
-        progress: Callable[[ScanEvent], None] | None = None,
     ) -> None:
         self.engine, self.problem, self.frame = engine, problem, frame
-        self.jobs, self.first, self.settings = jobs, first, settings
-        self.schedule, self.progress = schedule, progress
-        self.solutions: dict[int, Solution] = {}
-        self.bytes_read = first.bytes_read
-        self._targets = jobs.target(np.arange(len(jobs)))
-        self._alphas = jobs.alpha(np.arange(len(jobs)))
-        self._began = time.monotonic()
+        self.free, self.settings, self.schedule = free, settings, schedule
 
-    def run(self) -> dict[int, Solution]:
-        """Epochs until every gap is within ``tol``, or they or ``max_scans`` have run out.
-
-        Returns
-        -------
-        solutions : of every job, certified by a scan in float64; its gap may be above ``tol``
-        """
-        iterate = start(
-            np.asarray(self.first.gradient[:, -1]), self.problem.null_intercept[self._targets]
+    def init(self, jobs: Jobs, first: FirstLook, scans: int, bytes_read: int) -> SgdState:
+        """The state at the null model."""
+        power = np.asarray(first.gradient[:, -1])
+        iterate = start(power, self.problem.null_intercept[jobs.targets])
+        begins = self.schedule.epochs > 0 and scans + 2 <= self.settings.max_scans
+        return SgdState(
+            jobs=jobs,
+            scans=scans,
+            bytes_read=bytes_read,
+            iterate=iterate,
+            n_epochs=0,
+            solved={},
+            certifies=not begins,
         )
-        for number in range(self.schedule.epochs):
-            # an epoch takes a scan, and so does the certificate that has to follow
-            if self.engine.scans + 2 > self.settings.max_scans:
-                break
-            iterate = self._epoch(number, iterate)
-            done = number + 1
-            more = done < self.schedule.epochs and self.engine.scans + 3 <= self.settings.max_scans
-            if more and done % self.schedule.certify_every == 0:
-                self._certify(iterate)
-                if self._worst_gap() <= self.settings.tol:
-                    return self.solutions
-        self._certify(iterate)
-        return self.solutions
 
-    def _epoch(self, number: int, iterate: Iterate) -> Iterate:
-        """One scan of steps."""
-        layout, schedule = self.engine.layout, self.schedule
+    def done(self, state: SgdState) -> bool:
+        """Whether epochs or scans have run out, or every gap is within ``tol``."""
+        return state.ended
+
+    def solutions(self, state: SgdState) -> dict[int, Solution]:
+        """The better of what was certified."""
+        return state.solved
+
+    def ask(self, state: SgdState) -> EpochScan | CertificateQuestion:
+        """An epoch, or a certificate of the last iterates and the averages."""
+        if not state.certifies:
+            return EpochScan(self._epoch(state), state.iterate, self.frame)
+        points, intercepts = self._candidates(state)
+        numbers = np.arange(len(state.jobs))
+        return CertificateQuestion(
+            self.problem,
+            self.frame,
+            self.free,
+            as_dask(self.engine, points),
+            np.tile(state.jobs.target(numbers), 2),
+            np.tile(state.jobs.alpha(numbers), 2),
+            self.settings.device,
+            intercepts if self.problem.steps_intercept else None,
+        )
+
+    def tell(self, state: SgdState, answer: EpochDone | Certified) -> SgdState:
+        """Take an epoch's iterate, or the better of what a scan certified."""
+        if isinstance(answer, Certified):
+            return self._judged(state, answer)
+        last = answer.iterate.points[:, len(state.jobs) - 1]
+        state = replace(state, iterate=answer.iterate, n_epochs=state.n_epochs + 1)
+        more = state.n_epochs < self.schedule.epochs
+        # an epoch takes a scan, and so does the certificate that has to follow
+        spare = self.settings.max_scans - state.scans
+        due = more and spare >= 3 and state.n_epochs % self.schedule.certify_every == 0
+        certifies = due or not (more and spare >= 2)
+        standing = self._standing(state, int(np.count_nonzero(last)))
+        return replace(state, certifies=certifies, standing=standing)
+
+    def stop(self, state: SgdState) -> SgdState:
+        """The last iterates, where nothing was certified yet."""
+        points, intercepts = self._candidates(state)
+        found = {
+            job: uncertified(points[:, job], self._intercept(intercepts, job))
+            for job in range(len(state.jobs))
+        }
+        return replace(state, solved={**found, **state.solved}, ended=True)
+
+    def certified(self, state: SgdState, jobs: Sequence[int], found: Certified) -> SgdState:
+        """What the driver certified, at the end."""
+        return replace(state, solved=confirmed(state.solved, jobs, found))
+
+    # -- parts --------------------------------------------------------------------------------
+
+    def _epoch(self, state: SgdState) -> Epoch:
+        layout, schedule, problem = self.engine.layout, self.schedule, self.problem
         dtype = np.result_type(self.engine.table.X.dtype, np.float32).name
         batch_size = min(schedule.batch_size, layout.n_rows)
         bands = [layout.rows(band) for band in range(len(layout.bands))]
-        epoch = Epoch(
-            query=gradient_query(self.problem, self._targets.tolist(), dtype, self.settings.device),
-            alphas=self._alphas,
-            penalty=self.problem.objective.penalty,
-            steps_intercept=self.problem.steps_intercept,
+        targets = state.jobs.targets
+        return Epoch(
+            query=gradient_query(problem, targets.tolist(), dtype, self.settings.device),
+            alphas=state.jobs.alpha(np.arange(len(state.jobs))),
+            penalty=problem.objective.penalty,
+            steps_intercept=problem.steps_intercept,
             n_rows=layout.n_rows,
             batch_size=batch_size,
             batches=sum(n_batches(band.stop - band.start, batch_size) for band in bands),
             seed=schedule.seed,
-            number=number,
+            number=state.n_epochs,
         )
-        order = epoch.order(len(bands))
-        iterate, nbytes = scan_chain(self.engine, "epoch", epoch, iterate, order, self.frame)
-        self.bytes_read += nbytes
-        self._tell(int(np.count_nonzero(iterate.points[:, len(self.jobs) - 1])))
-        return iterate
 
-    def _certify(self, iterate: Iterate) -> None:
-        """One scan in float64 at the last iterates and the averages; the better ones are kept."""
-        k = len(self.jobs)
+    def _candidates(self, state: SgdState) -> tuple[np.ndarray, np.ndarray]:
+        """(n_features, 2 n_jobs) last iterates and averages, and their intercepts."""
+        iterate, k = state.iterate, len(state.jobs)
         points = np.concatenate([iterate.points[:, :k], iterate.average], axis=1)
-        intercepts = np.concatenate([iterate.intercepts, iterate.average_intercepts])
-        certified = certify_points(
-            self.engine,
-            self.problem,
-            self.frame,
-            self.first.free,
-            as_dask(self.engine, points),
-            np.tile(self._targets, 2),
-            np.tile(self._alphas, 2),
-            self.settings.device,
-            intercepts if self.problem.steps_intercept else None,
-        )
-        self.bytes_read += certified.found.bytes_read
-        for column, gap in enumerate(certified.relative_gap.tolist()):
+        return points, np.concatenate([iterate.intercepts, iterate.average_intercepts])
+
+    def _judged(self, state: SgdState, answer: Certified) -> SgdState:
+        points, intercepts = self._candidates(state)
+        solved, k = dict(state.solved), len(state.jobs)
+        for column, gap in enumerate(answer.relative_gap.tolist()):
             job = column % k
-            if job in self.solutions and self.solutions[job].gap <= gap:
+            if job in solved and solved[job].gap <= gap:
                 continue
-            self.solutions[job] = Solution(
+            solved[job] = Solution(
                 nonzeros_of(points[:, column]),
-                objective=float(certified.certificate.primal[column]),
+                objective=float(answer.certificate.primal[column]),
                 gap=gap,
-                residual_mean=float(certified.found.sums.slope[column]),
+                residual_mean=float(answer.found.sums.slope[column]),
                 certified=True,
-                intercept=float(intercepts[column]) if self.problem.steps_intercept else 0.0,
+                intercept=self._intercept(intercepts, column),
             )
-        self._tell(len(self.solutions[k - 1].nonzeros[0]))
+        state = replace(state, solved=solved, certifies=False)
+        left = state.n_epochs < self.schedule.epochs
+        left = left and state.scans + 2 <= self.settings.max_scans
+        ended = not left or _worst_gap(solved) <= self.settings.tol
+        standing = self._standing(state, len(solved[k - 1].nonzeros[0]))
+        return replace(state, ended=ended, standing=standing)
 
-    def _worst_gap(self) -> float:
-        return max((one.gap for one in self.solutions.values()), default=float("inf"))
+    def _intercept(self, intercepts: np.ndarray, column: int) -> float:
+        return float(intercepts[column]) if self.problem.steps_intercept else 0.0
 
-    def _tell(self, n_nonzero: int) -> None:
-        if self.progress is None:
-            return
-        tol = self.settings.tol
-        self.progress(
-            ScanEvent(
-                scan=self.engine.scans,
-                n_done=sum(one.gap <= tol for one in self.solutions.values()),
-                n_alphas=len(self.jobs),
-                worst_gap=self._worst_gap(),
-                n_nonzero=n_nonzero,
-                bytes_read=self.bytes_read,
-                seconds=time.monotonic() - self._began,
-            )
-        )
+    def _standing(self, state: SgdState, n_nonzero: int) -> Standing:
+        done = sum(one.gap <= self.settings.tol for one in state.solved.values())
+        return Standing(done, len(state.jobs), _worst_gap(state.solved), n_nonzero)
+
+
+def _worst_gap(solved: dict[int, Solution]) -> float:
+    return max((one.gap for one in solved.values()), default=float("inf"))

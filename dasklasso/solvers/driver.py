@@ -1,0 +1,234 @@
+"""The driver: the one loop of all solvers.
+
+It asks the scans that a solver wants, counts them, tells who watches, keeps checkpoints, and has
+every solution certified that the solver did not certify itself. A solver owns its mathematics only
+(:class:`~dasklasso.solvers.base.Solver`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dasklasso.errors import CheckpointError
+from dasklasso.problem.problem import Problem
+from dasklasso.problem.unpenalised import Unpenalised
+from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.frame import PlacedFrame
+from dasklasso.solvers.base import (
+    Frozen,
+    Jobs,
+    Question,
+    ScanEvent,
+    Settings,
+    Solver,
+    State,
+    StateT,
+    dense_columns,
+)
+from dasklasso.solvers.certificate_scan import CertificateQuestion, Certified, points_at_once
+from dasklasso.solvers.checkpoint import read_checkpoint, write_checkpoint
+
+LINEAGE_SCANS = 20  # arrays left on workers are anchored in a checkpoint at least this often
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """Where states are kept, and how often.
+
+    Attributes
+    ----------
+    folder : Path
+    key : str
+        Names the problem: a state is only resumed under the same key.
+    seconds : float
+        Least time between two of them; 0 for every scan, inf where they only anchor what is left
+        on workers.
+    """
+
+    folder: Path
+    key: str
+    seconds: float = 30.0
+
+
+class Driver:
+    """The loop around one engine and one problem.
+
+    Parameters
+    ----------
+    engine : ScanEngine
+    problem : Problem
+    frame : as the engine placed it
+    free : Unpenalised or None
+        What certificates need where columns have no penalty.
+    settings : Settings
+    progress : called after every scan, and when a solver reports from memory
+    checkpoints : Checkpoints or None
+    began : when the fit did, as ``time.monotonic()`` has it
+    """
+
+    def __init__(
+        self,
+        engine: ScanEngine,
+        problem: Problem,
+        frame: PlacedFrame,
+        free: Unpenalised | None,
+        settings: Settings,
+        *,
+        progress: Callable[[ScanEvent], None] | None = None,
+        checkpoints: Checkpoints | None = None,
+        began: float | None = None,
+    ) -> None:
+        self.engine, self.problem, self.frame, self.free = engine, problem, frame, free
+        self.settings, self.progress, self.checkpoints = settings, progress, checkpoints
+        self._saved = time.monotonic()
+        self._began = self._saved if began is None else began
+        self._unanchored = 0
+
+    def run(self, solver: Solver[StateT], state: StateT) -> StateT:
+        """Scan until every job has a certified solution, or ``max_scans`` have been made.
+
+        What is left open by then is certified as it is: its gap is true, if above ``tol``.
+        """
+        while True:
+            state = self._iterate(solver, state)
+            waiting = self._uncertified(solver, state)
+            if not waiting or state.scans >= self.settings.max_scans:
+                break
+            state = self._certify(solver, state, waiting[: self._at_once])
+        for start in range(0, len(waiting), self._at_once):
+            state = self._certify(solver, state, waiting[start : start + self._at_once])
+        return state
+
+    def resume(self, solver: Solver[StateT]) -> StateT:
+        """The state of the checkpoint.
+
+        Raises
+        ------
+        CheckpointError
+            When there is none, it cannot be read, it is of another problem or another solver.
+        """
+        assert self.checkpoints is not None
+        folder = self.checkpoints.folder
+        numbers, arrays = read_checkpoint(folder, self.checkpoints.key)
+        found = numbers.pop("solver", None)
+        if found != solver.name:
+            raise CheckpointError(
+                f"{folder}: a checkpoint of solver {found} found, expected one of {solver.name}"
+            )
+        n_targets, n_outputs = self.problem.n_targets, self.problem.loss.n_outputs
+        jobs = Jobs(np.asarray(numbers.pop("alphas"), dtype=float), n_targets, n_outputs)
+        scans, bytes_read = int(numbers.pop("scans")), int(numbers.pop("bytes_read"))
+        try:
+            return solver.thaw(jobs, scans, bytes_read, Frozen(numbers, arrays))
+        except (KeyError, ValueError, OSError) as error:
+            raise CheckpointError(f"{folder}: the state cannot be read ({error})") from None
+
+    def watch(self, solver: Solver[StateT], state: StateT) -> StateT:
+        """Tell who watches how far a state is, and keep it where a checkpoint is due.
+
+        Returns
+        -------
+        state : the same, or what the checkpoint holds where arrays were left on workers
+        """
+        self._tell(state)
+        return self._save_if_due(solver, state)
+
+    # -- scans --------------------------------------------------------------------------------
+
+    def _iterate(self, solver: Solver[StateT], state: StateT) -> StateT:
+        while not solver.done(state):
+            if state.scans >= self.settings.max_scans:
+                return solver.stop(state)
+            state, answer = self._ask(solver.ask(state), state)
+            state = self.watch(solver, solver.tell(state, answer))
+        return state
+
+    def _ask(self, question: Question, state: StateT) -> tuple[StateT, Any]:
+        """Run one scan: the state with it counted, and its answer."""
+        before = self.engine.scans
+        answer = question.ask(self.engine)
+        scans = state.scans + self.engine.scans - before
+        return replace(state, scans=scans, bytes_read=state.bytes_read + answer.bytes_read), answer
+
+    def _certify(self, solver: Solver[StateT], state: StateT, some: Sequence[int]) -> StateT:
+        solutions, jobs = solver.solutions(state), state.jobs
+        found = [solutions[job] for job in some]
+        intercepts = np.array([one.intercept for one in found])
+        question = CertificateQuestion(
+            self.problem,
+            self.frame,
+            self.free,
+            dense_columns([one.nonzeros for one in found], self.engine),
+            jobs.target(np.asarray(some)),
+            jobs.alpha(np.asarray(some)),
+            self.settings.device,
+            intercepts if self.problem.steps_intercept else None,
+        )
+        answer: Certified
+        state, answer = self._ask(question, state)
+        return self.watch(solver, solver.certified(state, some, answer))
+
+    @staticmethod
+    def _uncertified(solver: Solver[StateT], state: StateT) -> list[int]:
+        found = sorted(solver.solutions(state).items())
+        return [job for job, one in found if not one.certified]
+
+    @property
+    def _at_once(self) -> int:
+        return points_at_once(self.problem.n_features)
+
+    # -- watching and surviving ---------------------------------------------------------------
+
+    def _tell(self, state: State) -> None:
+        if self.progress is None:
+            return
+        standing = state.standing
+        self.progress(
+            ScanEvent(
+                scan=state.scans,
+                n_done=standing.n_done,
+                n_alphas=standing.n_problems,
+                worst_gap=standing.worst_gap,
+                n_nonzero=standing.n_nonzero,
+                bytes_read=state.bytes_read,
+                seconds=time.monotonic() - self._began,
+            )
+        )
+
+    def _save_if_due(self, solver: Solver[StateT], state: StateT) -> StateT:
+        if self.checkpoints is None:
+            return state
+        self._unanchored += 1
+        due = time.monotonic() - self._saved >= self.checkpoints.seconds
+        # arrays on workers hang on all tasks that ever led to them: reading them back from the
+        # checkpoint cuts that chain, and is where a lost worker's blocks come from
+        anchor = state.on_workers and self._unanchored >= LINEAGE_SCANS
+        if not (due or anchor):
+            return state
+        self._save(solver, state)
+        return self.resume(solver) if state.on_workers else state
+
+    def _save(self, solver: Solver[StateT], state: StateT) -> None:
+        assert self.checkpoints is not None
+        frozen = solver.freeze(state)
+        numbers = {
+            "solver": solver.name,
+            "alphas": state.jobs.alphas.tolist(),
+            "scans": state.scans,
+            "bytes_read": state.bytes_read,
+            **frozen.numbers,
+        }
+        write_checkpoint(
+            self.checkpoints.folder,
+            self.checkpoints.key,
+            numbers,
+            frozen.arrays,
+            self.engine.runner,
+        )
+        self._saved, self._unanchored = time.monotonic(), 0
