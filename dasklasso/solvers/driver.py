@@ -100,9 +100,11 @@ class Driver:
             waiting = self._uncertified(solver, state)
             if not waiting or state.scans >= self.settings.max_scans:
                 break
-            state = self._certify(solver, state, waiting[: self._at_once])
+            state = self.watch(solver, self._certify(solver, state, waiting[: self._at_once]))
+        # no checkpoint of these: a fit that is resumed goes on from before it was stopped
         for start in range(0, len(waiting), self._at_once):
             state = self._certify(solver, state, waiting[start : start + self._at_once])
+            self._tell(state)
         return state
 
     def resume(self, solver: Solver[StateT]) -> StateT:
@@ -144,6 +146,8 @@ class Driver:
     def _iterate(self, solver: Solver[StateT], state: StateT) -> StateT:
         while not solver.done(state):
             if state.scans >= self.settings.max_scans:
+                if self.checkpoints is not None and np.isfinite(self.checkpoints.seconds):
+                    self._save(solver, state)
                 return solver.stop(state)
             state, answer = self._ask(solver.ask(state), state)
             state = self.watch(solver, solver.tell(state, answer))
@@ -172,7 +176,7 @@ class Driver:
         )
         answer: Certified
         state, answer = self._ask(question, state)
-        return self.watch(solver, solver.certified(state, some, answer))
+        return solver.certified(state, some, answer)
 
     @staticmethod
     def _uncertified(solver: Solver[StateT], state: StateT) -> list[int]:
