@@ -15,10 +15,11 @@ from dasklasso.errors import CheckpointError, OptionError
 from dasklasso.fit import fit_path
 from dasklasso.options import FitOptions, RunOptions
 from dasklasso.solvers import checkpoint
-from dasklasso.solvers.base import Solution
+from dasklasso.solvers.base import Solution, solutions_from_json, solutions_to_json
 from dasklasso.solvers.fista.backtracking import Backtracking
 from dasklasso.solvers.fista.intercepts import Intercepts
 from dasklasso.solvers.fista.slots import Slots
+from dasklasso.solvers.fista.state import slots_from_json, slots_to_json
 from dasklasso.solvers.fista.step import Lipschitz, Plan
 
 OPTIONS = FitOptions(n_alphas=4, eps=0.02, tol=1e-7, solver="fista")
@@ -267,7 +268,7 @@ def test_slots_come_back_from_json_with_every_bit(numbers, best):
         Intercepts(array, array + 1.0, -array, True),
         Backtracking(array, np.array([best, np.inf, -1.0]), 1e-6),
     )
-    back = checkpoint.slots_from_json(json.loads(json.dumps(checkpoint.slots_to_json(slots))))
+    back = slots_from_json(json.loads(json.dumps(slots_to_json(slots))))
     for name in ("plan", "intercepts", "backtracking", None):
         one, other = (slots, back) if name is None else (getattr(s, name) for s in (slots, back))
         for name, value in vars(one).items():
@@ -282,8 +283,8 @@ def test_slots_come_back_from_json_with_every_bit(numbers, best):
 @given(values=st.lists(FLOAT, min_size=2, max_size=2), gap=FLOAT)
 def test_solutions_come_back_from_json_with_every_bit(values, gap):
     one = Solution((np.array([3, 9]), np.array(values)), 0.5, gap, -0.0, True, values[0])
-    text = json.dumps(checkpoint.solutions_to_json({11: one}))
-    back = checkpoint.solutions_from_json(json.loads(text))[11]
+    text = json.dumps(solutions_to_json({11: one}))
+    back = solutions_from_json(json.loads(text))[11]
     assert np.array_equal(back.nonzeros[0], one.nonzeros[0])
     assert np.array_equal(back.nonzeros[1], one.nonzeros[1])
     assert (back.objective, back.gap, back.certified) == (0.5, gap, True)
