@@ -266,6 +266,7 @@ class Solver(ABC, Generic[StateT]):
     """
 
     name: str
+    certifies_when_stopped = True  # whether what is left open by max_scans gets one more scan
 
     def done(self, state: StateT) -> bool:
         """Whether another scan of its own gains nothing; by default it asks none."""

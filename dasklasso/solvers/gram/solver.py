@@ -76,6 +76,7 @@ class GramSolver(Solver[GramState]):
     """
 
     name = "gram"
+    certifies_when_stopped = False  # who allows one scan wants moments
 
     def __init__(
         self, engine: ScanEngine, problem: Problem, moments: CrossMoments, settings: Settings
