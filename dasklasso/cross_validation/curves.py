@@ -396,7 +396,12 @@ def mean_squared_residual(
     (n_models,) float64, never negative
     """
     linear, square = moments.xy[:, target], moments.yy[target]
+    if moments.unit is not None:
+        unit = float(moments.unit[moments.n_features + target])
+        coef = coef * (moments.x_unit / unit)
     of_features = coef @ moments.xx - linear
     of_target = coef @ linear - square
     spread = np.einsum("kj,kj->k", coef, of_features) - of_target
+    if moments.unit is not None:
+        spread *= unit**2
     return np.maximum(spread, 0.0) / moments.weight + mean_residual**2

@@ -67,30 +67,6 @@ def check_length(name: str, source: BlockSource, n_rows: int, location: str) -> 
         )
 
 
-def check_targets(y: BlockSource, names: Sequence[str], location: str) -> None:
-    """Read all targets once: each value finite, and none the same in every row.
-
-    Raises
-    ------
-    ValueFound
-        Naming the row and the target.
-    """
-    lowest = np.full(y.shape[1], np.inf)
-    highest = np.full(y.shape[1], -np.inf)
-    for (i, j), values in _blocks(y):
-        _refuse_nonfinite(y, i, j, values, names, location)
-        columns = slice(y.column_bounds[j], y.column_bounds[j + 1])
-        lowest[columns] = np.minimum(lowest[columns], values.min(axis=0))
-        highest[columns] = np.maximum(highest[columns], values.max(axis=0))
-    constant = np.flatnonzero(lowest == highest)
-    if constant.size:
-        k = int(constant[0])
-        raise ValueFound(
-            f"{location}: target {names[k]} is {lowest[k]:g} in all {y.shape[0]:,} rows, expected "
-            "at least two different values."
-        )
-
-
 def check_finite(y: BlockSource, names: Sequence[str], location: str) -> None:
     """Read all targets once: each value finite. A target may be the same in every row.
 

@@ -14,10 +14,10 @@ import zarr
 from dasklasso.dataset.checks import (
     NumberedNames,
     as_float64,
+    check_finite,
     check_folds,
     check_length,
     check_offsets,
-    check_targets,
     check_weights,
 )
 from dasklasso.dataset.dask_arrays import is_dask, spill
@@ -355,7 +355,7 @@ def _check(dataset: Dataset, *, values: bool) -> None:
     if dataset.fold is not None:
         check_folds(dataset.fold, location)
     if values and dataset.y is not None:
-        check_targets(dataset.y, dataset.target_names, location)
+        check_finite(dataset.y, dataset.target_names, location)
     if values and dataset.sample_weight is not None:
         check_weights(dataset.sample_weight, location)
     if dataset.offset is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 
@@ -26,7 +27,7 @@ def take_out(before: CrossMoments, old: CrossMoments, peak: np.ndarray) -> Cross
     before, old : CrossMoments
         Of the rows that are in, and of those to take out.
     peak : (n_features + n_targets,) float64
-        The largest squares of each column so far.
+        The largest norm of each centred column so far.
 
     Raises
     ------
@@ -43,8 +44,10 @@ def take_out(before: CrossMoments, old: CrossMoments, peak: np.ndarray) -> Cross
     except ValueError as error:
         raise ValueFound(f"these rows were not all in: {error}") from error
     left = np.diagonal(after.products)
+    unit = before.units
+    peak = (peak / unit) ** 2
     means = np.maximum(np.abs(before.mean), np.abs(old.mean))
-    of_means = 4 * _EPS * means * np.sqrt(peak * max(before.weight, 0.0))
+    of_means = 4 * _EPS * (means / unit) * np.sqrt(peak * max(before.weight, 0.0))
     wrong = left < -(_IMPOSSIBLE * peak + 4 * of_means)
     if wrong.any():
         j = int(wrong.argmax())
@@ -66,7 +69,7 @@ def take_out(before: CrossMoments, old: CrossMoments, peak: np.ndarray) -> Cross
     products = after.products.copy()
     products[gone] = 0.0
     products[:, gone] = 0.0
-    return CrossMoments(after.weight, after.count, after.mean, products, after.n_targets)
+    return replace(after, products=products)
 
 
 def _column(moments: CrossMoments, j: int) -> str:

@@ -223,7 +223,7 @@ class OnlineElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
         past, peak = self.moments_, self._peak
         if self.decay is not None:
             decay = number("decay", self.decay)
-            past, peak = past.scaled(decay), peak * decay
+            past, peak = past.scaled(decay), peak * np.sqrt(decay)
         return self._solve(past.merged(new), objective, self.coef_, peak=peak)
 
     def forget(self, X: Any, y: Any, sample_weight: Any = None) -> OnlineElasticNet:
@@ -320,11 +320,13 @@ class OnlineElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
             )
         with np.errstate(over="ignore", invalid="ignore"):
             moments = cross_moments(table, targets, weight)
-        beyond = np.flatnonzero(~np.isfinite(np.diagonal(moments.products)))
+            squares = moments.std**2 + moments.mean**2
+        beyond = np.flatnonzero(~np.isfinite(moments.std))
         if beyond.size:
-            j = int(beyond[0])
-            column = f"feature {j}" if j < table.shape[1] else f"target {j - table.shape[1]}"
-            raise ValueFound(f"{column}: found values whose squares are beyond float64")
+            raise ValueFound(f"feature {beyond[0]}: found values whose sum is beyond float64")
+        beyond = np.flatnonzero(~np.isfinite(squares[table.shape[1] :]))
+        if beyond.size:
+            raise ValueFound(f"target {beyond[0]}: found values whose squares are beyond float64")
         return moments
 
     def _solve(
@@ -341,7 +343,7 @@ class OnlineElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if moments.weight > 0:
             if objective.fit_intercept:
                 intercept[:] = moments.y_mean
-            variance = np.maximum(moments.yy, 0.0) / moments.weight
+            variance = moments.std[moments.n_features :] ** 2
             null = null_loss(moments.y_mean, variance, fit_intercept=objective.fit_intercept)
             starts = None if start is None else start.reshape(n_targets, -1)
             # a target that is constant so far needs no features, and has no scale for a gap
@@ -355,8 +357,8 @@ class OnlineElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 )
                 coef[k], intercept[k], gap[k] = found.coef[0], found.intercept[0], found.gap[0]
         self.moments_ = moments
-        squares = np.diagonal(moments.products)
-        self._peak = squares.copy() if peak is None else np.maximum(peak, squares)
+        norms = moments.std * np.sqrt(max(moments.weight, 0.0))
+        self._peak = norms if peak is None else np.maximum(peak, norms)
         vector = self._y_is_vector
         self.coef_ = coef[0] if vector else coef
         self.intercept_ = float(intercept[0]) if vector else intercept

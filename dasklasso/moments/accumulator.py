@@ -1,12 +1,16 @@
 """The kernel of the Gram scan: rows of ``[X, y]`` become second moments, kept apart by fold.
 
 Rows are gathered fold by fold into a buffer of about a thousand, which stays in the cache. A full
-one is shifted, multiplied with itself in the precision of the data, and added in float64. The
-shift is the mean of the buffer before, near enough to the buffer's own; where it is not, that
-buffer is shifted anew. So each buffer is centred at its own mean, and what lies between buffers is
-added at the end, in float64, from their means: the sums of Chan, Golub and LeVeque (1983,
-Algorithms for computing the sample variance, eq. 1.5) over all buffers at once. Nothing cancels
-where mean >> std, whatever the order of the rows.
+one is shifted, multiplied with itself, and added in float64. The shift is the mean of the buffer
+before, near enough to the buffer's own; where it is not, that buffer is shifted anew. So each
+buffer is centred near its own mean, and what lies between buffers is added at the end, in float64,
+from their means: the sums of Chan, Golub and LeVeque (1983, Algorithms for computing the sample
+variance, eq. 1.5) over all buffers at once. Nothing cancels where mean >> std, whatever the order
+of the rows.
+
+Products of features with each other may be in float32; their squares and sums, and all that has to
+do with targets, are in float64. Columns of whole numbers are shifted by whole numbers, so that
+their products are exact in float32 too (:mod:`dasklasso.moments.rounding`).
 """
 
 from __future__ import annotations
@@ -16,31 +20,59 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from dasklasso.backend import Array, Backend, dtype_of, to_numpy
-from dasklasso.moments.cross_moments import CrossMoments, merge_all
+from dasklasso.backend import Array, Backend, dtype_of, namespace, to_numpy
+from dasklasso.moments.cross_moments import CrossMoments, Precision, merge_all, not_ones
+from dasklasso.moments.rounding import BUFFER_ROWS, LARGEST_EXACT, have_few_values
+from dasklasso.objective.square_units import unit_for
 from dasklasso.scan.queries.kernels import beyond_numbers
 from dasklasso.scan.rows import Rows
 
-BUFFER_ROWS = 1024
+STRIP_ROWS = 128  # of a buffer, as float64, stay in the cache for several sums
 MOST_BUFFERS = 1024  # of which means are held, so that memory does not grow with the rows
-FAR = 8.0  # standard deviations from shift to mean beyond which a buffer is shifted anew
-MODEST = 2.0**20  # spreads within this of 1 need no scale: products neither over- nor underflow
-MOST_EXPONENT = 1020  # of powers of two that are scales
-WEIGHT_EXPONENTS = 60  # weights are written down in units of 2 to a multiple of this: mostly of 1
+FAR_SPREADS = 8.0  # standard deviations from shift to mean beyond which a buffer is shifted anew
+LOST_SHARE = 1e-2  # of a column's squares: rounding of a buffer is far less
+UNSCALED_SPREAD = 2.0**20  # spreads within this of 1 are not scaled: their products are in range
+LARGEST_EXPONENT = 1020  # of powers of two that are scales
+WEIGHT_EXPONENTS = 60  # weights are counted in units of 2 to a multiple of this: mostly of 1
 
 
 @dataclass(frozen=True)
 class _Frame:
-    """How a buffer is written down: ``(value − shift) * scale``.
+    """How values of a buffer are shifted and scaled: ``(value − shift) * scale``.
 
     Attributes
     ----------
     shift : (D,) float64, exact in the precision of products for X
     scale : (D,) float64 powers of two, or None for ones
+    whole : (n_features,) bool
+        Features of whole numbers, whose shifts are whole numbers too.
+    few_values : whether some other feature has few values
     """
 
     shift: np.ndarray
     scale: np.ndarray | None
+    whole: np.ndarray
+    few_values: bool
+
+
+@dataclass(eq=False)
+class _Sums:
+    """Products of shifted and scaled rows, over one buffer or several.
+
+    Attributes
+    ----------
+    features : (n_features, n_features), of features with each other
+    mixed : (n_features, n_targets + 1) float64, of features with targets and with 1
+    targets : (n_targets + 1, n_targets + 1) float64, of targets and 1 with each other
+    squares : (n_features,) float64, the diagonal of ``features``
+    precision : of ``features``
+    """
+
+    features: Array
+    mixed: np.ndarray
+    targets: np.ndarray
+    squares: np.ndarray
+    precision: Precision
 
 
 @dataclass(eq=False)
@@ -55,12 +87,12 @@ class _Fold:
     without_weight: int = 0  # rows
     frame: _Frame | None = None
     count: int = 0
-    sums: Array | None = None  # (D + 1, D + 1) float64: products of [z, 1] over all buffers
-    squares: np.ndarray | None = None  # (D,): what of their diagonal is spread within buffers
+    sums: _Sums | None = None  # over all buffers, ``features`` in float64
+    within: np.ndarray | None = None  # (D,): squares about the means of their buffers
     totals: list[float] = field(default_factory=list)  # weight of each buffer
     shifts: list[np.ndarray] = field(default_factory=list)  # of each
-    rests: list[np.ndarray] = field(default_factory=list)  # mean of each, as written down
-    aside: list[CrossMoments] = field(default_factory=list)
+    rests: list[np.ndarray] = field(default_factory=list)  # mean of each, shifted and scaled
+    finished: list[CrossMoments] = field(default_factory=list)
 
 
 class GramAccumulator:
@@ -93,9 +125,11 @@ class GramAccumulator:
         self._stored, self._dtype = stored.newbyteorder("="), dtype
         self._weighted, self._backend = weighted, backend
         self._folds: dict[int, _Fold] = {}
-        width = n_features + n_targets + 1
+        # float64 takes all products at once, float32 those of features only
+        width = n_features + (n_targets + 1 if dtype == np.float64 else 0)
         self._z = np.empty((BUFFER_ROWS, width), dtype)
-        self._product = np.empty((width, width), dtype)
+        self._squared = np.empty((width, width), dtype)
+        self._strip = np.empty((STRIP_ROWS, n_features))
 
     def add(self, rows: Rows, fold_of: np.ndarray | None) -> None:
         """Add some rows.
@@ -125,9 +159,9 @@ class GramAccumulator:
         for name, fold in sorted(self._folds.items()):
             if fold.filled:
                 self._multiply(fold)
-            self._put_aside(fold)
+            self._finish(fold)
             nothing = CrossMoments.nothing(*self._shape)
-            found[name] = merge_all([*fold.aside, replace(nothing, count=fold.without_weight)])
+            found[name] = merge_all([*fold.finished, replace(nothing, count=fold.without_weight)])
         self._folds.clear()
         return found
 
@@ -166,63 +200,105 @@ class GramAccumulator:
         if fold.weight is not None:
             unit = unit_of(fold.weight[:n])
             if unit != fold.unit:
-                self._put_aside(fold)
+                self._finish(fold)
                 fold.unit = unit
             fold.weight[:n] /= unit
         total = float(n if fold.weight is None else fold.weight[:n].sum())
         frame = fold.frame or self._frame_of(fold)
-        product = self._product_of(fold, frame)
-        rest, spread = self._rest_and_spread(product, total)
-        if _far(fold, rest, spread, total):
+        found = self._products_of(fold, frame)
+        rest, spread = _rest_and_spread(found, total)
+        if _far(fold, rest, spread) or _lost(found):
             frame = self._frame_of(fold)
-            product = self._product_of(fold, frame)
-            rest, spread = self._rest_and_spread(product, total)
+            found = self._products_of(fold, frame)
+            rest, spread = _rest_and_spread(found, total)
         if fold.frame is not None and not _same(fold.frame.scale, frame.scale):
-            self._put_aside(fold)  # sums in other units
+            self._finish(fold)  # sums in other units
         fold.filled = 0
         fold.count += n
-        if fold.sums is None or fold.squares is None:
-            fold.sums, fold.squares = self._in_float64(product), spread * total
-        elif self._backend.on_host:
-            fold.sums += product
-            fold.squares += spread * total
+        if fold.sums is None or fold.within is None:
+            fold.sums = replace(found, features=self._in_float64(found.features))
+            fold.within = spread * total
         else:
-            fold.sums = fold.sums + self._in_float64(product)
-            fold.squares += spread * total
+            self._add(fold.sums, found)
+            fold.within += spread * total
         fold.totals.append(total)
         fold.shifts.append(frame.shift)
         fold.rests.append(rest)
         shift = frame.shift + (rest if frame.scale is None else rest / frame.scale)
-        d = self._shape[0]
-        shift[:d] = shift[:d].astype(self._dtype)
-        fold.frame = _Frame(shift, frame.scale)
+        fold.frame = replace(frame, shift=_held_exactly(shift, frame.whole, self._dtype))
         if len(fold.totals) >= MOST_BUFFERS:
-            self._put_aside(fold)
+            self._finish(fold)
 
-    def _product_of(self, fold: _Fold, frame: _Frame) -> Array:
-        """(D + 1, D + 1) products of [z, 1] over the rows in the buffer."""
+    def _add(self, sums: _Sums, more: _Sums) -> None:
+        if self._backend.on_host:
+            sums.features += more.features
+        else:
+            sums.features = sums.features + self._in_float64(more.features)
+        sums.mixed += more.mixed
+        sums.targets += more.targets
+        sums.squares += more.squares
+        sums.precision = max(sums.precision, more.precision)
+
+    def _products_of(self, fold: _Fold, frame: _Frame) -> _Sums:
+        """Products over the rows in the buffer."""
         d, n = self._shape[0], fold.filled
         z = self._z[:n]
-        np.subtract(fold.x[:n], frame.shift[:d].astype(self._dtype), out=z[:, :d], casting="unsafe")
-        y = fold.y[:n] - frame.shift[d:]
+        shift = frame.shift[:d].astype(self._dtype)
+        np.subtract(fold.x[:n], shift, out=z[:, :d], casting="unsafe")
+        y = np.ones((n, self._shape[1] + 1))
+        np.subtract(fold.y[:n], frame.shift[d:], out=y[:, :-1])
+        root = None if fold.weight is None else np.sqrt(fold.weight[:n])[:, None]
         if frame.scale is not None:
             z[:, :d] *= frame.scale[:d]
-            y *= frame.scale[d:]
-        z[:, d:-1] = y
-        z[:, -1] = 1.0
-        if fold.weight is not None:
-            z *= np.sqrt(fold.weight[:n])[:, None].astype(self._dtype)
+            y[:, :-1] *= frame.scale[d:]
+        if root is not None:
+            z *= root.astype(self._dtype)
+            y *= root
+        if self._dtype == np.float64:
+            z[:, d:] = y
+            product = self._product(z)
+            edge = to_numpy(product[:, d:]).copy()  # the product is overwritten by the next one
+            squares = to_numpy(self._backend.xp.linalg.diagonal(product))[:d].copy()
+            return _Sums(product[:d, :d], edge[:d], edge[d:], squares, Precision.FLOAT64)
+        mixed, squares = self._in_strips(fold, frame, y, root)
+        return _Sums(
+            self._product(z), mixed, y.T @ y, squares, self._precision(frame, z, squares, root)
+        )
+
+    def _precision(
+        self, frame: _Frame, z: np.ndarray, squares: np.ndarray, root: np.ndarray | None
+    ) -> Precision:
+        """Of a float32 product of z with itself."""
+        plain = frame.scale is None and root is None and frame.whole.all()
+        exact = plain and (squares <= LARGEST_EXACT).all()
+        # stored as integers they stay whole; as other numbers the next rows may not be
+        if exact and (self._stored.kind in "iub" or (np.rint(z) == z).all()):
+            return Precision.FLOAT64
+        return Precision.FLOAT32_FEW_VALUES if frame.few_values else Precision.FLOAT32
+
+    def _in_strips(
+        self, fold: _Fold, frame: _Frame, y: np.ndarray, root: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """In float64: products of features with targets and 1, and their squares."""
+        d, n = self._shape[0], fold.filled
+        mixed, squares = np.zeros((d, y.shape[1])), np.zeros(d)
+        for start in range(0, n, STRIP_ROWS):
+            here = slice(start, min(start + STRIP_ROWS, n))
+            strip = self._strip[: here.stop - start]
+            np.subtract(fold.x[here], frame.shift[:d], out=strip)
+            if frame.scale is not None:
+                strip *= frame.scale[:d]
+            if root is not None:
+                strip *= root[here]
+            mixed += strip.T @ y[here]
+            squares += np.einsum("ij,ij->j", strip, strip)
+        return mixed, squares
+
+    def _product(self, z: np.ndarray) -> Array:
         if self._backend.on_host:
-            return np.matmul(z.T, z, out=self._product)
+            return np.matmul(z.T, z, out=self._squared)
         moved = self._backend.asarray(z)
         return moved.T @ moved
-
-    def _rest_and_spread(self, product: Array, total: float) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance of each column as it is written down, over a buffer of that weight."""
-        squares = self._backend.xp.linalg.diagonal(product)
-        rest = to_numpy(product[:-1, -1]).astype(np.float64) / total
-        spread = to_numpy(squares)[:-1].astype(np.float64) / total - rest**2
-        return rest, np.maximum(spread, 0.0)
 
     def _in_float64(self, product: Array) -> Array:
         if self._backend.on_host:
@@ -235,7 +311,7 @@ class GramAccumulator:
         return _frame_of(fold.x[: fold.filled], fold.y[: fold.filled], self._dtype)
 
     @beyond_numbers
-    def _put_aside(self, fold: _Fold) -> None:
+    def _finish(self, fold: _Fold) -> None:
         """Turn the sums over buffers into moments."""
         if fold.sums is None:
             return
@@ -243,42 +319,78 @@ class GramAccumulator:
         weights = np.array(fold.totals)
         total = float(weights.sum())
         shifts, rests, scale = np.stack(fold.shifts), np.stack(fold.rests), fold.frame.scale
-        products = np.ascontiguousarray(to_numpy(fold.sums)[:-1, :-1])
+        scale = np.ones(len(shifts[0])) if scale is None else scale
+        products = _whole_matrix(fold.sums, to_numpy(fold.sums.features))
         products -= (rests * weights[:, None]).T @ rests
-        if scale is not None:
-            products /= scale[:, None]
-            products /= scale
-            rests = rests / scale
         # means as distances from the first shift: far from zero they would lose their last digits
-        apart = (shifts - shifts[0]) + rests
+        apart = (shifts - shifts[0]) * scale + rests
         middle = weights @ apart / total
         apart -= middle
         products += (apart * weights[:, None]).T @ apart
-        mean = shifts[0] + middle
+        spread = np.sqrt(np.maximum(np.diagonal(products), 0.0) / total) / scale
+        unit = not_ones(unit_for(spread))
+        factor = 1.0 / (scale if unit is None else scale * unit)
+        if (factor != 1.0).any():
+            products *= factor[:, None]
+            products *= factor
         if fold.unit != 1.0:
             total, products = total * fold.unit, products * fold.unit
-        more = CrossMoments(total, fold.count, mean, products, self._shape[1])
-        fold.aside = [merge_all([*fold.aside, more])]
-        fold.sums, fold.squares, fold.count = None, None, 0
+        mean, n_targets = shifts[0] + middle / scale, self._shape[1]
+        precision = fold.sums.precision
+        more = CrossMoments(total, fold.count, mean, products, n_targets, unit, precision)
+        fold.finished = [merge_all([*fold.finished, more])]
+        fold.sums, fold.within, fold.count = None, None, 0
         fold.totals, fold.shifts, fold.rests = [], [], []
 
 
-def _far(fold: _Fold, rest: np.ndarray, spread: np.ndarray, total: float) -> bool:
+def _whole_matrix(sums: _Sums, features: np.ndarray) -> np.ndarray:
+    """(D, D) products of all columns, those of features scaled to their squares."""
+    d, k = len(sums.squares), len(sums.targets) - 1
+    products = np.empty((d + k, d + k))
+    products[:d, :d] = features
+    diagonal = np.diagonal(features)
+    if not np.array_equal(diagonal, sums.squares):
+        # a congruence: what is no direction of negative curvature does not become one
+        known = (diagonal > 0) & (sums.squares > 0)
+        ratio = np.where(known, sums.squares, 1.0) / np.where(known, diagonal, 1.0)
+        products[:d, :d] *= np.sqrt(ratio)[:, None]
+        products[:d, :d] *= np.sqrt(ratio)
+    products[:d, d:] = sums.mixed[:, :k]
+    products[d:, :d] = sums.mixed[:, :k].T
+    products[d:, d:] = sums.targets[:k, :k]
+    return products
+
+
+def _rest_and_spread(sums: _Sums, total: float) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of each shifted and scaled column, over a buffer of that weight."""
+    rest = np.concatenate([sums.mixed[:, -1], sums.targets[:-1, -1]]) / total
+    squares = np.concatenate([sums.squares, np.diagonal(sums.targets)[:-1]])
+    return rest, np.maximum(squares / total - rest**2, 0.0)
+
+
+def _far(fold: _Fold, rest: np.ndarray, spread: np.ndarray) -> bool:
     """Whether the shift is so far from some column's mean that its products lost digits.
 
     Far is measured by the column's spread within this buffer and those before: a column that
     rarely varies does not do so within every buffer.
     """
-    if fold.squares is not None:
-        spread = np.maximum(spread, fold.squares / sum(fold.totals))
-    return bool(np.any(rest**2 > FAR**2 * spread))
+    if fold.within is not None:
+        spread = np.maximum(spread, fold.within / sum(fold.totals))
+    return bool(np.any(rest**2 > FAR_SPREADS**2 * spread))
+
+
+def _lost(found: _Sums) -> bool:
+    """Whether squares in float32 are far from those in float64: too small or large for it."""
+    diagonal = to_numpy(namespace(found.features).linalg.diagonal(found.features))
+    off = np.abs(diagonal.astype(np.float64) - found.squares)
+    return not bool(np.all(off <= LOST_SHARE * found.squares))
 
 
 def unit_of(weight: np.ndarray) -> float:
     """A power of two, with a root that is one too, from which the largest weight is not far."""
     _, exponent = np.frexp(weight.max())
     units = round(int(exponent) / WEIGHT_EXPONENTS) * WEIGHT_EXPONENTS
-    return float(np.ldexp(1.0, int(np.clip(units, -MOST_EXPONENT, MOST_EXPONENT))))
+    return float(np.ldexp(1.0, int(np.clip(units, -LARGEST_EXPONENT, LARGEST_EXPONENT))))
 
 
 def _same(a: np.ndarray | None, b: np.ndarray | None) -> bool:
@@ -294,20 +406,30 @@ def _copy_rows(block: np.ndarray, which: slice | np.ndarray, out: np.ndarray) ->
         out[...] = block[which]
 
 
+def _held_exactly(shift: np.ndarray, whole: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Shifts of features rounded: to the precision of products, and where they can, to integers."""
+    d = len(whole)
+    of_features = np.where(whole, np.rint(shift[:d]), shift[:d])
+    return np.concatenate([of_features.astype(dtype), shift[d:]])
+
+
 def _frame_of(x: np.ndarray, y: np.ndarray, dtype: np.dtype) -> _Frame:
     """Shifts at the means of some rows, exact in ``dtype`` for X, and scales if they matter.
 
     A column that is constant is shifted by its value, so that it becomes exactly zero.
     """
     z = np.concatenate([x.astype(np.float64), y], axis=1)
+    d = x.shape[1]
     mean = z[0] + (z - z[0]).mean(axis=0)
     constant = (z == z[0]).all(axis=0)
-    shift = np.where(constant, z[0], mean)
-    shift[: x.shape[1]] = shift[: x.shape[1]].astype(dtype)
+    whole = (np.rint(z[:, :d]) == z[:, :d]).all(axis=0)
+    shift = _held_exactly(np.where(constant, z[0], mean), whole & ~constant[:d], dtype)
+    few_values = bool((have_few_values(x) & ~whole & ~constant[:d]).any())
     with np.errstate(invalid="ignore", over="ignore"):
         spread = np.abs(z - shift).max(axis=0)
-    odd = (spread > MODEST) | ((spread < 1.0 / MODEST) & (spread > 0.0))
+    odd = (spread > UNSCALED_SPREAD) | ((spread < 1.0 / UNSCALED_SPREAD) & (spread > 0.0))
     if not odd.any() or not np.isfinite(spread).all():
-        return _Frame(shift, None)
+        return _Frame(shift, None, whole, few_values)
     _, exponent = np.frexp(np.where(odd, spread, 0.5))
-    return _Frame(shift, np.ldexp(1.0, np.minimum(-exponent, MOST_EXPONENT)))
+    exponent = np.clip(-exponent, -LARGEST_EXPONENT, LARGEST_EXPONENT)
+    return _Frame(shift, np.ldexp(1.0, exponent), whole, few_values)

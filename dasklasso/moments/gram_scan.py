@@ -30,6 +30,7 @@ MOST_BLOCKS = 32
 FEWEST_CELLS = 4  # where not even so many blocks fit, moments are taken by tiles
 BLOCK_ROWS = 256  # fewer rows in a block are not worth a task
 EXACT_FLOPS = 2e10  # up to so many, float64 products cost less than a second
+FEWEST_FAST = 128  # features: for fewer, what is in float64 anyway costs as much as all products
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,7 @@ def _by_tiles(
 def exact_products(data: Dataset) -> bool:
     """Whether products are in float64: where float32 does not hold X, or they are few."""
     few = 2.0 * data.n_rows * (data.n_features + data.n_targets) ** 2 <= EXACT_FLOPS
+    few = few or data.n_features < FEWEST_FAST
     return few or np.result_type(data.X.dtype, np.float32) == np.float64
 
 

@@ -5,7 +5,7 @@
     STORE.stats/
       3f2a.../       one folder for the data's fingerprint and one way to put rows into cells
         zarr.json    the fingerprint and the scheme, as attributes
-        fold block count weight mean products
+        fold block count weight precision mean unit products
 
 Any Zarr reader can use them. Every chunk is written and carries a checksum: one that is missing
 is damage, never zeros. Products are symmetric, so a row of their upper triangle is kept together
@@ -34,18 +34,24 @@ from dasklasso.dataset.row_folds import FoldScheme
 from dasklasso.errors import ChunkCorrupt, DataWarning, OptionError, StoreError
 from dasklasso.files.atomic import PartialFolder
 from dasklasso.moments.cells import Cells
-from dasklasso.moments.cross_moments import CrossMoments
+from dasklasso.moments.cross_moments import CrossMoments, Precision, not_ones
 from dasklasso.storage.compression import bytes_codecs
 from dasklasso.storage.zarr_blocks import ZarrBlocks
 
-VERSION = 1
+VERSION = 2  # 1 knew nothing of units and precision, and its float32 products were less exact
 SUFFIX = ".stats"
 ABANDONED_SECONDS = 24 * 3600.0
 MOST_KEPT = 8  # ways to put rows into cells, for each store
 _ATTRIBUTE = "dasklasso_statistics"
 _CHUNK_VALUES = 1 << 20  # 8 MiB of float64
 _TILE = 512
-_VECTORS = {"fold": np.int64, "block": np.int64, "count": np.int64, "weight": np.float64}
+_VECTORS = {
+    "fold": np.int64,
+    "block": np.int64,
+    "count": np.int64,
+    "weight": np.float64,
+    "precision": np.int64,
+}
 
 
 @dataclass(frozen=True)
@@ -138,6 +144,7 @@ def save_cells(folder: Path, cells: Cells, key: Key) -> Path:
         for name, dtype in _VECTORS.items():
             _write(group, name, np.asarray(_vector(cells, name), dtype=dtype))
         _write(group, "mean", np.stack([m.mean for m in cells.moments]))
+        _write(group, "unit", np.stack([m.units for m in cells.moments]))
         _write_products(group, cells.moments)
         shape = {"n_features": n - first.n_targets, "n_targets": first.n_targets}
         group.attrs[_ATTRIBUTE] = {**key.to_json(), **shape, "n_cells": len(cells.moments)}
@@ -325,7 +332,7 @@ def _read(place: Path, key: Key) -> Cells:
         group = zarr.open_group(str(place), mode="r", zarr_format=3)
         arrays = {
             name: ZarrBlocks(group[name], location=str(place), name=name)
-            for name in (*_VECTORS, "mean", "products")
+            for name in (*_VECTORS, "mean", "unit", "products")
         }
         n, n_targets = int(head["n_features"]) + int(head["n_targets"]), int(head["n_targets"])
         n_cells = int(head["n_cells"])
@@ -336,12 +343,13 @@ def _read(place: Path, key: Key) -> Cells:
         raise StoreError(f"{place} cannot be opened ({reason}).") from error
     n_chunks, rows = _chunking(n)
     expected = dict.fromkeys(_VECTORS, (n_cells, 1))
-    expected |= {"mean": (n_cells, n), "products": (n_cells * n_chunks * rows, n + 1)}
+    expected |= {"mean": (n_cells, n), "unit": (n_cells, n)}
+    expected |= {"products": (n_cells * n_chunks * rows, n + 1)}
     for name, shape in expected.items():
         if arrays[name].shape != shape:
             raise ChunkCorrupt(f"{place / name} has shape {arrays[name].shape}, expected {shape}.")
     vectors = {name: _block(arrays[name], 0)[:, 0].copy() for name in _VECTORS}
-    means = _block(arrays["mean"], 0)
+    means, units = _block(arrays["mean"], 0), _block(arrays["unit"], 0)
     moments = tuple(
         CrossMoments(
             float(vectors["weight"][cell]),
@@ -351,6 +359,8 @@ def _read(place: Path, key: Key) -> Cells:
                 n, (_block(arrays["products"], cell * n_chunks + k) for k in range(n_chunks))
             ),
             n_targets,
+            not_ones(units[cell].copy()),
+            Precision(int(vectors["precision"][cell])),
         )
         for cell in range(n_cells)
     )

@@ -1,9 +1,12 @@
 """The Gram scan where second moments are too large for every task to have its own: by tiles.
 
 ``[X, y]`` is cut into groups of columns, and its second moments into the tiles that two groups
-make. One task reads a band and writes its rows down, centred; one for each tile multiplies two
-groups of them and adds the tile of the bands before. So X is read once, a band is let go when its
-last tile has it, and the tiles, which stay with the workers, are a chunked array until the end.
+make. One task reads a band and centres its rows; one for each tile multiplies two groups of them
+and adds the tile of the bands before. So X is read once, a band is let go when its last tile has
+it, and the tiles, which stay with the workers, are a chunked array until the end.
+
+As in :mod:`dasklasso.moments.accumulator`, only products of features with each other may be in
+float32, and columns of whole numbers are centred at whole numbers.
 """
 
 from __future__ import annotations
@@ -18,45 +21,23 @@ import numpy as np
 
 from dasklasso.backend import backend_for, to_numpy
 from dasklasso.dataset.row_folds import FoldAssignment
-from dasklasso.moments.accumulator import unit_of
-from dasklasso.moments.cross_moments import CrossMoments
+from dasklasso.moments.centring import CentredRows, centre_rows
+from dasklasso.moments.cross_moments import CrossMoments, not_ones
+from dasklasso.moments.rounding import BUFFER_ROWS
+from dasklasso.objective.square_units import unit_for
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.graph import GraphBuilder, delayed_of
 from dasklasso.scan.reader import Caching, Reader, Table
-from dasklasso.scan.rows import Rows
 
 TILE = 1024  # columns of a group: a tile is 8 MiB
 UNIT_PLACES, UNIT_ROWS = 16, 64  # where units of columns are taken from
-SLAB_ROWS = 1024  # as in the kernel: float32 products of more lose digits
-
-
-@dataclass(frozen=True)
-class Written:
-    """Rows of a band in one fold, centred at their means and multiplied by √(weight / unit).
-
-    Attributes
-    ----------
-    z : (n_rows, D), in the precision of products, and in units of ``scale``
-    mean : (D,) float64, in the units of the data
-    weight : float
-    count : int
-        Of rows, those without weight too.
-    unit : float
-        A power of two, from which weights are not far.
-    """
-
-    z: np.ndarray
-    mean: np.ndarray
-    weight: float
-    count: int
-    unit: float = 1.0
 
 
 @dataclass(frozen=True)
 class Band:
     """Rows of a band by fold, and bytes read for them."""
 
-    written: dict[int, Written]
+    rows: dict[int, CentredRows]
     bytes_read: int
 
 
@@ -93,11 +74,11 @@ def scan_tiles(
     ahead = 1 + sum(threads for _, threads in engine.runner.shares())
     gates: list[Any] = []
     for band in range(len(table.layout.bands)):
-        write = partial(write_band, table, assignment, edges, band, dtype.name)
+        centre = partial(centre_band, table, assignment, edges, band, dtype.name)
         # rows are held until all tiles have them: a band's tiles come before the next band's
         # rows, and none is read before one some bands back is done with
         gate = gates[band - ahead : band - ahead + 1] if band >= ahead else []
-        rows = builder.add("scan-gram", (band,), write, unit, *gate, priority=-2 * band)
+        rows = builder.add("scan-gram", (band,), centre, unit, *gate, priority=-2 * band)
         heads.append(builder.add("gram-means", (band,), without_rows, rows, priority=-2 * band))
         for i, left in enumerate(groups):
             for j, right in enumerate(groups[: i + 1]):
@@ -119,10 +100,13 @@ def scan_tiles(
         # one at a time, and let go: all of them are half of what is put together here
         [tile] = engine.runner.compute(rest.pop(0))
         for fold, found in moments.items():
-            _fill(found.products, tile[fold], groups[i], groups[j], scale)
-    for fold, found in moments.items():
-        _between(found, [band.written[fold] for band in bands if fold in band.written])
-    return moments, sum(band.bytes_read for band in bands)
+            found.products[groups[i], groups[j]] = tile[fold]
+            found.products[groups[j], groups[i]] = tile[fold].T
+    finished = {}
+    for fold in list(moments):
+        some = [band.rows[fold] for band in bands if fold in band.rows]
+        finished[fold] = _finished(moments.pop(fold), some, scale)
+    return finished, sum(band.bytes_read for band in bands)
 
 
 def units_of(table: Table) -> np.ndarray:
@@ -142,7 +126,7 @@ def units_of(table: Table) -> np.ndarray:
     return np.ldexp(1.0, -np.frexp(spread)[1])
 
 
-def write_band(
+def centre_band(
     table: Table,
     assignment: FoldAssignment,
     edges: Sequence[int] | None,
@@ -151,7 +135,7 @@ def write_band(
     scale: np.ndarray,
     gate: object = None,
 ) -> Band:
-    """Read a band, and write its rows down by fold.
+    """Read a band, and centre the rows of each fold.
 
     Parameters
     ----------
@@ -168,66 +152,18 @@ def write_band(
         fold = np.zeros(stop - start, dtype=np.int64)
     return Band(
         {
-            name: _write(pieces, fold == name, np.dtype(dtype), scale)
+            name: centre_rows(pieces, fold == name, np.dtype(dtype), scale)
             for name in np.unique(fold).tolist()
         },
         reader.bytes_read,
     )
 
 
-def _write(pieces: Sequence[Rows], own: np.ndarray, dtype: np.dtype, scale: np.ndarray) -> Written:
-    """The rows of a band that are marked in ``own``."""
-    count, first = int(own.sum()), pieces[0].start
-    weight = None
-    if pieces[0].weight is not None:
-        weight = np.concatenate([rows.weight[:, 0] for rows in pieces if rows.weight is not None])
-        own = own & (weight > 0)
-        weight = weight[own]
-    parts = [own[rows.start - first : rows.start - first + rows.n_rows] for rows in pieces]
-    blocks = [(rows, part) for rows, part in zip(pieces, parts, strict=True) if part.any()]
-    z = np.empty((int(own.sum()), len(scale)), dtype)
-    mean = np.zeros(len(scale))
-    if not len(z):
-        return Written(z, mean, 0.0, count)
-    left = 0
-    for j in range(len(blocks[0][0].blocks) + 1):
-        # targets last: what is taken off any value is its column's first, in float64
-        chunks = [_columns(rows, j) for rows, _ in blocks]
-        here = slice(left, left + chunks[0].shape[1])
-        origin = chunks[0][np.argmax(blocks[0][1])].astype(np.float64)
-        top = 0
-        for chunk, (_, part) in zip(chunks, blocks, strict=True):
-            some = chunk[part] - origin.astype(np.result_type(chunk, dtype))
-            some *= scale[here]  # before it is narrowed
-            z[top : top + len(some), here] = some
-            top += len(some)
-        mean[here] = origin
-        left = here.stop
-    if weight is None:
-        total, unit, offset = float(len(z)), 1.0, z.sum(axis=0, dtype=np.float64) / len(z)
-    else:
-        total, unit = float(weight.sum()), unit_of(weight)
-        weight = weight / unit
-        offset = (z * weight[:, None].astype(dtype)).sum(axis=0, dtype=np.float64) / weight.sum()
-    z -= offset.astype(dtype)
-    if weight is not None:
-        z *= np.sqrt(weight)[:, None].astype(dtype)
-    return Written(z, mean + offset / scale, total, count, unit)
-
-
-def _columns(rows: Rows, j: int) -> np.ndarray:
-    """Block j of some rows; after the last one their targets."""
-    if j < len(rows.blocks):
-        return rows.blocks[j]
-    assert rows.y is not None
-    return rows.y
-
-
 def without_rows(band: Band) -> Band:
     """What of a band is small."""
     return Band(
         # not a slice, which would hold on to all of them
-        {fold: replace(some, z=np.empty((0, 0))) for fold, some in band.written.items()},
+        {fold: replace(some, z=np.empty((0, 0))) for fold, some in band.rows.items()},
         band.bytes_read,
     )
 
@@ -238,10 +174,10 @@ def add_tile(
     """One tile of the products of a band's rows, by fold, added to that of the bands before."""
     found = dict(before or {})
     backend = backend_for(device)
-    for fold, some in band.written.items():
+    for fold, some in band.rows.items():
         total: Any = None
-        for start in range(0, len(some.z), SLAB_ROWS):
-            slab = some.z[start : start + SLAB_ROWS]
+        for start in range(0, len(some.z), BUFFER_ROWS):
+            slab = some.z[start : start + BUFFER_ROWS]
             a = backend.asarray(np.ascontiguousarray(slab[:, left]))
             # the same array on both sides: half of the products are the other half
             b = a if left == right else backend.asarray(np.ascontiguousarray(slab[:, right]))
@@ -267,8 +203,8 @@ def add_tile(
 def _without_products(bands: Sequence[Band], n_targets: int) -> dict[int, CrossMoments]:
     """Weight, count and mean of every fold; products are zeros, to be filled."""
     moments = {}
-    for fold in sorted({fold for band in bands for fold in band.written}):
-        some = [band.written[fold] for band in bands if fold in band.written]
+    for fold in sorted({fold for band in bands for fold in band.rows}):
+        some = [band.rows[fold] for band in bands if fold in band.rows]
         total, count = sum(part.weight for part in some), sum(part.count for part in some)
         origin = some[0].mean
         share = [part.weight / total if total > 0 else 0.0 for part in some]
@@ -278,19 +214,35 @@ def _without_products(bands: Sequence[Band], n_targets: int) -> dict[int, CrossM
     return moments
 
 
-def _fill(
-    products: np.ndarray, tile: np.ndarray, left: slice, right: slice, scale: np.ndarray
-) -> None:
-    tile = tile / scale[left, None] / scale[right]
-    products[left, right] = tile
-    if left != right:
-        products[right, left] = tile.T
+def _finished(found: CrossMoments, some: Sequence[CentredRows], scale: np.ndarray) -> CrossMoments:
+    """Moments of one label from the sums of its rows' products, which are overwritten.
 
-
-def _between(found: CrossMoments, some: Sequence[Written]) -> None:
-    """Add what lies between the means of bands (Chan, Golub and LeVeque, 1983, eq. 1.5)."""
+    Squares and products with targets come from float64; then what lies between the means of bands
+    is added (Chan, Golub and LeVeque, 1983, eq. 1.5).
+    """
+    products, d = found.products, found.n_features
     weights = np.array([part.weight for part in some])
-    apart = np.stack([part.mean for part in some]) - found.mean
-    weighted = apart * weights[:, None]
-    for a in range(0, len(found.mean), TILE):
-        found.products[a : a + TILE] += weighted[:, a : a + TILE].T @ apart
+    rests = np.stack([part.rest for part in some])
+    apart = (np.stack([part.mean for part in some]) - found.mean) * scale
+    squares = np.sum([part.squares * part.unit for part in some], axis=0)
+    mixed = np.sum([part.mixed * part.unit for part in some], axis=0)
+    products[:, d:], products[d:] = mixed, mixed.T
+    diagonal = np.diagonal(products).copy()
+    known = (diagonal > 0) & (squares > 0)
+    ratio = np.sqrt(np.where(known, squares, 1.0) / np.where(known, diagonal, 1.0))
+    ratio[d:] = 1.0
+    total = squares - weights @ rests**2 + weights @ apart**2
+    spread = np.sqrt(np.maximum(total, 0.0) / max(found.weight, 1e-300)) / scale
+    unit = not_ones(unit_for(spread))
+    factor = 1.0 / (scale if unit is None else scale * unit)
+    of_rests, of_means = rests * weights[:, None], apart * weights[:, None]
+    for a in range(0, len(scale), TILE):
+        rows = slice(a, a + TILE)
+        part = products[rows]
+        part *= ratio[rows, None]
+        part *= ratio
+        part -= of_rests[:, rows].T @ rests
+        part += of_means[:, rows].T @ apart
+        part *= factor[rows, None]
+        part *= factor
+    return replace(found, unit=unit, precision=max(part.precision for part in some))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from dasklasso.errors import ValueFound
 from dasklasso.objective.best_constant import best_constant, row_derivatives
 from dasklasso.objective.losses.base import Loss
 from dasklasso.objective.losses.squared import constant_but_for_rounding
@@ -28,27 +29,45 @@ def null_model(
     Returns
     -------
     constant : (n_targets,)
-    loss : (n_targets,), exactly 0 for targets that leave nothing to fit; where there are such,
-        NaN for others whose loss would have to be searched for
+    loss : (n_targets,), exactly 0 for targets that a constant fits exactly
 
     Raises
     ------
     ValueFound
-        When the loss falls without end.
+        When no constant is the best: the loss falls without end.
     """
-    mean, variance = targets.mean, targets.squares / targets.weight
+    mean, variance = targets.mean, targets.variance
     known = loss.null_model(mean, variance, fit_intercept=fit_intercept)
     if known is None:
-        nothing = constant_but_for_rounding(mean, variance) & fit_intercept
-        known = loss.link(mean), np.where(nothing, 0.0, np.nan)
+        fitted = constant_but_for_rounding(mean, variance) & fit_intercept
+        known = loss.link(mean), np.where(fitted, 0.0, np.nan)
     start, least = known
-    searched = engine.table.offset is not None or np.any(np.isnan(least))
-    if not searched or np.any(least == 0):  # nothing to fit: refused by name
+    if fit_intercept and loss.n_outputs == 1:
+        check_constant(start, mean)
+    has_offset = engine.table.offset is not None
+    if not has_offset and not np.any(np.isnan(least)):
         return known
     if not fit_intercept:
         zero = np.zeros_like(mean)
         return zero, _derivatives(engine, loss, zero)[0]
-    return best_constant(lambda b: _derivatives(engine, loss, b), start)
+    constant, found = best_constant(lambda b: _derivatives(engine, loss, b), start)
+    # beside offsets, a target that is always the same is not fitted by a constant
+    return constant, found if has_offset else np.where(least == 0, 0.0, found)
+
+
+def check_constant(constant: np.ndarray, mean: np.ndarray) -> None:
+    """Refuse targets whose best constant is infinite: counts that are all 0, labels of one class.
+
+    Raises
+    ------
+    ValueFound
+    """
+    beyond = np.flatnonzero(~np.isfinite(constant))
+    if beyond.size:
+        raise ValueFound(
+            f"target {beyond[0]} is {mean[beyond[0]]:g} in every row of positive sample_weight: "
+            "its intercept has no finite best value; expected at least two different values"
+        )
 
 
 def _derivatives(engine: ScanEngine, loss: Loss, b: np.ndarray) -> np.ndarray:

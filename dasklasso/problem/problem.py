@@ -42,7 +42,8 @@ class Problem:
         What targets are centred at: the mean of y where the loss is a quadratic and there is an
         intercept, else 0.
     null_loss : (n_targets,)
-        Loss of the model without features.
+        Loss of the model without features, which gaps are relative to; where a constant fits a
+        target exactly, a positive unit in the place of 0 (:func:`unit_loss`).
     null_intercept : (n_targets,)
         Prediction of that model, less ``y_mean``.
     total_weight : sum of the rows' weights
@@ -118,12 +119,13 @@ def make_problem(
     OptionError
         When penalty factors do not fit the columns.
     ValueFound
-        When a target is constant where rows have weight: there is nothing to fit. When a column is,
-        and would have no penalty, beside a loss that has no unpenalised features.
+        When a target's squares, or what a column has to be multiplied by, are beyond float64. When
+        a column is constant where rows have weight, and would have no penalty, beside a loss that
+        has no unpenalised features.
     """
     mean, n_features = columns.mean, columns.mean.shape[0]
     std = standard_deviations(columns)
-    scale = std if objective.fit_intercept else np.sqrt(std**2 + mean**2)
+    scale = std if objective.fit_intercept else np.hypot(std, mean)
     centre = mean if objective.fit_intercept else np.zeros(n_features)
     useful = scale > 0
     factor = penalty_factors(objective.penalty_factor, n_features)
@@ -132,13 +134,23 @@ def make_problem(
         ratio = np.where(useful, unit / scale, 0.0)
         inverse = np.where(useful, 1.0 / scale, 0.0)
     far = np.abs(mean) > SHIFT_BEYOND * std
+    with np.errstate(over="ignore"):
+        exact = mean.astype(shift_dtype).astype(np.float64)
+    # means that float32 does not reach are of columns that only meet float64
+    exact = np.where(np.isfinite(exact) & (exact != 0), exact, mean)
     frame = Frame(
-        shift=np.where(far & useful, mean.astype(shift_dtype).astype(np.float64), 0.0),
+        shift=np.where(far & useful, exact, 0.0),
         centre=centre,
         inverse_scale=inverse,
         l1_factor=factor * ratio,
-        l2_factor=factor * ratio**2,
+        l2_factor=_quadratic_factors(factor, ratio, objective.l1_ratio),
     )
+    beyond = np.flatnonzero(~np.isfinite(inverse))
+    if beyond.size:
+        raise ValueFound(
+            f"feature {beyond[0]} has standard deviation {std[beyond[0]]:g}, whose reciprocal is "
+            "beyond float64; scale the column"
+        )
     loss = objective.loss
     free = np.flatnonzero(useful & (std == 0)) if objective.standardize else np.zeros(0, int)
     if free.size and not loss.quadratic:
@@ -147,11 +159,12 @@ def make_problem(
             "standardize penalises it by its standard deviation, which is 0, and loss "
             f"{loss.name} has no unpenalised features yet; leave it out, or fit an intercept"
         )
+    variance = targets.variance
     if null is None:
-        variance = targets.squares / targets.weight
         null = loss.null_model(targets.mean, variance, fit_intercept=objective.fit_intercept)
     assert null is not None
     constant, least = null
+    least = unit_loss(least, targets)
     y_mean = constant if loss.quadratic else np.zeros_like(constant)
     missing = np.flatnonzero(targets.mean == 0) if loss.n_outputs > 1 else np.zeros(0, int)
     if missing.size and objective.fit_intercept:
@@ -159,21 +172,62 @@ def make_problem(
             f"class {missing[0]} (of 0 to {loss.n_outputs - 1}) has no row of positive "
             "sample_weight: its intercept has no finite best value"
         )
-    nothing = np.flatnonzero(least == 0)
-    if nothing.size:
-        raise ValueFound(
-            f"target {nothing[0]} is {targets.mean[nothing[0]]:g} in every row of positive "
-            "sample_weight, expected at least two different values"
-        )
     return Problem(objective, frame, y_mean, least, constant - y_mean, columns.weight)
 
 
 def standard_deviations(columns: Moments) -> np.ndarray:
     """(n_features,) of some columns; 0 for one that has the same value in every row with weight."""
-    std = np.sqrt(columns.squares / columns.weight)
+    std = columns.std
     # where every row of positive weight has the same value, spread is rounding
     varies = (columns.minimum < columns.maximum) & (std > 1e-14 * np.abs(columns.mean))
     return np.where(varies, std, 0.0)
+
+
+def unit_loss(null: np.ndarray, targets: Moments) -> np.ndarray:
+    """What gaps are relative to: losses of the model without features, each above 0.
+
+    A target that a constant fits exactly has no such loss. Its unit is half its mean square, what
+    squared loss would be without an intercept; 1 for a target of zeros.
+
+    Parameters
+    ----------
+    null : (n_targets,)
+
+    Raises
+    ------
+    ValueFound
+        When a target varies, or is not 0, and its squares are beyond float64.
+    """
+    half = 0.5 * (targets.variance + targets.mean**2)
+    lost = (targets.std > 0) & (targets.variance == 0) | ((half == 0) & (targets.mean != 0))
+    beyond = np.flatnonzero(lost | ~np.isfinite(null) | ~np.isfinite(half))
+    if beyond.size:
+        k = beyond[0]
+        size = max(abs(float(targets.mean[k])), float(targets.std[k]))
+        raise ValueFound(
+            f"target {k} has values of about {size:.1g}, whose squares are beyond float64; scale it"
+        )
+    return np.where(null > 0, null, np.where(half > 0, half, 1.0))
+
+
+def _quadratic_factors(factor: np.ndarray, ratio: np.ndarray, l1_ratio: float) -> np.ndarray:
+    """(n_features,) l2 factors, refused where they matter and are beyond float64.
+
+    Raises
+    ------
+    ValueFound
+    """
+    with np.errstate(over="ignore"):
+        l2 = factor * ratio**2
+    beyond = np.flatnonzero(~np.isfinite(l2))
+    if beyond.size and l1_ratio < 1.0:
+        raise ValueFound(
+            f"feature {beyond[0]} has standard deviation {1.0 / ratio[beyond[0]]:.1g}, and "
+            "l1_ratio < 1 penalises squares of coefficients, which are beyond float64; scale the "
+            "column, or standardize"
+        )
+    l2[beyond] = np.finfo(np.float64).max  # not used: its share is 0
+    return l2
 
 
 def null_loss(mean: np.ndarray, variance: np.ndarray, *, fit_intercept: bool) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The first look at a problem: moments where none are kept, then one scan at zero.
+"""The first scans of a problem: for moments of columns unless they are known, then at zero.
 
 That scan brings the gradient of the null model of every target (hence alpha_max), the cross
 products of unpenalised columns, and the first round of the power iteration.
@@ -21,6 +21,7 @@ from dasklasso.objective.loss_sums import LossSums
 from dasklasso.objective.losses.base import Loss
 from dasklasso.objective.objective import Objective
 from dasklasso.objective.penalties.base import Penalty
+from dasklasso.objective.square_units import unit_for
 from dasklasso.problem.null_model import null_model
 from dasklasso.problem.problem import Problem, gradient_query, make_problem, penalty_at
 from dasklasso.problem.unpenalised import MOST, Unpenalised
@@ -78,23 +79,27 @@ def column_moments(data: Dataset, engine: ScanEngine, device: str) -> tuple[Mome
     Raises
     ------
     ValueFound
-        When X has a NaN or an infinity: the message names the row and the column. When squares are
-        beyond float64.
+        When X has a NaN or an infinity: the message names the row and the column. When a column's
+        standard deviation is beyond float64.
     """
-    kept = data.statistics
-    if kept is not None and data.sample_weight is None:
-        n = float(data.n_rows)
-        none = np.zeros(data.n_features)
-        return Moments(n, kept.mean, kept.std**2 * n, kept.minimum, kept.maximum, none), 0
+    known = data.statistics
+    if known is not None and data.sample_weight is None:
+        # a spread of 0 where values differ is one that was squared as it was
+        lost = (known.std == 0) & (known.minimum < known.maximum)
+        if not lost.any() and np.isfinite(known.std).all():
+            unit, none = unit_for(known.std), np.zeros(data.n_features)
+            n = float(data.n_rows)
+            squares = (known.std / unit) ** 2 * n
+            return Moments(n, known.mean, squares, known.minimum, known.maximum, none, unit), 0
     parts, nbytes = engine.ask(ColumnMoments(device))
     moments = Moments(
         parts[0].weight,
         *(
             np.concatenate([to_numpy(getattr(part, name)) for part in parts])
-            for name in ("mean", "squares", "minimum", "maximum", "bad")
+            for name in ("mean", "squares", "minimum", "maximum", "bad", "unit")
         ),
     )
-    if moments.bad.any() or not np.isfinite(moments.squares).all():
+    if moments.bad.any() or not np.isfinite(moments.std).all():
         raise bad_value(data, engine)
     return moments, nbytes
 

@@ -252,7 +252,7 @@ def adaptive_factors(
     if not 0.0 < power < np.inf:
         raise OptionError(f"power: {power} found, expected a positive number")
     if objective.standardize:
-        size = size * np.sqrt(np.maximum(np.diagonal(moments.xx), 0.0) / moments.weight)
+        size = size * moments.std[:d]
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         return np.where(own > 0, own / size**power, 0.0)
 

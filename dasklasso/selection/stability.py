@@ -15,8 +15,9 @@ import numpy as np
 
 from dasklasso.cross_validation.curves import Map, decreasing
 from dasklasso.errors import OptionError
-from dasklasso.moments.cross_moments import CrossMoments
+from dasklasso.moments.cross_moments import CrossMoments, not_ones
 from dasklasso.objective.objective import Objective
+from dasklasso.objective.square_units import unit_for
 from dasklasso.problem.problem import penalty_factors
 from dasklasso.selection.stability_bounds import (
     Bound,
@@ -237,15 +238,20 @@ def unions(blocks: Sequence[CrossMoments], members: np.ndarray) -> Iterator[Cros
     means = np.stack([block.mean for block in blocks])
     centre = weights @ means / weights.sum()
     means -= centre  # small steps, where means are ≫ std
+    spread = np.max([block.std for block in blocks], axis=0)
+    unit = not_ones(unit_for(np.maximum(spread, np.abs(means).max(axis=0))))
+    blocks = [block.in_units(unit) for block in blocks]
+    steps = means if unit is None else means / unit
+    precision = max(block.precision for block in blocks)
     products = _summed_products(blocks, members)
     for which, total in zip(members, products, strict=True):
         weight = float(weights[which].sum())
         mean = weights[which] @ means[which] / weight
-        between = (means[which] - mean) * np.sqrt(weights[which])[:, None]
+        between = steps[which] - weights[which] @ steps[which] / weight
+        between *= np.sqrt(weights[which])[:, None]
         total += between.T @ between
-        yield CrossMoments(
-            weight, int(counts[which].sum()), centre + mean, total, blocks[0].n_targets
-        )
+        n_rows, n_targets = int(counts[which].sum()), blocks[0].n_targets
+        yield CrossMoments(weight, n_rows, centre + mean, total, n_targets, unit, precision)
 
 
 def _summed_products(blocks: Sequence[CrossMoments], members: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ from dasklasso.cross_validation.curves import (
     training_moments,
 )
 from dasklasso.dataset.generate import Model
-from dasklasso.errors import OptionError, ValueFound
+from dasklasso.errors import OptionError
 from dasklasso.moments.cross_moments import CrossMoments, cross_moments
 from dasklasso.objective.objective import Objective
 
@@ -229,12 +229,23 @@ def test_a_fold_without_weight_is_named():
         cross_validate(folds, Objective(), np.array([1.0]))
 
 
-def test_a_target_constant_in_training_names_the_fold():
+def test_a_target_constant_in_training_predicts_that_constant():
     X, _ = diabetes()
     y = np.where(np.arange(len(X)) < 100, np.arange(len(X)), 5.0)
     folds = moments_of_folds(X, y, np.where(np.arange(len(X)) < 100, 0, 1))
-    with pytest.raises(ValueFound, match="train for fold 0: target 0 is 5"):
-        cross_validate(folds, Objective(), np.array([1.0]))
+    found = cross_validate(folds, Objective(), np.array([1.0]))
+    assert found.error_path[0, 0] == pytest.approx(np.mean((y[:100] - 5.0) ** 2))
+
+
+def test_a_fold_that_cannot_be_trained_is_named():
+    X, y = diabetes()
+    factors = np.ones(X.shape[1] + 1)
+    with pytest.raises(OptionError, match="penalty_factor"):
+        cross_validate(
+            moments_of_folds(X, y, labels(len(y))),
+            Objective(penalty_factor=factors),
+            np.array([1.0]),
+        )
 
 
 @pytest.mark.parametrize("alphas", [[1.0, 2.0], [], [1.0, -1.0], [np.nan], [[1.0]]])

@@ -508,17 +508,30 @@ def test_a_parameter_that_cannot_be_used_is_named(diabetes, options, message):
         dasklasso.ElasticNet(**options).fit(*diabetes)
 
 
-def test_a_constant_target_is_an_error(diabetes):
-    # scikit-learn returns zeros. Here there is no scale that a relative gap could be counted in.
-    with pytest.raises(errors.ValueFound, match="target y is 3 in all 442 rows"):
-        dasklasso.Lasso().fit(diabetes[0], np.full(442, 3.0))
+@pytest.mark.parametrize("value", [3.0, 0.1, 0.0])
+def test_a_constant_target_has_zero_coefficients(diabetes, value):
+    model = dasklasso.Lasso().fit(diabetes[0], np.full(442, value))
+    assert not model.coef_.any()
+    assert model.intercept_ == value
+    assert model.relative_gap_ <= 1e-15
 
 
-def test_a_target_constant_where_rows_have_weight_is_an_error(diabetes):
+@pytest.mark.parametrize("value", [5.0, 0.0])
+def test_a_constant_target_without_an_intercept_is_fitted(diabetes, value):
+    X, y = diabetes[0], np.full(442, value)
+    model = dasklasso.Lasso(alpha=0.01, fit_intercept=False).fit(X, y)
+    theirs = sklearn.linear_model.Lasso(0.01, fit_intercept=False, tol=1e-12, max_iter=100_000)
+    expected = theirs.fit(X, y)
+    np.testing.assert_allclose(model.coef_, expected.coef_, atol=1e-4)
+    assert model.relative_gap_ <= 1e-6
+
+
+def test_a_target_constant_where_rows_have_weight_has_zero_coefficients(diabetes):
     X, y = diabetes
     weights = np.where(np.arange(442) < 50, 1.0, 0.0)
-    with pytest.raises(errors.ValueFound, match=r"target 0 is 0\.1 in every row of positive"):
-        dasklasso.Lasso().fit(X, np.where(weights > 0, 0.1, y), sample_weight=weights)
+    model = dasklasso.Lasso().fit(X, np.where(weights > 0, 0.1, y), sample_weight=weights)
+    assert not model.coef_.any()
+    assert model.intercept_ == 0.1
 
 
 def test_missing_values_are_refused_in_memory_and_in_dask(diabetes):

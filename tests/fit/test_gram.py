@@ -239,6 +239,7 @@ def test_float32_data_are_refined_to_a_tolerance_that_their_products_do_not_reac
     make_store, regression, monkeypatch
 ):
     monkeypatch.setattr("dasklasso.moments.gram_scan.EXACT_FLOPS", 0)  # as for data that are large
+    monkeypatch.setattr("dasklasso.moments.gram_scan.FEWEST_FAST", 0)
     X, y = regression(3000, 20)
     data = make_store(X + 30, y, dtype=np.float32)
     path = fit_path(data, replace(GRID, tol=1e-12), FORGETFUL)
@@ -248,6 +249,7 @@ def test_float32_data_are_refined_to_a_tolerance_that_their_products_do_not_reac
 
 def test_out_of_scans_a_fit_is_not_converged(make_store, regression, monkeypatch):
     monkeypatch.setattr("dasklasso.moments.gram_scan.EXACT_FLOPS", 0)
+    monkeypatch.setattr("dasklasso.moments.gram_scan.FEWEST_FAST", 0)
     X, y = regression(3000, 20)
     data = make_store(X + 30, y, dtype=np.float32)
     path = fit_path(data, replace(GRID, tol=1e-12, max_scans=2), FORGETFUL)
@@ -265,6 +267,7 @@ def test_more_columns_than_rows(regression, judge):
 
 def test_curves_that_float32_products_cannot_tell_are_said_to_be_unsure(make_store, monkeypatch):
     monkeypatch.setattr("dasklasso.moments.gram_scan.EXACT_FLOPS", 0)
+    monkeypatch.setattr("dasklasso.moments.gram_scan.FEWEST_FAST", 0)
     X = np.random.default_rng(0).standard_normal((2000, 4)).astype(np.float32)
     data = make_store(X, X.astype(float) @ np.arange(1.0, 5.0), dtype=np.float32)
     with pytest.warns(DataWarning, match="float32 products are sure to about 1e-7"):

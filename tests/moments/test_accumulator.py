@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from dasklasso.backend import backend_for
 from dasklasso.moments.accumulator import BUFFER_ROWS, GramAccumulator
+from dasklasso.moments.cross_moments import Precision
+from dasklasso.moments.rounding import rounding_of
 from dasklasso.scan.rows import Rows
 
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
@@ -238,3 +240,49 @@ def test_a_device_gives_the_products_of_the_host():
     device = accumulated(X, y, labels=labels, device="strict")
     for label, moments in host.items():
         np.testing.assert_allclose(device[label].products, moments.products, rtol=1e-12, atol=1e-9)
+
+
+def zero_one(n: int, d: int, dtype) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    X = (rng.random((n, d)) < np.linspace(0.02, 0.9, d)).astype(dtype)
+    return X, rng.normal(size=(n, 1))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.float32])
+def test_float32_products_of_small_whole_numbers_are_exact(dtype):
+    X, y = zero_one(5 * BUFFER_ROWS + 9, 7, dtype)
+    X[:, 3] = np.arange(len(X)) % 100
+    [found], [exact] = (accumulated(X, y, dtype=d).values() for d in (F32, np.dtype("f8")))
+    assert found.precision == Precision.FLOAT64
+    np.testing.assert_allclose(found.products, exact.products, rtol=1e-13, atol=1e-9)
+
+
+def test_squares_and_products_with_targets_are_in_float64():
+    X, y = table(20 * BUFFER_ROWS, mean=1.0, dtype=np.float32)
+    [found], [exact] = (accumulated(X, y, dtype=d).values() for d in (F32, np.dtype("f8")))
+    assert found.precision == Precision.FLOAT32
+    np.testing.assert_allclose(np.diagonal(found.xx), np.diagonal(exact.xx), rtol=1e-12)
+    np.testing.assert_allclose(found.xy, exact.xy, rtol=1e-11)
+
+
+@pytest.mark.parametrize("kind", ["normal", "correlated", "two values", "heavy tails"])
+def test_products_in_float32_are_within_their_bound(kind):
+    rng = np.random.default_rng(0)
+    shared = rng.normal(size=(8000, 1))
+    X = {
+        "normal": rng.normal(size=(8000, 20)),
+        "correlated": shared + 0.01 * rng.normal(size=(8000, 20)),
+        "two values": ((shared > 1) ^ (rng.random((8000, 20)) < 0.02)) * 0.6 + 0.1,
+        "heavy tails": rng.standard_cauchy((8000, 20)),
+    }[kind].astype(np.float32)
+    y = rng.normal(size=(8000, 1))
+    [found], [exact] = (accumulated(X, y, dtype=d).values() for d in (F32, np.dtype("f8")))
+    norms = np.sqrt(np.diagonal(exact.xx))
+    off = np.abs(found.xx - exact.xx) / np.outer(norms, norms)
+    assert 0 < off.max() <= rounding_of(found)
+
+
+def test_numbers_that_are_no_longer_whole_are_not_taken_for_exact():
+    X, y = zero_one(3 * BUFFER_ROWS, 4, np.float32)
+    X[2 * BUFFER_ROWS :] += 0.1
+    assert accumulated(X, y, dtype=F32)[0].precision != Precision.FLOAT64

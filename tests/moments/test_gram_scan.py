@@ -34,7 +34,7 @@ def way(request, monkeypatch):
     if request.param == "tiles":
         monkeypatch.setattr(gram_scan, "CELLS_BYTES", 1)
         monkeypatch.setattr(gram_tiles, "TILE", 4)
-        monkeypatch.setattr(gram_tiles, "SLAB_ROWS", 16)
+        monkeypatch.setattr(gram_tiles, "BUFFER_ROWS", 16)
     return request.param
 
 
@@ -131,6 +131,7 @@ def test_blocks_that_are_asked_for_are_kept_apart_though_moments_are_large(rows,
 def test_float32_tiles_are_exact_to_their_digits(mean, scale, monkeypatch):
     monkeypatch.setattr(gram_scan, "CELLS_BYTES", 1)
     monkeypatch.setattr(gram_scan, "EXACT_FLOPS", 0)
+    monkeypatch.setattr(gram_scan, "FEWEST_FAST", 0)
     rng = np.random.default_rng(0)
     X = ((rng.standard_normal((3000, 7)) + mean) * scale).astype(np.float32)
     X[:, 3] = X[0, 3]
@@ -146,6 +147,7 @@ def test_float32_tiles_are_exact_to_their_digits(mean, scale, monkeypatch):
 @pytest.mark.parametrize(("of_y", "of_weight"), [(1e60, 1), (1e-60, 1), (1, 1e60), (1, 1e-60)])
 def test_units_of_targets_and_weights_do_not_matter_in_float32(way, of_y, of_weight, monkeypatch):
     monkeypatch.setattr(gram_scan, "EXACT_FLOPS", 0)
+    monkeypatch.setattr(gram_scan, "FEWEST_FAST", 0)
     rng = np.random.default_rng(0)
     X = rng.standard_normal((3000, 7)).astype(np.float32)
     y, weight = rng.standard_normal(3000) + X[:, 0], rng.uniform(0.5, 2, 3000)
@@ -162,6 +164,7 @@ def test_units_of_targets_and_weights_do_not_matter_in_float32(way, of_y, of_wei
 def test_tiles_find_the_unit_of_a_column_that_begins_with_zeros(monkeypatch):
     monkeypatch.setattr(gram_scan, "CELLS_BYTES", 1)
     monkeypatch.setattr(gram_scan, "EXACT_FLOPS", 0)
+    monkeypatch.setattr(gram_scan, "FEWEST_FAST", 0)
     rng = np.random.default_rng(0)
     X = rng.standard_normal((6000, 4)).astype(np.float32)
     X[:3000, 1], X[3000:, 1] = 0.0, X[3000:, 1] * np.float32(1e-25)

@@ -97,8 +97,15 @@ def test_what_moments_tell_is_taken_from_them(loss):
     assert np.concatenate(found) == pytest.approx(np.array(known), rel=1e-14)
 
 
-@pytest.mark.parametrize("loss", [Huber(), Poisson()])
-@pytest.mark.parametrize("value", [0.0, 0.1, 1e9])
+def test_counts_that_are_all_zero_have_no_best_constant():
+    with pytest.raises(ValueFound, match="target 0 is 0 in every row of positive sample_weight"):
+        found_for(Poisson(), np.zeros(7))
+
+
+@pytest.mark.parametrize(
+    ("loss", "value"),
+    [(Huber(), 0.0), (Huber(), 0.1), (Huber(), 1e9), (Poisson(), 0.1), (Poisson(), 1e9)],
+)
 def test_targets_that_are_all_the_same_leave_nothing(loss, value):
     y = np.full(7, value)
     y[3] = 5.0

@@ -308,10 +308,12 @@ def merge_statistics(
     step = other.mean - one.mean
     minimum = np.minimum(one.minimum, other.minimum)
     maximum = np.maximum(one.maximum, other.maximum)
-    squares = n_one * one.std**2 + n_other * other.std**2 + step**2 * (n_one * n_other / n)
+    # of extreme columns squares are beyond float64, and hypot takes none
+    within = np.hypot(one.std * np.sqrt(n_one / n), other.std * np.sqrt(n_other / n))
+    std = np.hypot(within, step * (np.sqrt(n_one / n) * np.sqrt(n_other / n)))
     return ColumnStatistics(
         mean=one.mean + step * (n_other / n),
-        std=np.where(minimum == maximum, 0.0, np.sqrt(squares / n)),
+        std=np.where(minimum == maximum, 0.0, std),
         minimum=minimum,
         maximum=maximum,
         missing=one.missing + other.missing,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dasklasso.dataset.manifest import ColumnStatistics
+from dasklasso.objective.square_units import unit_for
 
 _SLAB_ELEMENTS = 1 << 17  # 1 MiB of float64: one slab stays in the processor's cache
 
@@ -27,7 +28,8 @@ class RunningMoments:
         # few digits left for the steps between the means of slabs
         self._origin = np.zeros(n_columns)
         self._offset = np.zeros(n_columns)
-        self._squares = np.zeros(n_columns)  # sum of squared deviations from the mean
+        self._squares = np.zeros(n_columns)  # of deviations from the mean, in units of _unit²
+        self._unit = np.ones(n_columns)
         self.minimum = np.full(n_columns, np.inf)
         self.maximum = np.full(n_columns, -np.inf)
 
@@ -39,22 +41,28 @@ class RunningMoments:
 
     def _merge(self, slab: np.ndarray) -> None:
         n = len(slab)
-        # inf - inf, or squares beyond float64: the deviation then says that it is not finite
+        # inf - inf, or sums beyond float64: the deviation then says that it is not finite
         with np.errstate(invalid="ignore", over="ignore"):
-            np.minimum(self.minimum, slab.min(axis=0), out=self.minimum)
-            np.maximum(self.maximum, slab.max(axis=0), out=self.maximum)
+            least, most = slab.min(axis=0), slab.max(axis=0)
+            np.minimum(self.minimum, least, out=self.minimum)
+            np.maximum(self.maximum, most, out=self.maximum)
             mean = slab.mean(axis=0, dtype=np.float64)
             deviation = np.subtract(slab, mean, dtype=np.float64)
             rest = deviation.sum(axis=0)  # zero but for rounding: corrects both moments
             if self.count == 0:
                 self._origin = mean
             offset = (mean - self._origin) + rest / n
-            squares = np.einsum("ij,ij->j", deviation, deviation) - rest**2 / n
-
             total = self.count + n
             delta = offset - self._offset
+            size = np.maximum(np.maximum(most - mean, mean - least), np.abs(delta))
+            unit = unit_for(np.maximum(size, self._std()))
+            deviation /= unit
+            squares = np.einsum("ij,ij->j", deviation, deviation) - (rest / unit) ** 2 / n
+            for _ in range(2):  # the square of a ratio may be beyond float64
+                self._squares *= self._unit / unit
             self._offset += delta * (n / total)
-            self._squares += squares + delta**2 * (self.count * n / total)
+            self._squares += squares + (delta / unit) ** 2 * (self.count * n / total)
+            self._unit = unit
         self.count = total
 
     @property
@@ -65,8 +73,11 @@ class RunningMoments:
     @property
     def std(self) -> np.ndarray:
         """Population standard deviation (divisor n), exactly 0 for a constant column."""
+        return np.where(self.minimum == self.maximum, 0.0, self._std())
+
+    def _std(self) -> np.ndarray:
         variance = np.maximum(self._squares, 0.0) / max(1, self.count)
-        return np.where(self.minimum == self.maximum, 0.0, np.sqrt(variance))
+        return np.sqrt(variance) * self._unit
 
     def statistics(self, missing: np.ndarray) -> ColumnStatistics:
         """What the manifest records; ``missing`` is (n_columns,) int64."""

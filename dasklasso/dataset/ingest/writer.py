@@ -7,6 +7,7 @@ interrupts a writer (also SIGKILL or a full disk), nothing at ``PATH`` looks lik
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +19,7 @@ from dasklasso.dataset.fingerprint import Fingerprint
 from dasklasso.dataset.ingest.running_moments import RunningMoments
 from dasklasso.dataset.manifest import MANIFEST_KEY, ColumnStatistics, Manifest
 from dasklasso.dataset.schema import Schema
-from dasklasso.errors import OptionError, StoreError, ValueFound
+from dasklasso.errors import DataWarning, OptionError, StoreError, ValueFound
 from dasklasso.files.atomic import PartialFolder
 from dasklasso.storage.compression import CodecChoice, bytes_codecs, choose_codec
 from dasklasso.storage.zarr_files import ZARR_FILES
@@ -248,16 +249,21 @@ class StoreWriter:
         Raises
         ------
         ValueFound
-            No rows were written, or a target has the same value in every row.
+            No rows were written.
         StoreError
             The disk is full or cannot be written.
+
+        Warns
+        -----
+        DataWarning
+            When a target has the same value in every row.
         """
         if self.n_rows == 0:
             raise ValueFound(f"{self.path}: no rows were written, expected at least one.")
         if self._held:
             self._flush_buffer()
         if not self._constant_targets:
-            self._refuse_constant_targets()
+            self._warn_of_constant_targets()
         assert self.codec is not None
         statistics = self._moments.statistics(self._missing)
         manifest = Manifest(
@@ -402,11 +408,12 @@ class StoreWriter:
                 f"{values[row, column]}, expected a finite {values.dtype} number."
             )
 
-    def _refuse_constant_targets(self) -> None:
+    def _warn_of_constant_targets(self) -> None:
         low, high = self._target_moments.minimum, self._target_moments.maximum
         for name, least, most in zip(self.target_names, low, high, strict=True):
             if least == most:
-                raise ValueFound(
-                    f"{self._label}: target {name} is {least:g} in all {self.n_rows} rows, "
-                    "expected at least two different values."
+                warnings.warn(
+                    f"{self._label}: target {name} is {least:g} in all {self.n_rows} rows",
+                    DataWarning,
+                    stacklevel=3,
                 )

@@ -2,6 +2,7 @@
 
 Weighted updates as in Chan, Golub and LeVeque (1983), Algorithms for computing the sample
 variance: means and sums of squared deviations of two sets of rows merge into those of their union.
+Deviations whose squares float64 cannot hold are divided by a unit before they are squared.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from dasklasso.backend import Array, Backend, backend_for, namespace
+from dasklasso.objective.square_units import unit_for
 from dasklasso.scan.queries import column_moments as moments
 from dasklasso.scan.queries.base import Query
 from dasklasso.scan.queries.kernels import beyond_numbers, slabs
@@ -27,9 +29,10 @@ class Moments:
     weight : float
         Sum of the rows' weights.
     mean : weighted means
-    squares : weighted sums of squared deviations from the mean
+    squares : weighted sums of squared deviations from the mean, in units of ``unit²``
     minimum, maximum : over rows of any weight
     bad : number of values that are NaN or infinite
+    unit : powers of two, 1 but for columns of extreme size; or 1.0 for all
     """
 
     weight: float
@@ -38,6 +41,19 @@ class Moments:
     minimum: Array
     maximum: Array
     bad: Array
+    unit: Array | float = 1.0
+
+    @property
+    def std(self) -> Array:
+        """Standard deviations, in the units of the data."""
+        xp = namespace(self.squares)
+        return xp.sqrt(self.squares / self.weight) * self.unit
+
+    @property
+    @beyond_numbers
+    def variance(self) -> Array:
+        """Weighted variances; infinite, or 0, where float64 does not reach."""
+        return self.squares / self.weight * self.unit * self.unit
 
 
 @beyond_numbers
@@ -50,14 +66,20 @@ def moments_of(values: Array, weight: Array | None) -> Moments:
     total = float(values.shape[0]) if weight is None else float(xp.sum(weight))
     share = total if total > 0 else 1.0
     mean = xp.sum(clean if weight is None else clean * weight, axis=0) / share
-    deviation = (clean - mean) ** 2
+    minimum, maximum = xp.min(clean, axis=0), xp.max(clean, axis=0)
+    unit = unit_for(_larger(maximum - mean, mean - minimum))
+    deviation = clean - mean
+    if xp.any(unit != 1.0):
+        deviation = deviation / unit
+    deviation = deviation * deviation
     return Moments(
         weight=total,
         mean=mean,
         squares=xp.sum(deviation if weight is None else deviation * weight, axis=0),
-        minimum=xp.min(clean, axis=0),
-        maximum=xp.max(clean, axis=0),
+        minimum=minimum,
+        maximum=maximum,
         bad=xp.sum(1.0 - xp.astype(finite, xp.float64), axis=0),
+        unit=unit,
     )
 
 
@@ -68,13 +90,18 @@ def merge_moments(a: Moments, b: Moments) -> Moments:
     total = a.weight + b.weight
     share = b.weight / total if total > 0 else 0.0
     step = b.mean - a.mean
+    unit = unit_for(_larger(xp.abs(step), _larger(_size(a), _size(b))))
+    # one factor after the other: the square of a ratio may be beyond float64
+    of_a, of_b = a.unit / unit, b.unit / unit
+    squares = a.squares * of_a * of_a + b.squares * of_b * of_b
     return Moments(
         weight=total,
         mean=a.mean + step * share,
-        squares=a.squares + b.squares + step**2 * (a.weight * share),
+        squares=squares + (step / unit) ** 2 * (a.weight * share),
         minimum=xp.where(b.minimum < a.minimum, b.minimum, a.minimum),
         maximum=xp.where(b.maximum > a.maximum, b.maximum, a.maximum),
         bad=a.bad + b.bad,
+        unit=unit,
     )
 
 
@@ -83,6 +110,15 @@ def merged(a: Moments | None, b: Moments | None) -> Moments | None:
     if a is None or b is None:
         return b if a is None else a
     return merge_moments(a, b)
+
+
+def _larger(a: Array, b: Array) -> Array:
+    return namespace(a).where(a < b, b, a)
+
+
+def _size(moments: Moments) -> Array:
+    """Standard deviations, 0 where rows have no weight."""
+    return moments.std if moments.weight > 0 else 0.0 * moments.squares
 
 
 def column_moments(rows: Rows, backend: Backend) -> Moments:
@@ -115,18 +151,6 @@ def indicator_moments(totals: np.ndarray) -> Moments:
         minimum=np.zeros_like(share),
         maximum=np.ones_like(share),
         bad=np.zeros_like(share),
-    )
-
-
-def to_host(moments: Moments, convert: Any) -> Moments:
-    """The same moments with every array passed through ``convert``."""
-    return Moments(
-        weight=moments.weight,
-        mean=convert(moments.mean),
-        squares=convert(moments.squares),
-        minimum=convert(moments.minimum),
-        maximum=convert(moments.maximum),
-        bad=convert(moments.bad),
     )
 
 

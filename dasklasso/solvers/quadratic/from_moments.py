@@ -29,8 +29,8 @@ def problem_of(moments: CrossMoments, objective: Objective) -> Problem:
         As :func:`dasklasso.problem.problem.make_problem`.
     """
     d = moments.n_features
-    squares = np.maximum(np.diagonal(moments.products), 0.0)
-    std = np.sqrt(squares[:d] / moments.weight)
+    squares, unit = np.maximum(np.diagonal(moments.products), 0.0), moments.units
+    std = moments.std[:d]
     varies = std > SPREAD_FLOOR * np.abs(moments.x_mean)
     none = np.zeros(d)
     columns = Moments(
@@ -41,10 +41,11 @@ def problem_of(moments: CrossMoments, objective: Objective) -> Problem:
         minimum=np.where(varies | (moments.x_mean != 0), -1.0, 0.0),
         maximum=np.where(varies, 1.0, np.where(moments.x_mean != 0, -1.0, 0.0)),
         bad=none,
+        unit=unit[:d],
     )
-    no_targets = np.zeros(moments.n_targets)
+    unknown = np.zeros(moments.n_targets)
     targets = Moments(
-        moments.weight, moments.y_mean, squares[d:], no_targets, no_targets, no_targets
+        moments.weight, moments.y_mean, squares[d:], unknown, unknown, unknown, unit[d:]
     )
     return make_problem(objective, columns, targets)
 
@@ -61,8 +62,9 @@ def quadratic_of(moments: CrossMoments, problem: Problem, target: int = 0) -> Qu
 def standardised_gram(moments: CrossMoments, problem: Problem) -> np.ndarray:
     """(n_features, n_features) matrix of every target's quadratic."""
     inverse = problem.frame.inverse_scale
-    gram = moments.xx * inverse[:, None]  # in place from here on: it may be gigabytes
-    gram *= inverse / moments.weight
+    in_units = inverse * moments.x_unit
+    gram = moments.xx * in_units[:, None]  # in place from here on: it may be gigabytes
+    gram *= in_units / moments.weight
     if not problem.objective.fit_intercept:
         mean = moments.x_mean * inverse
         for row, value in zip(gram, mean, strict=True):
@@ -73,7 +75,8 @@ def standardised_gram(moments: CrossMoments, problem: Problem) -> np.ndarray:
 def standardised_products(moments: CrossMoments, problem: Problem) -> np.ndarray:
     """(n_features, n_targets) vector of each target's quadratic."""
     inverse = problem.frame.inverse_scale
-    products = moments.xy * (inverse / moments.weight)[:, None]
+    products = moments.xy * (inverse * moments.x_unit / moments.weight)[:, None]
+    products *= moments.units[moments.n_features :]
     if not problem.objective.fit_intercept:
         products = products + (moments.x_mean * inverse)[:, None] * moments.y_mean
     return products

@@ -91,10 +91,6 @@ CSV_CASES = {
         "a,b,y\n1,2,3\n4,5\n", {}, SourceError,
         "t.csv: row 1: found 2 fields, expected 3: '4,5'",
     ),
-    "a constant target": (
-        "a,b,y\n1,2,7\n4,5,7\n", {}, ValueFound,
-        "t.csv: target y is 7 in all 2 rows, expected at least two different values.",
-    ),
     "an empty file": (
         "", {}, SourceError,
         "t.csv: is empty, expected a header line and rows.",

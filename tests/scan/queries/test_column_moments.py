@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,7 +15,6 @@ from dasklasso.scan.queries.column_moments import (
     indicator_moments,
     merge_moments,
     moments_of,
-    to_host,
 )
 from dasklasso.scan.rows import Rows
 
@@ -63,8 +64,20 @@ def test_moments_of_blocks_are_those_of_the_table(device, dtype):
     X = rng.integers(0, 200, (5000, 7)).astype(dtype)
     weight = rng.uniform(0, 1, (5000, 1))
     rows = Rows(0, [np.ascontiguousarray(X[:, :4]), np.ascontiguousarray(X[:, 4:])], None, weight)
-    found = to_host(column_moments(rows, backend_for(device)), to_numpy)
+    found = column_moments(rows, backend_for(device))
+    names = ("mean", "squares", "minimum", "maximum", "bad", "unit")
+    found = replace(found, **{name: to_numpy(getattr(found, name)) for name in names})
     assert_moments(found, X.astype(float), weight)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-162, 1e160, 1e250])
+def test_the_deviation_of_columns_of_extreme_size_is_a_number(scale):
+    X = np.random.default_rng(0).normal(3.0, 1.0, (300, 2))
+    X[:100, 1] = 2.0  # so far it does not vary
+    extreme = X * np.array([1.0, scale])
+    parts = [moments_of(extreme[:100], None), moments_of(extreme[100:], None)]
+    for found in (moments_of(extreme, None), merge_moments(*parts)):
+        np.testing.assert_allclose(found.std, X.std(axis=0) * [1.0, scale], rtol=1e-12)
 
 
 def test_values_that_are_not_finite_are_counted_and_left_out():

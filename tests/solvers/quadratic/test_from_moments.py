@@ -88,7 +88,31 @@ def test_a_start_changes_nothing_but_the_work():
     np.testing.assert_allclose(warm.coef, cold.coef, atol=1e-5)
 
 
-def test_a_constant_target_is_refused():
+@pytest.mark.parametrize("value", [3.0, 0.1, 0.0])
+def test_a_constant_target_has_zero_coefficients_and_a_unit_for_its_gap(value):
     X, _, _ = rows(5)
-    with pytest.raises(ValueFound, match="target 0"):
-        problem_of(cross_moments(X, np.full(len(X), 3.0)), Objective())
+    moments = cross_moments(X, np.full(len(X), value))
+    path = solve_moments(moments, Objective(), np.array([0.1]))
+    assert problem_of(moments, Objective()).null_loss[0] > 0
+    assert not path.coef.any()
+    assert path.intercept[0] == value
+    assert path.gap[0] == 0
+
+
+@pytest.mark.parametrize("scale", [1e-170, 1e-163, 1e160, 1e200])
+def test_a_column_of_extreme_size_is_solved_for(scale):
+    X, y, _ = rows(5)
+    usual = solve_moments(cross_moments(X, y), Objective(standardize=True), np.array([0.01]))
+    X[:, 1] *= scale
+    path = solve_moments(cross_moments(X, y), Objective(standardize=True), np.array([0.01]))
+    expected = usual.coef[0].copy()
+    expected[1] /= scale
+    assert expected[1] != 0
+    np.testing.assert_allclose(path.coef[0], expected, rtol=1e-9)
+
+
+def test_squares_of_a_target_beyond_float64_are_refused():
+    X, y, _ = rows(5)
+    for scale in (1e-170, 1e200):
+        with pytest.raises(ValueFound, match=r"target 0 has values of about .*beyond float64"):
+            problem_of(cross_moments(X, y * scale), Objective())
