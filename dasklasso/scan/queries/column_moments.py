@@ -7,6 +7,7 @@ Deviations whose squares float64 cannot hold are divided by a unit before they a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,6 +152,19 @@ def indicator_moments(totals: np.ndarray) -> Moments:
         minimum=np.zeros_like(share),
         maximum=np.ones_like(share),
         bad=np.zeros_like(share),
+    )
+
+
+def to_host(moments: Moments, convert: Callable[[Any], Any]) -> Moments:
+    """The same moments with every array passed through ``convert``."""
+    return Moments(
+        weight=moments.weight,
+        mean=convert(moments.mean),
+        squares=convert(moments.squares),
+        minimum=convert(moments.minimum),
+        maximum=convert(moments.maximum),
+        bad=convert(moments.bad),
+        unit=moments.unit if isinstance(moments.unit, float) else convert(moments.unit),
     )
 
 
