@@ -13,6 +13,7 @@ from dasklasso.cli import options
 from dasklasso.cli.commands import Failure
 
 if TYPE_CHECKING:
+    from dasklasso.cross_validation.curves import CrossValidation
     from dasklasso.cross_validation.record import CvRecord
     from dasklasso.jobs.fit_stage import SolveStage
     from dasklasso.model.path import FittedPath
@@ -177,8 +178,8 @@ def report(path: FittedPath, model: str) -> None:
 _CRITERIA = {
     "mse": "mean squared error",
     "loss": "mean loss",
-    "auc": "one less the area under the curve",
-    "accuracy": "share of errors",
+    "auc": "area under the curve",
+    "accuracy": "share predicted",
 }
 
 
@@ -188,17 +189,28 @@ def _report_choice(path: FittedPath, record: CvRecord) -> None:
     ratio = f", l1_ratio {record.l1_ratio:.4g}" if len(record.by_ratio) > 1 else ""
     click.echo(
         f"chosen    {record.alpha:.6g}{ratio}: {path.n_nonzero[at]:,} features, "
-        f"{_CRITERIA[best.criterion]} {best.mean_error[at]:.6g} +- {best.standard_error[at]:.2g}"
+        f"{_CRITERIA[best.criterion]} {best.mean_score[at]:.6g} +- {best.standard_error[at]:.2g}"
     )
     if best.scores:
-        means = {name: path[at].mean() for name, path in best.scores.items()}
-        # a fold of one class has no area under the curve
-        known = [f"{name} {mean:.4g}" for name, mean in means.items() if math.isfinite(mean)]
-        click.echo(f"scores    {', '.join(known)}, on rows left out")
+        known = [_shown(best, name, at) for name in best.scores if name != "auc_bound"]
+        click.echo(f"scores    {', '.join(one for one in known if one)}, on rows left out")
     click.echo(
         f"folds     {record.n_folds} {record.folds}; alpha_min {best.alpha_min:.6g}, "
         f"alpha_1se {best.alpha_1se:.6g}"
     )
+
+
+def _shown(curve: CrossValidation, name: str, at: int) -> str:
+    """A mean score, with what it may be off by and how many folds have it; "" where none has."""
+    from dasklasso.cross_validation.curves import folds_with
+
+    mean, bound = curve.mean_scores[name][at], curve.mean_scores.get("auc_bound")
+    if not math.isfinite(mean):
+        return ""
+    within = f" within {bound[at]:.1g}" if name == "auc" and bound is not None else ""
+    has = folds_with(curve.scores[name])
+    some = "" if has.all() else f" of {has.sum()} folds (the others have one class)"
+    return f"{name} {mean:.4g}{within}{some}"
 
 
 def _planned(plan: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from dasklasso.moments.cross_moments import CrossMoments, merge_all
 from dasklasso.objective.objective import Objective
 from dasklasso.solvers.quadratic.from_moments import solve_moments
 
+GREATER_IS_BETTER = ("auc", "accuracy")
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
 
@@ -44,15 +45,17 @@ class CrossValidation:
     alphas : (n_alphas,), decreasing
     l1_ratio : float
     error_path : (n_alphas, n_folds)
-        On each fold what alphas are compared by: the smaller the better.
+        On each fold what alphas are compared by, the smaller the better: a score that is the
+        better the greater has a minus here. People are shown :attr:`mean_score`.
     fold_weights : (n_folds,)
         Sum of the weights of each fold's rows.
     gap : (n_alphas, n_folds)
         Relative dual gap of the model trained without the fold.
-    criterion : str
-        What ``error_path`` is: "mse", "loss", or one less "auc" or "accuracy".
+    criterion : {"mse", "loss", "auc", "accuracy"}
+        What alphas are compared by.
     scores : dict of (n_alphas, n_folds)
-        Everything that was measured, by name.
+        Everything that was measured, by name; NaN where it is not defined, as the area under the
+        curve of a fold of one class. "auc_bound", where areas may be off, says by how much.
     """
 
     alphas: np.ndarray
@@ -62,6 +65,30 @@ class CrossValidation:
     gap: np.ndarray
     criterion: str = "mse"
     scores: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def greater_is_better(self) -> bool:
+        return self.criterion in GREATER_IS_BETTER
+
+    @property
+    def mean_score(self) -> np.ndarray:
+        """(n_alphas,) mean over folds of the criterion itself."""
+        return -self.mean_error if self.greater_is_better else self.mean_error
+
+    @property
+    def shown_as(self) -> str:
+        """What people are shown the criterion as, in tables."""
+        return "error" if self.criterion == "loss" else self.criterion
+
+    @property
+    def mean_scores(self) -> dict[str, np.ndarray]:
+        """(n_alphas,) means of everything that was measured, over the folds that have it."""
+        having = {name: path[:, folds_with(path)] for name, path in self.scores.items()}
+        nothing = np.full(len(self.alphas), np.nan)
+        return {
+            name: np.mean(path, axis=1) if path.shape[1] else nothing
+            for name, path in having.items()
+        }
 
     @property
     def mean_error(self) -> np.ndarray:
@@ -93,8 +120,8 @@ class CrossValidation:
         known = np.isfinite(self.mean_error)
         if not known.any():
             raise OptionError(
-                f"cross-validation: no alpha has a {self.criterion} on every fold, so none can be "
-                "chosen; expected enough scans for some to have one (max_scans)"
+                f"cross-validation: no alpha has {_CALLED[self.criterion]} on every fold, so none "
+                "can be chosen; expected enough scans for some to have one (max_scans)"
             )
         return int(np.argmin(np.where(known, self.mean_error, np.inf)))
 
@@ -120,19 +147,36 @@ class CrossValidation:
 
     def table(self) -> list[dict[str, float]]:
         """One row for each alpha, in plain numbers."""
-        name = "mse" if self.criterion == "mse" else "error"
+        name = self.shown_as
+        path = -self.error_path if self.greater_is_better else self.error_path
+        others = {k: v for k, v in self.mean_scores.items() if k != name}
         return [
             {
                 "alpha": float(alpha),
-                f"mean_{name}": float(mean),
-                "standard_error": float(error),
-                **{score: float(np.mean(found[i])) for score, found in self.scores.items()},
-                **{f"{name}_fold_{k}": float(value) for k, value in enumerate(of_folds)},
+                f"mean_{name}": float(self.mean_score[i]),
+                "standard_error": float(self.standard_error[i]),
+                **{score: float(means[i]) for score, means in others.items()},
+                **{f"{name}_fold_{k}": float(value) for k, value in enumerate(path[i])},
             }
-            for i, (alpha, mean, error, of_folds) in enumerate(
-                zip(self.alphas, self.mean_error, self.standard_error, self.error_path, strict=True)
-            )
+            for i, alpha in enumerate(self.alphas)
         ]
+
+
+_CALLED = {
+    "mse": "a mean squared error",
+    "loss": "a loss",
+    "auc": "an area under the curve",
+    "accuracy": "an accuracy",
+}
+
+
+def folds_with(path: np.ndarray) -> np.ndarray:
+    """(n_folds,) bool: folds that have a score (n_alphas, n_folds) at all.
+
+    A fold of one class has no area under a curve, whatever the alpha. What is NaN at some alphas
+    only was not reached by a scan.
+    """
+    return np.isfinite(path).any(axis=0)
 
 
 @dataclass(frozen=True)
@@ -148,8 +192,14 @@ class RatioChoice:
 
     @property
     def best(self) -> CrossValidation:
-        """The one with the smallest mean error anywhere on its path; of equals the first."""
-        return min(self.by_ratio, key=lambda found: float(found.mean_error[found.index_min]))
+        """The one with the smallest mean error anywhere on its path; of equals the first.
+
+        One without an alpha that has an error on every fold is not chosen where another has some.
+        """
+        known = [found for found in self.by_ratio if np.isfinite(found.mean_error).any()]
+        return min(
+            known or self.by_ratio, key=lambda found: float(found.mean_error[found.index_min])
+        )
 
     @property
     def l1_ratio(self) -> float:

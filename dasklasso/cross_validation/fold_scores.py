@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dasklasso.cross_validation.curves import CrossValidation
+from dasklasso.cross_validation.curves import GREATER_IS_BETTER, CrossValidation
 from dasklasso.cross_validation.record import over_targets
 from dasklasso.options import CvOptions
 from dasklasso.problem.folds import Folds
@@ -28,7 +28,10 @@ def curve_of(newton: Newton | SoftmaxNewton, folds: Folds, cv: CvOptions) -> Cro
     for target in range(n_targets):
         own = [track for track in rest if track.target == target]
         scores = {name: _table(own, n_folds, name) for name in names}
-        error = scores["loss"] if cv.criterion == "loss" else 1.0 - scores[cv.criterion]
+        if "auc" in names and np.any((bound := _table(own, n_folds, "auc_bound")) > 0):
+            scores["auc_bound"] = bound
+        error = scores[cv.criterion]
+        error = -error if cv.criterion in GREATER_IS_BETTER else error
         curves.append(
             (
                 CrossValidation(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dasklasso.choices import Rule
-from dasklasso.cross_validation.curves import CrossValidation, RatioChoice
+from dasklasso.cross_validation.curves import GREATER_IS_BETTER, CrossValidation, RatioChoice
 
 
 @dataclass(frozen=True)
@@ -91,23 +91,30 @@ class CvRecord:
         ------
         KeyError, TypeError, ValueError
         """
-        curves = tuple(
-            CrossValidation(
-                np.asarray(curve["alphas"], dtype=float),
-                float(curve["l1_ratio"]),
-                np.asarray(curve["error_path"], dtype=float),
-                np.asarray(curve["fold_weights"], dtype=float),
-                np.asarray(curve["gap"], dtype=float),
-                str(curve["criterion"]),
-                {name: np.asarray(path, dtype=float) for name, path in curve["scores"].items()},
-            )
-            for curve in found["curves"]
-        )
+        curves = tuple(_curve(curve) for curve in found["curves"])
         if not curves:
             raise ValueError("there are no curves")
         return cls(
             str(found["folds"]), int(found["n_folds"]), int(found["seed"]), found["rule"], curves
         )
+
+
+def _curve(found: dict[str, Any]) -> CrossValidation:
+    scores = {name: np.asarray(path, dtype=float) for name, path in found["scores"].items()}
+    criterion = str(found["criterion"])
+    if criterion in GREATER_IS_BETTER:  # earlier models have one less it
+        error = -scores[criterion]
+    else:
+        error = np.asarray(found["error_path"], dtype=float)
+    return CrossValidation(
+        np.asarray(found["alphas"], dtype=float),
+        float(found["l1_ratio"]),
+        error,
+        np.asarray(found["fold_weights"], dtype=float),
+        np.asarray(found["gap"], dtype=float),
+        criterion,
+        scores,
+    )
 
 
 def _known(path: np.ndarray) -> list[list[float | None]]:
@@ -128,6 +135,7 @@ def over_targets(
     """
     if len(by_target) == 1:
         return by_target[0]
+    exact = np.zeros_like(by_target[0][0].error_path)  # of a target whose areas have no bound
     return tuple(
         replace(
             curves[0],
@@ -136,8 +144,8 @@ def over_targets(
             ),
             gap=np.max([curve.gap for curve in curves], axis=0),
             scores={
-                name: np.mean([curve.scores[name] for curve in curves], axis=0)
-                for name in curves[0].scores
+                name: np.mean([curve.scores.get(name, exact) for curve in curves], axis=0)
+                for name in max((curve.scores for curve in curves), key=len)
             },
         )
         for curves in zip(*by_target, strict=True)

@@ -34,8 +34,10 @@ class LogisticL1CV(ChosenAlpha, Classifier):
         Of folds that are a number.
     criterion : {"loss", "auc", "accuracy"}, default="loss"
         What alphas are compared by, on the rows left out: their mean loss (log-loss), the area
-        under the curve (of two labels), or the share of labels predicted. The area is that of
-        ranks in bins, and off by less than 0.005; a fold of one label has none, and is refused.
+        under the curve (of two labels), or the share of labels predicted. The area is exact
+        for up to 16 million predictions (rows times alphas); beyond, rows are ranked in bins, and
+        ``scores_path_["auc_bound"]`` says by how much each area may be off. A fold of one label
+        has none, and is refused.
     selection_rule : {"min", "1se"}, default="min"
         The alpha with the best mean score, or the largest one whose mean score is within a
         standard error of it.
@@ -58,8 +60,9 @@ n_features_in_, feature_names_in_ :
         For a list of several l1_ratios (n_l1_ratios, n_alphas), unless the alphas were given.
     scores_path_ : dict of str to (n_alphas, n_folds) float64
         "loss", "accuracy" and, of two labels, "auc" on each fold, of the models trained without
-        it; NaN where undefined. The folds of a column are in the order of their labels, those of
-        a splitter in its order. For a list of several l1_ratios (n_l1_ratios, n_alphas, n_folds).
+        it; NaN where undefined, as the area on a fold of one label. The folds of a column are in
+        the order of their numbers, those of a splitter in its order. For a list of several
+        l1_ratios (n_l1_ratios, n_alphas, n_folds).
     standard_error_ : (n_alphas,) or (n_l1_ratios, n_alphas) float64
         Of the mean over folds of the criterion.
     path_ : FittedPath

@@ -37,6 +37,7 @@ from dasklasso.scan.runners import InProcess, threads_each
 from dasklasso.solvers.base import Jobs, ScanEvent, Settings, Solution, nonzeros_of
 from dasklasso.solvers.certificate_scan import check_finite
 from dasklasso.solvers.checkpoint import has_checkpoint
+from dasklasso.solvers.cost import n_problems_of
 from dasklasso.solvers.newton.checkpoint import Saved, load_tracks, save_tracks, start_at
 from dasklasso.solvers.newton.cost import newton_limits, sample_step
 from dasklasso.solvers.newton.hessian_schedule import Limits
@@ -200,11 +201,14 @@ class _Fit:
         also = [] if sample is None else [Request(sample)]
         if hessians is not None:
             also = [self._request(hessians, self.engine, self.frame)]
-        moments = None if self.folds is None else self.folds.moments(problem, self.run.device)
-        also += [] if moments is None else [Request(moments)]
+        asked = None
+        if self.folds is not None:
+            n_models = n_problems_of(self.data, self.options)
+            asked = self.folds.queries(problem, n_models, self.data.X, self.run.device)
+            also += asked.requests
         first = look(self.engine, problem, self.frame, self.run.device, also)
-        if self.folds is not None and moments is not None:
-            self.folds = self.folds.with_moments(first.answers[moments])
+        if self.folds is not None and asked is not None:
+            self.folds = self.folds.with_answers(asked, first.answers)
             warn_of_constant_columns(self.folds, problem, self.data.feature_names)
         gradient = to_numpy(first.gradient)[:, : problem.n_targets]
         check_finite(np.isfinite(gradient))

@@ -22,6 +22,7 @@ from dasklasso.scan.engine import Request, ScanEngine
 from dasklasso.scan.queries.sample import Sample, SampleRows
 from dasklasso.solvers.base import Jobs, ScanEvent, Settings, Solution, nonzeros_of
 from dasklasso.solvers.checkpoint import has_checkpoint
+from dasklasso.solvers.cost import n_problems_of
 from dasklasso.solvers.newton.checkpoint import Saved, load_tracks, save_tracks
 from dasklasso.solvers.softmax.cost import held_step, softmax_coordinates
 from dasklasso.solvers.softmax.folds import trainings
@@ -52,12 +53,14 @@ def solve_softmax_by_newton(
     objective = options.objective()
     problem, nbytes = meet(data, engine, objective, run.device)
     folds = None if cv is None else folds_of(engine, assignment)
-    moments = None if folds is None else folds.moments(problem, run.device)
-    rows = SampleRows(held_step(data))
-    also = [Request(rows)] + ([] if moments is None else [Request(moments)])
+    rows, asked = SampleRows(held_step(data)), None
+    also = [Request(rows)]
+    if folds is not None:
+        asked = folds.queries(problem, n_problems_of(data, options), data.X, run.device)
+        also += asked.requests
     first = look(engine, problem, engine.placed(problem.frame), run.device, also)
-    if folds is not None and moments is not None:
-        folds = folds.with_moments(first.answers[moments])
+    if folds is not None and asked is not None:
+        folds = folds.with_answers(asked, first.answers)
         warn_of_constant_columns(folds, problem, data.feature_names)
     sample = first.answers[rows]
     fit = _Fit(

@@ -244,9 +244,9 @@ class FittedPath(PathRecord):
             "alpha_min": best.alpha_min,
             "alpha_1se": best.alpha_1se,
             "criterion": best.criterion,
-            "mean_mse" if best.criterion == "mse" else "mean_error": _known(best.mean_error),
+            f"mean_{best.shown_as}": _known(best.mean_score),
             "standard_error": _known(best.standard_error),
-            **{name: _known(np.mean(path, axis=1)) for name, path in best.scores.items()},
+            **{name: _known(means) for name, means in best.mean_scores.items()},
         }
 
     def save(self, folder: str | Path, overwrite: bool = False) -> None:

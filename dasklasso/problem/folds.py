@@ -19,9 +19,11 @@ import numpy as np
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.row_folds import FoldAssignment
 from dasklasso.errors import DataWarning, ValueFound
+from dasklasso.objective.ranks import rank_edges
 from dasklasso.problem.problem import Problem, penalty_factors, standard_deviations
-from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.engine import Request, ScanEngine
 from dasklasso.scan.frame import Frame
+from dasklasso.scan.gather import Answers
 from dasklasso.scan.queries.column_moments import Moments, merge_moments, merged, target_moments
 from dasklasso.scan.queries.folds import (
     ALL,
@@ -31,10 +33,42 @@ from dasklasso.scan.queries.folds import (
     Group,
 )
 from dasklasso.scan.queries.gradient import Gradient
-from dasklasso.scan.queries.held_out import HeldOut, HeldOutClasses, Scores
+from dasklasso.scan.queries.held_out import (
+    RANK_EDGES,
+    HeldOut,
+    HeldOutClasses,
+    Scores,
+    predictions,
+    ready_to_predict,
+    ties_made_equal,
+)
 from dasklasso.scan.queries.hessian import WeightedGrams
+from dasklasso.scan.queries.sample import Sample, SampleRows
 from dasklasso.scan.reader import targets_only
+from dasklasso.scan.rows import Rows
+from dasklasso.storage.blocks import BlockSource
 from dasklasso.storage.zarr_blocks import read_rows
+
+RANKED_VALUES = 1 << 24  # predictions that are sorted for areas under curves; more are binned
+RANKED_ROWS, RANKED_BYTES = 1 << 14, 32 << 20  # of the sample of rows whose ranks bins are of
+
+
+@dataclass(frozen=True)
+class FoldQueries:
+    """What a first scan is asked about folds.
+
+    Attributes
+    ----------
+    moments : of X's columns over the rows of each fold, where penalties depend on them
+    sample : of rows, where predictions are too many to be sorted
+    """
+
+    moments: FoldMoments | None
+    sample: SampleRows | None
+
+    @property
+    def requests(self) -> list[Request]:
+        return [Request(one) for one in (self.moments, self.sample) if one is not None]
 
 
 @dataclass(frozen=True)
@@ -50,12 +84,16 @@ class Folds:
     training : tuple of Moments, or None
         For each fold, of the columns of X over the rows outside it; None where penalties do not
         depend on them.
+    sample : Sample or None
+        Rows whose predictions are the edges of bins that all rows are ranked by, where these are
+        too many to be sorted.
     """
 
     assignment: FoldAssignment
     n_rows: int
     weights: np.ndarray
     training: tuple[Moments, ...] | None = None
+    sample: Sample | None = None
 
     def groups(self, folds: Sequence[int], total_weight: float) -> tuple[Group, ...]:
         """Runs of problems that leave out the same fold.
@@ -92,8 +130,16 @@ class Folds:
             totals=tuple(self.weight_outside(fold, query.total_weight) for fold in folds),
         )
 
-    def held_out(self, query: Gradient) -> HeldOut | HeldOutClasses:
-        """How well its points predict the rows that they leave out."""
+    def held_out(
+        self, query: Gradient, points: np.ndarray, frame: Frame
+    ) -> HeldOut | HeldOutClasses:
+        """The query for how well points predict the rows that they leave out.
+
+        Parameters
+        ----------
+        query : from :meth:`gradient`, at the same points
+        points : (n_features, K) in standardised coordinates
+        """
         assert isinstance(query, FoldGradient)
         if query.loss.n_outputs > 1:
             return HeldOutClasses(
@@ -112,17 +158,52 @@ class Folds:
             self.n_rows,
             query.groups,
             query.device,
+            None if self.sample is None else self._edges(query, points, frame),
         )
 
-    def moments(self, problem: Problem, device: str) -> FoldMoments | None:
-        """What a scan is asked for, if anything, before problems without a fold are known."""
-        if not problem.objective.standardize:
-            return None
-        return FoldMoments(self.assignment, self.n_rows, device)
+    def _edges(
+        self, query: FoldGradient, points: np.ndarray, frame: Frame
+    ) -> tuple[np.ndarray, ...]:
+        """Edges of the bins that rows are ranked by: predictions of the sample."""
+        assert self.sample is not None
+        rows = Rows(0, [self.sample.x], None, None, self.sample.offset)
+        edges = [np.zeros(0)] * points.shape[1]
+        for group in query.groups:
+            if group.fold != ALL:
+                own = points[:, group.columns]
+                weights, unit = ready_to_predict(own, frame, [len(own)], "cpu")
+                found = predictions(rows, weights, query.intercepts[group.columns], "cpu")
+                edges[group.columns] = [
+                    rank_edges(score, RANK_EDGES) for score in ties_made_equal(found, unit).T
+                ]
+        return tuple(edges)
 
-    def with_moments(self, of_folds: Sequence[Moments | None]) -> Folds:
-        """The same folds, once a scan has answered :meth:`moments`."""
-        return replace(self, training=tuple(_moments_outside(of_folds)))
+    def queries(self, problem: Problem, n_models: int, X: BlockSource, device: str) -> FoldQueries:
+        """What a scan is asked before problems without a fold are solved.
+
+        Parameters
+        ----------
+        problem : of all rows
+        n_models : that each fold is left out of
+        X : of the data
+        """
+        moments, sample = None, None
+        if problem.objective.standardize:
+            moments = FoldMoments(self.assignment, self.n_rows, device)
+        ranked = problem.loss.gives_probabilities and problem.loss.n_outputs == 1
+        if ranked and self.n_rows * n_models > RANKED_VALUES:
+            rows = min(RANKED_ROWS, max(1, RANKED_BYTES // (X.shape[1] * X.dtype.itemsize)))
+            sample = SampleRows(-(-self.n_rows // rows), seed=1)
+        return FoldQueries(moments, sample)
+
+    def with_answers(self, queries: FoldQueries, answers: Answers) -> Folds:
+        """The same folds, once a scan has answered :meth:`queries`."""
+        moments, sample = queries.moments, queries.sample
+        return replace(
+            self,
+            training=None if moments is None else tuple(_moments_outside(answers[moments])),
+            sample=None if sample is None else answers[sample],
+        )
 
     def problem_outside(self, problem: Problem, fold: int) -> Problem:
         """The problem of the rows outside a fold, or of ALL rows, from that of all rows.
@@ -287,4 +368,5 @@ def scores_of(scores: Any, k: int) -> dict[str, float]:
     """What a scan says of the rows that one of its problems leaves out, if anything."""
     if not isinstance(scores, Scores):
         return {}
-    return {name: float(getattr(scores, name)[k]) for name in ("loss", "accuracy", "auc")}
+    names = [field.name for field in fields(Scores)]
+    return {name: float(getattr(scores, name)[k]) for name in names}

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from dasklasso.errors import MemoryLimitError
+from dasklasso.objective.ranks import AreaUnderCurve, groups
 from dasklasso.scan.runners import cores_here
 from dasklasso.scoring.metrics.base import Outcome, Ranking
 from dasklasso.scoring.metrics.calibration import Calibration
 from dasklasso.scoring.metrics.external_sort import SortedScores
-from dasklasso.scoring.metrics.ranks import AreaUnderCurve, groups
 from dasklasso.units import format_size
 
 

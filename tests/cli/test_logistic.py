@@ -86,7 +86,8 @@ def test_cv_chooses_by_the_area_under_the_curve(work, tmp_path):
     assert found["criterion"] == "auc"
     best = int(np.argmax(found["auc"]))
     assert found["alpha_selected"] == found["alphas"][best]
-    assert np.allclose(1 - np.array(found["auc"]), found["mean_error"])
+    assert np.allclose(found["auc"], found["mean_auc"])
+    assert "mean_error" not in found
 
 
 def test_select_is_refused(work, tmp_path):

@@ -70,7 +70,7 @@ def test_scores_are_those_of_one_fit_for_each_fold(kind, weighted, make_store):
             if np.all(alone.coef[i] == 0):  # equal predictions, but for rounding
                 continue
             assert found[1] == pytest.approx(expected[1], abs=2e-2)
-            assert found[2] == pytest.approx(expected[2], abs=5e-3)
+            assert found[2] == pytest.approx(expected[2], abs=1e-9)
 
 
 def test_the_path_of_all_rows_is_what_it_is_without_folds():

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dasklasso.scoring.metrics.ranks import Groups
+from dasklasso.objective.ranks import Groups
 
 
 class Calibration:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from dasklasso.scoring.metrics.ranks import Chunk
+from dasklasso.objective.ranks import Chunk
 
 SORT_BYTES = 48  # of a row while it is sorted: its place, its columns twice, and the sort's own
 MERGE_BYTES = 80  # of a row while runs are merged

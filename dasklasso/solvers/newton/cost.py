@@ -6,6 +6,7 @@ import numpy as np
 
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.options import FitOptions, RunOptions
+from dasklasso.problem.folds import RANKED_BYTES, RANKED_VALUES
 from dasklasso.scan.queries.held_out import SCORE_SUMS
 from dasklasso.solvers.cost import (
     Memory,
@@ -71,6 +72,16 @@ def sample_step(data: Dataset) -> int:
     return max(4, n // rows) if worth_it else 0
 
 
+def _ranked_bytes(data: Dataset, options: FitOptions, n_folds: int) -> tuple[int, int]:
+    """What areas under curves take: once, for predictions to sort, and in a thread, for bins."""
+    if n_folds <= 1 or not options.loss_value.gives_probabilities:
+        return 0, 0
+    models = n_problems_of(data, options)
+    if data.n_rows * models <= RANKED_VALUES:
+        return 3 * 8 * data.n_rows * models, 0
+    return RANKED_BYTES, 8 * SCORE_SUMS * models * n_folds
+
+
 def newton_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int = 1) -> Memory:
     """What ``solver="newton"`` needs."""
     if options.loss_value.n_outputs > 1:
@@ -80,11 +91,12 @@ def newton_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: 
     hessians = 8 * (limits.columns + 1) ** 2 * limits.nodes * max(1, data.n_targets)
     # folds' problems beside those of all rows, and what rows left out are scored by
     trained = problems * (n_folds + 1 if n_folds > 1 else 1)
-    array, scores = 8 * data.n_features * trained, 8 * SCORE_SUMS * (trained if n_folds > 1 else 0)
+    array = 8 * data.n_features * trained
+    predicted, scores = _ranked_bytes(data, options, n_folds)
     every = sample_step(data)
     sample = data.n_rows // every * data.n_features * data.X.dtype.itemsize if every else 0
     # points, gradients and what secants remember; models being minimised
-    once = _path_bytes(data, options) + 8 * array + sample + 2 * hessians
+    once = _path_bytes(data, options) + 8 * array + sample + 2 * hessians + predicted
     once += 3 * threads * 8 * (limits.columns + 1) ** 2
     # what a thread adds up, and what waits to be added to another's
     per_thread = 2 * (array + hessians + scores) + _reading_bytes(data, run)

@@ -291,7 +291,7 @@ class Newton:
             groups = self.folds.groups([t.fold for t in flying], self.problem.total_weight)
             query = self.folds.gradient(query, groups)
             if dtype == "float64":
-                held_out = self.folds.held_out(query)
+                held_out = self.folds.held_out(query, points, self.problem.frame)
                 also.append(Request(held_out, (chunked, self.frame)))
         found = gather(self.engine, chunked, self.engine.gradient(query, chunked, self.frame, also))
         self.bytes_read += found.bytes_read

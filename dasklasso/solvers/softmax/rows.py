@@ -87,7 +87,7 @@ def see(
         of_columns = np.repeat(left_out, problem.n_targets).tolist()
         query = folds.gradient(query, folds.groups(of_columns, problem.total_weight))
         if dtype == "float64":
-            held_out = folds.held_out(query)
+            held_out = folds.held_out(query, points, problem.frame)
             also = [Request(held_out, (chunked, frame))]
     found = gather(engine, chunked, engine.gradient(query, chunked, frame, also))
     check_finite(found.sums.finite)

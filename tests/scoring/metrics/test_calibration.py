@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dasklasso.objective.ranks import groups
 from dasklasso.scoring.metrics.calibration import Calibration
-from dasklasso.scoring.metrics.ranks import groups
 
 
 def table(score, y, weight, bins, size=10**6):

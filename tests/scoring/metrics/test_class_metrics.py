@@ -8,9 +8,9 @@ from scipy.special import softmax
 from sklearn import metrics as theirs
 
 from dasklasso.objective.losses.softmax import Softmax
+from dasklasso.objective.ranks import area_under_curve
 from dasklasso.scoring.metrics import class_metrics as of_classes
 from dasklasso.scoring.metrics.metrics import metrics_for
-from dasklasso.scoring.metrics.ranks import area_under_curve
 from dasklasso.scoring.metrics.target_summary import summarise_classes
 
 
