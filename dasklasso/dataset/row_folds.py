@@ -51,7 +51,7 @@ class FoldAssignment:
     column : BlockSource or None
         (n_rows, 1) numbers of folds or groups; needed where folds come from them.
     groups, fold_of_group : (n_groups,) int or None
-        The fold of each group; groups are ascending.
+        The fold of each group, or of each number of a column of folds; groups are ascending.
     """
 
     scheme: FoldScheme
@@ -61,7 +61,10 @@ class FoldAssignment:
     fold_of_group: np.ndarray | None = None
 
     def of_rows(self, start: int, stop: int) -> np.ndarray | None:
-        """(stop − start,) int64, or None where all rows are in fold 0."""
+        """(stop − start,) int64, or None where all rows are in fold 0.
+
+        Folds of a column have the column's own numbers here.
+        """
         folds = self.scheme.folds
         if folds == "random":
             return random_folds(self.scheme.n_folds, self.scheme.seed, start, stop)
@@ -76,7 +79,9 @@ class FoldAssignment:
         return self.fold_of_group[np.searchsorted(self.groups, found)]
 
     def folds_of_rows(self, start: int, stop: int, n_rows: int) -> np.ndarray:
-        """(stop − start,) int64: the fold of each row, of contiguous folds too.
+        """(stop − start,) int64: the fold of each row, from 0 to n_folds − 1, of any scheme.
+
+        Folds of a column are in the order of its numbers.
 
         Parameters
         ----------
@@ -86,7 +91,12 @@ class FoldAssignment:
             edges = contiguous_edges(n_rows, self.scheme.n_folds)
             return np.searchsorted(edges, np.arange(start, stop), side="right") - 1
         found = self.of_rows(start, stop)
-        return np.zeros(stop - start, dtype=np.int64) if found is None else found
+        if found is None:
+            return np.zeros(stop - start, dtype=np.int64)
+        if self.scheme.folds == "column":
+            assert self.groups is not None
+            return np.searchsorted(self.groups, found)
+        return found
 
 
 def contiguous_edges(n_rows: int, n_folds: int) -> list[int]:
@@ -124,7 +134,7 @@ def assign_folds(scheme: FoldScheme, data: Dataset) -> FoldAssignment:
             f"expected at least {expected}"
         )
     if scheme.folds == "column":
-        return FoldAssignment(scheme, len(groups), column)
+        return FoldAssignment(scheme, len(groups), column, groups)
     fold_of_group = np.zeros(len(groups), dtype=np.int64)
     rows = np.zeros(scheme.n_folds, dtype=np.int64)
     for group in np.argsort(-sizes, kind="stable"):

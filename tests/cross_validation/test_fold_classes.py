@@ -11,6 +11,7 @@ from dasklasso.dataset.dataset import Dataset, from_arrays
 from dasklasso.errors import ValueFound
 from dasklasso.fit import fit_cv
 from dasklasso.options import CvOptions, FitOptions, RunOptions
+from dasklasso.storage.blocks import MemoryBlocks
 
 RUN = RunOptions(in_process=True)
 OPTIONS = FitOptions(loss="logistic", n_alphas=3, eps=0.3)
@@ -52,6 +53,17 @@ def test_rows_without_weight_are_of_no_class():
     weight[20] = 0.0
     with pytest.raises(ValueFound, match=r"in every row of fold 1 \(19\)"):
         choose(from_arrays(X, y, weight))
+
+
+def test_folds_of_a_column_may_be_called_by_any_numbers():
+    X, y = rare()
+    y[20:40] = np.arange(20) % 2
+    years = np.repeat([2021, 2019, 2020], 20)[:, None]
+    data = replace(from_arrays(X, y), fold=MemoryBlocks(years, (0, 60)))
+    found = fit_cv(data, OPTIONS, CvOptions(kind="column", criterion="auc"), RUN)
+    runs = choose(from_arrays(X, y)).cross_validation.best.scores
+    for name, scores in found.cross_validation.best.scores.items():
+        np.testing.assert_allclose(scores, runs[name][:, [1, 2, 0]], atol=1e-6)
 
 
 def test_a_probability_counts_for_both_classes():

@@ -56,6 +56,7 @@ def test_folds_of_a_column_are_taken_as_they_are():
     found = assigned(FoldScheme("column"), [7, 3, 7, 3, 9])
     assert found.n_folds == 3
     np.testing.assert_array_equal(found.of_rows(1, 4), [3, 7, 3])
+    np.testing.assert_array_equal(found.folds_of_rows(1, 5, 5), [0, 1, 0, 2])
 
 
 def test_groups_are_dealt_as_scikit_learn_deals_them():

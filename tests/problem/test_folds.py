@@ -15,14 +15,17 @@ from dasklasso.dataset.row_folds import FoldAssignment, FoldScheme, contiguous_e
 from dasklasso.errors import DataWarning, OptionError, ValueFound
 from dasklasso.fit import fit_cv, fit_path
 from dasklasso.objective.losses.logistic import Logistic
+from dasklasso.objective.losses.poisson import Poisson
 from dasklasso.options import CvOptions, FitOptions, RunOptions
-from dasklasso.problem.folds import Folds
+from dasklasso.problem.folds import RANKED_VALUES, FoldQueries, Folds
 from dasklasso.problem.problem import make_problem
 from dasklasso.scan.frame import Frame
 from dasklasso.scan.queries.column_moments import moments_of
 from dasklasso.scan.queries.folds import ALL, FoldMoments
 from dasklasso.scan.queries.hessian import WeightedGrams
+from dasklasso.scan.queries.sample import SampleRows
 from dasklasso.scan.rows import Rows
+from dasklasso.storage.blocks import MemoryBlocks
 
 RUN = RunOptions(in_process=True)
 OPTIONS = FitOptions(loss="logistic", n_alphas=6, eps=0.05, tol=1e-9)
@@ -203,7 +206,7 @@ def met(n=40, n_folds=4, seed=0, **options):
     totals = np.bincount(fold_of, weight[:, 0], n_folds)
     query = FoldMoments(assignment, n)
     found = query.finish(query.on_rows(Rows(0, [X], y, weight), None), ())
-    folds = Folds(assignment, n, totals).with_moments(found)
+    folds = Folds(assignment, n, totals).with_answers(FoldQueries(query, None), {query: found})
     objective = FitOptions(loss="logistic", standardize=True, **options).objective()
     problem = make_problem(objective, moments_of(X, weight), moments_of(y, weight))
     return X, weight, fold_of, folds, problem
@@ -221,7 +224,8 @@ def test_moments_outside_a_fold_are_those_of_the_other_rows(n, n_folds, seed, cu
     query = FoldMoments(folds.assignment, n)
     parts = [Rows(a, [X[a:b]], None, weight[a:b]) for a, b in ((0, cut), (cut, n))]
     pieces = query.combine(*(query.on_rows(rows, None) for rows in parts))
-    for found in (folds, folds.with_moments(query.finish(pieces, ()))):
+    answers = {query: query.finish(pieces, ())}
+    for found in (folds, folds.with_answers(FoldQueries(query, None), answers)):
         for k, one in enumerate(found.training):
             expected = moments_of(X[fold_of != k], weight[fold_of != k])
             assert one.weight == pytest.approx(expected.weight)
@@ -253,7 +257,19 @@ def test_a_problem_without_a_fold_is_in_the_coordinates_of_all_rows_and_costs_by
 def test_without_standardize_no_moments_are_asked_for_and_penalties_are_those_of_all_rows():
     _, _, _, folds, problem = met()
     plain = replace(problem, objective=replace(problem.objective, standardize=False))
-    assert folds.moments(plain, "cpu") is None
-    assert folds.moments(problem, "cpu") == FoldMoments(folds.assignment, folds.n_rows)
+    X = MemoryBlocks(np.zeros((40, 3)), (0, 40))
+    assert folds.queries(plain, 10, X, "cpu").requests == []
+    moments = FoldMoments(folds.assignment, folds.n_rows)
+    assert folds.queries(problem, 10, X, "cpu") == FoldQueries(moments, None)
     found = replace(folds, training=None).problem_outside(plain, 1)
     assert found.frame is problem.frame
+
+
+def test_where_predictions_are_too_many_to_sort_a_sample_is_asked_for():
+    _, _, _, folds, problem = met()
+    folds, X = replace(folds, n_rows=1_000_000), MemoryBlocks(np.zeros((1, 3)), (0, 1))
+    most = RANKED_VALUES // folds.n_rows
+    assert folds.queries(problem, most, X, "cpu").sample is None
+    assert folds.queries(problem, most + 1, X, "cpu").sample == SampleRows(62, seed=1)
+    counts = replace(problem, objective=replace(problem.objective, loss=Poisson()))
+    assert folds.queries(counts, most + 1, X, "cpu").sample is None
