@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, get_args
+
+from dasklasso.errors import OptionError
 
 Loss = Literal["squared", "logistic", "softmax", "huber", "poisson"]
 Solver = Literal["auto", "fista", "gram", "newton", "prox_sgd"]
@@ -15,3 +17,19 @@ Missing = Literal["error", "mean"]
 Unseen = Literal["error", "zero"]
 Codec = Literal["auto", "none", "lz4", "zstd"]
 Dtype = Literal["auto", "float32", "float64", "uint8", "int8", "uint16", "int16", "int32"]
+
+
+def check_word(option: str, found: str, words: Any) -> None:
+    """Refuse a word that an option may not be.
+
+    Parameters
+    ----------
+    words : a Literal of this module
+
+    Raises
+    ------
+    OptionError
+    """
+    known = get_args(words)
+    if found not in known:
+        raise OptionError(f"{option}: {found!r} is none of {', '.join(known)}")

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dasklasso.choices import Criterion, FoldKind, Rule
+from dasklasso.backend import backend_for
+from dasklasso.choices import Criterion, FoldKind, Rule, check_word
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.labels.class_weights import ClassWeight
 from dasklasso.dataset.row_folds import FoldAssignment, FoldScheme, assign_folds
@@ -20,7 +21,7 @@ from dasklasso.objective.alpha_grid import (
 from dasklasso.objective.losses.base import Loss
 from dasklasso.objective.losses.huber import HUBER_DELTA
 from dasklasso.objective.losses.registry import loss_named
-from dasklasso.objective.objective import Objective
+from dasklasso.objective.objective import Objective, check_l1_ratio
 from dasklasso.objective.penalties.base import Penalty
 from dasklasso.objective.penalties.elastic_net import elastic_net
 from dasklasso.objective.penalties.group import GroupElasticNet
@@ -183,6 +184,11 @@ class CvOptions:
     criterion : {"loss", "auc", "accuracy"}
         What a rule compares: the mean loss of rows left out (of squared loss their mean squared
         error), or of labels how well they are ranked or told apart.
+
+    Raises
+    ------
+    OptionError
+        Names the option that has a value that cannot be used, when options are made.
     """
 
     folds: int = 5
@@ -192,29 +198,22 @@ class CvOptions:
     l1_ratios: tuple[float, ...] | None = None
     criterion: Criterion = "loss"
 
-    def scheme(self) -> FoldScheme:
-        """How rows are put into folds.
-
-        Raises
-        ------
-        OptionError
-            When there are fewer than two folds, or the seed is negative.
-        """
-        kinds = ("random", "contiguous", "groups", "column")
-        if self.kind not in kinds:
-            raise OptionError(f"folds: {self.kind!r} is none of {', '.join(kinds)}")
-        if self.criterion not in ("loss", "auc", "accuracy"):
-            raise OptionError(f"criterion: {self.criterion!r} is none of loss, auc, accuracy")
-        if self.rule not in ("min", "1se"):
-            raise OptionError(f"rule: {self.rule!r} is none of min, 1se")
-        if self.kind == "column":
-            return FoldScheme("column")
-        if self.folds < 2:
+    def __post_init__(self) -> None:
+        check_word("folds", self.kind, FoldKind)
+        check_word("criterion", self.criterion, Criterion)
+        check_word("rule", self.rule, Rule)
+        if self.kind != "column" and self.folds < 2:
             raise OptionError(f"folds: {self.folds} found, expected at least 2")
         if self.seed < 0:
             raise OptionError(f"seed: {self.seed} found, expected a number >= 0")
-        seed = self.seed if self.kind == "random" else 0
-        return FoldScheme(self.kind, self.folds, seed)
+        for ratio in self.l1_ratios or ():
+            check_l1_ratio(ratio)
+
+    def scheme(self) -> FoldScheme:
+        """How rows are put into folds."""
+        if self.kind == "column":
+            return FoldScheme("column")
+        return FoldScheme(self.kind, self.folds, self.seed if self.kind == "random" else 0)
 
     def assignment(self, data: Dataset) -> FoldAssignment:
         """The folds of some data's rows, from one look at their fold column if that is needed.
@@ -222,8 +221,7 @@ class CvOptions:
         Raises
         ------
         OptionError
-            As :meth:`scheme`; when the data have no fold column and need one, or too few
-            numbers or rows.
+            When the data have no fold column and need one, or too few numbers or rows.
         """
         return assign_folds(self.scheme(), data)
 
@@ -246,6 +244,13 @@ class RunOptions:
     in_process : bare threads instead of an embedded cluster, for data already in memory
     stats : folder in which second moments are kept, or None for one beside the store
     keep_statistics : whether they are kept and, where there are some, used
+
+    Raises
+    ------
+    OptionError
+        Names the option that has a value that cannot be used, when options are made.
+    DependencyMissing
+        When the device needs a package that is not installed.
     """
 
     memory: int | None = None
@@ -260,3 +265,16 @@ class RunOptions:
     in_process: bool = False
     stats: str | None = None
     keep_statistics: bool = True
+
+    def __post_init__(self) -> None:
+        backend_for(self.device)
+        for name in ("memory", "workers", "band_bytes"):
+            found = getattr(self, name)
+            if found is not None and found < 1:
+                raise OptionError(f"{name}: {found} found, expected at least 1")
+        if not self.checkpoint_seconds >= 0:
+            raise OptionError(
+                f"checkpoint_seconds: {self.checkpoint_seconds} found, expected a number >= 0"
+            )
+        if self.resume and self.checkpoint is None:
+            raise OptionError("resume: needs a checkpoint folder")

@@ -13,7 +13,7 @@ from dasklasso.estimators.base import Model
 from dasklasso.estimators.cv_folds import requested_folds
 from dasklasso.estimators.parameters import grid_of, number
 from dasklasso.model.path import FittedPath
-from dasklasso.objective.objective import Objective
+from dasklasso.objective.objective import check_l1_ratio
 
 
 class ChosenAlpha(Model):
@@ -116,7 +116,7 @@ class ChosenAlpha(Model):
         if not found:
             raise OptionError(f"l1_ratio: {self.l1_ratio!r} found, expected one number or more")
         for ratio in found:
-            Objective(l1_ratio=ratio)  # refuses what is not from 0 to 1
+            check_l1_ratio(ratio)
         return found
 
 

@@ -120,7 +120,6 @@ def requested_folds(
         )
     if groups is not None and splitter is None and options.kind != "groups":
         raise OptionError(f"groups: found, but folds of kind {options.kind!r} do not use them")
-    options.scheme()  # refuses what cannot be made of any data
     dealt = stratified and splitter is None and not isinstance(cv, CvOptions | str)
     return RequestedFolds(options, splitter, groups, dealt and groups is None)
 

@@ -84,6 +84,7 @@ def as_path(
             "standardize": options.standardize,
             "positive": options.positive,
             **({"grouped": options.grouped} if joint else {}),
+            **({"penalty": options.penalty} if options.penalty is not None else {}),
             **problem.loss.parameters,
             "penalty_factor": options.penalty_factor is not None,
         },

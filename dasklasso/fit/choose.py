@@ -79,12 +79,15 @@ def choose_solver(data: Dataset, options: FitOptions, run: RunOptions, n_folds: 
     must = options.solver == "gram" or n_folds > 1
     if must and not squared:
         raise OptionError(f"loss: {options.loss} found, but gram needs squared")
+    penalty = options.penalty_type
+    if must and not penalty.separable:
+        raise OptionError(f"penalty: {penalty.name} found, but gram needs elastic_net")
     gram, limit = gram_memory(data, options, run, n_folds), memory_limit(run)
     fits = gram.total <= limit
     if must and not fits:
         raise _too_much(data, gram, limit, n_folds)
     figures = f"{format_size(gram.total)} needed, {format_size(limit)} allowed"
-    if must or (squared and fits and options.max_scans > 1):
+    if must or (squared and penalty.separable and fits and options.max_scans > 1):
         why = f"squared loss, and the Gram matrix fits in memory ({figures})"
         if must:
             why = "asked for" if n_folds == 1 else f"{n_folds} folds from one scan ({figures})"

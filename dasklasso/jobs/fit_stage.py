@@ -203,7 +203,7 @@ class CvStage(PathStage):
     def check(self) -> None:
         """Refuse, before any work, what would be refused after it."""
         super().check()
-        self._cv_options().scheme()
+        self._cv_options()  # checked as they are made
 
     def _grid(self) -> dict[str, Any]:
         chosen = tuple(sorted(set(self.alpha), reverse=True))

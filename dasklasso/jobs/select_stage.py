@@ -54,7 +54,7 @@ class SelectStage(SolveStage):
         """Refuse, before any work, what would be refused after it."""
         from dasklasso.files.tables import check_table_file
 
-        self._selection().check()
+        self._selection()  # checked as it is made
         if self.by != "stability":
             if not self.out:
                 raise OptionError(f"--out MODEL is needed: {self.by} has a model to save.")

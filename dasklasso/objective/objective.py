@@ -13,6 +13,17 @@ from dasklasso.objective.penalties.base import Penalty
 from dasklasso.objective.penalties.elastic_net import ElasticNet
 
 
+def check_l1_ratio(l1_ratio: float) -> None:
+    """Refuse a share that is none.
+
+    Raises
+    ------
+    OptionError
+    """
+    if not 0.0 <= l1_ratio <= 1.0:
+        raise OptionError(f"l1_ratio: {l1_ratio} found, expected a number from 0 to 1")
+
+
 @dataclass(frozen=True)
 class Objective:
     """What is minimised, in the user's terms.
@@ -39,8 +50,7 @@ class Objective:
     penalty_type: type[Penalty] = ElasticNet
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.l1_ratio <= 1.0:
-            raise OptionError(f"l1_ratio: {self.l1_ratio} found, expected a number from 0 to 1")
+        check_l1_ratio(self.l1_ratio)
         if self.penalty_type.grouped and self.loss.n_outputs == 1:
             raise OptionError(f"grouped: needs loss softmax, and loss is {self.loss.name}")
         factor = self.penalty_factor

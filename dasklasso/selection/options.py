@@ -40,6 +40,11 @@ class SelectOptions:
         The grid of alphas ends where the bound on the expected number of noise features that
         reach the threshold would exceed this; None: the grid is as long as asked.
     half_samples : even, of "stability"
+
+    Raises
+    ------
+    OptionError
+        Names the option that has a value that cannot be used, when options are made.
     """
 
     by: By = "bic"
@@ -64,20 +69,11 @@ class SelectOptions:
     def is_cross_validated(self) -> bool:
         return self.by in CROSS_VALIDATED
 
-    def check(self) -> None:
-        """Refuse, before any work, what would be refused after it.
-
-        Raises
-        ------
-        OptionError
-            Names the option that has a value that cannot be used.
-        """
+    def __post_init__(self) -> None:
         if self.by not in BY:
             raise OptionError(f"by: {self.by!r} is none of {', '.join(BY)}")
-        if self.is_cross_validated:
-            self.cv.scheme()
-            if self.cv.l1_ratios is not None:
-                raise OptionError("l1_ratios: found, but a selection has the one l1_ratio")
+        if self.is_cross_validated and self.cv.l1_ratios is not None:
+            raise OptionError("l1_ratios: found, but a selection has the one l1_ratio")
         if self.by == "relaxed":
             self._check_gammas()
         elif self.by == "adaptive":

@@ -501,7 +501,6 @@ A, B = np.arange(221), np.arange(221, 442)
         (True, "cv: True found"),
         ("contiguous", "cv: 'contiguous' found"),
         ("column", "needs a column of folds, and the data has none"),
-        (CvOptions(1), "folds: 1 found, expected at least 2"),
         (CvOptions(l1_ratios=(0.5,)), "cv: l1_ratios found"),
         (CvOptions(5, "groups"), "needs a column of folds"),
         (KFold(443), "cv: Cannot have number of splits n_splits=443"),

@@ -229,11 +229,6 @@ def test_columns_in_parts_are_refused_to_prox_sgd(table):
         plan_fit(wide, options, run)
 
 
-def test_options_that_a_fit_would_refuse_are_refused(table):
-    with pytest.raises(OptionError, match="tol: 0 found"):
-        plan_fit(table(10**4, 50), FitOptions(tol=0), RUN)
-
-
 def test_time_is_not_guessed_without_a_measurement(table):
     assert plan_fit(table(10**6, 50), FitOptions(), RUN).seconds is None
 

@@ -51,7 +51,7 @@ class Penalty(ABC):
         Whether a feature's coefficients for all outputs of a loss come into use together.
     separable : bool
         Whether it is ``λ₁|w| + ½λ₂w²`` in every coefficient, over all w or over w ≥ 0: what the
-        solvers that go coordinate by coordinate minimise.
+        solvers that go coordinate by coordinate minimise. Not inherited.
     size_rounding : float
         How far ``size`` may round below what the prox of a multiple finds.
     """
@@ -82,6 +82,10 @@ class Penalty(ABC):
     def once(self, of_group: Array) -> Array:
         """What stands in every column of a group, in its first only: sums then count it once."""
         return of_group
+
+    def __init_subclass__(cls) -> None:
+        # a class of another formula must not pass for its parent's
+        cls.separable = cls.__dict__.get("separable", False)
 
     @classmethod
     def of(cls, l1_ratio: float, n_outputs: int = 1) -> Self:

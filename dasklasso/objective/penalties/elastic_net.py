@@ -35,6 +35,7 @@ class NonNegativeElasticNet(ElasticNet):
 
     name = "nonnegative_elastic_net"
     nonnegative = True
+    separable = True
 
     def size(self, v: Array) -> Array:
         return v

@@ -47,6 +47,8 @@ def newton_refuses(data: Dataset, options: FitOptions, run: RunOptions) -> str:
     n_outputs = options.loss_value.n_outputs
     if options.grouped:
         return "has no penalty on groups"
+    if not options.penalty_type.separable:
+        return f"has no penalty {options.penalty_type.name}"
     if n_outputs > SOFTMAX_CLASSES:
         return f"has at most {SOFTMAX_CLASSES} classes, and there are {n_outputs:,}"
     return "needs bands that hold all columns" if len(_layout(data, run).parts) > 1 else ""

@@ -1,0 +1,255 @@
+"""A loss and a penalty written from outside: registered, fitted and certified end to end.
+
+Each is compared with a solution found apart from the package, in NumPy and SciPy from the
+definitions. A solver of one's own is to be added here in the same manner.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from dasklasso.backend import Array, namespace
+from dasklasso.errors import OptionError
+from dasklasso.fit import fit_path
+from dasklasso.model.path import load_model
+from dasklasso.objective.losses.base import Loss
+from dasklasso.objective.losses.registry import LOSSES, register_loss
+from dasklasso.objective.penalties.group import GroupElasticNet
+from dasklasso.objective.penalties.registry import PENALTIES, register_penalty
+from dasklasso.options import FitOptions, RunOptions
+
+RUN = RunOptions(in_process=True, keep_statistics=False)
+TOL = 1e-7
+
+# -- the plug-ins ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SquaredHinge(Loss):
+    """``½ max(0, 1 − s p)²`` of labels 0 and 1, s = −1 and 1: Chapelle (2007), eq. 2.7."""
+
+    name = "squared_hinge"
+    max_curvature = 1.0
+    quadratic = False
+    target_range = (0.0, 1.0)
+    gives_probabilities = False
+    most_classes = 2
+    caution = 1.0
+
+    def value(self, prediction: Array, y: Array) -> Array:
+        return 0.5 * self.gradient(prediction, y) ** 2
+
+    def gradient(self, prediction: Array, y: Array) -> Array:
+        xp = namespace(prediction)
+        side = 2.0 * y - 1.0
+        miss = 1.0 - side * prediction
+        return -side * xp.where(miss > 0, miss, 0.0 * miss)
+
+    def terms(self, prediction: Array, y: Array) -> tuple[Array, ...]:
+        # f* is u²/2 + s u on the half-line s u ≤ 0: of curvature 1, and |g| away from its end
+        xp = namespace(prediction)
+        slope = self.gradient(prediction, y)
+        square, size = slope * slope, xp.abs(slope)
+        return 0.5 * square, slope, square, xp.where(size < 1, size, xp.ones_like(size))
+
+    def curvature(self, prediction: Array, y: Array) -> Array:
+        return namespace(prediction).where(self.gradient(prediction, y) != 0, 1.0, 0.0 * y)
+
+    def model_curvature(self, prediction: Array, y: Array) -> Array:
+        return 1.0 + 0.0 * (prediction + y)
+
+    def conjugate(self, dual: Array, y: Array) -> Array:
+        side = 2.0 * y - 1.0
+        value = 0.5 * dual**2 + side * dual
+        return namespace(dual).where(side * dual <= 0, value, float("inf") + 0.0 * value)
+
+    def mean(self, prediction: Array) -> Array:
+        return 0.5 * (prediction + 1.0)
+
+    def link(self, mean: np.ndarray) -> np.ndarray:
+        return 2.0 * mean - 1.0
+
+
+@dataclass(frozen=True)
+class NonNegativeGroup(GroupElasticNet):
+    """``λ₁‖w_j‖₂ + ½λ₂‖w_j‖₂²`` over w_j ≥ 0: its polar is the norm of what is positive in v."""
+
+    name = "nonnegative_group"
+    nonnegative = True
+
+    def size(self, v: Array) -> Array:
+        return self.norm(self._positive(v))
+
+    def direction(self, v: Array) -> Array:
+        return super().direction(self._positive(v))
+
+    def _positive(self, v: Array) -> Array:
+        return namespace(v).where(v > 0, v, namespace(v).zeros_like(v))
+
+
+@pytest.fixture(autouse=True)
+def _plugged_in():
+    register_loss(SquaredHinge)
+    register_penalty(NonNegativeGroup)
+    yield
+    del LOSSES[SquaredHinge.name], PENALTIES[NonNegativeGroup.name]
+
+
+# -- a loss ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def two_classes():
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((120, 8)) * rng.uniform(0.5, 3, 8) + rng.uniform(-2, 2, 8)
+    y = (X @ [1, -0.5, 0, 0, 0.3, 0, 0, 0] + rng.standard_normal(120) > 0.5).astype(float)
+    return X, y
+
+
+def hinge_objective(X, y, w, b, alpha, l1_ratio):
+    miss = np.maximum(0.0, 1.0 - (2 * y - 1) * (X @ w + b))
+    penalty = l1_ratio * np.abs(w).sum() + (1 - l1_ratio) / 2 * (w @ w)
+    return 0.5 * np.mean(miss**2) + alpha * penalty
+
+
+def best_hinge(X, y, alpha, l1_ratio):
+    """The least objective, by L-BFGS-B over positive and negative parts and the intercept."""
+    d, side = X.shape[1], 2 * y - 1
+
+    def both(parts):
+        w, b = parts[:d] - parts[d:-1], parts[-1]
+        slope = -side * np.maximum(0.0, 1.0 - side * (X @ w + b)) / len(y)
+        smooth = X.T @ slope + alpha * (1 - l1_ratio) * w
+        value = 0.5 * len(y) * (slope @ slope)
+        value += alpha * (l1_ratio * parts[:-1].sum() + (1 - l1_ratio) / 2 * (w @ w))
+        return value, np.concatenate(
+            [smooth + alpha * l1_ratio, -smooth + alpha * l1_ratio, [slope.sum()]]
+        )
+
+    bounds = [(0, None)] * (2 * d) + [(None, None)]
+    tight = {"maxiter": 20_000, "maxfun": 100_000, "ftol": 1e-16, "gtol": 1e-11}
+    found = minimize(both, np.zeros(2 * d + 1), jac=True, bounds=bounds, options=tight).x
+    return hinge_objective(X, y, found[:d] - found[d:-1], found[-1], alpha, l1_ratio)
+
+
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
+@pytest.mark.parametrize("solver", ["fista", "newton"])
+def test_a_loss_from_outside_is_fitted_and_certified(solver, l1_ratio, two_classes, make_store):
+    X, y = two_classes
+    options = FitOptions(
+        loss="squared_hinge", n_alphas=4, eps=0.02, l1_ratio=l1_ratio, solver=solver, tol=TOL
+    )
+    path = fit_path(make_store(X, y, chunk_rows=50), options, RUN)
+    assert path.converged
+    share = y.mean()
+    null = 2 * share * (1 - share)  # of the constant 2 share − 1
+    for k, alpha in enumerate(path.alphas):
+        ours = hinge_objective(X, y, path.coef[k], path.intercept[k], alpha, l1_ratio)
+        assert path.objective[k] == pytest.approx(ours, rel=1e-9)
+        best = best_hinge(X, y, alpha, l1_ratio)
+        assert ours - best <= path.dual_gap[k] * null + 1e-12
+        assert ours >= best - 1e-9
+    if l1_ratio == 1.0:
+        assert not path.coef[0].any()
+        assert path.coef[-1].any()
+
+
+# -- a penalty ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def three_classes():
+    rng = np.random.default_rng(5)
+    y = rng.integers(0, 3, 150)
+    X = rng.standard_normal((150, 6))
+    X[:, :3] += 1.2 * np.eye(3)[y]
+    return X, y
+
+
+def softmax_objective(X, y, W, b, alpha, l1_ratio):
+    p = X @ W + b
+    p = p - p.max(axis=1, keepdims=True)
+    loss = np.log(np.exp(p).sum(axis=1)) - p[np.arange(len(y)), y]
+    norms = np.linalg.norm(W, axis=1)
+    return loss.mean() + alpha * np.sum(l1_ratio * norms + (1 - l1_ratio) / 2 * norms**2)
+
+
+def best_groups(X, y, alpha, l1_ratio):
+    """The least objective over W ≥ 0, by many accelerated proximal steps from the definitions."""
+    own = np.eye(3)[y]
+    step = 2.0 / np.linalg.norm(np.column_stack([X, np.ones(len(y))]) / np.sqrt(len(y)), 2) ** 2
+    W = Z = np.zeros((X.shape[1], 3))
+    b = c = np.zeros(3)
+    t = 1.0
+    for _ in range(4000):
+        p = np.exp(X @ Z + c)
+        g = (p / p.sum(axis=1, keepdims=True) - own) / len(y)
+        V = np.maximum(Z - step * (X.T @ g), 0.0)
+        norms = np.linalg.norm(V, axis=1, keepdims=True)
+        shrink = np.maximum(1 - step * alpha * l1_ratio / np.maximum(norms, 1e-300), 0)
+        U, e = V * shrink / (1 + step * alpha * (1 - l1_ratio)), c - step * g.sum(axis=0)
+        following = (1 + np.sqrt(1 + 4 * t**2)) / 2
+        Z, c = U + (t - 1) / following * (U - W), e + (t - 1) / following * (e - b)
+        W, b, t = U, e, following
+    return softmax_objective(X, y, W, b, alpha, l1_ratio)
+
+
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
+def test_a_penalty_from_outside_is_fitted_and_certified(
+    l1_ratio, three_classes, make_store, tmp_path
+):
+    X, y = three_classes
+    options = FitOptions(
+        loss="softmax", penalty="nonnegative_group", n_alphas=4, eps=0.02, l1_ratio=l1_ratio,
+        solver="fista", tol=TOL,
+    )  # fmt: skip
+    path = fit_path(make_store(X, y.astype(float), chunk_rows=64), options, RUN)
+    assert path.converged
+    assert np.all(path.coef >= 0)
+    in_use = path.coef > 0
+    assert np.any(in_use.any(axis=2) & ~in_use.all(axis=2))  # the bound holds some of a group
+    frequency = np.bincount(y) / len(y)
+    null = -frequency @ np.log(frequency)
+    for k, alpha in enumerate(path.alphas):
+        ours = softmax_objective(X, y, path.coef[k], path.intercept[k], alpha, l1_ratio)
+        assert path.objective[k] == pytest.approx(ours, rel=1e-9)
+        best = best_groups(X, y, alpha, l1_ratio)
+        assert ours - best <= path.dual_gap[k] * null + 1e-12
+        assert ours >= best - 1e-9
+    if l1_ratio == 1.0:
+        assert not path.coef[0].any()
+        assert path.coef[-1].any()
+    path.save(tmp_path / "model")
+    assert load_model(tmp_path / "model").penalty_options["penalty"] == "nonnegative_group"
+
+
+def test_a_solver_that_cannot_minimise_a_penalty_is_refused_by_name(three_classes, make_store):
+    X, y = three_classes
+    options = FitOptions(loss="softmax", penalty="nonnegative_group", solver="newton")
+    with pytest.raises(OptionError, match="newton has no penalty nonnegative_group"):
+        fit_path(make_store(X, y.astype(float)), options, RUN)
+
+
+# -- the registry ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("register", "base", "name"),
+    [
+        (register_loss, SquaredHinge, "squared"),
+        (register_penalty, NonNegativeGroup, "elastic_net"),
+    ],
+)
+def test_a_name_is_of_one_class_only(register, base, name):
+    with pytest.raises(OptionError, match=f"{name!r} is taken by"):
+        register(type("Other", (base,), {"name": name}))
+
+
+@pytest.mark.parametrize(("option", "name"), [("loss", "hinge"), ("penalty", "ridge")])
+def test_a_name_that_is_not_registered_is_refused_when_options_are_made(option, name):
+    with pytest.raises(OptionError, match=f"{option}: '{name}' is none of"):
+        FitOptions(**{option: name})
