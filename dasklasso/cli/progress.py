@@ -41,6 +41,8 @@ class Estimate:
 
     def seconds_left(self, event: ScanEvent) -> float | None:
         """None while there is too little to judge by."""
+        if event.stage:  # of a stage in memory, whose share of the work is not known
+            return None
         share = self.share(event)
         if share < 0.01 or event.scan < 2:
             return None
@@ -123,7 +125,18 @@ class ScanProgress:
 
 
 def describe(event: ScanEvent, bytes_per_second: float, seconds_left: float | None) -> str:
-    """One line: ``scan 12 | 3/20 alphas | gap 1.2e-04 | 17 nonzero | 1.31 GB/s | ETA 0:00:41``."""
+    """One line: ``scan 12 | 3/20 alphas | gap 1.2e-04 | 17 nonzero | 1.31 GB/s | ETA 0:00:41``.
+
+    Between scans: ``after scan 2, in memory | 3/20 alphas | 0:00:05 so far``.
+    """
+    if event.stage:
+        return " | ".join(
+            [
+                f"after scan {event.scan}, {event.stage}",
+                f"{event.n_done}/{event.n_alphas} alphas",
+                f"{clock(event.seconds)} so far",
+            ]
+        )
     parts = [
         f"scan {event.scan}",
         f"{event.n_done}/{event.n_alphas} alphas",

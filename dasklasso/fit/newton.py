@@ -8,6 +8,7 @@ at that model); its path, solved in memory, is where the scans of all rows begin
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -39,8 +40,9 @@ from dasklasso.solvers.certificate_scan import check_finite
 from dasklasso.solvers.checkpoint import has_checkpoint
 from dasklasso.solvers.cost import n_problems_of
 from dasklasso.solvers.newton.checkpoint import Saved, load_tracks, save_tracks, start_at
-from dasklasso.solvers.newton.cost import newton_limits, sample_step
+from dasklasso.solvers.newton.cost import held_whole, newton_limits, sample_step
 from dasklasso.solvers.newton.hessian_schedule import Limits
+from dasklasso.solvers.newton.in_memory import HeldColumns, solve_in_memory
 from dasklasso.solvers.newton.iterate import Track
 from dasklasso.solvers.newton.solver import Newton, Start, Tilt
 from dasklasso.solvers.newton.start import (
@@ -53,7 +55,8 @@ from dasklasso.solvers.newton.start import (
 
 SAMPLE_TOL = 1e-4  # relative gap on the sample: it differs from all rows by more
 SAMPLE_SCANS = 12
-SURE = 1.0  # standard errors
+SAMPLE_NOISE_SE = 1.0  # standard errors that a gradient of a sample may be off by
+MARGIN = 0.5  # of tol: where the scan that certifies will be content
 
 
 def solve_by_newton(
@@ -124,13 +127,8 @@ class _Fit:
         options = self.options
         self.frame = self.engine.placed(self.problem.frame)
         self.limits: Limits = newton_limits(self.data, self.options, self.run)
-        self.settings = Settings(
-            options.tol,
-            options.max_scans,
-            self.run.device,
-            checkpoint_seconds=self.run.checkpoint_seconds,
-            key=problem_key(self.data, options, self.run),
-        )
+        self.settings = Settings(options.tol, options.max_scans, self.run.device)
+        self.key = problem_key(self.data, options, self.run)
         self.dtype = "float64" if self.data.X.dtype == np.float64 else "float32"
         self._looked: tuple[FirstLook, NullModels, Sample | None] | None = None
 
@@ -163,6 +161,7 @@ class _Fit:
             noise=noise,
             bytes_read=self.bytes_read,
             save=None if self.run.checkpoint is None else partial(self.save, scans),
+            checkpoint_seconds=self.run.checkpoint_seconds,
             folds=self.folds,
         )
         newton.run(start, null.points)
@@ -174,14 +173,14 @@ class _Fit:
         if not self.run.resume or self.run.checkpoint is None:
             return None
         folder = Path(self.run.checkpoint)
-        return load_tracks(folder, self.settings.key) if has_checkpoint(folder) else None
+        return load_tracks(folder, self.key) if has_checkpoint(folder) else None
 
     def save(self, scans: int, newton: Newton) -> None:
         """Write a checkpoint, after so many scans before this engine's."""
         assert self.run.checkpoint is not None
         save_tracks(
             Path(self.run.checkpoint),
-            self.settings.key,
+            self.key,
             newton.tracks,
             self.engine,
             alphas=newton.jobs.alphas,
@@ -192,6 +191,8 @@ class _Fit:
     def look(self, *, sampled: bool) -> tuple[FirstLook, NullModels, Sample | None]:
         """The scan at zero: null models, and a sample of rows where one is worth it."""
         every = sample_step(self.data) if sampled else 0
+        if sampled and held_whole(self.data):
+            every = 1
         problem, limits = self.problem, self.limits
         some = columns_at_null(problem, np.zeros((problem.n_features, 1)), problem.n_features)
         sample = SampleRows(every) if every else None
@@ -226,6 +227,8 @@ class _Fit:
         """Where scans of all rows begin, and by how much its gradients may be off."""
         if sample is None:
             return first_start(self.problem, jobs, null), 0.0
+        if held_whole(self.data):
+            return self.solved_in_memory(jobs, sample), 0.0
         rows = as_dataset(sample, self.data)
         problem = replace(self.problem, total_weight=sample.total_weight)
         engine = ScanEngine(rows, InProcess(threads_each(None)), self.run.band_bytes)
@@ -248,7 +251,37 @@ class _Fit:
         newton.run(first_start(problem, jobs, here), here.points)
         # columns are of unit spread: a gradient's standard error is that of a mean of slopes
         error = float(np.sqrt(at.sums.slope_squares.max() / len(sample.x)))
-        return start_at(newton.tracks), SURE * error
+        return start_at(newton.tracks), SAMPLE_NOISE_SE * error
+
+    def solved_in_memory(self, jobs: Jobs, sample: Sample) -> Start:
+        """Solutions of all jobs on all rows, and without each fold: scans only certify them."""
+        began = time.monotonic()
+
+        def report(done: int, total: int) -> None:
+            if self.progress is not None:
+                self.progress(
+                    ScanEvent(
+                        scan=self.engine.scans,
+                        n_done=done,
+                        n_alphas=total,
+                        worst_gap=float("inf"),
+                        n_nonzero=0,
+                        bytes_read=self.bytes_read,
+                        seconds=time.monotonic() - began,
+                        stage="in memory",
+                    )
+                )
+
+        points, intercepts, gradients = solve_in_memory(
+            HeldColumns(sample, self.problem),
+            self.problem,
+            jobs,
+            self.folds,
+            goal=MARGIN * self.options.tol,
+            most=self.limits.columns,
+            report=report,
+        )
+        return Start(points, intercepts, gradients, solved=True)
 
     def _hessians(self, problem: Problem, columns: np.ndarray) -> WeightedGrams:
         return null_hessians(problem, columns, self.run.device, self.dtype)

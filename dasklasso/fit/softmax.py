@@ -113,19 +113,13 @@ class _Fit:
         else:
             alphas, scans, start = saved.alphas, saved.scans, saved.start
             self.bytes_read += saved.bytes_read
-        rows = HeldRows(self.sample, data, problem, run.band_bytes, whole=held_step(data) == 1)
+        rows = HeldRows(self.sample, problem, whole=held_step(data) == 1)
         newton = SoftmaxNewton(
             self.engine,
             problem,
             self.engine.placed(problem.frame),
             Jobs(alphas, c, c),
-            Settings(
-                options.tol,
-                options.max_scans,
-                run.device,
-                checkpoint_seconds=run.checkpoint_seconds,
-                key=self.key,
-            ),
+            Settings(options.tol, options.max_scans, run.device),
             rows,
             softmax_coordinates(data, options),
             self.progress,
@@ -134,6 +128,7 @@ class _Fit:
             else trainings(problem, rows, folds, weights_by_class(data, folds.assignment, c)),
             bytes_read=self.bytes_read,
             save=None if run.checkpoint is None else partial(self.save, scans),
+            checkpoint_seconds=run.checkpoint_seconds,
         )
         newton.run(Seen(to_numpy(self.first.gradient)[:, :c], self.first.sums, 0), start)
         self.bytes_read = newton.bytes_read

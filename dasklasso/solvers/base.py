@@ -184,6 +184,7 @@ class ScanEvent:
     n_nonzero : nonzero coefficients of the last problem in flight
     bytes_read : bytes of X read so far
     seconds : since the fit began
+    stage : what goes on between scans, or "" after a scan
     """
 
     scan: int
@@ -193,6 +194,7 @@ class ScanEvent:
     n_nonzero: int
     bytes_read: int
     seconds: float
+    stage: str = ""
 
 
 @dataclass(frozen=True)

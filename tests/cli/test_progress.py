@@ -91,3 +91,9 @@ def test_the_dashboard_link_is_shown_on_standard_error(capsys):
     with ScanProgress(tol=1e-6) as shown:
         shown.announce("Dashboard: http://127.0.0.1:8787/status")
     assert "127.0.0.1:8787" in capsys.readouterr().err
+
+
+def test_a_stage_between_scans_says_what_it_does():
+    line = describe(event(scan=2, n_done=3, n_alphas=20, stage="in memory"), 0.0, None)
+    assert line == "after scan 2, in memory | 3/20 alphas | 0:00:10 so far"
+    assert Estimate(tol=1e-6).seconds_left(event(n_done=3, n_alphas=20, stage="x")) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar, Self
 
 import numpy as np
@@ -117,6 +118,15 @@ class Loss(ABC):
         More where f'' would let a step go much too far.
         """
         return self.curvature(prediction, y)
+
+    def easier(self, prediction: np.ndarray, y: np.ndarray) -> Sequence[Loss]:
+        """Losses that lead to this one, the easiest first; none where it is easy itself.
+
+        Parameters
+        ----------
+        prediction, y : of the rows, where the first is to begin
+        """
+        return ()
 
     @abstractmethod
     def conjugate(self, dual: Array, y: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -12,6 +13,8 @@ from dasklasso.errors import OptionError
 from dasklasso.objective.losses.base import Loss
 
 HUBER_DELTA = 1.35  # 95 % as efficient as least squares where noise is normal of variance 1
+
+DELTA_RATIO = 4.0  # of one easier loss's delta to the next's
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,18 @@ class Huber(Loss):
         xp = namespace(prediction)
         size = xp.abs(prediction - y)
         return self.delta / xp.where(size > self.delta, size, xp.full_like(size, self.delta))
+
+    def easier(self, prediction: np.ndarray, y: np.ndarray) -> Sequence[Loss]:
+        """The same with larger deltas, falling from the median absolute residual.
+
+        Where delta is far below residuals, next to no row has curvature, and Newton's method goes
+        astray; solutions change little from one delta to the next.
+        """
+        spread = float(np.median(np.abs(prediction - y)))
+        if not self.delta < spread < np.inf:
+            return ()
+        steps = int(np.ceil(np.log(spread / self.delta) / np.log(DELTA_RATIO)))
+        return [Huber(self.delta * DELTA_RATIO**k) for k in range(steps, 0, -1)]
 
     def conjugate(self, dual: Array, y: Array) -> Array:
         """½u² + u y, +inf beyond ±delta."""

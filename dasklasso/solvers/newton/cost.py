@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dasklasso.dataset.dataset import Dataset
+from dasklasso.objective.penalties.group import GroupElasticNet
 from dasklasso.options import FitOptions, RunOptions
 from dasklasso.problem.folds import RANKED_BYTES, RANKED_VALUES
 from dasklasso.scan.queries.held_out import SCORE_SUMS
@@ -33,6 +34,9 @@ HESSIAN_BYTES = 512 << 20  # of all Hessians, and of their sums in every thread
 SAMPLE_BYTES = 128 << 20
 
 
+HELD_WHOLE_BYTES = 128 << 20  # of all rows in float64: up to so many they are held in memory
+
+
 SAMPLE_ROWS = 64  # for each column: then its Hessian is within a quarter of that of all rows
 
 
@@ -45,10 +49,9 @@ def newton_refuses(data: Dataset, options: FitOptions, run: RunOptions) -> str:
     if factor is not None and np.any(np.asarray(factor) == 0):
         return "has no unpenalised features"
     n_outputs = options.loss_value.n_outputs
-    if options.grouped:
-        return "has no penalty on groups"
-    if not options.penalty_type.separable:
-        return f"has no penalty {options.penalty_type.name}"
+    penalty = options.penalty_type
+    if not (penalty.separable or (n_outputs > 1 and penalty is GroupElasticNet)):
+        return f"has no penalty {penalty.name}"
     if n_outputs > SOFTMAX_CLASSES:
         return f"has at most {SOFTMAX_CLASSES} classes, and there are {n_outputs:,}"
     return "needs bands that hold all columns" if len(_layout(data, run).parts) > 1 else ""
@@ -84,6 +87,11 @@ def _ranked_bytes(data: Dataset, options: FitOptions, n_folds: int) -> tuple[int
     return RANKED_BYTES, 8 * SCORE_SUMS * models * n_folds
 
 
+def held_whole(data: Dataset) -> bool:
+    """Whether all rows fit in memory, so that paths are solved there and scans only certify."""
+    return 8 * data.n_rows * data.n_features <= HELD_WHOLE_BYTES
+
+
 def newton_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int = 1) -> Memory:
     """What ``solver="newton"`` needs."""
     if options.loss_value.n_outputs > 1:
@@ -97,6 +105,9 @@ def newton_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: 
     predicted, scores = _ranked_bytes(data, options, n_folds)
     every = sample_step(data)
     sample = data.n_rows // every * data.n_features * data.X.dtype.itemsize if every else 0
+    if held_whole(data):  # as they come, and standardised; in each thread a block of columns
+        sample = (8 + data.X.dtype.itemsize) * data.n_rows * data.n_features
+        sample += 2 * threads * 8 * data.n_rows * limits.columns
     # points, gradients and what secants remember; models being minimised
     once = _path_bytes(data, options) + 8 * array + sample + 2 * hessians + predicted
     once += 3 * threads * 8 * (limits.columns + 1) ** 2

@@ -46,7 +46,7 @@ NOISE = {"float32": 1e-6, "float64": 1e-13}  # of an objective
 PATIENCE = {"float32": 2, "float64": 20}  # scans without a gain
 CREEPS = 8  # scans without one that was worth it: rounding may be what holds a problem
 IDLE = 60  # scans without one that was worth it
-ROOM = 2.0  # null losses that are added to models
+NULL_LOSSES_ADDED = 2.0  # to models, so that they are nowhere below zero
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,13 @@ class Start:
     ----------
     points, intercepts : of the first trials
     gradients : there, more or less: which columns the first Hessians are wanted of
+    solved : whether these are solutions already, so that a scan in float64 may certify them
     """
 
     points: np.ndarray
     intercepts: np.ndarray
     gradients: np.ndarray
+    solved: bool = False
 
 
 class Newton:
@@ -97,7 +99,7 @@ class Newton:
     noise : float
         By how much entries of a first gradient may be off, where it comes from a sample of rows.
     bytes_read : before this
-    save : called where a checkpoint is due
+    save : called where a checkpoint is due, every ``checkpoint_seconds``
     folds : Folds or None
         Of rows, where each job is solved without each of them too.
     """
@@ -116,6 +118,7 @@ class Newton:
         noise: float = 0.0,
         bytes_read: int = 0,
         save: Callable[[Newton], None] | None = None,
+        checkpoint_seconds: float = 30.0,
         folds: Folds | None = None,
     ) -> None:
         self.engine, self.problem, self.frame, self.jobs = engine, problem, frame, jobs
@@ -128,7 +131,7 @@ class Newton:
         self.tracks: list[Track] = []
         self._double = engine.table.X.dtype == np.float64
         self._began = self._saved = time.monotonic()
-        self._save, self.folds = save, folds
+        self._save, self.folds, self.checkpoint_seconds = save, folds, checkpoint_seconds
         # one scan there is always: what was never evaluated has no gap
         self._most_scans = max(settings.max_scans, engine.scans + 1)
 
@@ -156,11 +159,12 @@ class Newton:
         matters = [
             self.nodes.matters(t, start.gradients[:, job]) for job, t in enumerate(self.tracks)
         ]
-        dtype = "float64" if self._double or self._is_last() else "float32"
+        dtype = "float64" if self._double or self._is_last() or start.solved else "float32"
         if self._is_last() or self._folds_begun():
             matters = self._join(matters)
         while flying := self._flying(dtype):
-            wanted = self.nodes.wanted(self.tracks, matters)
+            certifies = start.solved and not any(t.known for t in self.tracks)
+            wanted = [] if certifies else self.nodes.wanted(self.tracks, matters)
             self._scan(flying, wanted, dtype)
             self.nodes.noise = 0.0  # from now on gradients are those of the rows themselves
             if self._scans_left():
@@ -383,7 +387,7 @@ class Newton:
                 fit_intercept=self.problem.steps_intercept,
                 # a gap that is far too large must not keep a problem where it is
                 tol=max(INNER * min(track.gap, 1.0) * 0.1**track.stalled, LEAST_INNER) * null,
-                room=ROOM * null,
+                added=NULL_LOSSES_ADDED * null,
             )
             track.aim(step)
 
@@ -396,7 +400,7 @@ class Newton:
         return Charge(alpha, self.problem.objective.penalty, frame.l1_factor, frame.l2_factor)
 
     def _save_if_due(self) -> None:
-        due = time.monotonic() - self._saved >= self.settings.checkpoint_seconds
+        due = time.monotonic() - self._saved >= self.checkpoint_seconds
         if self._save is not None and due:
             self._save(self)
             self._saved = time.monotonic()

@@ -18,6 +18,8 @@ from dasklasso.objective.penalties.base import Penalty
 from dasklasso.solvers.newton.hessian_model import Quadric
 from dasklasso.solvers.quadratic.path import Quadratic, solve_path
 
+MOST_SWEEPS = 2_000  # of one model's coordinates: a step that ends there is used as it is
+
 
 @dataclass(frozen=True)
 class Point:
@@ -78,14 +80,14 @@ class Step:
 
 @np.errstate(over="ignore", invalid="ignore")  # a step beyond all numbers is refused by its scan
 def newton_step(
-    point: Point, quadric: Quadric, charge: Charge, *, fit_intercept: bool, tol: float, room: float
+    point: Point, quadric: Quadric, charge: Charge, *, fit_intercept: bool, tol: float, added: float
 ) -> Step:
     """Minimise the model around a point.
 
     Parameters
     ----------
     tol : absolute duality gap of the minimum
-    room : added to the model, so that it is a square's half nowhere below zero
+    added : to the model's value, so that it is a square's half nowhere below zero
     """
     columns, full = quadric.columns, quadric.matrix
     matrix, gradient, coupling = full[:-1, :-1], point.gradient[columns], full[:-1, -1]
@@ -97,7 +99,7 @@ def newton_step(
     start = point.u[columns]
     moved = start
     if columns.size:
-        moved = _minimum(matrix, gradient, start, point.loss + room, columns, charge, tol)
+        moved = _minimum(matrix, gradient, start, point.loss + added, columns, charge, tol)
     u = point.u.copy()
     u[columns] = moved
     b, step = point.b, moved - start
@@ -131,5 +133,6 @@ def _minimum(
         positive=charge.penalty.nonnegative,
         tol=tol,
         start=start,
+        max_sweeps=MOST_SWEEPS,
     )
     return path.coef[0]

@@ -16,6 +16,7 @@ type methods for non-convex optimization under inexact Hessian information, sect
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -28,6 +29,7 @@ from dasklasso.solvers.softmax.rows import HeldRows
 
 VISITS = 2.0  # of each row, over all pairs: measured on images, exact Hessians need C(C−1)/2
 EXACT_FLOPS = 4e9  # up to so many, all rows are taken for every pair
+THREADED_FLOPS = 1e7  # fewer are done before threads have begun
 HEIGHT = 1024  # rows of a product: what is gathered stays in the cache
 SEARCHED_ROWS = 4096  # from which τ is found
 HALVINGS = 40
@@ -102,16 +104,20 @@ def softmax_hessian(
             found += block.T @ block
         return found, _places(features, own[k]), _places(features, own[m])
 
-    with blas_threads(), ThreadPoolExecutor(threads_each(None)) as pool:
-        for (k, m), (found, of_k, of_m) in zip(
-            pairs, pool.map(gram, range(len(pairs))), strict=True
-        ):
+    def add(grams: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> None:
+        for (k, m), (found, of_k, of_m) in zip(pairs, grams, strict=True):
             here, there = slice(edges[k], edges[k + 1]), slice(edges[m], edges[m + 1])
             matrix[here, here] += found[np.ix_(of_k, of_k)]
             matrix[there, there] += found[np.ix_(of_m, of_m)]
             cross = found[np.ix_(of_k, of_m)]
             matrix[here, there] = -cross
             matrix[there, here] = -cross.T
+
+    if flops < THREADED_FLOPS:
+        add(map(gram, range(len(pairs))))
+    else:
+        with blas_threads(), ThreadPoolExecutor(threads_each(None)) as pool:
+            add(pool.map(gram, range(len(pairs))))
     return SoftmaxHessian(coordinates, matrix, alpha, point)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import reduce
+from itertools import pairwise
 
 import numpy as np
 
 from dasklasso.backend import backend_for, to_numpy
-from dasklasso.dataset.dataset import Dataset
 from dasklasso.objective.loss_sums import LossSums
 from dasklasso.problem.folds import Folds
 from dasklasso.problem.problem import Problem, gradient_query
@@ -19,12 +20,15 @@ from dasklasso.scan.gather import gather
 from dasklasso.scan.queries import kernels
 from dasklasso.scan.queries.base import Query
 from dasklasso.scan.queries.folds import ALL
+from dasklasso.scan.queries.gradient import LossGradient
 from dasklasso.scan.queries.held_out import Scores
-from dasklasso.scan.queries.sample import Sample, as_dataset
+from dasklasso.scan.queries.sample import Sample
 from dasklasso.scan.rows import Rows
-from dasklasso.scan.runners import InProcess, threads_each
+from dasklasso.scan.runners import threads_each
 from dasklasso.scan.threads import blas_threads
 from dasklasso.solvers.certificate_scan import check_finite
+
+PIECE_BYTES = 4 << 20  # of rows: fewer are not worth a thread of their own
 
 
 @dataclass(frozen=True)
@@ -101,11 +105,8 @@ class HeldRows:
     Parameters
     ----------
     sample : Sample
-    data : Dataset
-        Where it is from.
     problem : Problem
         Of all rows: standardised coordinates are the same.
-    band_bytes : of a band of these rows
 
     Attributes
     ----------
@@ -116,13 +117,10 @@ class HeldRows:
     share : (n_rows,) float64, weights that sum to one
     """
 
-    def __init__(
-        self, sample: Sample, data: Dataset, problem: Problem, band_bytes: int, *, whole: bool
-    ) -> None:
+    def __init__(self, sample: Sample, problem: Problem, *, whole: bool) -> None:
         self.whole = whole
-        self._given = sample, data, band_bytes
+        self._sample = sample
         self._x = sample.x
-        self._pieces = threads_each(None)
         total = sample.total_weight
         weight = np.ones(len(sample.x)) if sample.weight is None else sample.weight[:, 0]
         self.share = weight / total
@@ -140,9 +138,10 @@ class HeldRows:
                 fit_intercept=problem.steps_intercept,
             )
             self.problem = replace(problem, total_weight=total, null_intercept=b, null_loss=loss)
-        rows = as_dataset(sample, data)
-        self._engine = ScanEngine(rows, InProcess(self._pieces), band_bytes)
-        self._frame = self._engine.placed(problem.frame)
+        pieces = min(threads_each(None), max(1, self._x.nbytes // PIECE_BYTES))
+        edges = np.linspace(0, self.n_rows, pieces + 1).astype(int).tolist()
+        whole_rows = Rows(0, [self._x], sample.y, sample.weight, sample.offset)
+        self._rows = [whole_rows.between(a, b) for a, b in pairwise(edges)]
 
     @property
     def n_rows(self) -> int:
@@ -156,14 +155,29 @@ class HeldRows:
         labels : (n_rows,) of all rows of the data
         problem : of the rows that are left
         """
-        sample, data, band_bytes = self._given
+        sample = self._sample
         weight = np.ones((self.n_rows, 1)) if sample.weight is None else sample.weight
         kept = np.where(labels[sample.places] == fold, 0.0, weight[:, 0])[:, None]
-        return HeldRows(replace(sample, weight=kept), data, problem, band_bytes, whole=self.whole)
+        return HeldRows(replace(sample, weight=kept), problem, whole=self.whole)
 
     def see(self, u: np.ndarray, b: np.ndarray, dtype: str) -> Seen:
         """Loss and gradient at one point, u (n_features, C) and b (C,)."""
-        return see(self._engine, self.problem, self._frame, u, b, dtype, "cpu")
+        problem, classes = self.problem, range(self.problem.n_targets)
+        known = b if problem.steps_intercept else None
+        query = gradient_query(problem, classes, dtype, "cpu", known)
+        prepared = query.prepare([u, problem.frame], [len(u)])
+
+        def piece(rows: Rows) -> LossGradient:
+            return query.on_rows(rows, prepared)
+
+        if len(self._rows) == 1:
+            value = piece(self._rows[0])
+        else:
+            with blas_threads(), ThreadPoolExecutor(len(self._rows)) as pool:
+                value = reduce(query.combine, pool.map(piece, self._rows))
+        found = query.finish(value, [u, problem.frame])
+        check_finite(found.sums.finite)
+        return Seen(found.gradient, found.sums, 0)
 
     def probabilities(self, u: np.ndarray, b: np.ndarray, dtype: str) -> np.ndarray:
         """(n_rows, C) of each class at one point, in ``dtype``."""
@@ -178,9 +192,12 @@ class HeldRows:
                 prediction = kernels.predict(blocks, weights.columns, weights.used) + constant
                 out[start + i : start + j] = loss.mean(prediction)
 
-        edges = np.linspace(0, self.n_rows, self._pieces + 1).astype(int)
-        with blas_threads(), ThreadPoolExecutor(self._pieces) as pool:
-            for _ in pool.map(piece, edges[:-1].tolist(), edges[1:].tolist()):
+        if len(self._rows) == 1:
+            piece(0, self.n_rows)
+            return out
+        edges = [rows.start for rows in self._rows] + [self.n_rows]
+        with blas_threads(), ThreadPoolExecutor(len(self._rows)) as pool:
+            for _ in pool.map(piece, edges[:-1], edges[1:]):
                 pass
         return out
 

@@ -38,7 +38,7 @@ from dasklasso.solvers.newton.step import Point, Step
 from dasklasso.solvers.softmax.folds import Training, Trainings
 from dasklasso.solvers.softmax.hessian import SoftmaxHessian, softmax_hessian
 from dasklasso.solvers.softmax.rows import HeldRows, Seen, see
-from dasklasso.solvers.softmax.step import Terms, in_full, softmax_step, terms_at
+from dasklasso.solvers.softmax.step import Terms, softmax_step, terms_at
 
 JOINS, STAYS = 0.85, 0.75  # of λ: coordinates of a step, and of a Hessian that serves several
 SERVES = 1.2  # ratio of alphas up to which one Hessian serves both
@@ -77,7 +77,7 @@ class SoftmaxNewton:
         Of folds, where each alpha is solved without each of them too.
     progress : called after every scan, and every alpha that is solved in memory
     bytes_read : before this
-    save : called where a checkpoint is due
+    save : called where a checkpoint is due, every ``checkpoint_seconds``
 
     Attributes
     ----------
@@ -99,10 +99,12 @@ class SoftmaxNewton:
         without: Trainings | None = None,
         bytes_read: int = 0,
         save: Callable[[SoftmaxNewton], None] | None = None,
+        checkpoint_seconds: float = 30.0,
     ) -> None:
         self.engine, self.problem, self.frame, self.jobs = engine, problem, frame, jobs
         self.settings, self.rows, self.most, self.without = settings, rows, most, without
         self.progress, self.bytes_read, self._save = progress, bytes_read, save
+        self.checkpoint_seconds = checkpoint_seconds
         double = in_double(engine.table.X.dtype, settings.tol)
         self._dtypes = ("float64",) if double else ("float32", "float64")
         self.tracks: list[Track] = []
@@ -352,7 +354,7 @@ class SoftmaxNewton:
         return known
 
     def _save_if_due(self) -> None:
-        due = time.monotonic() - self._saved >= self.settings.checkpoint_seconds
+        due = time.monotonic() - self._saved >= self.checkpoint_seconds
         if self._save is not None and due:
             self._save(self)
             self._saved = time.monotonic()
@@ -381,9 +383,8 @@ def in_double(dtype: np.dtype, tol: float) -> bool:
 
 def _needed(point: Point, terms: Terms) -> np.ndarray:
     """Coordinates that are in use, or whose conditions are violated."""
-    full = in_full(point)
     violates = terms.excess(point) > 0
-    return np.flatnonzero(violates | (terms.useful & (full != 0)))
+    return np.flatnonzero(violates | (terms.useful & terms.in_use(point)))
 
 
 def _room(needed: np.ndarray, point: Point, most: int) -> int:

@@ -3,8 +3,9 @@
     minimise over U, b   ⟨∇, δ⟩ + ½ δᵀ H δ + penalty(U),   δ the change of U and b
 
 (Lee, Sun and Saunders, 2014, Proximal Newton-type methods for minimizing composite functions,
-eq. 2.7), over the coordinates that matter: single coefficients, those in use and those whose
-gradient is so large that they may come into use. All others are seen in every gradient.
+eq. 2.7), over the coordinates that matter: single coefficients, or all of a feature where the
+penalty is on groups, those in use and those whose gradient is so large that they may come into use.
+All others are seen in every gradient.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dasklasso.objective.penalties.base import Penalty
 from dasklasso.problem.problem import Problem, penalty_at
 from dasklasso.solvers.newton.step import Point, Step
 from dasklasso.solvers.quadratic.face import Face, minimise
+from dasklasso.solvers.quadratic.groups import Groups, minimise_groups
 
 INNER = 0.05  # of the largest violation: how far a model is minimised
 SCALE = 20.0  # times tol, and of λ: further it never needs to be
@@ -53,6 +55,10 @@ class Terms:
         found = coordinates_of(of_features, np.abs(point.slope))
         return np.where(self.useful, found, 0.0)
 
+    def in_use(self, point: Point) -> np.ndarray:
+        """(C, n_features + 1) bool: coordinates, or all of their groups, that are not zero."""
+        return coordinates_of(self.penalty.norm(point.u) > 0, point.b != 0)
+
     def matter(self, point: Point, share: float, most: int) -> np.ndarray:
         """Coordinates, ascending, as in :class:`~dasklasso.solvers.softmax.hessian.SoftmaxHessian`.
 
@@ -61,11 +67,17 @@ class Terms:
         share : of λ, from where a zero is thought to come into use, as for the strong rule
         most : so many at most, those that violate their conditions most; others wait
         """
-        of_features = (point.u != 0) | self.penalty.may_enter(-point.gradient, share)
+        of_features = (self.penalty.norm(point.u) > 0) | self.penalty.may_enter(
+            -point.gradient, share
+        )
         found = self.useful & coordinates_of(of_features, np.ones(len(self.useful), bool))
         if np.count_nonzero(found) > most:
             excess = np.where(found, self.excess(point), -np.inf)
             excess[:, -1] = np.where(found[:, -1], np.inf, -np.inf)
+            if self.penalty.grouped:  # whole groups
+                columns = np.argsort(-excess[0], kind="stable")[: max(most // len(excess), 2)]
+                found[:, np.setdiff1d(np.arange(excess.shape[1]), columns)] = False
+                return np.flatnonzero(found)
             order = np.argsort(-excess, axis=None, kind="stable")[:most]
             kept = np.zeros(found.size, bool)
             kept[order] = True
@@ -115,12 +127,15 @@ def softmax_step(
         for of_features in (penalty.l1, penalty.l2, 0.0 * penalty.l1 + penalty.nonnegative)
     )
     matrix.flat[:: len(coordinates) + 1] += l2.astype(matrix.dtype)
-    face = Face(matrix, slope, start, l1, bounded.astype(bool))
     least = float(np.min(l1, where=l1 > 0, initial=np.inf))
     goal = INNER * worst
     if np.isfinite(least):
         goal = min(max(goal, SCALE * tol * least), COARSE * least)
-    change = minimise(face, goal) - start
+    if penalty.grouped:
+        column = coordinates % full.shape[1]
+        change = _grouped_minimum(matrix, slope, start, l1, column, goal) - start
+    else:
+        change = minimise(Face(matrix, slope, start, l1, bounded.astype(bool)), goal) - start
     along = (change.astype(matrix.dtype) @ matrix).astype(np.float64)
     after = full.copy()
     after.reshape(-1)[coordinates] = start + change
@@ -132,3 +147,31 @@ def softmax_step(
     if terms.useful[0, -1]:
         b = b - b.mean()  # the loss does not see what is added to all classes
     return Step(np.ascontiguousarray(after[:, :-1].T), b, max(-float(gain), 0.0))
+
+
+def _grouped_minimum(
+    matrix: np.ndarray,
+    slope: np.ndarray,
+    start: np.ndarray,
+    l1: np.ndarray,
+    column: np.ndarray,
+    tol: float,
+) -> np.ndarray:
+    """The minimum over whole groups: the coordinates of a feature, and those of intercepts.
+
+    Parameters
+    ----------
+    column : (p,) feature of each coordinate; of intercepts n_features
+    """
+    order = np.argsort(column, kind="stable")
+    starts = np.flatnonzero(np.diff(column[order], prepend=-1))
+    problem = Groups(
+        np.ascontiguousarray(matrix[np.ix_(order, order)]),
+        slope[order],
+        start[order],
+        np.append(starts, len(order)),
+        l1[order][starts],
+    )
+    found = np.empty_like(start)
+    found[order] = minimise_groups(problem, tol)
+    return found

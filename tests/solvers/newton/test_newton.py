@@ -19,6 +19,12 @@ RUN = RunOptions(in_process=True)
 OPTIONS = FitOptions(loss="logistic", solver="newton", n_alphas=20, eps=1e-2)
 
 
+@pytest.fixture(autouse=True)
+def by_scans(monkeypatch):
+    """Every step takes a scan, as where rows do not fit in memory."""
+    monkeypatch.setattr("dasklasso.solvers.newton.cost.HELD_WHOLE_BYTES", 0)
+
+
 def drawn(n=400, d=12, seed=0, strength=1.0):
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, d)) * 10.0 ** rng.uniform(-1, 1, d) + rng.uniform(-3, 3, d)
@@ -71,7 +77,7 @@ def test_more_columns_than_rows():
 def test_where_more_columns_matter_than_a_hessian_may_have_gaps_are_honest(monkeypatch):
     X, y = drawn(n=150, d=80)
     whole = fitted(X, y, n_alphas=8, eps=0.05, tol=1e-8)
-    monkeypatch.setattr("dasklasso.fit.choose.NEWTON_COLUMNS", 20)
+    monkeypatch.setattr("dasklasso.solvers.newton.cost.NEWTON_COLUMNS", 20)
     few = fitted(X, y, n_alphas=8, eps=0.05, tol=1e-8)
     fits = whole.n_nonzero <= 10
     assert np.all(few.dual_gaps[fits] <= 1e-8)
@@ -82,7 +88,7 @@ def test_where_more_columns_matter_than_a_hessian_may_have_gaps_are_honest(monke
 def test_a_sample_of_rows_is_where_scans_begin(monkeypatch):
     X, y = drawn(n=4000)
     whole = fitted(X, y, tol=1e-9)
-    monkeypatch.setattr("dasklasso.fit.choose.SAMPLED_VALUES", 0)
+    monkeypatch.setattr("dasklasso.solvers.newton.cost.SAMPLED_VALUES", 0)
     sampled = fitted(X, y, tol=1e-9)
     assert sampled.converged
     assert sampled.scans <= whole.scans
@@ -93,14 +99,14 @@ def test_a_sample_of_one_class_only_does_no_harm(monkeypatch):
     X, y = drawn(n=2000)
     y[:] = 0.0
     y[[5, 700, 1900]] = 1.0
-    monkeypatch.setattr("dasklasso.fit.choose.SAMPLED_VALUES", 0)
+    monkeypatch.setattr("dasklasso.solvers.newton.cost.SAMPLED_VALUES", 0)
     assert fitted(X, y, n_alphas=5, eps=0.2).converged
 
 
 @pytest.mark.parametrize("sampled", [False, True])
 def test_offsets_and_weights_are_those_of_fista(sampled, monkeypatch):
     if sampled:
-        monkeypatch.setattr("dasklasso.fit.choose.SAMPLED_VALUES", 0)
+        monkeypatch.setattr("dasklasso.solvers.newton.cost.SAMPLED_VALUES", 0)
     X, y = drawn(n=1500)
     rng = np.random.default_rng(1)
     data = from_arrays(X, y, rng.uniform(0, 2, len(y)), offset=rng.standard_normal(len(y)))

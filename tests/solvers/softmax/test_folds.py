@@ -199,8 +199,3 @@ def test_a_fold_with_all_rows_of_a_class_is_refused():
 def test_an_area_under_the_curve_is_of_two_classes():
     with pytest.raises(OptionError, match=r"criterion: auc found, .* and loss softmax has 3"):
         fit_cv(from_arrays(*drawn()), OPTIONS, CvOptions(3, criterion="auc"), RUN)
-
-
-def test_groups_of_coefficients_have_no_folds():
-    with pytest.raises(OptionError, match="no penalty on groups, and no other solver has folds"):
-        fit_cv(from_arrays(*drawn()), replace(OPTIONS, grouped=True), CvOptions(3), RUN)

@@ -79,7 +79,7 @@ def test_a_class_that_outweighs_all_others_takes_no_more_scans():
 def test_a_sample_of_rows_is_where_scans_begin(monkeypatch):
     X, y = drawn(n=4000)
     whole = fitted(X, y, tol=1e-8)
-    monkeypatch.setattr("dasklasso.fit.choose.HELD_BYTES", X.nbytes // 3)
+    monkeypatch.setattr("dasklasso.solvers.softmax.cost.HELD_BYTES", X.nbytes // 3)
     sampled = fitted(X, y, tol=1e-8)
     assert sampled.converged
     assert 3 < sampled.scans <= 20
@@ -89,14 +89,14 @@ def test_a_sample_of_rows_is_where_scans_begin(monkeypatch):
 def test_a_sample_that_lacks_a_class_does(monkeypatch):
     X, y = drawn(n=600, d=4, n_classes=3)
     y[7] = 3.0
-    monkeypatch.setattr("dasklasso.fit.choose.HELD_BYTES", X.nbytes // 8)
+    monkeypatch.setattr("dasklasso.solvers.softmax.cost.HELD_BYTES", X.nbytes // 8)
     assert fitted(X, y, max_scans=200).converged
 
 
 def test_where_more_coordinates_matter_than_a_hessian_has_blocks_take_turns(monkeypatch):
     X, y = drawn(n=200, d=10, n_classes=3)
     whole = fitted(X, y, n_alphas=3, eps=0.1)
-    monkeypatch.setattr("dasklasso.fit.choose.SOFTMAX_COORDINATES", 14)
+    monkeypatch.setattr("dasklasso.solvers.softmax.cost.SOFTMAX_COORDINATES", 14)
     few = fitted(X, y, n_alphas=3, eps=0.1)
     assert np.all(few.objective - whole.objective <= few.dual_gaps[:, 0] * entropy(y) + 1e-9)
     assert few.dual_gaps.max() <= 1e-2
@@ -154,7 +154,7 @@ class Stopped(Exception):
 @pytest.mark.parametrize("share", [1, 3])
 def test_a_fit_that_was_stopped_goes_on(share, monkeypatch, tmp_path):
     X, y = drawn(n=1200)
-    monkeypatch.setattr("dasklasso.fit.choose.HELD_BYTES", X.nbytes // share)
+    monkeypatch.setattr("dasklasso.solvers.softmax.cost.HELD_BYTES", X.nbytes // share)
     run = replace(RUN, checkpoint=str(tmp_path / "state"), checkpoint_seconds=0.0)
     told = []
 
@@ -174,7 +174,7 @@ def test_a_fit_that_was_stopped_goes_on(share, monkeypatch, tmp_path):
 @pytest.mark.parametrize("share", [1, 3])
 def test_a_cross_validation_that_was_stopped_goes_on(share, monkeypatch, tmp_path):
     X, y = drawn(n=1200)
-    monkeypatch.setattr("dasklasso.fit.choose.HELD_BYTES", X.nbytes // share)
+    monkeypatch.setattr("dasklasso.solvers.softmax.cost.HELD_BYTES", X.nbytes // share)
     run = replace(RUN, checkpoint=str(tmp_path / "state"), checkpoint_seconds=0.0)
     data, folds, options = from_arrays(X, y), CvOptions(3), replace(OPTIONS, n_alphas=4)
     told = []
@@ -197,7 +197,7 @@ def test_a_cross_validation_that_was_stopped_goes_on(share, monkeypatch, tmp_pat
 def test_out_of_scans_gaps_are_honest(max_scans, monkeypatch):
     X, y = drawn(n=1000)
     best = fitted(X, y, tol=1e-9)
-    monkeypatch.setattr("dasklasso.fit.choose.HELD_BYTES", X.nbytes // 3)
+    monkeypatch.setattr("dasklasso.solvers.softmax.cost.HELD_BYTES", X.nbytes // 3)
     path = fitted(X, y, max_scans=max_scans)
     assert path.scans <= max_scans
     assert np.all(path.dual_gaps[:, 0] * entropy(y) >= path.objective - best.objective - 1e-9)
@@ -234,6 +234,53 @@ def test_a_row_far_beyond_all_others_does_no_harm():
     assert fitted(X, y, n_alphas=6, eps=1e-3, standardize=True).converged
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"l1_ratio": 0.5, "standardize": True},
+        {"fit_intercept": False},
+        {"class_weight": "balanced"},
+    ],
+    ids=str,
+)
+def test_groups_are_those_of_fista_in_a_few_scans(more):
+    X, y = drawn(n=112, d=4, n_classes=3)
+    options = {"grouped": True, "n_alphas": 5, "eps": 0.05, "tol": 1e-7, **more}
+    ours, fista = fitted(X, y, **options), fitted(X, y, **options, solver="fista")
+    assert ours.solver == "newton"
+    assert ours.converged
+    assert ours.scans <= 4
+    assert np.allclose(ours.objective, fista.objective, rtol=1e-7)
+    used = ours.coef != 0
+    assert np.array_equal(used.any(axis=2), used.all(axis=2))
+
+
+def test_groups_that_are_sampled_take_few_scans(monkeypatch):
+    X, y = drawn(n=1200, d=6, n_classes=3)
+    monkeypatch.setattr("dasklasso.solvers.softmax.cost.HELD_BYTES", X.nbytes // 3)
+    path = fitted(X, y, grouped=True, n_alphas=6, eps=0.05)
+    assert path.converged
+    assert path.scans < 15
+
+
+def test_more_groups_than_a_hessian_may_have_are_let_in_by_degrees(monkeypatch):
+    X, y = drawn(n=200, d=12, n_classes=3)
+    whole = fitted(X, y, grouped=True, n_alphas=5, eps=0.2)
+    monkeypatch.setattr("dasklasso.solvers.softmax.cost.SOFTMAX_COORDINATES", 20)
+    few = fitted(X, y, grouped=True, n_alphas=5, eps=0.2)
+    assert few.converged
+    assert np.allclose(few.objective, whole.objective, rtol=1e-6)
+
+
+def test_groups_are_cross_validated():
+    X, y = drawn(n=150, d=5, n_classes=3)
+    options = replace(OPTIONS, grouped=True, n_alphas=6, eps=0.05, solver="auto")
+    path = fit_cv(from_arrays(X, y), options, CvOptions(3), RUN)
+    assert path.solver == "newton"
+    assert path.cross_validation.worst_gap <= options.tol
+
+
 # -- Hessians and steps -------------------------------------------------------------------------
 
 
@@ -250,7 +297,7 @@ def held(X, y, n_classes, weight=None):
         float(len(X)) if weight is None else float(weight.sum()),
     )
     sample = Sample(X, y[:, None], None if weight is None else weight[:, None], None)
-    return HeldRows(sample, from_arrays(X, y), problem, 1 << 20, whole=True)
+    return HeldRows(sample, problem, whole=True)
 
 
 def written_out(X, point, weight):
@@ -332,11 +379,6 @@ def test_the_intercept_of_a_rare_class_is_not_left_behind(dtype):
 # -- what is refused, and what is chosen --------------------------------------------------------
 
 
-def test_groups_are_refused():
-    with pytest.raises(OptionError, match="newton has no penalty on groups; fista can"):
-        fitted(*drawn(), grouped=True)
-
-
 def test_too_many_classes_are_refused():
     X, _ = drawn(n=100)
     with pytest.raises(OptionError, match="newton has at most 30 classes, and there are 50"):
@@ -352,6 +394,7 @@ def chosen(n, d, n_classes, dtype=np.float32, **more):
 
 def test_newton_is_chosen_for_classes_that_couple_few_coordinates():
     assert chosen(300, 20, 5) == ("newton", "loss softmax")
+    assert chosen(300, 20, 5, grouped=True) == ("newton", "loss softmax")
 
 
 @pytest.mark.parametrize(
@@ -359,7 +402,6 @@ def test_newton_is_chosen_for_classes_that_couple_few_coordinates():
     [
         ((100, 3000, 10), {}, "3,000 features in 10 classes are too many for a Hessian of 8,192"),
         ((50, 5, 40), {}, ""),
-        ((50, 5, 3), {"grouped": True}, ""),
     ],
     ids=str,
 )
@@ -370,7 +412,7 @@ def test_fista_is_chosen_where_newton_would_not_do(shape, more, why):
 
 
 def test_fista_is_chosen_where_a_sample_would_be_too_small(monkeypatch):
-    monkeypatch.setattr("dasklasso.fit.choose.HELD_BYTES", 4 * 20 * 100)
+    monkeypatch.setattr("dasklasso.solvers.softmax.cost.HELD_BYTES", 4 * 20 * 100)
     solver, why = chosen(1000, 20, 3)
     assert solver == "fista"
     assert "100 rows fit in memory, and a sample should have 1,200" in why
