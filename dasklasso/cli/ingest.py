@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 @click.option(
     "--dtype",
     type=options.choice(Dtype),
-    default="float32",
+    default="auto",
     show_default=True,
-    help="Of X on disk; whole-number data keep their small type.",
+    help="Of X on disk; auto: float32, float64 where that rounds a column too much. "
+    "Whole numbers keep their small type.",
 )
 @click.option("--memory", type=options.Size(), default="1GiB", show_default=True)
 @click.option(

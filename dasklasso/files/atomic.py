@@ -119,6 +119,12 @@ class PartialFolder:
             _remove(self.partial)
             self._release()
 
+    def empty(self) -> None:
+        """Delete what was written so far, to write it anew."""
+        with self.guarded():
+            for entry in list(self.partial.iterdir()):
+                _remove(entry)
+
     def _remove_stale(self) -> None:
         if not os.path.lexists(self.partial):
             return

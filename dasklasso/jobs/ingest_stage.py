@@ -37,7 +37,7 @@ class IngestStage:
     fold: str | None = None
     offset: str | None = None
     drop: tuple[str, ...] = ()
-    dtype: Dtype = "float32"
+    dtype: Dtype = "auto"
     memory: str = "1GiB"
     missing: Missing | None = None
     dataset: str | None = None

@@ -18,6 +18,7 @@ from dasklasso.choices import Missing
 from dasklasso.dataset.ingest.align import Asked, Need, align
 from dasklasso.dataset.ingest.encoder import Encoder, Levels, batch_rows
 from dasklasso.dataset.ingest.next_store import Successor
+from dasklasso.dataset.ingest.precision import harmed_columns, rounded_warning
 from dasklasso.dataset.ingest.running_moments import RunningMoments
 from dasklasso.dataset.manifest import MANIFEST_KEY, ColumnStatistics, Manifest
 from dasklasso.dataset.schema import Schema
@@ -190,7 +191,7 @@ def append_rows(
         chunks_linked=appending.successor.n_linked,
         chunks_written=appending.successor.n_written,
         seconds=time.perf_counter() - started,
-        warnings=_warnings(before, after),
+        warnings=_warnings(before, after, appending),
         before=before,
         manifest=after,
     )
@@ -357,8 +358,14 @@ def _open(path: Path) -> tuple[Any, Manifest]:
     return group, Manifest.from_json(data, where=location)
 
 
-def _warnings(before: Manifest, after: Manifest) -> list[str]:
+def _warnings(before: Manifest, after: Manifest, appending: _Appending) -> list[str]:
+    found: list[str] = []
     filled = int((after.statistics.missing - before.statistics.missing).sum())
-    if not filled:
-        return []
-    return [f"{filled} missing values were filled with the means of the first ingest."]
+    if filled:
+        found.append(f"{filled} missing values were filled with the means of the first ingest.")
+    rounding = appending.encoder.rounding
+    harmed = rounding.harmed(after.statistics.std)
+    if harmed.any():
+        columns = harmed_columns(after.feature_names, after.statistics, rounding, harmed)
+        found.append(rounded_warning(columns, str(appending.successor.dtype), "a new ingest with"))
+    return found

@@ -11,6 +11,7 @@ import numpy as np
 from dasklasso.choices import Missing, Unseen
 from dasklasso.dataset.ingest.columns import Roles
 from dasklasso.dataset.ingest.first_pass import Survey
+from dasklasso.dataset.ingest.precision import Rounding
 from dasklasso.dataset.schema import MISSING_LEVEL, features_of
 from dasklasso.dataset.sources.base import Batch, Column, Source, refuse_duplicates, suggest
 from dasklasso.errors import ValueFound
@@ -74,6 +75,8 @@ class Encoder:
         A text column has one for each of its levels, ``column=level``.
     unseen : dict of text column to int
         How many texts were none of its levels, so far.
+    rounding : Rounding
+        What narrowing to ``dtype`` took off each feature, so far.
     """
 
     def __init__(
@@ -106,6 +109,7 @@ class Encoder:
             names += features_of(column.name, survey.levels, survey.missing_levels)
         refuse_duplicates(names, source.path)
         self.feature_names = tuple(names)
+        self.rounding = Rounding(len(names))
 
     def encode(self, batch: Batch) -> Encoded:
         """Encode one batch.
@@ -199,6 +203,7 @@ class Encoder:
 
     def _cast(self, batch: Batch, block: np.ndarray) -> np.ndarray:
         if block.dtype == self._dtype:
+            self.rounding.add(block, block)
             return block
         with np.errstate(over="ignore", invalid="ignore"):
             cast = block.astype(self._dtype)
@@ -212,6 +217,7 @@ class Encoder:
                 batch, row, self.feature_names[column], f"{block[row, column]}",
                 f"a value that {self._dtype} holds" + self._dtype_hint,
             )  # fmt: skip
+        self.rounding.add(block, cast)
         return cast
 
     # -- beside X -----------------------------------------------------------------------------

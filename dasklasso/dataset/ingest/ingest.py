@@ -17,6 +17,12 @@ from dasklasso.choices import Missing
 from dasklasso.dataset.ingest.columns import Roles, assign_roles
 from dasklasso.dataset.ingest.encoder import Encoder, batch_rows, choose_dtype
 from dasklasso.dataset.ingest.first_pass import Survey, survey
+from dasklasso.dataset.ingest.precision import (
+    beyond_integers_warning,
+    harmed_columns,
+    rounded_warning,
+    widened_note,
+)
 from dasklasso.dataset.ingest.writer import StoreWriter, reserve
 from dasklasso.dataset.manifest import ColumnStatistics, Manifest
 from dasklasso.dataset.schema import MISSING_LEVEL, Schema, TargetColumn, alike
@@ -68,7 +74,7 @@ def ingest(
     fold: str | None = None,
     offset: str | None = None,
     drop: Iterable[str] = (),
-    dtype: str = "float32",
+    dtype: str = "auto",
     memory: int = 1 << 30,
     missing: Missing = "error",
     dataset_path: str | None = None,
@@ -79,8 +85,8 @@ def ingest(
     """Turn a table into a dataset store.
 
     The source is streamed once; twice where text columns must be known beforehand, missing values
-    are filled, or it is svmlight. Interrupted at any point, it leaves nothing at ``store``, and
-    another run starts over.
+    are filled, or it is svmlight; once more where float32 turns out to be too coarse. Interrupted
+    at any point, it leaves nothing at ``store``, and another run starts over.
 
     Parameters
     ----------
@@ -99,7 +105,9 @@ def ingest(
         Columns to leave out.
     dtype : str
         Of X, where it is not integer or boolean throughout: those keep their small type. One of
-        "auto" (float32), "float32", "float64", or an integer type that must hold all values.
+        "auto" (float32, or float64 where float32 would round a column by more than 1e-4 of its
+        standard deviation: the report says which), "float32", "float64", or an integer type that
+        must hold all values.
     memory : int
         Bytes that may be used.
     missing : {"error", "mean"}
@@ -142,23 +150,35 @@ def ingest(
         known = survey(
             opened, roles, fill=missing == "mean", rows=batch_rows(len(roles.used), memory)
         )
+
+        def write(kind: np.dtype) -> tuple[Encoder, StoreWriter]:
+            encoder = Encoder(opened, roles, known, dtype=kind, missing=missing)
+            writer = StoreWriter(
+                store,
+                feature_names=encoder.feature_names,
+                target_names=[column.name for column in roles.targets],
+                dtype=kind,
+                with_weight=roles.weight is not None,
+                with_fold=roles.fold is not None,
+                with_offset=roles.offset is not None,
+                codec=codec,
+                memory=memory,
+                n_rows=opened.n_rows,
+                folder=folder,
+                label=opened.path,
+            )
+            copy_rows(opened, roles, encoder, writer, memory, progress)
+            return encoder, writer
+
         kind = choose_dtype(opened, roles, known, dtype)
-        encoder = Encoder(opened, roles, known, dtype=kind, missing=missing)
-        writer = StoreWriter(
-            store,
-            feature_names=encoder.feature_names,
-            target_names=[column.name for column in roles.targets],
-            dtype=kind,
-            with_weight=roles.weight is not None,
-            with_fold=roles.fold is not None,
-            with_offset=roles.offset is not None,
-            codec=codec,
-            memory=memory,
-            n_rows=opened.n_rows,
-            folder=folder,
-            label=opened.path,
-        )
-        copy_rows(opened, roles, encoder, writer, memory, progress)
+        encoder, writer = write(kind)
+        rounding = encoder.rounding
+        harmed = rounding.harmed(writer.complete_std())
+        widened = bool(harmed.any()) and dtype == "auto"
+        if widened:  # seldom: a first pass over all columns would cost every ingest a read
+            kind = np.dtype(np.float64)
+            folder.empty()
+            encoder, writer = write(kind)
         _refuse_one_class(opened, roles, known)
         manifest = writer.finish(
             origin_of(opened),
@@ -166,7 +186,16 @@ def ingest(
                 opened, roles, known, encoder, statistics, kind, missing, drop, dataset_path
             ),
         )
-    return report_of(store, writer, manifest, opened, started, _warnings(manifest, opened, known))
+    names, statistics = manifest.feature_names, manifest.statistics
+    found = harmed_columns(names, statistics, rounding, harmed)
+    warnings = [widened_note(found)] if widened else []
+    if found and not widened:
+        warnings.append(rounded_warning(found, str(kind)))
+    if beyond := [names[j] for j in np.flatnonzero(rounding.beyond_integers).tolist()]:
+        warnings.append(beyond_integers_warning(beyond))
+    constant = (statistics.std == 0) & (widened | ~harmed)
+    warnings += _warnings(manifest, opened, known, constant)
+    return report_of(store, writer, manifest, opened, started, warnings)
 
 
 def report_of(
@@ -305,10 +334,11 @@ def _refuse_one_class(source: Source, roles: Roles, known: Survey) -> None:
             )
 
 
-def _warnings(manifest: Manifest, source: Source, known: Survey) -> list[str]:
+def _warnings(
+    manifest: Manifest, source: Source, known: Survey, is_constant: np.ndarray
+) -> list[str]:
     found: list[str] = []
-    names = np.array(manifest.feature_names, dtype=object)
-    constant = names[manifest.statistics.std == 0]
+    constant = [manifest.feature_names[j] for j in np.flatnonzero(is_constant).tolist()]
     if len(constant):
         some = ", ".join(constant[:5]) + (", ..." if len(constant) > 5 else "")
         has, theirs = "columns have", "their coefficients"

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from dasklasso.dataset.fingerprint import FINGERPRINTED, Fingerprint, chunk_checksum
-from dasklasso.dataset.ingest.writer import chunk_shape
+from dasklasso.dataset.ingest.chunks import chunk_shape
 from dasklasso.dataset.manifest import MANIFEST_KEY, Manifest
 from dasklasso.errors import OptionError, StoreError
 from dasklasso.files.atomic import PartialFolder, sync

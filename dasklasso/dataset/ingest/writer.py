@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from dasklasso.dataset.fingerprint import Fingerprint
+from dasklasso.dataset.ingest.chunks import chunk_shape
 from dasklasso.dataset.ingest.running_moments import RunningMoments
 from dasklasso.dataset.manifest import MANIFEST_KEY, ColumnStatistics, Manifest
 from dasklasso.dataset.schema import Schema
@@ -23,29 +24,6 @@ from dasklasso.errors import DataWarning, OptionError, StoreError, ValueFound
 from dasklasso.files.atomic import PartialFolder
 from dasklasso.storage.compression import CodecChoice, bytes_codecs, choose_codec
 from dasklasso.storage.zarr_files import ZARR_FILES
-
-CHUNK_BYTES = 64 << 20
-_FEWEST_ROWS = 64
-
-
-def chunk_shape(
-    n_features: int, itemsize: int, *, memory: int = 1 << 30, n_rows: int | None = None
-) -> tuple[int, int]:
-    """Rows and columns of a chunk of X: about 64 MiB decoded, all columns while they fit.
-
-    A table so wide that 64 rows exceed that is chunked along its columns as well. ``memory``
-    (bytes) is what the writer may use: it holds a few times a chunk of all columns.
-    """
-    row_bytes = max(1, n_features * itemsize)
-    chunk_bytes = min(CHUNK_BYTES, max(1, memory // 8))
-    rows = max(1, chunk_bytes // row_bytes)
-    columns = max(1, n_features)
-    if rows < _FEWEST_ROWS:
-        rows = max(1, min(_FEWEST_ROWS, memory // 3 // row_bytes))
-        columns = min(columns, max(1, chunk_bytes // (rows * itemsize)))
-    if n_rows is not None:
-        rows = max(1, min(rows, n_rows))
-    return rows, columns
 
 
 def reserve(
@@ -233,6 +211,12 @@ class StoreWriter:
                     self._flush_buffer()
             taken += count
         self.n_rows += m
+
+    def complete_std(self) -> np.ndarray:
+        """(n_features,) standard deviations over all rows, of which no more may come."""
+        if self._held:
+            self._flush_buffer()
+        return self._moments.std
 
     def finish(
         self,

@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dasklasso.dataset.dataset import open_dataset
-from dasklasso.dataset.ingest.writer import CHUNK_BYTES, StoreWriter, chunk_shape
+from dasklasso.dataset.ingest.chunks import CHUNK_BYTES, chunk_shape
+from dasklasso.dataset.ingest.writer import StoreWriter
 from dasklasso.dataset.manifest import MANIFEST_KEY, Manifest
 from dasklasso.errors import DataWarning, OptionError, StoreError, ValueFound
 from dasklasso.storage.compression import CODECS, choose_codec
