@@ -138,7 +138,8 @@ def _fit(
             "keeps none; expected one l1_ratio, or no checkpoint"
         )
     began = time.monotonic()
-    with open_engine(coded.data, run, announce) as (engine, peak):
+    needed = plan.memory_per_worker
+    with open_engine(coded.data, run, announce, needed) as (engine, peak):
         if plan.solver == "gram":
             solved = solve_by_gram(
                 coded.data, engine, options, run, cv, assignment, progress, announce

@@ -51,8 +51,15 @@ class Solved:
         return max(one.gap for one in self.solutions.values())
 
 
-def open_runner(data: Dataset, run: RunOptions, announce: Callable[[str], None] | None) -> Any:
-    """A context with the runner that the options ask for."""
+def open_runner(
+    data: Dataset, run: RunOptions, announce: Callable[[str], None] | None, needed: int = 0
+) -> Any:
+    """A context with the runner that the options ask for.
+
+    Parameters
+    ----------
+    needed : bytes of each process that are not for decoded blocks
+    """
     in_memory = isinstance(data.X, MemoryBlocks)
     row_chunk = int(np.diff(data.X.row_bounds).max())
     column_chunk = int(np.diff(data.X.column_bounds).max())
@@ -65,17 +72,23 @@ def open_runner(data: Dataset, run: RunOptions, announce: Callable[[str], None] 
         block_bytes=0 if in_memory else row_chunk * column_chunk * data.X.dtype.itemsize,
         in_process=run.in_process,
         held_here=in_memory,
+        needed=needed,
         announce=announce,
     )
 
 
 @contextmanager
 def open_engine(
-    data: Dataset, run: RunOptions, announce: Callable[[str], None] | None
+    data: Dataset, run: RunOptions, announce: Callable[[str], None] | None, needed: int = 0
 ) -> Iterator[tuple[ScanEngine, PeakMemory]]:
-    """A context with an engine of its own for one fit, whose memory is watched."""
+    """A context with an engine of its own for one fit, whose memory is watched.
+
+    Parameters
+    ----------
+    needed : bytes of each process that are not for decoded blocks
+    """
     with ExitStack() as stack:
-        runner = stack.enter_context(open_runner(data, run, announce))
+        runner = stack.enter_context(open_runner(data, run, announce, needed))
         peak = stack.enter_context(PeakMemory())
         stack.callback(runner.forget, data.fingerprint)
         yield ScanEngine(data, runner, run.band_bytes), peak

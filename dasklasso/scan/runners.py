@@ -55,16 +55,19 @@ class InProcess:
     threads : int
     memory : int or None
         Bytes for the whole process.
+    needed : int
+        Of them, what the fit needs beside decoded blocks that are kept.
     """
 
     threads: int
     memory: int | None = None
+    needed: int = 0
 
     def shares(self) -> list[tuple[str | None, int]]:
         return [(None, self.threads)]
 
     def cache_bytes(self, block_bytes: int) -> int:
-        return _cache_share(self.memory, 1, self.threads, block_bytes)
+        return _cache_share(self.memory, 1, self.threads, block_bytes, self.needed)
 
     def compute(self, *collections: Any) -> tuple[Any, ...]:
         return dask.compute(*collections, optimize_graph=False, **self._scheduler())
@@ -89,11 +92,14 @@ class OnCluster:
     client : distributed.Client
     memory : int or None
         Bytes for all worker processes together.
+    needed : int
+        Bytes that the fit needs of each, beside decoded blocks that are kept.
     """
 
-    def __init__(self, client: Any, memory: int | None = None) -> None:
+    def __init__(self, client: Any, memory: int | None = None, needed: int = 0) -> None:
         self.client = client
         self.memory = memory
+        self.needed = needed
         self._shares: list[tuple[str | None, int]] = []
 
     def shares(self) -> list[tuple[str | None, int]]:
@@ -111,7 +117,7 @@ class OnCluster:
     def cache_bytes(self, block_bytes: int) -> int:
         shares = self.shares()
         threads = max(n for _, n in shares)
-        return _cache_share(self.memory, len(shares), threads, block_bytes)
+        return _cache_share(self.memory, len(shares), threads, block_bytes, self.needed)
 
     def compute(self, *collections: Any) -> tuple[Any, ...]:
         # blocks come home as they are and are put together here: on the cluster that would take
@@ -138,12 +144,14 @@ def _assemble(collection: Any, blocks: dict[Any, Any]) -> Any:
     return finish(nested(collection.__dask_keys__()), *arguments)
 
 
-def _cache_share(memory: int | None, processes: int, threads: int, block_bytes: int) -> int:
+def _cache_share(
+    memory: int | None, processes: int, threads: int, block_bytes: int, needed: int
+) -> int:
     """Bytes that one process may keep decoded, after what it needs to work at all."""
     if memory is None:
         memory = psutil.virtual_memory().available // 3
     working = 3 * threads * block_bytes  # a block being decoded, one computed on, and slack
-    return max(0, memory // processes - PROCESS_BYTES - working)
+    return max(0, memory // processes - max(needed, PROCESS_BYTES + working))
 
 
 def cores_here() -> int:
@@ -167,6 +175,7 @@ def runner_for(
     block_bytes: int = 0,
     in_process: bool = False,
     held_here: bool = False,
+    needed: int = 0,
     announce: Any = None,
 ) -> Iterator[Runner]:
     """Open the runner that the options ask for, and close what was opened.
@@ -174,7 +183,8 @@ def runner_for(
     An existing ``distributed.Client`` of the caller is used, and left open. Else a scheduler's
     address connects to it; ``workers`` starts that many processes; ``in_process`` runs on bare
     threads; the default is a LocalCluster of threads in this process. ``held_here`` says that the
-    data are in this process's memory, where no other process can read them.
+    data are in this process's memory, where no other process can read them. ``needed`` bytes of
+    each process's memory are for the fit itself; decoded blocks are kept in what is left.
 
     Raises
     ------
@@ -203,18 +213,18 @@ def runner_for(
     with ExitStack() as stack:
         client = existing_client() if scheduler is None and workers is None else None
         if client is not None:
-            yield OnCluster(client, memory)
+            yield OnCluster(client, memory, needed)
             return
         # one BLAS thread for each thread that computes: the products of several bands run at once
         stack.enter_context(blas_threads(max(1, cores // threads)))
         if in_process:
-            yield InProcess(threads, memory)
+            yield InProcess(threads, memory, needed)
             return
         stack.enter_context(_quiet())
         client = stack.enter_context(_client(workers, threads, scheduler, device, dashboard))
         if announce is not None and dashboard and (link := _dashboard_link(client, scheduler)):
             announce(f"Dashboard: {link}")
-        yield OnCluster(client, memory)
+        yield OnCluster(client, memory, needed)
 
 
 def existing_client() -> Any:

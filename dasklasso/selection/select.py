@@ -81,7 +81,7 @@ def select_features(
     assignment, plan = _prepared(data, options, selection, run)
     began = time.monotonic()
     with (
-        open_engine(data, run, announce) as (engine, peak),
+        open_engine(data, run, announce, plan.memory_per_worker) as (engine, peak),
         open_session(
             data, engine, options, run, assignment, plan=plan, progress=progress, announce=announce
         ) as session,

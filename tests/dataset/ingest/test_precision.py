@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import zarr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dasklasso.dataset.ingest.append import append_rows
@@ -108,6 +108,7 @@ def test_new_rows_that_a_float32_store_rounds_are_named(
     assert append_rows(tmp_path / "s", new).warnings == []
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     mean=st.floats(-1e9, 1e9),
     std=st.floats(1e-3, 1e3),
