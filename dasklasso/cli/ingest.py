@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 @click.option("--weight", metavar="NAME", help="Column of sample weights.")
 @click.option("--fold", metavar="NAME", help="Column of folds.")
 @click.option("--offset", metavar="NAME", help="Column that is added to every prediction.")
-@click.option("--drop", multiple=True, metavar="NAME", help="Column to leave out; repeatable.")
+@click.option(
+    "--drop",
+    multiple=True,
+    metavar="NAME",
+    help="Column, or 'pattern_*', to leave out; repeatable.",
+)
 @click.option(
     "--dtype",
     type=options.choice(Dtype),

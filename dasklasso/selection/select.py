@@ -79,9 +79,10 @@ def select_features(
     check_numbers(data, options.loss)
     given, data = data, less_offset(data)
     assignment, plan = _prepared(data, options, selection, run)
+    needed = 0 if plan is None else plan["memory_per_worker"]
     began = time.monotonic()
     with (
-        open_engine(data, run, announce, plan.memory_per_worker) as (engine, peak),
+        open_engine(data, run, announce, needed) as (engine, peak),
         open_session(
             data, engine, options, run, assignment, plan=plan, progress=progress, announce=announce
         ) as session,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from dasklasso.dataset.ingest.columns import Roles, check_types, resolve_names
+from dasklasso.dataset.ingest.columns import Roles, check_types, resolve_dropped, resolve_names
 from dasklasso.dataset.ingest.first_pass import Survey
 from dasklasso.dataset.schema import Schema
 from dasklasso.dataset.sources.base import TRUTHS, Column, Source, suggest
@@ -79,7 +79,7 @@ def align(source: Source, schema: Schema, asked: Asked, *, of: str, strict: bool
     targets = _targets(source, schema, asked, of)
     beside = {role: _beside(source, schema, asked, role, of) for role in _BESIDE}
     _resolve_all(source, asked.as_is, "id")
-    dropped = set(resolve_names(source, asked.drop, "drop")) if strict else set(asked.drop)
+    dropped = set(resolve_dropped(source, asked.drop) if strict else asked.drop)
     dropped |= set(schema.dropped)
     given = {column.name: column for column in source.columns}
     taken = dict.fromkeys(targets, "target")

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import shlex
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from dasklasso.dataset.sources.base import Column, Source, suggest
 from dasklasso.errors import OptionError, SourceError
 
+_WILD = "*?["
+
 
 @dataclass(frozen=True)
 class Roles:
-    """Columns by role; the features are in the table's order."""
+    """Columns by role; the features are in the table's order.
+
+    ``dropped`` are the names of the columns that were left out, patterns resolved.
+    """
 
     features: tuple[Column, ...]
     targets: tuple[Column, ...]
     weight: Column | None
     fold: Column | None
     offset: Column | None = None
+    dropped: tuple[str, ...] = ()
 
     @property
     def used(self) -> tuple[Column, ...]:
@@ -35,14 +43,20 @@ def assign_roles(
     drop: Iterable[str],
     offset: str | None = None,
 ) -> Roles:
-    """Look up the columns that were named; the rest are features.
+    """Look up the columns that were named; the rest are features, of whatever type.
+
+    Parameters
+    ----------
+    drop : iterable of str
+        Names, or patterns (``bureau_*``) of columns that have no other role.
 
     Raises
     ------
     OptionError
-        A name is unknown or used twice, no target was named, or no feature is left.
+        A name is unknown or used twice, a pattern matches nothing, no target was named, or no
+        feature is left.
     SourceError
-        A column's type cannot be used in its role.
+        The type of a column that is no feature cannot be used in its role.
     """
     asked = (target,) if isinstance(target, str) else tuple(target or ())
     targets = resolve_names(source, asked, "target") or source.default_target
@@ -55,7 +69,8 @@ def assign_roles(
     weights = resolve_names(source, (weight,) if weight else (), "weight")
     folds = resolve_names(source, (fold,) if fold else (), "fold")
     offsets = resolve_names(source, (offset,) if offset else (), "offset")
-    dropped = resolve_names(source, tuple(drop), "drop")
+    others = {*targets, *weights, *folds, *offsets}
+    dropped = resolve_dropped(source, drop, others)
     for option, names in (("weight", weights), ("fold", folds), ("offset", offsets)):
         if len(names) > 1:
             raise OptionError(f"--{option}: has {len(names)} columns, expected one.")
@@ -81,9 +96,45 @@ def assign_roles(
         weight=by_name[weights[0]] if weights else None,
         fold=by_name[folds[0]] if folds else None,
         offset=by_name[offsets[0]] if offsets else None,
+        dropped=tuple(dict.fromkeys(dropped)),
     )
-    check_types(source, roles)
+    if not roles.features:
+        raise OptionError(f"{source.path}: no column is left as a feature, expected at least one.")
+    check_others(source, roles)
     return roles
+
+
+def resolve_dropped(
+    source: Source, asked: Iterable[str], others: Collection[str] = ()
+) -> tuple[str, ...]:
+    """The columns that ``--drop`` leaves out.
+
+    Parameters
+    ----------
+    asked : iterable of str
+        Names, and patterns as a shell has them.
+    others : collection of str
+        Columns with another role, which no pattern takes.
+
+    Raises
+    ------
+    OptionError
+        A name is unknown, or a pattern matches no column.
+    """
+    found: list[str] = []
+    for name in asked:
+        if not any(mark in name for mark in _WILD) or source.resolve(name):
+            found += resolve_names(source, (name,), "drop")
+            continue
+        known = [column.name for column in source.columns]
+        matches = [n for n in known if fnmatchcase(n, name)]
+        if not matches:
+            plain = name.translate(dict.fromkeys(map(ord, "*?[]")))
+            raise OptionError(
+                f"{source.path}: no column matches {name!r} (--drop). {suggest(plain, known)}"
+            )
+        found += [n for n in matches if n not in others]
+    return tuple(found)
 
 
 def resolve_names(source: Source, asked: Sequence[str], option: str) -> tuple[str, ...]:
@@ -106,6 +157,44 @@ def resolve_names(source: Source, asked: Sequence[str], option: str) -> tuple[st
     return tuple(found)
 
 
+@dataclass(frozen=True)
+class Unusable:
+    """A column that can be no feature, and why: ``why`` goes on after the column's name."""
+
+    column: str
+    why: str
+
+
+def unusable_types(roles: Roles) -> list[Unusable]:
+    """The features that are neither numbers nor text."""
+    return [
+        Unusable(column.name, f"is {column.type_name}, expected numbers or text")
+        for column in roles.features
+        if column.kind == "other"
+    ]
+
+
+def refuse_unusable(source: Source, unusable: Sequence[Unusable]) -> None:
+    """Refuse all the columns that can be no features, in one message.
+
+    Raises
+    ------
+    SourceError
+        Naming every column, and the options that leave them out.
+    """
+    if not unusable:
+        return
+    drops = " ".join(f"--drop {shlex.quote(one.column)}" for one in unusable)
+    if len(unusable) == 1:
+        [one] = unusable
+        raise SourceError(f"{source.path}: column {one.column} {one.why}. Leave it out: {drops}.")
+    reasons = "; ".join(f"{one.column} {one.why}" for one in unusable)
+    raise SourceError(
+        f"{source.path}: {len(unusable)} columns cannot be features: {reasons}. "
+        f"Leave them out: {drops}"
+    )
+
+
 def check_types(source: Source, roles: Roles) -> None:
     """Refuse roles without a feature, and columns of a type that cannot be used in their role.
 
@@ -115,13 +204,22 @@ def check_types(source: Source, roles: Roles) -> None:
     """
     if not roles.features:
         raise OptionError(f"{source.path}: no column is left as a feature, expected at least one.")
-    for column in roles.used:
+    refuse_unusable(source, unusable_types(roles))
+    check_others(source, roles)
+
+
+def check_others(source: Source, roles: Roles) -> None:
+    """Refuse targets, weights, folds and offsets of a type that cannot be used.
+
+    Raises
+    ------
+    SourceError
+    """
+    for column in roles.used[len(roles.features) :]:
         if column.kind == "other":
-            is_feature = column in roles.features
-            hint = f"Leave it out: --drop {column.name}" if is_feature else "Name another column"
             raise SourceError(
                 f"{source.path}: column {column.name} is {column.type_name}, "
-                f"expected numbers or text. {hint}."
+                "expected numbers or text. Name another column."
             )
     for option, one in (("weight", roles.weight), ("offset", roles.offset)):
         if one is not None and one.kind != "number":

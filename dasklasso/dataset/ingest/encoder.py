@@ -20,6 +20,7 @@ _SMALL = ("uint8", "int8", "uint16", "int16", "uint32", "int32")  # the first th
 
 
 _BATCH_BYTES = 8 << 20  # float64 bytes of a batch: it stays in the processor's cache, mostly
+_MOST_NAMED = 20  # columns in a message about a value
 _ABSENT, _UNSEEN = -1, -2  # in the place of a level's number
 
 
@@ -310,6 +311,9 @@ def _refuse_first(
     value = block[row, column]
     absent = bool(np.isnan(value))
     found = "a missing value (NaN or null)" if absent else f"{value}"
+    if absent and hint:
+        others = [names[j] for j in np.flatnonzero(np.isnan(block).any(axis=0)) if j != column]
+        hint += f" Near it there are some in {_few(others)}, too." if others else ""
     raise _found(batch, row, names[column], found, "a finite number", hint if absent else "")
 
 
@@ -318,5 +322,10 @@ def _found(
 ) -> ValueFound:
     return ValueFound(
         f"{batch.file}: row {batch.first_row + row}, column {column}: "
-        f"found {found}, expected {expected}.{hint.format(column=column)}"
+        f"found {found}, expected {expected}.{hint.replace('{column}', column)}"
     )
+
+
+def _few(names: list[str]) -> str:
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more:,} more columns" if more > 0 else "")

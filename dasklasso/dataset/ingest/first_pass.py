@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from dasklasso.dataset.checks import MAX_CLASSES
-from dasklasso.dataset.ingest.columns import Roles
-from dasklasso.dataset.sources.base import Column, Source
+from dasklasso.dataset.ingest.columns import Roles, Unusable, refuse_unusable, unusable_types
+from dasklasso.dataset.sources.base import Source
 from dasklasso.errors import SourceError, ValueFound
 
 MAX_LEVELS = 1000
+_BATCHES_AFTER_A_FAULT = 64  # are read for further columns that cannot be used, to name them too
 
 
 @dataclass
@@ -90,24 +91,33 @@ def survey(source: Source, roles: Roles, *, fill: bool, rows: int) -> Survey:
     Raises
     ------
     SourceError
-        A text column has more than 1,000 levels, or a target more than 10,000.
+        Features that are neither numbers nor text, have more than 1,000 levels (a target:
+        10,000) or no value at all; one message names all that were found.
     ValueFound
-        A column has no value at all.
+        A target has no value at all.
     """
     texts = [column for column in roles.used if column.kind == "text"]
     numbers = [column.name for column in roles.features if fill and column.kind == "number"]
     levels = {column.name: _Levels() for column in texts}
     zeros = np.zeros(len(numbers))
     means = _Means(zeros.copy(), zeros.astype(np.int64), zeros.astype(np.int64))
+    unusable = _Unusable(source, roles)
     names = [*levels, *numbers]
+    left = _BATCHES_AFTER_A_FAULT
     if names:
         for batch in source.batches(names, rows):
             for name, found in levels.items():
-                found.add(batch.texts(name))
-                _refuse_too_many(source, name, found, roles)
-            if numbers:
+                if name not in unusable.columns:
+                    found.add(batch.texts(name))
+                    unusable.look_at(name, found)
+            if numbers and not unusable.columns:
                 means.add(batch.numbers(numbers))
-        _refuse_empty(source, texts, levels, numbers, means.count)
+            left -= bool(unusable.columns)
+            if not left:
+                break
+        if not unusable.columns:
+            unusable.look_for_empty(levels, numbers, means.count)
+    unusable.refuse()
 
     features = {column.name for column in roles.features} if fill else set()
     return Survey(
@@ -122,29 +132,38 @@ def survey(source: Source, roles: Roles, *, fill: bool, rows: int) -> Survey:
     )
 
 
-def _refuse_too_many(source: Source, name: str, found: _Levels, roles: Roles) -> None:
-    most = MAX_CLASSES if any(column.name == name for column in roles.targets) else MAX_LEVELS
-    if len(found.texts) > most:
+class _Unusable:
+    """Columns that can be no features, gathered so that one message names them all."""
+
+    def __init__(self, source: Source, roles: Roles) -> None:
+        self._source = source
+        self._features = {column.name for column in roles.features}
+        self._targets = {column.name for column in roles.targets}
+        self.columns = {one.column: one for one in unusable_types(roles)}
+
+    def look_at(self, name: str, found: _Levels) -> None:
+        """Whether a text column has more levels than can be used."""
+        most = MAX_CLASSES if name in self._targets else MAX_LEVELS
+        if len(found.texts) <= most:
+            return
         some = ", ".join(repr(text) for text in sorted(found.texts)[:3])
-        is_feature = any(column.name == name for column in roles.features)
-        hint = f" Leave it out: --drop {name}." if is_feature else ""
-        raise SourceError(
-            f"{source.path}: column {name} is text with more than {most:,} different "
-            f"values ({some}, ...), expected categories.{hint}"
-        )
+        why = f"is text with more than {most:,} different values ({some}, ...), expected categories"
+        if name not in self._features:
+            raise SourceError(f"{self._source.path}: column {name} {why}.")
+        self.columns[name] = Unusable(name, why)
+        found.texts.clear()
 
+    def look_for_empty(
+        self, levels: dict[str, _Levels], numbers: Sequence[str], count: np.ndarray
+    ) -> None:
+        """Whether a column has no value, once all the rows were seen."""
+        empty = [name for name, found in levels.items() if not found.texts]
+        empty += [name for name, n in zip(numbers, count, strict=True) if n == 0]
+        for name in empty:
+            why = "has no value in any row"
+            if name not in self._features:
+                raise ValueFound(f"{self._source.path}: column {name} {why}.")
+            self.columns[name] = Unusable(name, why)
 
-def _refuse_empty(
-    source: Source,
-    texts: Sequence[Column],
-    levels: dict[str, _Levels],
-    numbers: Sequence[str],
-    count: np.ndarray,
-) -> None:
-    empty = [column.name for column in texts if not levels[column.name].texts]
-    empty += [name for name, n in zip(numbers, count, strict=True) if n == 0]
-    if empty:
-        raise ValueFound(
-            f"{source.path}: column {empty[0]} has no value in any row. "
-            f"Leave it out: --drop {empty[0]}."
-        )
+    def refuse(self) -> None:
+        refuse_unusable(self._source, list(self.columns.values()))

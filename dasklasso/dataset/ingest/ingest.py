@@ -102,7 +102,7 @@ def ingest(
         Columns of sample weights, of folds, and of offsets: what is added to each row's
         prediction, with no coefficient.
     drop : iterable of str
-        Columns to leave out.
+        Columns to leave out; also patterns, such as ``bureau_*``.
     dtype : str
         Of X, where it is not integer or boolean throughout: those keep their small type. One of
         "auto" (float32, or float64 where float32 would round a column by more than 1e-4 of its
@@ -139,7 +139,6 @@ def ingest(
     """
     started = time.perf_counter()
     _check_options(dtype, missing, memory)
-    drop = tuple(drop)
     with reserve(store, overwrite=overwrite, reading=source) as folder:
         opened = open_source(
             source, dataset=dataset_path, memory=memory, scratch=os.fspath(folder.partial)
@@ -183,7 +182,7 @@ def ingest(
         manifest = writer.finish(
             origin_of(opened),
             lambda statistics: _schema(
-                opened, roles, known, encoder, statistics, kind, missing, drop, dataset_path
+                opened, roles, known, encoder, statistics, kind, missing, dataset_path
             ),
         )
     names, statistics = manifest.feature_names, manifest.statistics
@@ -290,7 +289,6 @@ def _schema(
     statistics: ColumnStatistics,
     dtype: np.dtype,
     missing: Missing,
-    drop: tuple[str, ...],
     array: str | None,
 ) -> Schema:
     """How the columns became features, once all the rows were seen."""
@@ -309,7 +307,7 @@ def _schema(
         fold=None if roles.fold is None else roles.fold.name,
         offset=None if roles.offset is None else roles.offset.name,
         fold_classes=None if roles.fold is None else known.levels.get(roles.fold.name),
-        dropped=drop,
+        dropped=roles.dropped,
         source_format=source.format,
         array=array,
         index_base=getattr(source, "index_base", None),

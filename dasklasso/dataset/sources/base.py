@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from dasklasso.errors import SourceError
+
+_NEAR = 0.6  # least likeness of a name that is suggested
+_AS_NEAR = 0.15  # by how much less likely than the likeliest a suggestion may be
+_PART = 3  # characters that a name has in common with one that it is a part of
 
 TRUTHS = ("false", "true")  # names of a boolean column's 0 and 1
 
@@ -170,12 +174,46 @@ def refuse_duplicates(names: Sequence[str], where: str, hint: str = "") -> None:
 
 
 def suggest(name: str, known: Sequence[str]) -> str:
-    """``Did you mean ...?`` with close matches, or the first names that there are."""
-    close = get_close_matches(name, known, n=3, cutoff=0.5)
-    if not close:
-        folded = {k.casefold(): k for k in known}
-        close = [folded[m] for m in get_close_matches(name.casefold(), list(folded), n=3)]
-    if close:
-        return f"Did you mean {' or '.join(repr(match) for match in close)}?"
+    """``Did you mean ...?`` with near names, or the first names that there are."""
+    near = near_names(name, known)
+    if near:
+        return f"Did you mean {' or '.join(repr(match) for match in near)}?"
     shown = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
     return f"There are: {shown}."
+
+
+def near_names(name: str, known: Iterable[str], most: int = 3) -> list[str]:
+    """The names that somebody may have meant, the likeliest first.
+
+    Names that differ only in case or in what is neither letter nor digit are meant before all
+    others, and then no other is. Else those that are spelled nearly so (difflib's ratio), and
+    those that ``name`` is a part of or that are a part of it, where it has three characters.
+    """
+    wanted = _letters(name)
+    by_letters: dict[str, list[str]] = {}
+    for one in known:
+        by_letters.setdefault(_letters(one), []).append(one)
+    if wanted in by_letters:
+        return by_letters[wanted][:most]
+    scores: dict[str, float] = {}
+    matcher = SequenceMatcher(autojunk=False)
+    matcher.set_seq2(wanted)
+    for letters in by_letters:
+        matcher.set_seq1(letters)
+        if matcher.real_quick_ratio() >= _NEAR and matcher.quick_ratio() >= _NEAR:
+            ratio = matcher.ratio()
+            if ratio >= _NEAR:
+                scores[letters] = ratio
+        shorter, longer = sorted((letters, wanted), key=len)
+        if len(shorter) >= _PART and shorter in longer:
+            part = _NEAR + (1 - _NEAR) * len(shorter) / len(longer)
+            scores[letters] = max(part, scores.get(letters, 0.0))
+    ranked = sorted(scores, key=lambda letters: -scores[letters])  # equal ones: as they came
+    best = scores[ranked[0]] if ranked else 0.0
+    close = [letters for letters in ranked if scores[letters] > best - _AS_NEAR]
+    return [one for letters in close for one in by_letters[letters]][:most]
+
+
+def _letters(name: str) -> str:
+    """A name's letters and digits in lower case; the name itself where it has none."""
+    return "".join(c for c in name.casefold() if c.isalnum()) or name

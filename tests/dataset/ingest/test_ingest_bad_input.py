@@ -128,6 +128,27 @@ CSV_CASES = {
         "alpha,b,y\n1,2,3\n", {"drop": ["alhpa"]}, OptionError,
         "t.csv: has no column 'alhpa' (--drop). Did you mean 'alpha'?",
     ),
+    "a pattern that matches nothing": (
+        "bureau_a,b,y\n1,2,3\n", {"drop": ["burreau_*"]}, OptionError,
+        "t.csv: no column matches 'burreau_*' (--drop). Did you mean 'bureau_a'?",
+    ),
+    "missing values in several columns": (
+        "a,b,c,d,y\n1,,3,4,5\n,,6,7,8\n1,2,3,,5\n", {}, ValueFound,
+        f"t.csv: row 0, column b: found a missing value (NaN or null), {FINITE}{FILL} "
+        "Near it there are some in a, d, too.",
+    ),
+    "columns of several kinds that cannot be features": (
+        "when,id,empty,a,y\n" + "".join(f"2020-01-01,n{i:04},,{i},{i}\n" for i in range(1001)),
+        {"missing": "mean"}, SourceError,
+        "t.csv: 2 columns cannot be features: when is date32[day], expected numbers or text; "
+        "id is text with more than 1,000 different values ('n0000', 'n0001', 'n0002', ...), "
+        "expected categories. Leave them out: --drop when --drop id",
+    ),
+    "columns without a value": (
+        "a,first one,c,y\n1,,,3\n4,,,6\n", {"missing": "mean"}, SourceError,
+        "t.csv: 2 columns cannot be features: first one has no value in any row; c has no value "
+        "in any row. Leave them out: --drop 'first one' --drop c",
+    ),
     "no target": (
         "a,b,y\n1,2,3\n", {"target": None}, OptionError,
         "t.csv: no target was named (--target). There are: a, b, y. "
@@ -185,7 +206,7 @@ CSV_CASES = {
         "('name0000', 'name0001', 'name0002', ...), expected categories. Leave it out: --drop b.",
     ),
     "nothing to take a mean of": (
-        "a,b,y\n1,,3\n4,,6\n", {"missing": "mean"}, ValueFound,
+        "a,b,y\n1,,3\n4,,6\n", {"missing": "mean"}, SourceError,
         "t.csv: column b has no value in any row. Leave it out: --drop b.",
     ),
 }  # fmt: skip
