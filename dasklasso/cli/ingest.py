@@ -46,6 +46,12 @@ if TYPE_CHECKING:
     help="Refuse missing values, or fill in the column's mean; of text they are a level "
     "[default: error; with --schema as there].",
 )
+@click.option(
+    "--missing-value",
+    multiple=True,
+    metavar="VALUE",
+    help="Value of a feature that counts as missing too, such as -1; repeatable.",
+)
 @click.option("--dataset", metavar="PATH", help="HDF5, NPZ: the array that is X.")
 @click.option(
     "--schema",

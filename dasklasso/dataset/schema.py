@@ -19,6 +19,7 @@ import numpy as np
 
 from dasklasso.choices import Missing
 from dasklasso.dataset.sources import Expected, array_format
+from dasklasso.dataset.sources.missing_values import MissingValues
 
 MISSING_LEVEL = "<missing>"
 UNKNOWN_TYPE = "unknown"
@@ -56,6 +57,8 @@ class Schema:
     weight, fold, offset : str or None
         Columns beside the features.
     fold_classes : tuple of str or None
+    missing_values : tuple of str
+        What counts as missing in a feature, beside NaN and null.
     dropped : tuple of str
         Columns that were left out.
     source_format : str or None
@@ -78,6 +81,7 @@ class Schema:
     fold: str | None = None
     offset: str | None = None
     fold_classes: tuple[str, ...] | None = None
+    missing_values: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     source_format: str | None = None
     array: str | None = None
@@ -114,6 +118,7 @@ class Schema:
             texts=frozenset(self.levels) | classed,
             numbers=self.columns.keys() - self.levels.keys(),
             as_is=tuple(as_is),
+            absent=MissingValues(self.missing_values).words,
             index_base=self.index_base,
             width=len(self.columns),
         )
@@ -129,6 +134,7 @@ class Schema:
         return {
             "dtype": self.dtype,
             "missing": self.missing,
+            "missing_values": list(self.missing_values),
             "levels": {name: list(texts) for name, texts in self.levels.items()},
             "missing_levels": sorted(self.missing_levels),
             # runs: a wide table has many columns and few types
@@ -183,6 +189,7 @@ class Schema:
             fold=read.optional("fold", str),
             offset=read.optional("offset", str),
             fold_classes=read.optional_texts("fold_classes"),
+            missing_values=read.optional_texts("missing_values") or (),
             dropped=read.texts("dropped"),
             source_format=read.optional("source_format", str),
             array=read.optional("array", str),

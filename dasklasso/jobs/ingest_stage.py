@@ -40,6 +40,7 @@ class IngestStage:
     dtype: Dtype = "auto"
     memory: str = "1GiB"
     missing: Missing | None = None
+    missing_value: tuple[str, ...] = ()
     dataset: str | None = None
     codec: Codec = "auto"
     schema: str | None = None
@@ -73,6 +74,7 @@ class IngestStage:
             dtype=self.dtype,
             memory=parse_size(self.memory),
             missing=self.missing or "error",
+            missing_values=self.missing_value,
             dataset_path=self.dataset,
             overwrite=self.overwrite,
             codec=self.codec,
@@ -82,6 +84,8 @@ class IngestStage:
     def _refuse_unseen(self) -> None:
         if self.schema is None and self.unseen != "error":
             raise OptionError("--unseen is of rows that are encoded by a --schema.")
+        if self.schema is not None and self.missing_value:
+            raise OptionError("--missing-value: those of the --schema hold, expected none.")
 
     def _by_schema(self, of: str, progress: IngestProgress | None) -> IngestReport:
         from dasklasso.dataset.ingest.align import Asked, Need

@@ -10,6 +10,7 @@ from dasklasso.dataset.ingest.columns import Roles, check_types, resolve_dropped
 from dasklasso.dataset.ingest.first_pass import Survey
 from dasklasso.dataset.schema import Schema
 from dasklasso.dataset.sources.base import TRUTHS, Column, Source, suggest
+from dasklasso.dataset.sources.missing_values import MissingValues
 from dasklasso.errors import OptionError, SourceError
 
 Need = Literal["no", "optional", "required"]
@@ -249,4 +250,5 @@ def _survey(source: Source, schema: Schema, roles: Roles, of: str) -> Survey:
         },
         missing={},
         missing_texts=dict.fromkeys(schema.missing_levels, 0),
+        missing_values=MissingValues(schema.missing_values),
     )

@@ -14,6 +14,7 @@ from dasklasso.dataset.ingest.first_pass import Survey
 from dasklasso.dataset.ingest.precision import Rounding
 from dasklasso.dataset.schema import MISSING_LEVEL, features_of
 from dasklasso.dataset.sources.base import Batch, Column, Source, refuse_duplicates, suggest
+from dasklasso.dataset.sources.missing_values import LoneCodes
 from dasklasso.errors import ValueFound
 
 _SMALL = ("uint8", "int8", "uint16", "int16", "uint32", "int32")  # the first that holds all
@@ -21,6 +22,7 @@ _SMALL = ("uint8", "int8", "uint16", "int16", "uint32", "int32")  # the first th
 
 _BATCH_BYTES = 8 << 20  # float64 bytes of a batch: it stays in the processor's cache, mostly
 _MOST_NAMED = 20  # columns in a message about a value
+_MISSING = "a missing value (NaN or null)"
 _ABSENT, _UNSEEN = -1, -2  # in the place of a level's number
 
 
@@ -78,6 +80,8 @@ class Encoder:
         How many texts were none of its levels, so far.
     rounding : Rounding
         What narrowing to ``dtype`` took off each feature, so far.
+    lone_codes : LoneCodes
+        Features of small integers in which a code seems to stand for missing values.
     """
 
     def __init__(
@@ -111,6 +115,7 @@ class Encoder:
         refuse_duplicates(names, source.path)
         self.feature_names = tuple(names)
         self.rounding = Rounding(len(names))
+        self.lone_codes = LoneCodes(len(names))
 
     def encode(self, batch: Batch) -> Encoded:
         """Encode one batch.
@@ -129,6 +134,7 @@ class Encoder:
             else:
                 blocks += [self._one_hot(batch, name, counts) for name in names]
         natural = blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
+        self.lone_codes.add(natural)
         roles = self._roles
         return Encoded(
             X=self._cast(batch, natural),
@@ -142,12 +148,14 @@ class Encoder:
     # -- X ------------------------------------------------------------------------------------
 
     def _numbers(self, batch: Batch, names: list[str], counts: list[np.ndarray]) -> np.ndarray:
-        block = batch.numbers(names)
+        block = self._survey.missing_values.as_nan(batch.numbers(names))
         count = np.zeros(len(names), dtype=np.int64)
         if block.dtype.kind == "f" and not np.isfinite(block).all():
             absent = np.isnan(block)
             refused = np.isinf(block) if self._fill else ~np.isfinite(block)
-            _refuse_first(batch, refused, block, names, hint=self._fill_hint)
+            named = self._survey.missing_values.numbers
+            missing = "a missing value (NaN, null or as named)" if named else _MISSING
+            _refuse_first(batch, refused, block, names, hint=self._fill_hint, missing=missing)
             count = absent.sum(axis=0)
             means = np.array([self._survey.means[name] for name in names])
             block = np.where(absent, means, block)
@@ -158,7 +166,8 @@ class Encoder:
         """One column for each level, and one for missing values where training had some."""
         n_levels = len(self._survey.levels[name])
         own_level = name in self._survey.missing_levels
-        codes = self._codes(batch, name)
+        texts = self._survey.missing_values.as_null(batch.texts(name))
+        codes = self._codes(texts, name)
         if self._fill and own_level:
             codes = np.where(codes == _ABSENT, n_levels, codes)
         elif self._fill:
@@ -176,13 +185,12 @@ class Encoder:
         counts.append(np.zeros(block.shape[1], dtype=np.int64))
         return block
 
-    def _codes(self, batch: Batch, name: str) -> np.ndarray:
-        """Numbers of a text column's values among its levels; negative: missing, or not there."""
+    def _codes(self, texts: Any, name: str) -> np.ndarray:
+        """Numbers of a column's texts among its levels; negative: missing, or not there."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
         levels = pa.array(self._survey.levels[name], type=pa.string())
-        texts = batch.texts(name)
         found: Any = pc.index_in(texts, levels)
         codes = pc.fill_null(found, _UNSEEN).to_numpy(zero_copy_only=False)
         if texts.null_count:
@@ -230,7 +238,7 @@ class Encoder:
 
     def _target(self, batch: Batch, column: Column) -> np.ndarray:
         if column.kind == "text":
-            codes = self._codes(batch, column.name)
+            codes = self._codes(batch.texts(column.name), column.name)
             if (codes < 0).any():
                 row = int((codes < 0).argmax())
                 if codes[row] == _UNSEEN:
@@ -303,14 +311,20 @@ def _holds(name: str, low: int, high: int) -> bool:
 
 
 def _refuse_first(
-    batch: Batch, refused: np.ndarray, block: np.ndarray, names: list[str], *, hint: str = ""
+    batch: Batch,
+    refused: np.ndarray,
+    block: np.ndarray,
+    names: list[str],
+    *,
+    hint: str = "",
+    missing: str = _MISSING,
 ) -> None:
     if not refused.any():
         return
     row, column = np.argwhere(refused)[0]
     value = block[row, column]
     absent = bool(np.isnan(value))
-    found = "a missing value (NaN or null)" if absent else f"{value}"
+    found = missing if absent else f"{value}"
     if absent and hint:
         others = [names[j] for j in np.flatnonzero(np.isnan(block).any(axis=0)) if j != column]
         hint += f" Near it there are some in {_few(others)}, too." if others else ""

@@ -11,6 +11,7 @@ import numpy as np
 from dasklasso.dataset.checks import MAX_CLASSES
 from dasklasso.dataset.ingest.columns import Roles, Unusable, refuse_unusable, unusable_types
 from dasklasso.dataset.sources.base import Source
+from dasklasso.dataset.sources.missing_values import MissingValues
 from dasklasso.errors import SourceError, ValueFound
 
 MAX_LEVELS = 1000
@@ -65,12 +66,15 @@ class Survey:
         How many values are missing, for the columns in ``means``.
     missing_texts : dict of text column to int
         How many values are missing, for the features that have a level for those.
+    missing_values : MissingValues
+        What counts as missing in a feature, beside NaN and null.
     """
 
     levels: dict[str, tuple[str, ...]]
     means: dict[str, float]
     missing: dict[str, int]
     missing_texts: dict[str, int] = field(default_factory=dict)
+    missing_values: MissingValues = field(default_factory=MissingValues)
 
     @property
     def missing_levels(self) -> frozenset[str]:
@@ -78,7 +82,14 @@ class Survey:
         return frozenset(self.missing_texts)
 
 
-def survey(source: Source, roles: Roles, *, fill: bool, rows: int) -> Survey:
+def survey(
+    source: Source,
+    roles: Roles,
+    *,
+    fill: bool,
+    rows: int,
+    missing_values: MissingValues = MissingValues(),  # noqa: B008 (frozen)
+) -> Survey:
     """Read what must be known beforehand; no pass at all where nothing must.
 
     Parameters
@@ -87,6 +98,8 @@ def survey(source: Source, roles: Roles, *, fill: bool, rows: int) -> Survey:
         Whether missing numbers are to be filled with the mean, and missing texts to be a level.
     rows : int
         At most so many rows at a time.
+    missing_values : MissingValues
+        What counts as missing in a feature, beside NaN and null.
 
     Raises
     ------
@@ -103,15 +116,19 @@ def survey(source: Source, roles: Roles, *, fill: bool, rows: int) -> Survey:
     means = _Means(zeros.copy(), zeros.astype(np.int64), zeros.astype(np.int64))
     unusable = _Unusable(source, roles)
     names = [*levels, *numbers]
+    features = {column.name for column in roles.features}
     left = _BATCHES_AFTER_A_FAULT
     if names:
         for batch in source.batches(names, rows):
             for name, found in levels.items():
                 if name not in unusable.columns:
-                    found.add(batch.texts(name))
+                    texts_here = batch.texts(name)
+                    if name in features:
+                        texts_here = missing_values.as_null(texts_here)
+                    found.add(texts_here)
                     unusable.look_at(name, found)
             if numbers and not unusable.columns:
-                means.add(batch.numbers(numbers))
+                means.add(missing_values.as_nan(batch.numbers(numbers)))
             left -= bool(unusable.columns)
             if not left:
                 break
@@ -119,7 +136,6 @@ def survey(source: Source, roles: Roles, *, fill: bool, rows: int) -> Survey:
             unusable.look_for_empty(levels, numbers, means.count)
     unusable.refuse()
 
-    features = {column.name for column in roles.features} if fill else set()
     return Survey(
         levels={name: tuple(sorted(found.texts)) for name, found in levels.items()},
         means=dict(zip(numbers, means.mean.tolist(), strict=True)),
@@ -127,8 +143,9 @@ def survey(source: Source, roles: Roles, *, fill: bool, rows: int) -> Survey:
         missing_texts={
             name: found.missing
             for name, found in levels.items()
-            if name in features and found.missing
+            if fill and name in features and found.missing
         },
+        missing_values=missing_values,
     )
 
 

@@ -17,6 +17,7 @@ from dasklasso.choices import Missing
 from dasklasso.dataset.ingest.columns import Roles, assign_roles
 from dasklasso.dataset.ingest.encoder import Encoder, batch_rows, choose_dtype
 from dasklasso.dataset.ingest.first_pass import Survey, survey
+from dasklasso.dataset.ingest.notes import code_warnings, table_warnings
 from dasklasso.dataset.ingest.precision import (
     beyond_integers_warning,
     harmed_columns,
@@ -25,9 +26,10 @@ from dasklasso.dataset.ingest.precision import (
 )
 from dasklasso.dataset.ingest.writer import StoreWriter, reserve
 from dasklasso.dataset.manifest import ColumnStatistics, Manifest
-from dasklasso.dataset.schema import MISSING_LEVEL, Schema, TargetColumn, alike
+from dasklasso.dataset.schema import Schema, TargetColumn
 from dasklasso.dataset.sources import Source, open_source
-from dasklasso.dataset.sources.base import TRUTHS, Column
+from dasklasso.dataset.sources.base import TRUTHS, Column, Expected
+from dasklasso.dataset.sources.missing_values import MissingValues
 from dasklasso.errors import OptionError, SourceError, ValueFound
 from dasklasso.storage.compression import CodecChoice
 
@@ -77,6 +79,7 @@ def ingest(
     dtype: str = "auto",
     memory: int = 1 << 30,
     missing: Missing = "error",
+    missing_values: Sequence[str | float] = (),
     dataset_path: str | None = None,
     overwrite: bool = False,
     codec: str = "auto",
@@ -113,6 +116,9 @@ def ingest(
     missing : {"error", "mean"}
         Missing values of X are refused; or numbers are filled with the column's mean and counted,
         and those of a text column are a level of their own, ``column=<missing>``.
+    missing_values : sequence of str or number
+        Values of X that count as missing too, such as -1: numbers in number columns, the same
+        text in text columns.
     dataset_path : str, optional
         HDF5 and NPZ: which array is X.
     overwrite : bool
@@ -139,15 +145,24 @@ def ingest(
     """
     started = time.perf_counter()
     _check_options(dtype, missing, memory)
+    codes = MissingValues.named(missing_values)
     with reserve(store, overwrite=overwrite, reading=source) as folder:
         opened = open_source(
-            source, dataset=dataset_path, memory=memory, scratch=os.fspath(folder.partial)
+            source,
+            dataset=dataset_path,
+            memory=memory,
+            scratch=os.fspath(folder.partial),
+            expected=Expected(absent=codes.words),
         )
         roles = assign_roles(
             opened, target=target, weight=weight, fold=fold, drop=drop, offset=offset
         )
         known = survey(
-            opened, roles, fill=missing == "mean", rows=batch_rows(len(roles.used), memory)
+            opened,
+            roles,
+            fill=missing == "mean",
+            rows=batch_rows(len(roles.used), memory),
+            missing_values=codes,
         )
 
         def write(kind: np.dtype) -> tuple[Encoder, StoreWriter]:
@@ -192,8 +207,9 @@ def ingest(
         warnings.append(rounded_warning(found, str(kind)))
     if beyond := [names[j] for j in np.flatnonzero(rounding.beyond_integers).tolist()]:
         warnings.append(beyond_integers_warning(beyond))
+    warnings += code_warnings(names, encoder.lone_codes.found())
     constant = (statistics.std == 0) & (widened | ~harmed)
-    warnings += _warnings(manifest, opened, known, constant)
+    warnings += table_warnings(manifest, opened, known, constant)
     return report_of(store, writer, manifest, opened, started, warnings)
 
 
@@ -307,6 +323,7 @@ def _schema(
         fold=None if roles.fold is None else roles.fold.name,
         offset=None if roles.offset is None else roles.offset.name,
         fold_classes=None if roles.fold is None else known.levels.get(roles.fold.name),
+        missing_values=known.missing_values.texts,
         dropped=roles.dropped,
         source_format=source.format,
         array=array,
@@ -330,51 +347,3 @@ def _refuse_one_class(source: Source, roles: Roles, known: Survey) -> None:
                 f"{source.path}: target {column.name} is {known.levels[column.name][0]!r} in every "
                 "row, expected at least two classes."
             )
-
-
-def _warnings(
-    manifest: Manifest, source: Source, known: Survey, is_constant: np.ndarray
-) -> list[str]:
-    found: list[str] = []
-    constant = [manifest.feature_names[j] for j in np.flatnonzero(is_constant).tolist()]
-    if len(constant):
-        some = ", ".join(constant[:5]) + (", ..." if len(constant) > 5 else "")
-        has, theirs = "columns have", "their coefficients"
-        if len(constant) == 1:
-            has, theirs = "columns has", "its coefficient"
-        found.append(
-            f"{len(constant)} of {manifest.n_features} {has} the same value in every row ({some}): "
-            f"kept, {theirs} will be 0."
-        )
-    filled = int(manifest.statistics.missing.sum())
-    if filled:
-        columns = int((manifest.statistics.missing > 0).sum())
-        found.append(
-            f"{filled} missing values in {columns} of {manifest.n_features} columns were filled "
-            "with the column's mean."
-        )
-    if known.missing_texts:
-        named = [f"{name}={MISSING_LEVEL} ({n:,})" for name, n in known.missing_texts.items()]
-        found.append(f"missing values of text are a level of their own: {_few(named)}.")
-    for name, texts in known.levels.items():
-        if groups := alike(texts):
-            named = [", ".join(repr(text) for text in group) for group in groups]
-            found.append(
-                f"column {name}: levels that differ only in blanks or case are levels of their "
-                f"own: {_few(named, '; ')}."
-            )
-    if source.format == "csv" and all(_is_number(column.name) for column in source.columns):
-        found.append("all the column names are numbers: is the first line a header?")
-    return found
-
-
-def _few(texts: Sequence[str], between: str = ", ") -> str:
-    return between.join(texts[:5]) + (f"{between}..." if len(texts) > 5 else "")
-
-
-def _is_number(name: str) -> bool:
-    try:
-        float(name)
-    except ValueError:
-        return False
-    return True

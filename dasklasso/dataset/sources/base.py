@@ -54,6 +54,8 @@ class Expected:
         Columns of that kind, whatever a sample of the table looks like.
     as_is : tuple of str
         Columns that are handed on as they are, such as ids.
+    absent : tuple of str
+        CSV: words that stand for a missing number, beside those that always do.
     index_base : int or None
         svmlight: the index of the first feature; None where the indices tell.
     width : int
@@ -63,6 +65,7 @@ class Expected:
     texts: Set[str] = frozenset()
     numbers: Set[str] = frozenset()
     as_is: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
     index_base: int | None = None
     width: int = 0
 

@@ -41,9 +41,10 @@ class CsvSource:
     def __init__(self, path: str, files: Sequence[Path], expected: Expected | None = None) -> None:
         self.path = path
         self._files = [str(file) for file in files]
-        self._layout = CsvLayout.of(self._files[0])
+        expected = expected or Expected()
+        self._layout = CsvLayout.of(self._files[0], expected.absent)
         self._names, self._types = _infer(self._files[0], self._layout)
-        self._expect(expected or Expected())
+        self._expect(expected)
         for file in self._files[1:]:
             names = self._layout.split(first_line(file))
             if names != self._names:
@@ -105,17 +106,20 @@ def _infer(file: str, layout: CsvLayout) -> tuple[list[str], dict[str, pa.DataTy
         raise fault or SourceError(f"{file}: cannot be read as CSV: {line}") from error
     if sample.num_rows == 0:
         raise SourceError(f"{file}: has a header but no rows.")
-    return names, {name: _type(column) for name, column in zip(names, sample.columns, strict=True)}
+    return names, {
+        name: _type(column, layout.absent)
+        for name, column in zip(names, sample.columns, strict=True)
+    }
 
 
-def _type(column: Any) -> pa.DataType:
+def _type(column: Any, absent: Sequence[str] = ()) -> pa.DataType:
     """The type to read a column with, given its values in the sample."""
     types = pa.types
     kind = column.type
     if types.is_integer(kind) or types.is_floating(kind) or types.is_null(kind):
         return pa.float64()
     if types.is_string(kind) or types.is_binary(kind):
-        values = [value for value in column.to_pylist() if value]
+        values = [value for value in column.to_pylist() if value and value not in absent]
         numbers = sum(parse_number(value) is not None for value in values)
         return pa.float64() if values and numbers >= _MOSTLY * len(values) else pa.string()
     return kind
@@ -142,7 +146,7 @@ def find_fault(
     try:
         with layout.open(file, as_text, None, threads=False, on_ragged=keep) as reader:
             for batch in reader:
-                fault = _first_bad(file, first, batch, names, types)
+                fault = _first_bad(file, first, batch, names, types, layout.absent)
                 if fault is not None:
                     return fault
                 first += batch.num_rows
@@ -158,7 +162,12 @@ def find_fault(
 
 
 def _first_bad(
-    file: str, first: int, batch: Any, names: Sequence[str], types: dict[str, pa.DataType]
+    file: str,
+    first: int,
+    batch: Any,
+    names: Sequence[str],
+    types: dict[str, pa.DataType],
+    absent: tuple[str, ...],
 ) -> ValueFound | None:
     """The topmost value in a batch of strings that its column's type cannot take."""
     found: tuple[int, str] | None = None
@@ -166,7 +175,7 @@ def _first_bad(
         kind = types.get(name)
         if kind is None or not (pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
             continue
-        row = _first_unfit(column, kind)
+        row = _first_unfit(column, kind, absent)
         if row is not None and (found is None or row < found[0]):
             found = row, name
     if found is None:
@@ -179,19 +188,23 @@ def _first_bad(
     )
 
 
-def _first_unfit(column: Any, kind: pa.DataType) -> int | None:
-    """The first of these strings that does not spell a value of the kind."""
+def _first_unfit(column: Any, kind: pa.DataType, words: tuple[str, ...]) -> int | None:
+    """The first of these strings that does not spell a value of the kind.
+
+    ``words`` stand for missing values, beside those that always do.
+    """
+    missing = (*MISSING, *words)
     if pa.types.is_boolean(kind):
         spelled = [*pc_csv.ConvertOptions().true_values, *pc_csv.ConvertOptions().false_values]
-        fits = pc.is_in(column, pa.array([*spelled, *MISSING]))
+        fits = pc.is_in(column, pa.array([*spelled, *missing]))
         row = pc.index(fits, False).as_py()
         return None if row < 0 else row
-    absent = pc.is_in(column, pa.array(MISSING))
+    absent = pc.is_in(column, pa.array(missing))
     try:  # most batches are sound: told at full speed
         pc.cast(pc.if_else(absent, pa.scalar(None, pa.string()), column), pa.float64())
     except pa.ArrowException:
         for row, text in enumerate(column.to_pylist()):
-            if text not in MISSING and parse_number(text) is None:
+            if text not in missing and parse_number(text) is None:
                 return row
     return None
 
@@ -208,13 +221,17 @@ MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "#N/A",
 
 @dataclass(frozen=True)
 class CsvLayout:
-    """The delimiter, and how many bytes to read at a time (at least a few lines)."""
+    """The delimiter, how many bytes to read at a time (at least a few lines), missing numbers.
+
+    ``absent`` are words that stand for a missing number, beside those that always do.
+    """
 
     delimiter: str
     block_bytes: int
+    absent: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, file: str) -> CsvLayout:
+    def of(cls, file: str, absent: tuple[str, ...] = ()) -> CsvLayout:
         """Told by the header: the commonest of comma, semicolon, tab and bar.
 
         Raises
@@ -224,7 +241,7 @@ class CsvLayout:
         """
         header = first_line(file)
         delimiter = max(",;\t|", key=header.count)
-        return cls(delimiter, max(_BLOCK, 16 * len(header)))
+        return cls(delimiter, max(_BLOCK, 16 * len(header)), absent)
 
     def split(self, line: str) -> list[str]:
         """The fields of a line."""
@@ -249,7 +266,7 @@ class CsvLayout:
             convert_options=pc_csv.ConvertOptions(
                 column_types=types,
                 include_columns=columns,
-                null_values=list(MISSING),
+                null_values=[*MISSING, *self.absent],
                 strings_can_be_null=False,  # "NA" may be a category; only "" is missing in text
             ),
         )
