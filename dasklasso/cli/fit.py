@@ -13,7 +13,7 @@ from dasklasso.cli import options
 from dasklasso.cli.commands import Failure
 
 if TYPE_CHECKING:
-    from dasklasso.cross_validation.curves import CrossValidation
+    from dasklasso.cross_validation.error_curve import CrossValidation
     from dasklasso.cross_validation.record import CvRecord
     from dasklasso.jobs.fit_stage import SolveStage
     from dasklasso.model.path import FittedPath
@@ -202,7 +202,7 @@ def _report_choice(path: FittedPath, record: CvRecord) -> None:
 
 def _shown(curve: CrossValidation, name: str, at: int) -> str:
     """A mean score, with what it may be off by and how many folds have it; "" where none has."""
-    from dasklasso.cross_validation.curves import folds_with
+    from dasklasso.cross_validation.error_curve import folds_with
 
     mean, bound = curve.mean_scores[name][at], curve.mean_scores.get("auc_bound")
     if not math.isfinite(mean):

@@ -1,4 +1,4 @@
-"""Folds that classes are dealt to: those that train are all there, those ranked are two."""
+"""Check that every training set has all classes and every ranked fold has both."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def check_fold_classes(coded: Labelled, assignment: FoldAssignment, *, ranked: b
     found = _one_class(own.sum(axis=0) - own)
     if found is not None:
         fold, target, code = found
-        label, needed = _said(coded, target, code)
+        label, needed = _described(coded, target, code)
         raise ValueFound(f"{label} in every row outside fold {fold}, {needed}")
     found = _one_class(own) if ranked else None
     if found is not None:
         fold, target, code = found
-        label, needed = _said(coded, target, code)
+        label, needed = _described(coded, target, code)
         raise ValueFound(
             f"{label} in every row of fold {fold} ({int(own[fold, target, 0]):,}), {needed}, for "
             "an area under the curve (criterion auc). Take fewer folds, stratified ones (as a fold "
@@ -100,8 +100,8 @@ def _one_class(sums: np.ndarray) -> tuple[int, int, int] | None:
     return fold, target, int(ones[fold, target] > 0)
 
 
-def _said(coded: Labelled, target: int, code: int) -> tuple[str, str]:
-    """What a target is, and what it should be too."""
+def _described(coded: Labelled, target: int, code: int) -> tuple[str, str]:
+    """Say what a target is in every row, and what rows are expected beside."""
     data, classes = coded.data, coded.classes[target] or (0, 1)
     name = data.target_names[target]
     return (

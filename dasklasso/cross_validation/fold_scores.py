@@ -1,4 +1,4 @@
-"""A cross-validation from problems that were each solved without a fold."""
+"""Cross-validation curves from problems that were each solved without a fold."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dasklasso.cross_validation.curves import GREATER_IS_BETTER, CrossValidation
+from dasklasso.cross_validation.error_curve import GREATER_IS_BETTER, CrossValidation
 from dasklasso.cross_validation.record import over_targets
 from dasklasso.options import CvOptions
 from dasklasso.problem.folds import Folds
@@ -17,7 +17,7 @@ from dasklasso.solvers.softmax.solver import SoftmaxNewton
 
 
 def curve_of(newton: Newton | SoftmaxNewton, folds: Folds, cv: CvOptions) -> CrossValidation:
-    """The curve of one l1_ratio: what every alpha's problems scored on the rows they left out."""
+    """Gather the curve of one l1_ratio: the scores of every problem on the rows it left out."""
     jobs, n_folds, loss = newton.jobs, len(folds.weights), newton.problem.loss
     n_targets = jobs.n_targets // loss.n_outputs  # classes are one problem
     rest = [track for track in newton.tracks if track.fold != ALL]

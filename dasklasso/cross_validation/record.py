@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dasklasso.choices import Rule
-from dasklasso.cross_validation.curves import GREATER_IS_BETTER, CrossValidation, RatioChoice
+from dasklasso.cross_validation.error_curve import GREATER_IS_BETTER, CrossValidation, RatioChoice
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from dasklasso.cross_validation.curves import CrossValidation
+from dasklasso.cross_validation.error_curve import CrossValidation
 from dasklasso.errors import OptionError
 from dasklasso.estimators.base import Model
 from dasklasso.estimators.cv_folds import requested_folds

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from dasklasso.cross_validation.curves import CrossValidation, cross_validate_ratios
+from dasklasso.cross_validation.curves import cross_validate_ratios
+from dasklasso.cross_validation.error_curve import CrossValidation
 from dasklasso.cross_validation.record import CvRecord, over_targets
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.row_folds import FoldAssignment

@@ -73,7 +73,7 @@ class FoldQueries:
 
 @dataclass(frozen=True)
 class Folds:
-    """How rows are dealt to folds.
+    """The folds of some data, and what problems without each of them need.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class Folds:
     sample: Sample | None = None
 
     def groups(self, folds: Sequence[int], total_weight: float) -> tuple[Group, ...]:
-        """Runs of problems that leave out the same fold.
+        """Group problems that leave out the same fold.
 
         Parameters
         ----------
@@ -111,16 +111,16 @@ class Folds:
         return tuple(found)
 
     def weight_outside(self, fold: int, total_weight: float) -> float:
-        """Of the rows that problems without a fold, or of ALL rows, are trained on."""
+        """The weight of the rows outside a fold, or of ALL rows."""
         return total_weight - (0.0 if fold == ALL else float(self.weights[fold]))
 
     def gradient(self, query: Gradient, groups: tuple[Group, ...]) -> FoldGradient:
-        """The same query, each problem over the rows of its group."""
+        """Restrict a query: each problem over the rows of its group."""
         same = {field.name: getattr(query, field.name) for field in fields(Gradient)}
         return FoldGradient(**same, assignment=self.assignment, n_rows=self.n_rows, groups=groups)
 
     def hessians(self, query: WeightedGrams, folds: Sequence[int]) -> FoldHessians:
-        """The same query, each point over the rows outside its fold."""
+        """Restrict a query: each point over the rows outside its fold."""
         same = {field.name: getattr(query, field.name) for field in fields(WeightedGrams)}
         return FoldHessians(
             **same,
@@ -365,7 +365,7 @@ def folds_of(engine: ScanEngine, assignment: FoldAssignment) -> Folds:
 
 
 def scores_of(scores: Any, k: int) -> dict[str, float]:
-    """What a scan says of the rows that one of its problems leaves out, if anything."""
+    """The scores of problem number k, by name; none where a scan was not asked for them."""
     if not isinstance(scores, Scores):
         return {}
     names = [field.name for field in fields(Scores)]

@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 from scipy.sparse import csr_array
 
-from dasklasso.cross_validation.curves import CrossValidation
+from dasklasso.cross_validation.error_curve import CrossValidation
 from dasklasso.cross_validation.record import CvRecord
 from dasklasso.errors import OptionError
 from dasklasso.fit.moments_session import Session

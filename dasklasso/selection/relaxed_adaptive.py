@@ -13,7 +13,6 @@ from typing import Literal
 import numpy as np
 
 from dasklasso.cross_validation.curves import (
-    CrossValidation,
     FoldPath,
     Map,
     decreasing,
@@ -21,6 +20,7 @@ from dasklasso.cross_validation.curves import (
     over_folds,
     validation_mse,
 )
+from dasklasso.cross_validation.error_curve import CrossValidation
 from dasklasso.errors import OptionError
 from dasklasso.moments.cross_moments import CrossMoments
 from dasklasso.objective.objective import Objective

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from dasklasso.cross_validation.curves import CrossValidation, RatioChoice
+from dasklasso.cross_validation.error_curve import CrossValidation, RatioChoice
 from dasklasso.dataset.dataset import from_arrays
 from dasklasso.dataset.row_folds import contiguous_edges
 from dasklasso.errors import OptionError

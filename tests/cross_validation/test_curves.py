@@ -13,12 +13,12 @@ from sklearn.datasets import load_diabetes
 from sklearn.linear_model import ElasticNetCV, LassoCV
 
 from dasklasso.cross_validation.curves import (
-    CrossValidation,
     cross_validate,
     cross_validate_ratios,
     fold_path,
     training_moments,
 )
+from dasklasso.cross_validation.error_curve import CrossValidation
 from dasklasso.dataset.generate import Model
 from dasklasso.errors import OptionError
 from dasklasso.moments.cross_moments import CrossMoments, cross_moments
@@ -261,5 +261,5 @@ def test_an_alpha_without_an_error_on_every_fold_is_not_chosen():
     found = CrossValidation(np.arange(3.0, 0, -1), 1.0, error, np.ones(2), np.zeros((3, 2)))
     assert (found.index_min, found.index_1se) == (1, 1)
     nothing = CrossValidation(found.alphas, 1.0, error * np.nan, np.ones(2), found.gap)
-    with pytest.raises(OptionError, match="no alpha has a mse on every fold"):
+    with pytest.raises(OptionError, match="no alpha has a mean squared error on every fold"):
         _ = nothing.index_min

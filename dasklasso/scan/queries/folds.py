@@ -23,13 +23,13 @@ from dasklasso.scan.queries.hessian import WeightedGrams
 from dasklasso.scan.queries.kernels import Weights
 from dasklasso.scan.rows import Rows
 
-ROWS_AT_ONCE = 2048  # stay in the cache while all groups see them
-ALL = -1  # the fold of problems that leave nobody out
+ROWS_AT_ONCE = 2048  # they stay in the cache while all groups are evaluated on them
+ALL = -1  # in the place of a fold: problems of all rows
 
 
 @dataclass(frozen=True)
 class Group:
-    """Problems next to each other that leave the same fold out.
+    """A run of problems that leave the same fold out.
 
     Attributes
     ----------
@@ -93,10 +93,10 @@ class FoldGradient(Gradient):
         for group, weights in zip(self.groups, prepared, strict=True):
             columns = group.columns
             added = self.backend.asarray(np.asarray(self.intercepts[columns] or 0.0))
-            kept = rows.weight if group.fold == ALL else ones * (folds != group.fold)[:, None]
+            weight = rows.weight if group.fold == ALL else ones * (folds != group.fold)[:, None]
             found.append(
                 kernels.gradient_rows(
-                    replace(rows, weight=kept),
+                    replace(rows, weight=weight),
                     replace(weights, constant=weights.constant + added),
                     self.loss,
                     self.targets[columns],
@@ -131,8 +131,8 @@ class FoldHessians(WeightedGrams):
     def _kept(self, rows: Rows) -> Array:
         assert self.assignment is not None
         fold_of = self.assignment.folds_of_rows(rows.start, rows.start + rows.n_rows, self.n_rows)
-        kept = fold_of[:, None] != np.asarray(self.folds)[None, :]
-        return self.backend.asarray(kept.astype(self.dtype))
+        counts = fold_of[:, None] != np.asarray(self.folds)[None, :]
+        return self.backend.asarray(counts.astype(self.dtype))
 
     def finish(self, value: list[Array], inputs: Sequence[Any]) -> list[np.ndarray]:
         pairs = zip(value, self.totals, strict=True)
@@ -175,7 +175,7 @@ class FoldMoments(Query[list[Moments | None]]):
 
 
 def pieces(rows: Rows, assignment: FoldAssignment | None, n_rows: int) -> Any:
-    """Some rows at a time, and their folds."""
+    """Walk some rows a piece at a time: (rows, the fold of each)."""
     assert assignment is not None
     end = rows.start + rows.n_rows
     for start in range(rows.start, end, ROWS_AT_ONCE):

@@ -1,4 +1,4 @@
-"""What softmax problems are trained on that leave a fold of rows out."""
+"""The rows that softmax problems without a fold are trained on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dasklasso.solvers.softmax.rows import HeldRows
 
 @dataclass(frozen=True)
 class Training:
-    """Rows that problems are trained on.
+    """One training set.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Trainings:
-    """Of every fold.
+    """The training sets of all folds.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Trainings:
 
 
 def trainings(problem: Problem, rows: HeldRows, folds: Folds, totals: np.ndarray) -> Trainings:
-    """What is left of all rows without each fold.
+    """Take each fold out of all rows.
 
     Parameters
     ----------
