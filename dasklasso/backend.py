@@ -108,14 +108,7 @@ def backend_for(device: str) -> Backend:
     DependencyMissing
         When its package is not installed.
     """
-    known = {
-        "cpu": Backend(),
-        "cuda": Backend("cupy"),
-        "strict": Backend("array_api_strict", "device1"),
-    }
-    if device not in known:
-        raise OptionError(f"device: {device!r} is none of {', '.join(known)}")
-    backend = known[device]
+    backend = backend_named(device)
     try:
         import_module(backend.module)
     except ImportError:
@@ -123,3 +116,21 @@ def backend_for(device: str) -> Backend:
             f"device {device!r} needs the package {backend.module!r}, which is not installed"
         ) from None
     return backend
+
+
+def backend_named(device: str) -> Backend:
+    """The backend called ``device``, whether or not its package is installed here.
+
+    Raises
+    ------
+    OptionError
+        When the device is none of those.
+    """
+    known = {
+        "cpu": Backend(),
+        "cuda": Backend("cupy"),
+        "strict": Backend("array_api_strict", "device1"),
+    }
+    if device not in known:
+        raise OptionError(f"device: {device!r} is none of {', '.join(known)}")
+    return known[device]

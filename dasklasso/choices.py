@@ -6,7 +6,6 @@ from typing import Any, Literal, get_args
 
 from dasklasso.errors import OptionError
 
-Loss = Literal["squared", "logistic", "softmax", "huber", "poisson"]
 Solver = Literal["auto", "fista", "gram", "newton", "prox_sgd"]
 Device = Literal["cpu", "cuda"]
 FoldKind = Literal["random", "contiguous", "groups", "column"]

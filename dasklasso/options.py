@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dasklasso.backend import backend_for
+from dasklasso.backend import backend_named
 from dasklasso.choices import Criterion, FoldKind, Rule, check_word
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.labels.class_weights import ClassWeight
@@ -249,8 +249,6 @@ class RunOptions:
     ------
     OptionError
         Names the option that has a value that cannot be used, when options are made.
-    DependencyMissing
-        When the device needs a package that is not installed.
     """
 
     memory: int | None = None
@@ -267,7 +265,7 @@ class RunOptions:
     keep_statistics: bool = True
 
     def __post_init__(self) -> None:
-        backend_for(self.device)
+        backend_named(self.device)
         for name in ("memory", "workers", "band_bytes"):
             found = getattr(self, name)
             if found is not None and found < 1:

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from scipy.optimize import minimize
 
 from dasklasso.backend import Array, namespace
+from dasklasso.cli import main
 from dasklasso.errors import OptionError
 from dasklasso.fit import fit_path
 from dasklasso.model.path import load_model
@@ -225,6 +227,18 @@ def test_a_penalty_from_outside_is_fitted_and_certified(
         assert path.coef[-1].any()
     path.save(tmp_path / "model")
     assert load_model(tmp_path / "model").penalty_options["penalty"] == "nonnegative_group"
+
+
+def test_the_command_line_knows_what_is_registered(three_classes, make_store, tmp_path):
+    X, y = three_classes
+    store, out = make_store(X, y.astype(float)).location, tmp_path / "model"
+    words = f"fit {store} --alpha 0.05 --loss softmax --penalty nonnegative_group --out {out}"
+    result = CliRunner().invoke(main, words.split())
+    assert result.exit_code == 0, result.output
+    assert load_model(out).solver == "fista"  # no other solver has that penalty
+    unknown = CliRunner().invoke(main, words.replace("softmax", "squared_hing").split())
+    assert unknown.exit_code == 2
+    assert "'squared_hinge'" in unknown.output
 
 
 def test_a_solver_that_cannot_minimise_a_penalty_is_refused_by_name(three_classes, make_store):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, get_args
 
 import click
@@ -12,7 +12,6 @@ from dasklasso.choices import (
     Device,
     EmptyChunks,
     FoldKind,
-    Loss,
     Missing,
     Solver,
     Unseen,
@@ -41,6 +40,32 @@ class Size(click.ParamType):
 def choice(literal: Any) -> click.Choice[str]:
     """The values of a Literal, so that they are listed once."""
     return click.Choice(get_args(literal))
+
+
+class Registered(click.Choice[str]):
+    """The names in a registry, which is imported where they are needed, not at every start."""
+
+    def __init__(self, names: Callable[[], Iterable[str]]) -> None:
+        self._names, self.case_sensitive = names, True
+
+    @property
+    def choices(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The names, as they are now."""
+        return tuple(self._names())
+
+
+def losses() -> Iterable[str]:
+    """The names of losses."""
+    from dasklasso.objective.losses.registry import LOSSES
+
+    return LOSSES
+
+
+def penalties() -> Iterable[str]:
+    """The names of penalties."""
+    from dasklasso.objective.penalties.registry import PENALTIES
+
+    return PENALTIES
 
 
 def stacked(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
@@ -92,7 +117,7 @@ l1_ratio = click.option(
 )
 
 model = stacked(
-    click.option("--loss", type=choice(Loss), default="squared", show_default=True),
+    click.option("--loss", type=Registered(losses), default="squared", show_default=True),
     click.option(
         "--huber-delta",
         type=click.FloatRange(min=0, min_open=True),
@@ -121,6 +146,11 @@ model = stacked(
     click.option("--positive", is_flag=True, help="Allow no negative coefficient."),
     click.option(
         "--grouped", is_flag=True, help="A feature in or out for all classes together (softmax)."
+    ),
+    click.option(
+        "--penalty",
+        type=Registered(penalties),
+        help="Its name, instead of --positive or --grouped [default: elastic_net].",
     ),
     click.option(
         "--penalty-factor",

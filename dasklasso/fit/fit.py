@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from dasklasso.backend import backend_for
 from dasklasso.cross_validation.fold_classes import check_fold_classes, check_training_classes
 from dasklasso.cross_validation.record import CvRecord
 from dasklasso.dataset.dataset import Dataset
@@ -105,6 +106,7 @@ def _fit(
     progress: Callable[[ScanEvent], None] | None,
     announce: Callable[[str], None] | None,
 ) -> FittedPath:
+    backend_for(run.device)
     if data.y is None:
         raise OptionError(f"{data.location}: has no target y, and a fit needs one")
     coded = labelled(data, options)

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from dasklasso.choices import (
     Criterion,
     FoldKind,
-    Loss,
     Solver,
 )
 from dasklasso.errors import ConvergenceWarning, OptionError
@@ -38,7 +37,7 @@ Rule = Literal["min", "1se"]
 class SolveStage(ClusterStage, ABC):
     """What ``dasklasso fit`` and ``dasklasso path`` have in common."""
 
-    loss: Loss = "squared"
+    loss: str = "squared"
     huber_delta: float = 1.35
     l1_ratio: float = 1.0
     solver: Solver = "auto"
@@ -48,6 +47,7 @@ class SolveStage(ClusterStage, ABC):
     no_intercept: bool = False
     positive: bool = False
     grouped: bool = False
+    penalty: str | None = None
     penalty_factor: str | None = None
     class_weight: str | None = None
     checkpoint: str | None = None
@@ -122,6 +122,7 @@ class SolveStage(ClusterStage, ABC):
             standardize=self.standardize,
             positive=self.positive,
             grouped=self.grouped,
+            penalty=self.penalty,
             penalty_factor=factor,
             solver=self.solver,
             tol=self.tol,

@@ -57,8 +57,9 @@ def alpha_grid(
         eps = 1e-3 if n_rows > n_features else 1e-2
     if not alpha_max > 0:
         raise ValueFound(
-            "X: no penalised column varies with the target, so every coefficient is zero at any "
-            "alpha and there is no largest one to begin a grid at"
+            "X: no penalised column varies with the target (of coefficients that must not be "
+            "negative: grows with it), so every coefficient is zero at any alpha and there is no "
+            "largest one to begin a grid at"
         )
     if n_alphas == 1:
         return np.array([alpha_max])

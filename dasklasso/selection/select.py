@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from dasklasso.backend import backend_for
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.labels.offsets import less_offset
 from dasklasso.dataset.row_folds import FoldAssignment, FoldScheme, assign_folds
@@ -69,6 +70,7 @@ def select_features(
     """
     run = run or RunOptions()
     options = _for_moments(options)
+    backend_for(run.device)
     if data.y is None:
         raise OptionError(f"{data.location}: has no target y, and a selection needs one")
     if data.n_targets != 1:
