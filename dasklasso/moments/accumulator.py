@@ -24,7 +24,7 @@ from dasklasso.backend import Array, Backend, dtype_of, namespace, to_numpy
 from dasklasso.moments.cross_moments import CrossMoments, Precision, merge_all, not_ones
 from dasklasso.moments.rounding import BUFFER_ROWS, LARGEST_EXACT, have_few_values
 from dasklasso.objective.square_units import unit_for
-from dasklasso.scan.queries.kernels import beyond_numbers
+from dasklasso.scan.queries.row_terms import beyond_numbers
 from dasklasso.scan.rows import Rows
 
 STRIP_ROWS = 128  # of a buffer, as float64, stay in the cache for several sums
@@ -183,8 +183,8 @@ class GramAccumulator:
             which = slice(start, start + more) if index is None else index[start : start + more]
             left = 0
             for block in rows.blocks:
-                _copy_rows(block, which, fold.x[here, left : left + block.shape[1]])
-                left += block.shape[1]
+                block.write_rows(which, fold.x[here, left : left + block.width])
+                left += block.width
             fold.y[here] = rows.y[which]
             if fold.weight is not None and rows.weight is not None:
                 fold.weight[here] = rows.weight[which, 0]
@@ -395,15 +395,6 @@ def unit_of(weight: np.ndarray) -> float:
 
 def _same(a: np.ndarray | None, b: np.ndarray | None) -> bool:
     return a is b or (a is not None and b is not None and np.array_equal(a, b))
-
-
-def _copy_rows(block: np.ndarray, which: slice | np.ndarray, out: np.ndarray) -> None:
-    if isinstance(which, slice):
-        out[...] = block[which]
-    elif block.dtype == out.dtype and block.flags.c_contiguous:
-        np.take(block, which, axis=0, out=out, mode="clip")  # "raise" would go by way of a copy
-    else:
-        out[...] = block[which]
 
 
 def _held_exactly(shift: np.ndarray, whole: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dasklasso.backend import to_numpy
 from dasklasso.moments.accumulator import unit_of
 from dasklasso.moments.cross_moments import Precision
 from dasklasso.moments.rounding import BUFFER_ROWS, LARGEST_EXACT, have_few_values
+from dasklasso.scan.columns.base import ColumnBlock
+from dasklasso.scan.columns.dense import DenseBlock
 from dasklasso.scan.rows import Rows
 
 STRIP_VALUES = 1 << 18  # of a block at a time in float64: 2 MiB
@@ -104,14 +107,14 @@ def centre_rows(
     precision, left = Precision.FLOAT64, 0
     for j in range(len(pieces[0].blocks)):
         blocks = [(rows.blocks[j], part) for rows, part in chosen]
-        here = slice(left, left + blocks[0][0].shape[1])
+        here = slice(left, left + blocks[0][0].width)
         precision = max(precision, _centre(blocks, here, found, scale, share, y))
         left = here.stop
     return replace(found, weight=total, unit=unit, precision=precision)
 
 
 def _centre(
-    blocks: Sequence[tuple[np.ndarray, np.ndarray]],
+    blocks: Sequence[tuple[ColumnBlock, np.ndarray]],
     here: slice,
     found: CentredRows,
     scale: np.ndarray,
@@ -129,7 +132,8 @@ def _centre(
     """
     scale = scale[here]
     # what is taken off any value is its column's first, in float64
-    origin = blocks[0][0][np.argmax(blocks[0][1])].astype(np.float64)
+    first_row = blocks[0][0].take_rows(np.array([np.argmax(blocks[0][1])]))
+    origin = to_numpy(first_row.dense())[0].astype(np.float64)
     middle, whole = np.zeros(len(scale)), np.ones(len(scale), bool)
     for rows, values in _strips(blocks):
         # of values that are no numbers too, which are named later
@@ -161,19 +165,20 @@ def _centre(
 
 
 def _strips(
-    blocks: Sequence[tuple[np.ndarray, np.ndarray]],
+    blocks: Sequence[tuple[ColumnBlock, np.ndarray]],
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """The wanted rows of some blocks in float64, a few at a time, and where they are to go."""
     top = 0
-    for values, wanted in blocks:
-        rows = max(1, STRIP_VALUES // values.shape[1])
+    for block, wanted in blocks:
+        rows = max(1, STRIP_VALUES // block.width)
         index = np.flatnonzero(wanted)
         for start in range(0, len(index), rows):
-            some = values[index[start : start + rows]].astype(np.float64)
+            strip = block.take_rows(index[start : start + rows])
+            some = to_numpy(strip.dense()).astype(np.float64)
             yield slice(top, top + len(some)), some
             top += len(some)
 
 
-def _targets(rows: Rows) -> np.ndarray:
+def _targets(rows: Rows) -> ColumnBlock:
     assert rows.y is not None
-    return rows.y
+    return DenseBlock(rows.y)

@@ -118,7 +118,8 @@ def units_of(table: Table) -> np.ndarray:
     for start in starts:
         for rows in reader.rows_between(start, min(start + UNIT_ROWS, n)):
             assert rows.y is not None
-            z = np.concatenate([block.astype(np.float64) for block in (*rows.blocks, rows.y)], 1)
+            x = [to_numpy(block.dense()).astype(np.float64) for block in rows.blocks]
+            z = np.concatenate([*x, rows.y], axis=1)
             first = z[0] if first is None else first
             with np.errstate(invalid="ignore", over="ignore"):
                 spread = np.maximum(spread, np.abs(z - first).max(axis=0))

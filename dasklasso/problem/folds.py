@@ -21,6 +21,7 @@ from dasklasso.dataset.row_folds import FoldAssignment
 from dasklasso.errors import DataWarning, ValueFound
 from dasklasso.objective.ranks import rank_edges
 from dasklasso.problem.problem import Problem, penalty_factors, standard_deviations
+from dasklasso.scan.columns.dense import DenseBlock
 from dasklasso.scan.engine import Request, ScanEngine
 from dasklasso.scan.frame import Frame
 from dasklasso.scan.gather import Answers
@@ -166,7 +167,7 @@ class Folds:
     ) -> tuple[np.ndarray, ...]:
         """Edges of the bins that rows are ranked by: predictions of the sample."""
         assert self.sample is not None
-        rows = Rows(0, [self.sample.x], None, None, self.sample.offset)
+        rows = Rows(0, [DenseBlock(self.sample.x)], None, None, self.sample.offset)
         edges = [np.zeros(0)] * points.shape[1]
         for group in query.groups:
             if group.fold != ALL:

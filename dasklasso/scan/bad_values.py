@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import ValueFound
 from dasklasso.scan.engine import ScanEngine
@@ -45,11 +43,11 @@ class FirstBadValue(Query[tuple[int, int, float] | None]):
         offset = 0
         found: list[tuple[int, int, float]] = []
         for block in rows.blocks:
-            bad = ~np.isfinite(block)
-            if bad.any():
-                row, column = (int(i) for i in np.argwhere(bad)[0])
-                found.append((rows.start + row, offset + column, float(block[row, column])))
-            offset += block.shape[1]
+            bad = block.first_bad()
+            if bad is not None:
+                row, column, value = bad
+                found.append((rows.start + row, offset + column, value))
+            offset += block.width
         return min(found, default=None)
 
     def combine(self, a: Any, b: Any) -> Any:

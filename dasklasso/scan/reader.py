@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dasklasso.scan.block_cache import CACHE
+from dasklasso.scan.columns.base import ColumnBlock
+from dasklasso.scan.columns.dense import DenseBlock
 from dasklasso.scan.layout import Layout
 from dasklasso.scan.rows import Rows
 from dasklasso.storage.blocks import BlockSource
@@ -99,7 +101,7 @@ class Reader:
         return range(*self.table.layout.parts[self.part])
 
     def _row_of_blocks(self, piece: int) -> Rows:
-        blocks = [self._block(piece, j) for j in self._column_chunks()]
+        blocks = [DenseBlock(self._block(piece, j)) for j in self._column_chunks()]
         if self.with_targets:
             return targets_only(self.table, piece, blocks)
         return Rows(self.table.layout.row_bounds[piece], blocks, None, None)
@@ -126,8 +128,8 @@ class Reader:
         return block
 
 
-def targets_only(table: Table, piece: int, blocks: Sequence[np.ndarray] = ()) -> Rows:
-    """The targets, weights and offsets of a piece, beside ``blocks`` of X."""
+def targets_only(table: Table, piece: int, blocks: Sequence[ColumnBlock] = ()) -> Rows:
+    """The targets, weights and offsets of a piece, with ``blocks`` of X."""
     start, stop = table.layout.row_bounds[piece : piece + 2]
     y, weight, offset = table.y, table.weight, table.offset
     return Rows(

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dasklasso.scan.columns.base import ColumnBlock
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -16,7 +18,7 @@ class Rows:
     ----------
     start : int
         Number of the first row.
-    blocks : sequence of (n_rows, width) arrays on the host, left to right
+    blocks : sequence of ColumnBlock, left to right
     y : (n_rows, n_targets) float64 or None
     weight : (n_rows, 1) float64 or None
     offset : (n_rows, 1) float64 or None
@@ -24,7 +26,7 @@ class Rows:
     """
 
     start: int
-    blocks: Sequence[np.ndarray]
+    blocks: Sequence[ColumnBlock]
     y: np.ndarray | None
     weight: np.ndarray | None
     offset: np.ndarray | None = None
@@ -33,16 +35,35 @@ class Rows:
     def n_rows(self) -> int:
         return self.blocks[0].shape[0]
 
+    @property
+    def widths(self) -> list[int]:
+        """Columns of each block."""
+        return [block.width for block in self.blocks]
+
     def between(self, start: int, stop: int) -> Rows:
         """Rows ``start`` to ``stop − 1`` of the data; views."""
-        return replace(self.those(slice(start - self.start, stop - self.start)), start=start)
+        return replace(self.take(slice(start - self.start, stop - self.start)), start=start)
 
-    def those(self, chosen: slice | np.ndarray) -> Rows:
-        """Some of the rows: views for a slice, copies for a (n_rows,) bool."""
+    def take(self, chosen: slice | np.ndarray) -> Rows:
+        """Some of the rows: views for a slice, copies for a mask or an index."""
         return Rows(
             self.start,
-            [block[chosen] for block in self.blocks],
+            [block.take_rows(chosen) for block in self.blocks],
             None if self.y is None else self.y[chosen],
             None if self.weight is None else self.weight[chosen],
             None if self.offset is None else self.offset[chosen],
+        )
+
+    @staticmethod
+    def stacked(pieces: Sequence[Rows]) -> Rows:
+        """The rows of consecutive pieces as those of one."""
+        if len(pieces) == 1:
+            return pieces[0]
+        names = ("y", "weight", "offset")
+        others = {name: [getattr(rows, name) for rows in pieces] for name in names}
+        columns = zip(*(rows.blocks for rows in pieces), strict=True)
+        return Rows(
+            pieces[0].start,
+            [type(blocks[0]).stacked(blocks) for blocks in columns],
+            **{name: None if a[0] is None else np.concatenate(a) for name, a in others.items()},
         )

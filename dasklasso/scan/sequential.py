@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.frame import Frame, PlacedFrame
 from dasklasso.scan.graph import GraphBuilder, delayed_of
@@ -84,18 +82,5 @@ def _on_band(
     pieces = list(reader.rows(band))
     for ahead in following:
         reader.read_ahead(table.layout.bands[ahead][0])
-    state = step(_joined(pieces), band, before.state, frame)
+    state = step(Rows.stacked(pieces), band, before.state, frame)
     return Link(state, before.bytes_read + reader.bytes_read)
-
-
-def _joined(pieces: Sequence[Rows]) -> Rows:
-    """The rows of consecutive pieces as those of one."""
-    if len(pieces) == 1:
-        return pieces[0]
-    names = ("y", "weight", "offset")
-    others = {name: [getattr(rows, name) for rows in pieces] for name in names}
-    return Rows(
-        pieces[0].start,
-        [np.concatenate(blocks) for blocks in zip(*(rows.blocks for rows in pieces), strict=True)],
-        **{name: None if a[0] is None else np.concatenate(a) for name, a in others.items()},
-    )

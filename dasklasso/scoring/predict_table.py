@@ -14,6 +14,7 @@ from dasklasso.dataset.ingest.by_schema import PreparedTable
 from dasklasso.dataset.schema import Schema
 from dasklasso.errors import ModelError, SourceError
 from dasklasso.model.path import FittedPath
+from dasklasso.scan.columns.dense import DenseBlock
 from dasklasso.scan.queries.row_sums import row_sums
 from dasklasso.scoring.predict import outcome
 
@@ -107,7 +108,7 @@ class TablePredictor:
         start = 0
         for batch, encoded in self.table.batches():
             stop = start + batch.n_rows
-            prediction = row_sums([encoded.X], [coef]) + intercepts
+            prediction = row_sums([DenseBlock(encoded.X)], [coef]) + intercepts
             if encoded.offset is not None:
                 prediction = prediction + encoded.offset[:, None]
             found = outcome(path, loss, prediction, proba=proba, linear=linear)

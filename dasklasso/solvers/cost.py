@@ -10,8 +10,8 @@ import psutil
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.options import FitOptions, RunOptions
 from dasklasso.scan.layout import Layout, layout_of
-from dasklasso.scan.queries.kernels import slab_rows
 from dasklasso.scan.runners import PROCESS_BYTES, threads_each
+from dasklasso.scan.slabs import slab_rows
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from dasklasso.backend import backend_for
 from dasklasso.moments.accumulator import BUFFER_ROWS, GramAccumulator
 from dasklasso.moments.cross_moments import Precision
 from dasklasso.moments.rounding import rounding_of
+from dasklasso.scan.columns.dense import DenseBlock
 from dasklasso.scan.rows import Rows
 
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
@@ -32,7 +33,7 @@ def accumulated(X, y, weight=None, labels=None, *, dtype=F64, cuts=(), device="c
         half = X.shape[1] // 2
         rows = Rows(
             a,
-            [X[a:b, :half], X[a:b, half:]],
+            [DenseBlock(X[a:b, :half]), DenseBlock(X[a:b, half:])],
             y[a:b],
             None if weight is None else weight[a:b, None],
         )

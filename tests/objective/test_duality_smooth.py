@@ -19,7 +19,7 @@ from dasklasso.objective.duality import (
 from dasklasso.objective.loss_sums import LossSums
 from dasklasso.objective.losses.logistic import Logistic
 from dasklasso.objective.penalties.elastic_net import ElasticNet, elastic_net
-from dasklasso.scan.queries.kernels import loss_sums
+from dasklasso.scan.queries.row_terms import loss_sums
 
 LOSS = Logistic()
 

@@ -19,8 +19,9 @@ from dasklasso.objective.losses.poisson import Poisson
 from dasklasso.options import CvOptions, FitOptions, RunOptions
 from dasklasso.problem.folds import RANKED_VALUES, FoldQueries, Folds
 from dasklasso.problem.problem import make_problem
+from dasklasso.scan.columns.dense import DenseBlock
 from dasklasso.scan.frame import Frame
-from dasklasso.scan.queries.column_moments import moments_of
+from dasklasso.scan.queries.column_moments import target_moments
 from dasklasso.scan.queries.folds import ALL, FoldMoments
 from dasklasso.scan.queries.hessian import WeightedGrams
 from dasklasso.scan.queries.sample import SampleRows
@@ -184,7 +185,7 @@ def test_a_hessian_without_a_fold_is_that_of_the_other_rows():
     query = WeightedGrams((0, 0), (0.0,), 10.0, (0.1, 0.2), columns, Logistic(), "float64")
     folds = Folds(assignment, 30, np.array([weight[fold_of == k].sum() for k in range(3)]))
     query = folds.hessians(replace(query, total_weight=float(weight.sum())), [1, ALL])
-    rows = Rows(0, [X], y.astype(float), weight)
+    rows = Rows(0, [DenseBlock(X)], y.astype(float), weight)
     found = query.finish(query.on_rows(rows, query.prepare((points, frame), [3])), (points, frame))
     for k, keep in enumerate((fold_of != 1, fold_of >= 0)):
         Z = np.column_stack([X[:, columns[k]], np.ones(30)])[keep]
@@ -205,10 +206,10 @@ def met(n=40, n_folds=4, seed=0, **options):
     fold_of = assignment.folds_of_rows(0, n, n)
     totals = np.bincount(fold_of, weight[:, 0], n_folds)
     query = FoldMoments(assignment, n)
-    found = query.finish(query.on_rows(Rows(0, [X], y, weight), None), ())
+    found = query.finish(query.on_rows(Rows(0, [DenseBlock(X)], y, weight), None), ())
     folds = Folds(assignment, n, totals).with_answers(FoldQueries(query, None), {query: found})
     objective = FitOptions(loss="logistic", standardize=True, **options).objective()
-    problem = make_problem(objective, moments_of(X, weight), moments_of(y, weight))
+    problem = make_problem(objective, target_moments(X, weight), target_moments(y, weight))
     return X, weight, fold_of, folds, problem
 
 
@@ -222,12 +223,12 @@ def met(n=40, n_folds=4, seed=0, **options):
 def test_moments_outside_a_fold_are_those_of_the_other_rows(n, n_folds, seed, cut):
     X, weight, fold_of, folds, _ = met(n, n_folds, seed)
     query = FoldMoments(folds.assignment, n)
-    parts = [Rows(a, [X[a:b]], None, weight[a:b]) for a, b in ((0, cut), (cut, n))]
+    parts = [Rows(a, [DenseBlock(X[a:b])], None, weight[a:b]) for a, b in ((0, cut), (cut, n))]
     pieces = query.combine(*(query.on_rows(rows, None) for rows in parts))
     answers = {query: query.finish(pieces, ())}
     for found in (folds, folds.with_answers(FoldQueries(query, None), answers)):
         for k, one in enumerate(found.training):
-            expected = moments_of(X[fold_of != k], weight[fold_of != k])
+            expected = target_moments(X[fold_of != k], weight[fold_of != k])
             assert one.weight == pytest.approx(expected.weight)
             for name in ("mean", "squares", "minimum", "maximum"):
                 assert np.allclose(getattr(one, name), getattr(expected, name), rtol=1e-10)
@@ -242,8 +243,8 @@ def test_a_problem_without_a_fold_is_in_the_coordinates_of_all_rows_and_costs_by
         assert np.array_equal(getattr(one.frame, name), getattr(problem.frame, name))
     own = make_problem(
         problem.objective,
-        moments_of(X[fold_of != 2], weight[fold_of != 2]),
-        moments_of(np.arange(2.0)[:, None], None),
+        target_moments(X[fold_of != 2], weight[fold_of != 2]),
+        target_moments(np.arange(2.0)[:, None], None),
     )
     ratio = problem.frame.inverse_scale / own.frame.inverse_scale
     assert np.allclose(one.frame.l1_factor, own.frame.l1_factor * ratio)

@@ -7,7 +7,7 @@ Deviations whose squares float64 cannot hold are divided by a unit before they a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,12 @@ import numpy as np
 
 from dasklasso.backend import Array, Backend, backend_for, namespace
 from dasklasso.objective.square_units import unit_for
-from dasklasso.scan.queries import column_moments as moments
+from dasklasso.scan.columns.base import ColumnBlock
+from dasklasso.scan.columns.dense import DenseBlock
 from dasklasso.scan.queries.base import Query
-from dasklasso.scan.queries.kernels import beyond_numbers, slabs
+from dasklasso.scan.queries.row_terms import beyond_numbers
 from dasklasso.scan.rows import Rows
+from dasklasso.scan.slabs import slabs
 
 
 @dataclass(frozen=True)
@@ -58,30 +60,15 @@ class Moments:
 
 
 @beyond_numbers
-def moments_of(values: Array, weight: Array | None) -> Moments:
-    """Moments of the columns of a (n_rows, n_columns) float64 array."""
-    xp = namespace(values)
-    zero = 0.0 * xp.astype(xp.isfinite(values), xp.float64)
-    finite = xp.isfinite(values)
-    clean = xp.where(finite, values, zero)
-    total = float(values.shape[0]) if weight is None else float(xp.sum(weight))
-    share = total if total > 0 else 1.0
-    mean = xp.sum(clean if weight is None else clean * weight, axis=0) / share
-    minimum, maximum = xp.min(clean, axis=0), xp.max(clean, axis=0)
+def moments_of(block: ColumnBlock, weight: Array | None) -> Moments:
+    """Moments of the columns of a float64 block, for row weights (n_rows, 1) or None."""
+    clean, bad = block.finite()
+    total = float(block.shape[0]) if weight is None else float(namespace(weight).sum(weight))
+    mean = clean.sums(weight) / (total if total > 0 else 1.0)
+    minimum, maximum = clean.extremes()
     unit = unit_for(_larger(maximum - mean, mean - minimum))
-    deviation = clean - mean
-    if xp.any(unit != 1.0):
-        deviation = deviation / unit
-    deviation = deviation * deviation
-    return Moments(
-        weight=total,
-        mean=mean,
-        squares=xp.sum(deviation if weight is None else deviation * weight, axis=0),
-        minimum=minimum,
-        maximum=maximum,
-        bad=xp.sum(1.0 - xp.astype(finite, xp.float64), axis=0),
-        unit=unit,
-    )
+    squares = clean.squares(weight, mean, unit)
+    return Moments(total, mean, squares, minimum, maximum, bad, unit)
 
 
 @beyond_numbers
@@ -124,21 +111,30 @@ def _size(moments: Moments) -> Array:
 
 def column_moments(rows: Rows, backend: Backend) -> Moments:
     """Moments of X's columns over one row of blocks, in float64."""
-    xp = backend.xp
     weight = None if rows.weight is None else backend.asarray(rows.weight)
-    merged: Moments | None = None
+    total: list[Moments | None] = [None] * len(rows.blocks)
     for start, stop, blocks in slabs(rows, None, np.float64, backend):
         part = None if weight is None else weight[start:stop, :]
-        values = blocks[0] if len(blocks) == 1 else xp.concat(blocks, axis=1)
-        found = moments_of(values, part)
-        merged = found if merged is None else merge_moments(merged, found)
-    assert merged is not None
-    return merged
+        total = [
+            merged(before, moments_of(block, part))
+            for before, block in zip(total, blocks, strict=True)
+        ]
+    return side_by_side([one for one in total if one is not None])
+
+
+def side_by_side(several: Sequence[Moments]) -> Moments:
+    """Moments of the columns of each, over the same rows."""
+    if len(several) == 1:
+        return several[0]
+    xp = namespace(several[0].mean)
+    names = ("mean", "squares", "minimum", "maximum", "bad", "unit")
+    arrays = (xp.concat([getattr(one, name) for one in several]) for name in names)
+    return Moments(several[0].weight, *arrays)
 
 
 def target_moments(y: np.ndarray, weight: np.ndarray | None) -> Moments:
     """Moments of the targets over some rows; targets live on the host."""
-    return moments_of(np.asarray(y, dtype=np.float64), weight)
+    return moments_of(DenseBlock(np.asarray(y, dtype=np.float64)), weight)
 
 
 def indicator_moments(totals: np.ndarray) -> Moments:
@@ -175,8 +171,8 @@ class ColumnMoments(Query[Moments]):
     device: str = "cpu"
     name = "statistics"
 
-    def on_rows(self, rows: Rows, prepared: Any) -> moments.Moments:
-        return moments.column_moments(rows, backend_for(self.device))
+    def on_rows(self, rows: Rows, prepared: Any) -> Moments:
+        return column_moments(rows, backend_for(self.device))
 
-    def combine(self, a: moments.Moments, b: moments.Moments) -> moments.Moments:
-        return moments.merge_moments(a, b)
+    def combine(self, a: Moments, b: Moments) -> Moments:
+        return merge_moments(a, b)

@@ -20,7 +20,7 @@ from dasklasso.scan.queries.base import Query
 from dasklasso.scan.queries.column_moments import Moments, column_moments, merged, to_host
 from dasklasso.scan.queries.gradient import Gradient, LossGradient
 from dasklasso.scan.queries.hessian import WeightedGrams
-from dasklasso.scan.queries.kernels import Weights
+from dasklasso.scan.queries.kernels import StoredPoints
 from dasklasso.scan.rows import Rows
 
 ROWS_AT_ONCE = 2048  # they stay in the cache while all groups are evaluated on them
@@ -70,7 +70,7 @@ class FoldGradient(Gradient):
     def prepare(self, inputs: Sequence[Any], widths: Sequence[int]) -> Any:
         points, frame = inputs
         return [
-            kernels.weights_at(points[:, g.columns], frame, widths, self.dtype, self.backend)
+            kernels.stored_points(points[:, g.columns], frame, widths, self.dtype, self.backend)
             for g in self.groups
         ]
 
@@ -86,7 +86,9 @@ class FoldGradient(Gradient):
         totals = np.concatenate([np.full(g.stop - g.start, g.total_weight) for g in self.groups])
         return self._mean(value, inputs[1], self.backend.asarray(totals))
 
-    def _of_piece(self, rows: Rows, folds: np.ndarray, prepared: list[Weights]) -> LossGradient:
+    def _of_piece(
+        self, rows: Rows, folds: np.ndarray, prepared: list[StoredPoints]
+    ) -> LossGradient:
         xp = self.backend.xp
         ones = np.ones((rows.n_rows, 1)) if rows.weight is None else rows.weight
         found = []
@@ -163,7 +165,7 @@ class FoldMoments(Query[list[Moments | None]]):
         found: list[Moments | None] = [None] * self.assignment.n_folds
         for some, folds in pieces(rows, self.assignment, self.n_rows):
             for fold in np.unique(folds).tolist():
-                here = column_moments(some.those(folds == fold), backend)
+                here = column_moments(some.take(folds == fold), backend)
                 found[fold] = merged(found[fold], here)
         return found
 

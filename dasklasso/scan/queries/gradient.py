@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from dasklasso.backend import Array, Backend, backend_for
+from dasklasso.backend import Array, Backend, backend_for, dtype_of
 from dasklasso.objective.loss_sums import LossSums
 from dasklasso.objective.losses.base import Loss
 from dasklasso.objective.losses.squared import SQUARED
 from dasklasso.scan.frame import Frame
-from dasklasso.scan.queries import kernels
+from dasklasso.scan.queries import kernels, row_terms
 from dasklasso.scan.queries.base import Query
-from dasklasso.scan.queries.kernels import Weights
+from dasklasso.scan.queries.kernels import StoredPoints
 from dasklasso.scan.rows import Rows
+from dasklasso.scan.slabs import slabs
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +70,9 @@ class Gradient(Query[LossGradient]):
     def backend(self) -> Backend:
         return backend_for(self.device)
 
-    def prepare(self, inputs: Sequence[Any], widths: Sequence[int]) -> Weights:
+    def prepare(self, inputs: Sequence[Any], widths: Sequence[int]) -> StoredPoints:
         points, frame = inputs
-        return kernels.weights_at(points, frame, widths, self.dtype, self.backend)
+        return kernels.stored_points(points, frame, widths, self.dtype, self.backend)
 
     def with_intercepts(self, prediction: Array) -> Array:
         """(..., K) plus the intercepts of the problems; directions have none."""
@@ -81,7 +82,7 @@ class Gradient(Query[LossGradient]):
         added[: len(self.intercepts)] = self.intercepts
         return prediction + self.backend.asarray(added)
 
-    def on_rows(self, rows: Rows, prepared: Weights) -> LossGradient:
+    def on_rows(self, rows: Rows, prepared: StoredPoints) -> LossGradient:
         found = kernels.gradient_rows(
             rows,
             replace(prepared, constant=self.with_intercepts(prepared.constant)),
@@ -108,16 +109,15 @@ class Gradient(Query[LossGradient]):
 
     # Where columns are split into parts: predictions, their sum, then each part's gradient.
 
-    def predict_part(self, rows: Rows, prepared: Weights) -> Array:
+    def predict_part(self, rows: Rows, prepared: StoredPoints) -> Array:
         """This part's share of the prediction of some rows, (n_rows, K) float64."""
         xp = self.backend.xp
         n_points = prepared.constant.shape[0]
         dtype = np.dtype(self.dtype)
-        slabs = kernels.slabs(rows, prepared.shifts, dtype, self.backend, n_points)
+        walk = slabs(rows, prepared.shifts, dtype, self.backend, n_points)
         shares = [
-            xp.astype(kernels.predict(blocks, prepared.columns, prepared.used), xp.float64)
-            + prepared.constant
-            for _, _, blocks in slabs
+            xp.astype(kernels.predict(blocks, prepared), xp.float64) + prepared.constant
+            for _, _, blocks in walk
         ]
         return shares[0] if len(shares) == 1 else xp.concat(shares, axis=0)
 
@@ -127,23 +127,23 @@ class Gradient(Query[LossGradient]):
         for share in shares[1:]:
             prediction = prediction + share
         prediction = self.with_intercepts(prediction)
-        y, weight = kernels.row_arrays(rows, np.asarray(self.y_shift), np.float64, self.backend)
-        offset = kernels.row_offsets(rows, np.float64, self.backend)
-        y = kernels.targets_of(y, self.targets)
+        y, weight = row_terms.row_arrays(rows, np.asarray(self.y_shift), np.float64, self.backend)
+        offset = row_terms.row_offsets(rows, np.float64, self.backend)
+        y = row_terms.targets_of(y, self.targets)
         known = (y, weight, self.loss, len(self.targets), offset)
-        return kernels.residuals(prediction, *known), kernels.loss_sums(prediction, *known)
+        return row_terms.residuals(prediction, *known), row_terms.loss_sums(prediction, *known)
 
-    def gradient_part(self, rows: Rows, residual: Array, prepared: Weights) -> Array:
+    def gradient_part(self, rows: Rows, residual: Array, prepared: StoredPoints) -> Array:
         """This part's gradient over some rows, (width, K) float64."""
         xp, dtype = self.backend.xp, np.dtype(self.dtype)
-        residual = xp.astype(residual, kernels.dtype_of(xp, dtype))
+        residual = xp.astype(residual, dtype_of(xp, dtype))
         totals: list[Array] = []
         n_points = residual.shape[1]
-        slabs = kernels.slabs(rows, prepared.shifts, dtype, self.backend, n_points)
-        for start, stop, blocks in slabs:
+        walk = slabs(rows, prepared.shifts, dtype, self.backend, n_points)
+        for start, stop, blocks in walk:
             products = [
-                xp.astype(kernels.back_project(block, residual[start:stop, :]), xp.float64)
+                xp.astype(block.transposed_times(residual[start:stop, :]), xp.float64)
                 for block in blocks
             ]
             totals = [a + b for a, b in zip(totals, products, strict=True)] if totals else products
-        return (totals[0] if len(totals) == 1 else xp.concat(totals, axis=1)).T
+        return totals[0] if len(totals) == 1 else xp.concat(totals, axis=0)

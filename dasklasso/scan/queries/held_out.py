@@ -17,11 +17,12 @@ from dasklasso.backend import backend_for, to_numpy
 from dasklasso.dataset.row_folds import FoldAssignment
 from dasklasso.objective.losses.base import Loss
 from dasklasso.objective.ranks import area_under_curve, binned_area, rank_bins
-from dasklasso.scan.queries import kernels
+from dasklasso.scan.queries import kernels, row_terms
 from dasklasso.scan.queries.base import Query
 from dasklasso.scan.queries.folds import ALL, Group, pieces
-from dasklasso.scan.queries.kernels import Weights
+from dasklasso.scan.queries.kernels import StoredPoints
 from dasklasso.scan.rows import Rows
+from dasklasso.scan.slabs import slabs
 
 RANK_EDGES = 2048  # of bins, where predictions are too many to be sorted
 SCORE_SUMS = 3 + 2 * (2 * RANK_EDGES + 1)  # loss, hits, weight, and each label's weights by bin
@@ -94,20 +95,20 @@ class HeldOut(Query[Scores]):
 
     def prepare(
         self, inputs: Sequence[Any], widths: Sequence[int]
-    ) -> list[tuple[Weights, np.ndarray]]:
+    ) -> list[tuple[StoredPoints, np.ndarray]]:
         points, frame = inputs
         return [
             ready_to_predict(points[:, group.columns], frame, widths, self.device)
             for group in self.groups
         ]
 
-    def on_rows(self, rows: Rows, prepared: list[tuple[Weights, np.ndarray]]) -> list[_Sums]:
+    def on_rows(self, rows: Rows, prepared: list[tuple[StoredPoints, np.ndarray]]) -> list[_Sums]:
         totals = [self._nothing(group) for group in self.groups]
         for some, folds in pieces(rows, self.assignment, self.n_rows):
             for group, ready, total in zip(self.groups, prepared, totals, strict=True):
                 chosen = folds == group.fold
                 if group.fold != ALL and chosen.any():
-                    self._score(some.those(chosen), group, ready, total)
+                    self._score(some.take(chosen), group, ready, total)
         return totals
 
     def combine(self, a: list[_Sums], b: list[_Sums]) -> list[_Sums]:
@@ -128,16 +129,16 @@ class HeldOut(Query[Scores]):
             bins = [np.zeros((2, 2 * len(one) + 1)) for one in self.edges[group.columns]]
         return _Sums(np.zeros((3, group.stop - group.start)), [], bins)
 
-    @kernels.beyond_numbers
+    @row_terms.beyond_numbers
     def _score(
-        self, rows: Rows, group: Group, ready: tuple[Weights, np.ndarray], total: _Sums
+        self, rows: Rows, group: Group, ready: tuple[StoredPoints, np.ndarray], total: _Sums
     ) -> None:
         """Add what some rows, all of the group's fold, say to ``total``."""
         weights, unit = ready
         columns = group.columns
         prediction = predictions(rows, weights, self.intercepts[columns], self.device)
         assert rows.y is not None
-        y = kernels.targets_of(rows.y, self.targets[columns])
+        y = row_terms.targets_of(rows.y, self.targets[columns])
         weight = np.ones((rows.n_rows, 1)) if rows.weight is None else rows.weight
         total.sums[0] += np.sum(weight * self.loss.value(prediction, y), axis=0)
         total.sums[2] += weight.sum()
@@ -170,27 +171,27 @@ class HeldOut(Query[Scores]):
 
 def ready_to_predict(
     points: np.ndarray, frame: Any, widths: Sequence[int], device: str
-) -> tuple[Weights, np.ndarray]:
+) -> tuple[StoredPoints, np.ndarray]:
     """Points ready to meet rows, and the unit (k,) of each one's predictions."""
     spread = np.sqrt(np.sum(to_numpy(points) ** 2, axis=0))
-    weights = kernels.weights_at(points, frame, widths, np.float64, backend_for(device))
+    weights = kernels.stored_points(points, frame, widths, np.float64, backend_for(device))
     # spread is that of predictions where columns are not correlated
     return weights, TIED * np.where(spread > 0, spread, 1.0)
 
 
 def predictions(
-    rows: Rows, weights: Weights, intercepts: Sequence[float], device: str
+    rows: Rows, weights: StoredPoints, intercepts: Sequence[float], device: str
 ) -> np.ndarray:
     """(n_rows, k) float64 with intercepts and offsets."""
     shares = [
-        to_numpy(kernels.predict(blocks, weights.columns, weights.used) + weights.constant)
-        for _, _, blocks in kernels.slabs(rows, weights.shifts, np.float64, backend_for(device))
+        to_numpy(kernels.predict(blocks, weights) + weights.constant)
+        for _, _, blocks in slabs(rows, weights.shifts, np.float64, backend_for(device))
     ]
     offset = 0.0 if rows.offset is None else rows.offset
     return np.concatenate(shares) + np.asarray(intercepts or 0.0) + offset
 
 
-@kernels.beyond_numbers
+@row_terms.beyond_numbers
 def ties_made_equal(prediction: np.ndarray, unit: np.ndarray) -> np.ndarray:
     """Predictions in whole units: rows that are the same are tied, wherever they are met."""
     return np.round(prediction / unit) * unit
@@ -217,15 +218,15 @@ class HeldOutClasses(Query[Scores]):
     device: str = "cpu"
     name = "score"
 
-    def prepare(self, inputs: Sequence[Any], widths: Sequence[int]) -> list[Weights]:
+    def prepare(self, inputs: Sequence[Any], widths: Sequence[int]) -> list[StoredPoints]:
         points, frame = inputs
         backend = backend_for(self.device)
         return [
-            kernels.weights_at(points[:, g.columns], frame, widths, np.float64, backend)
+            kernels.stored_points(points[:, g.columns], frame, widths, np.float64, backend)
             for g in self.groups
         ]
 
-    def on_rows(self, rows: Rows, prepared: list[Weights]) -> np.ndarray:
+    def on_rows(self, rows: Rows, prepared: list[StoredPoints]) -> np.ndarray:
         n_classes = self.loss.n_outputs
         total = np.zeros((3, self.groups[-1].stop // n_classes))
         for some, folds in pieces(rows, self.assignment, self.n_rows):
@@ -233,7 +234,7 @@ class HeldOutClasses(Query[Scores]):
                 chosen = folds == group.fold
                 if group.fold != ALL and chosen.any():
                     own = slice(group.start // n_classes, group.stop // n_classes)
-                    total[:, own] += self._sums(some.those(chosen), group, weights)
+                    total[:, own] += self._sums(some.take(chosen), group, weights)
         return total
 
     def combine(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -245,10 +246,10 @@ class HeldOutClasses(Query[Scores]):
             none = np.full_like(loss, np.nan)
             return Scores(loss / weight, hits / weight, none, none)
 
-    def _sums(self, rows: Rows, group: Group, weights: Weights) -> Any:
+    def _sums(self, rows: Rows, group: Group, weights: StoredPoints) -> Any:
         """(3, n_problems of the group): Σ s·loss, Σ s of rows that are right, Σ s."""
         found = predictions(rows, weights, self.intercepts[group.columns], self.device)
-        prediction = kernels.by_output(found, self.loss)
+        prediction = row_terms.by_output(found, self.loss)
         assert rows.y is not None
         y = np.asarray(rows.y, dtype=np.float64)
         weight = np.ones((1, rows.n_rows)) if rows.weight is None else rows.weight.T

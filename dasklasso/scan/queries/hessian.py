@@ -16,29 +16,46 @@ import numpy as np
 
 from dasklasso.backend import Array, Backend, backend_for, dtype_of, to_numpy
 from dasklasso.objective.losses.base import Loss
-from dasklasso.scan.queries import kernels
+from dasklasso.scan.columns.base import ColumnBlock, weighted_gram
+from dasklasso.scan.columns.dense import DenseBlock
+from dasklasso.scan.queries import kernels, row_terms
 from dasklasso.scan.queries.base import Query
-from dasklasso.scan.queries.kernels import Weights
+from dasklasso.scan.queries.kernels import StoredPoints
 from dasklasso.scan.rows import Rows
+from dasklasso.scan.slabs import slabs
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What Hessians need of one block of columns.
+
+    Attributes
+    ----------
+    block : number of the block
+    union : columns of it that any point asks for, or None for all
+    centre, inverse : (n_union,) what standardises them, in the precision of products
+    places : for each point where its columns are in the union, or None for all
+    """
+
+    block: int
+    union: np.ndarray | None
+    centre: Array
+    inverse: Array
+    places: list[np.ndarray | None]
+
+    def standardised(self, blocks: Sequence[ColumnBlock]) -> ColumnBlock:
+        """The union's columns of a slab, standardised."""
+        block = blocks[self.block]
+        some = block if self.union is None else block.take_columns(self.union)
+        return some.standardised(self.centre, self.inverse)
 
 
 @dataclass(frozen=True)
 class _Prepared:
-    """What a task knows of the points.
+    """What a task knows of the points: they themselves, and blocks that have columns of theirs."""
 
-    Attributes
-    ----------
-    weights : Weights
-    union : (n_union,) int64, columns that any point asks for
-    places : for each point its columns' places in ``union``
-    centre, inverse : (n_union,) what standardises a slab, in the precision of products
-    """
-
-    weights: Weights
-    union: np.ndarray
-    places: list[np.ndarray]
-    centre: Array
-    inverse: Array
+    points: StoredPoints
+    parts: list[_Part]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,33 +95,45 @@ class WeightedGrams(Query[list[np.ndarray]]):
         return backend_for(self.device)
 
     def prepare(self, inputs: Sequence[Any], widths: Sequence[int]) -> _Prepared:
-        points, frame = inputs
-        weights = kernels.weights_at(points, frame, widths, self.dtype, self.backend)
+        coef, frame = inputs[0], inputs[1].map(to_numpy)
+        points = kernels.stored_points(coef, frame, widths, self.dtype, self.backend)
         union = reduce(np.union1d, self.columns).astype(np.int64)
-        known = frame.map(to_numpy)[union]
-        kind = dtype_of(self.backend.xp, self.dtype)
         # slabs are shifted already where any column is
-        shift = known.shift if weights.shifts is not None else 0.0
-        return _Prepared(
-            weights,
-            union,
-            [np.searchsorted(union, own) for own in self.columns],
-            self.backend.xp.astype(self.backend.asarray(known.centre - shift), kind),
-            self.backend.xp.astype(self.backend.asarray(known.inverse_scale), kind),
+        shift = 0.0 if points.shifts is None else frame.shift
+        centre, inverse = (
+            to_numpy(array).astype(self.dtype)
+            for array in (frame.centre - shift, frame.inverse_scale)
         )
+        parts, start = [], 0
+        for number, width in enumerate(widths):
+            own = _within(union, start, start + width)
+            if own.size:
+                parts.append(
+                    _Part(
+                        number,
+                        own if own.size < width else None,
+                        self.backend.asarray(centre[start + own]),
+                        self.backend.asarray(inverse[start + own]),
+                        [_places(own, _within(one, start, start + width)) for one in self.columns],
+                    )
+                )
+            start += width
+        return _Prepared(points, parts)
 
-    @kernels.beyond_numbers
+    @row_terms.beyond_numbers
     def on_rows(self, rows: Rows, prepared: _Prepared) -> list[Array]:
         backend, xp, dtype = self.backend, self.backend.xp, np.dtype(self.dtype)
-        y, weight = kernels.row_arrays(rows, np.asarray(self.y_shift), dtype, backend)
-        y, offset = kernels.targets_of(y, self.targets), kernels.row_offsets(rows, dtype, backend)
-        constant = prepared.weights.constant + backend.asarray(np.asarray(self.intercepts))
+        y, weight = row_terms.row_arrays(rows, np.asarray(self.y_shift), dtype, backend)
+        y, offset = (
+            row_terms.targets_of(y, self.targets),
+            row_terms.row_offsets(rows, dtype, backend),
+        )
+        constant = prepared.points.constant + backend.asarray(np.asarray(self.intercepts))
         constant = xp.astype(constant, dtype_of(xp, dtype))
         totals: list[Array] = []
-        room, kept = _Room(self, prepared, rows), self._kept(rows)
-        for start, stop, blocks in kernels.slabs(rows, prepared.weights.shifts, dtype, backend):
-            prediction = kernels.predict(blocks, prepared.weights.columns, prepared.weights.used)
-            prediction = prediction + constant
+        kept, parts = self._kept(rows), prepared.parts
+        for start, stop, blocks in slabs(rows, prepared.points.shifts, dtype, backend):
+            prediction = kernels.predict(blocks, prepared.points) + constant
             if offset is not None:
                 prediction = prediction + offset[start:stop, :]
             curvature = self._curvature(prediction, y[start:stop, :])
@@ -113,10 +142,11 @@ class WeightedGrams(Query[list[np.ndarray]]):
             if kept is not None:
                 curvature = curvature * kept[start:stop, :]
             root = xp.sqrt(curvature)
-            z = room.standardised(blocks, prepared)
+            z = [part.standardised(blocks) for part in parts]
+            ones = DenseBlock(xp.ones_like(root[:, :1]))  # the intercept's column
             products = [
-                room.product(z, place, root[:, k : k + 1])
-                for k, place in enumerate(prepared.places)
+                weighted_gram([*_of_point(k, parts, z), ones], root[:, k : k + 1])
+                for k in range(len(self.columns))
             ]
             if not totals:
                 totals = [xp.astype(product, xp.float64) for product in products]
@@ -147,40 +177,23 @@ class WeightedGrams(Query[list[np.ndarray]]):
         return [to_numpy(gram) / self.total_weight for gram in value]
 
 
-class _Room:
-    """Arrays that slabs are written to: on the host the same ones again for every slab."""
+def _within(columns: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """Those of some ascending columns that a block has, counted from its first."""
+    a, b = np.searchsorted(columns, [start, stop])
+    return columns[a:b] - start
 
-    def __init__(self, query: WeightedGrams, prepared: _Prepared, rows: Rows) -> None:
-        self._backend, self._xp = query.backend, query.backend.xp
-        self._z = self._weighted = np.empty(0, np.dtype(query.dtype))
-        if self._backend.on_host:
-            widths = [block.shape[1] for block in rows.blocks]
-            height = min(rows.n_rows, kernels.slab_rows(widths, np.dtype(query.dtype)))
-            widest = max(place.size for place in prepared.places)
-            self._z = np.empty(height * prepared.union.size, np.dtype(query.dtype))
-            self._weighted = np.empty(height * (widest + 1), np.dtype(query.dtype))
 
-    def standardised(self, blocks: Sequence[Array], prepared: _Prepared) -> Array:
-        """The union's columns of a slab, standardised: (n_rows, n_union)."""
-        whole = blocks[0] if len(blocks) == 1 else self._xp.concat(list(blocks), axis=1)
-        if prepared.union.size < whole.shape[1]:
-            whole = self._xp.take(whole, self._backend.asarray(prepared.union), axis=1)
-        if not self._backend.on_host:
-            return (whole - prepared.centre) * prepared.inverse
-        z = self._z[: whole.size].reshape(whole.shape)
-        np.subtract(whole, prepared.centre, out=z)
-        z *= prepared.inverse
-        return z
+def _places(union: np.ndarray, own: np.ndarray) -> np.ndarray | None:
+    return None if own.size == union.size else np.searchsorted(union, own)
 
-    def product(self, z: Array, place: np.ndarray, root: Array) -> Array:
-        """``[z 1]ᵀ F [z 1]`` of one slab over some columns of z; root is that of F."""
-        if place.size < z.shape[1]:
-            z = self._xp.take(z, self._backend.asarray(place), axis=1)
-        if not self._backend.on_host:
-            weighted = self._xp.concat([z * root, root], axis=1)
-            return weighted.T @ weighted
-        shape = (z.shape[0], place.size + 1)
-        weighted = self._weighted[: shape[0] * shape[1]].reshape(shape)
-        np.multiply(z, root, out=weighted[:, :-1])
-        weighted[:, -1:] = root
-        return weighted.T @ weighted
+
+def _of_point(k: int, parts: Sequence[_Part], z: Sequence[ColumnBlock]) -> list[ColumnBlock]:
+    """Point k's columns of a slab whose unions are ``z``."""
+    found: list[ColumnBlock] = []
+    for part, block in zip(parts, z, strict=True):
+        place = part.places[k]
+        if place is None:
+            found.append(block)
+        elif place.size:
+            found.append(block.take_columns(place))
+    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,7 @@ from dasklasso.backend import backend_for, to_numpy
 from dasklasso.scan.queries import kernels
 from dasklasso.scan.queries.row_sums import row_sums
 from dasklasso.scan.rows import Rows
+from dasklasso.scan.slabs import slabs
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,11 @@ class Prediction:
     def of_rows(self, rows: Rows, coef: np.ndarray) -> np.ndarray:
         """``X w`` of some rows for coef (width, n_targets): (n_rows, n_targets) float64."""
         backend = backend_for(self.device)
-        edges = np.cumsum([0, *(block.shape[1] for block in rows.blocks)]).tolist()
+        points = kernels.unscaled_points(coef, rows.widths, backend)
         if self.row_by_row and backend.on_host:
-            return row_sums(rows.blocks, [coef[a:b] for a, b in itertools.pairwise(edges)])
-        columns = [backend.asarray(coef[a:b]) for a, b in itertools.pairwise(edges)]
+            return row_sums(rows.blocks, points.coef)
         shares = [
-            to_numpy(kernels.predict(blocks, columns))
-            for _, _, blocks in kernels.slabs(rows, None, np.float64, backend)
+            to_numpy(kernels.predict(blocks, points))
+            for _, _, blocks in slabs(rows, None, np.float64, backend)
         ]
         return np.concatenate(shares)

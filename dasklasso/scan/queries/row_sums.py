@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dasklasso.scan.columns.base import ColumnBlock
+
 SLAB_VALUES = 1 << 18  # of the columns in use: they stay in the processor's cache
 
 
-def row_sums(blocks: Sequence[np.ndarray], coef: Sequence[np.ndarray]) -> np.ndarray:
+def row_sums(blocks: Sequence[ColumnBlock], coef: Sequence[np.ndarray]) -> np.ndarray:
     """``Xw`` of each row, added up feature by feature, in float64.
 
     BLAS adds in an order that depends on how many rows there are and on a row's place among them.
@@ -17,7 +19,7 @@ def row_sums(blocks: Sequence[np.ndarray], coef: Sequence[np.ndarray]) -> np.nda
 
     Parameters
     ----------
-    blocks : arrays (n_rows, width), left to right
+    blocks : left to right
     coef : arrays (width, n_targets), one for each block
         Features that are 0 for every target are not looked at.
 
@@ -25,7 +27,7 @@ def row_sums(blocks: Sequence[np.ndarray], coef: Sequence[np.ndarray]) -> np.nda
     -------
     (n_rows, n_targets) float64, C-contiguous
     """
-    n_rows, n_targets = len(blocks[0]), coef[0].shape[1]
+    n_rows, n_targets = blocks[0].shape[0], coef[0].shape[1]
     used = [np.flatnonzero(weights.any(axis=1)) for weights in coef]
     some = [weights[features] for weights, features in zip(coef, used, strict=True)]
     step = max(1, SLAB_VALUES // max(1, n_targets, *(len(features) for features in used)))
@@ -34,7 +36,8 @@ def row_sums(blocks: Sequence[np.ndarray], coef: Sequence[np.ndarray]) -> np.nda
         stop = min(start + step, n_rows)
         total, term = np.zeros((2, n_targets, stop - start))
         for block, features, weights in zip(blocks, used, some, strict=True):
-            columns = np.ascontiguousarray(block[start:stop, features].T, dtype=np.float64)
+            slab = block.take_rows(slice(start, stop)).take_columns(features).dense()
+            columns = np.ascontiguousarray(slab.T, dtype=np.float64)
             for values, weight in zip(columns, weights, strict=True):
                 np.multiply(values, weight[:, None], out=term)
                 total += term

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dasklasso.backend import to_numpy
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.row_folds import random_folds
 from dasklasso.scan.queries.base import Query
@@ -56,9 +57,10 @@ class SampleRows(Query[Sample]):
         chosen = random_folds(self.every, self.seed, rows.start, stop) == 0
         if rows.weight is not None:
             chosen &= rows.weight[:, 0] > 0
-        some = rows.those(chosen)
+        some = rows.take(chosen)
         assert some.y is not None
-        x, places = np.concatenate(some.blocks, axis=1), rows.start + np.flatnonzero(chosen)
+        x = np.concatenate([to_numpy(block.dense()) for block in some.blocks], axis=1)
+        places = rows.start + np.flatnonzero(chosen)
         return [Sample(x, some.y, some.weight, some.offset, places)]
 
     def combine(self, a: list[Sample], b: list[Sample]) -> list[Sample]:

@@ -25,7 +25,7 @@ from dasklasso.objective.losses.base import Loss
 from dasklasso.objective.penalties.base import strong_share
 from dasklasso.problem.folds import Folds
 from dasklasso.problem.problem import Problem
-from dasklasso.scan.queries import kernels
+from dasklasso.scan.queries import row_terms
 from dasklasso.scan.queries.folds import ALL
 from dasklasso.scan.queries.sample import Sample
 from dasklasso.scan.runners import threads_each
@@ -243,7 +243,7 @@ class Chain:
         state.u[some], state.b = u, b
         state.prediction = u @ block + b if some.size else np.full(len(self.y), b)
 
-    @kernels.beyond_numbers
+    @row_terms.beyond_numbers
     def _search(
         self, state: _State, point: Point, step: Step, block: np.ndarray, charge: Charge, loss: Loss
     ) -> tuple[np.ndarray, float, bool]:
@@ -296,14 +296,14 @@ class Chain:
         matrix.flat[:: c + 2] *= 1.0 + RIDGE * (c + 1)
         return matrix
 
-    @kernels.beyond_numbers
+    @row_terms.beyond_numbers
     def _gap(self, state: _State, alpha: float, loss: Loss) -> tuple[float, np.ndarray]:
         """The relative gap of a point, and the gradient of all columns there."""
         prediction = self._offset_prediction(state.prediction)
         weighted = self.share * loss.gradient(prediction, self.y)
         # a column that is constant outside a fold is zero there once it is standardised
         gradient = np.where(self._useful, self.held.columns @ weighted, 0.0)
-        sums = kernels.loss_sums(
+        sums = row_terms.loss_sums(
             state.prediction[:, None],
             self.y[:, None],
             self.share[:, None],

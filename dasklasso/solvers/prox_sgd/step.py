@@ -127,13 +127,7 @@ class Epoch:
         )
         shuffled = np.random.default_rng([self.seed, self.number, band]).permutation(rows.n_rows)
         for index in np.array_split(shuffled, n_batches(rows.n_rows, self.batch_size)):
-            batch = Rows(
-                rows.start,
-                [block[index] for block in rows.blocks],
-                None if rows.y is None else rows.y[index],
-                None if rows.weight is None else rows.weight[index],
-                None if rows.offset is None else rows.offset[index],
-            )
+            batch = rows.take(index)
             iterate = self._met(batch, iterate, frame, backend)
             iterate = self._step(batch, iterate, frame, backend)
         return replace(iterate, points=to_numpy(iterate.points), average=to_numpy(iterate.average))
@@ -210,7 +204,7 @@ class Epoch:
             intercepts=intercepts,
             total_weight=self.query.total_weight * self.batch_size / self.n_rows,
         )
-        ready = query.prepare((points, frame), [block.shape[1] for block in batch.blocks])
+        ready = query.prepare((points, frame), batch.widths)
         return query.finish(query.on_rows(batch, ready), (points, frame))
 
     def _weights(self, batch: Rows) -> np.ndarray:
@@ -229,10 +223,9 @@ def _unit(direction: Array) -> tuple[Array, float]:
 
 def _squared_norms(batch: Rows, frame: Frame, backend: Backend) -> np.ndarray:
     """(n_rows,) squared norms of standardised rows."""
-    xp, total, left = backend.xp, 0.0, 0
-    for block in batch.blocks:
-        here = frame[left : left + block.shape[1]]
-        z = backend.asarray(block.astype(np.float64)) - here.centre
-        total = total + xp.sum((z * here.inverse_scale) ** 2, axis=1)
-        left += block.shape[1]
+    total, left = 0.0, 0
+    for [block] in (one.slabs(batch.n_rows, np.dtype(float), backend) for one in batch.blocks):
+        here = frame[left : left + block.width]
+        total = total + block.standardised(here.centre, here.inverse_scale).row_squares()
+        left += block.width
     return to_numpy(total)

@@ -14,6 +14,7 @@ from dasklasso.backend import backend_for, to_numpy
 from dasklasso.objective.loss_sums import LossSums
 from dasklasso.problem.folds import Folds
 from dasklasso.problem.problem import Problem, gradient_query
+from dasklasso.scan.columns.dense import DenseBlock
 from dasklasso.scan.engine import Request, ScanEngine
 from dasklasso.scan.frame import PlacedFrame
 from dasklasso.scan.gather import gather
@@ -25,6 +26,7 @@ from dasklasso.scan.queries.held_out import Scores
 from dasklasso.scan.queries.sample import Sample
 from dasklasso.scan.rows import Rows
 from dasklasso.scan.runners import threads_each
+from dasklasso.scan.slabs import slabs
 from dasklasso.scan.threads import blas_threads
 from dasklasso.solvers.certificate_scan import check_finite
 
@@ -140,7 +142,7 @@ class HeldRows:
             self.problem = replace(problem, total_weight=total, null_intercept=b, null_loss=loss)
         pieces = min(threads_each(None), max(1, self._x.nbytes // PIECE_BYTES))
         edges = np.linspace(0, self.n_rows, pieces + 1).astype(int).tolist()
-        whole_rows = Rows(0, [self._x], sample.y, sample.weight, sample.offset)
+        whole_rows = Rows(0, [DenseBlock(self._x)], sample.y, sample.weight, sample.offset)
         self._rows = [whole_rows.between(a, b) for a, b in pairwise(edges)]
 
     @property
@@ -182,14 +184,14 @@ class HeldRows:
     def probabilities(self, u: np.ndarray, b: np.ndarray, dtype: str) -> np.ndarray:
         """(n_rows, C) of each class at one point, in ``dtype``."""
         backend, kind, loss = backend_for("cpu"), np.dtype(dtype), self.problem.loss
-        weights = kernels.weights_at(u, self.problem.frame, [len(u)], kind, backend)
+        weights = kernels.stored_points(u, self.problem.frame, [len(u)], kind, backend)
         constant = (weights.constant + b).astype(kind)
         out = np.empty((self.n_rows, len(b)), kind)
 
         def piece(start: int, stop: int) -> None:
-            rows = Rows(start, [self._x[start:stop]], None, None)
-            for i, j, blocks in kernels.slabs(rows, weights.shifts, kind, backend, len(b)):
-                prediction = kernels.predict(blocks, weights.columns, weights.used) + constant
+            rows = Rows(start, [DenseBlock(self._x[start:stop])], None, None)
+            for i, j, blocks in slabs(rows, weights.shifts, kind, backend, len(b)):
+                prediction = kernels.predict(blocks, weights) + constant
                 out[start + i : start + j] = loss.mean(prediction)
 
         if len(self._rows) == 1:

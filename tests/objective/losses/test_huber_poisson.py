@@ -14,7 +14,7 @@ from dasklasso.objective.losses.huber import Huber
 from dasklasso.objective.losses.poisson import Poisson
 from dasklasso.objective.losses.registry import loss_named
 from dasklasso.objective.penalties.elastic_net import ElasticNet, elastic_net
-from dasklasso.scan.queries.kernels import loss_sums
+from dasklasso.scan.queries.row_terms import loss_sums
 
 
 @pytest.mark.parametrize("delta", [0.0, -1.0, np.inf, np.nan])

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dasklasso.backend import backend_for, to_numpy
+from dasklasso.scan.columns.dense import DenseBlock
 from dasklasso.scan.queries.column_moments import (
     column_moments,
     indicator_moments,
@@ -42,7 +43,7 @@ def test_merged_moments_are_those_of_the_union(seed, n, cut, mean, weighted):
     weight = rng.uniform(0.1, 2.0, (n, 1)) if weighted else None
     cut = min(cut, n - 1)
     halves = [
-        moments_of(X[rows], None if weight is None else weight[rows])
+        moments_of(DenseBlock(X[rows]), None if weight is None else weight[rows])
         for rows in (slice(0, cut), slice(cut, n))
     ]
     assert_moments(merge_moments(*halves), X, weight)
@@ -50,8 +51,8 @@ def test_merged_moments_are_those_of_the_union(seed, n, cut, mean, weighted):
 
 def test_rows_of_weight_zero_merge_to_nothing():
     X = np.arange(6.0).reshape(3, 2)
-    none = moments_of(X + 100, np.zeros((3, 1)))
-    merged = merge_moments(none, moments_of(X, None))
+    none = moments_of(DenseBlock(X + 100), np.zeros((3, 1)))
+    merged = merge_moments(none, moments_of(DenseBlock(X), None))
     assert np.array_equal(merged.mean, X.mean(axis=0))
     assert np.all(merge_moments(none, none).squares == 0)
 
@@ -62,7 +63,7 @@ def test_moments_of_blocks_are_those_of_the_table(device, dtype):
     rng = np.random.default_rng(1)
     X = rng.integers(0, 200, (5000, 7)).astype(dtype)
     weight = rng.uniform(0, 1, (5000, 1))
-    rows = Rows(0, [np.ascontiguousarray(X[:, :4]), np.ascontiguousarray(X[:, 4:])], None, weight)
+    rows = Rows(0, [DenseBlock(X[:, :4]), DenseBlock(X[:, 4:])], None, weight)
     found = to_host(column_moments(rows, backend_for(device)), to_numpy)
     assert_moments(found, X.astype(float), weight)
 
@@ -72,14 +73,17 @@ def test_the_deviation_of_columns_of_extreme_size_is_a_number(scale):
     X = np.random.default_rng(0).normal(3.0, 1.0, (300, 2))
     X[:100, 1] = 2.0  # so far it does not vary
     extreme = X * np.array([1.0, scale])
-    parts = [moments_of(extreme[:100], None), moments_of(extreme[100:], None)]
-    for found in (moments_of(extreme, None), merge_moments(*parts)):
+    parts = [
+        moments_of(DenseBlock(extreme[:100]), None),
+        moments_of(DenseBlock(extreme[100:]), None),
+    ]
+    for found in (moments_of(DenseBlock(extreme), None), merge_moments(*parts)):
         np.testing.assert_allclose(found.std, X.std(axis=0) * [1.0, scale], rtol=1e-12)
 
 
 def test_values_that_are_not_finite_are_counted_and_left_out():
     X = np.array([[1.0, np.nan], [np.inf, 2.0], [3.0, np.nan]])
-    found = moments_of(X, None)
+    found = moments_of(DenseBlock(X), None)
     assert found.bad.tolist() == [1.0, 2.0]
     assert np.all(np.isfinite(found.mean))
 

@@ -14,6 +14,7 @@ from dasklasso.dataset.row_folds import FoldAssignment, FoldScheme
 from dasklasso.objective.losses.logistic import Logistic
 from dasklasso.objective.losses.poisson import Poisson
 from dasklasso.objective.ranks import rank_edges
+from dasklasso.scan.columns.dense import DenseBlock
 from dasklasso.scan.frame import Frame
 from dasklasso.scan.queries.folds import ALL, Group
 from dasklasso.scan.queries.held_out import HeldOut
@@ -31,7 +32,7 @@ def rows():
     rng = np.random.default_rng(0)
     X = rng.exponential(size=(N, D)) ** 4
     y = (np.log(X[:, :1]) + rng.logistic(size=(N, 1)) > 0).astype(float)
-    return Rows(0, [X], y, rng.uniform(0.5, 2.0, (N, 1)), rng.normal(size=(N, 1)))
+    return Rows(0, [DenseBlock(X)], y, rng.uniform(0.5, 2.0, (N, 1)), rng.normal(size=(N, 1)))
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,7 @@ def test_rows_that_are_the_same_are_tied_wherever_they_stand(points):
     few = np.random.default_rng(2).normal(size=(7, D))
     which = np.random.default_rng(3).integers(0, 7, N)
     y = np.random.default_rng(4).integers(0, 2, (N, 1)).astype(float)
-    rows = Rows(0, [few[which]], y, None)
+    rows = Rows(0, [DenseBlock(few[which])], y, None)
     found = asked(QUERY, rows, points, (1, 4, 77, 211))
     for k, fold in enumerate(LEFT_OUT):
         if fold is not None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import operator
 from dataclasses import fields, replace
-from functools import reduce
 
 import numpy as np
 import pytest
@@ -17,9 +15,8 @@ from dasklasso.objective.loss_sums import LossSums
 from dasklasso.objective.losses.huber import Huber
 from dasklasso.objective.losses.logistic import Logistic
 from dasklasso.objective.losses.poisson import Poisson
-from dasklasso.objective.losses.softmax import Softmax
+from dasklasso.scan.columns.dense import DenseBlock
 from dasklasso.scan.frame import Frame
-from dasklasso.scan.queries import kernels
 from dasklasso.scan.queries.gradient import Gradient, LossGradient
 from dasklasso.scan.queries.hessian import WeightedGrams
 from dasklasso.scan.queries.prediction import Prediction
@@ -31,7 +28,7 @@ def problem(seed, n, widths, k, *, mean=0.0, dtype=np.float64, weighted=True):
     d = sum(widths)
     X = (mean + rng.standard_normal((n, d))).astype(dtype)
     edges = np.cumsum([0, *widths])
-    blocks = [np.ascontiguousarray(X[:, a:b]) for a, b in itertools.pairwise(edges)]
+    blocks = [DenseBlock(np.ascontiguousarray(X[:, a:b])) for a, b in itertools.pairwise(edges)]
     y = 50 + rng.standard_normal((n, 2))
     weight = rng.uniform(0.5, 2, (n, 1)) if weighted else None
     centre, inverse = X.astype(float).mean(axis=0), rng.uniform(0.5, 2, d)
@@ -53,7 +50,7 @@ def by_definition(X, rows, frame, points, targets, y_shift, total):
 
 def ask(query, rows, frame, points, move=np.asarray):
     inputs = (move(points), frame.map(move))
-    prepared = query.prepare(inputs, [block.shape[1] for block in rows.blocks])
+    prepared = query.prepare(inputs, rows.widths)
     return arrays(query.finish(query.on_rows(rows, prepared), inputs))
 
 
@@ -111,7 +108,7 @@ def test_parts_together_give_what_one_part_gives(device):
     parts = []
     for start, stop, blocks in cuts:
         inputs = (move(points[start:stop]), frame[start:stop].map(move))
-        prepared = query.prepare(inputs, [block.shape[1] for block in blocks])
+        prepared = query.prepare(inputs, [block.width for block in blocks])
         parts.append((replace(rows, blocks=blocks), prepared, inputs))
     shares = [query.predict_part(some, prepared) for some, prepared, _ in parts]
     residual, sums = query.residual(replace(rows, blocks=()), shares)
@@ -131,62 +128,6 @@ def test_predictions_add_up_the_blocks(device):
     found = Prediction((0.0, 0.0, 0.0), device).of_rows(rows, points)
     assert found.dtype == np.float64
     assert np.allclose(found, X @ points, rtol=1e-12)
-
-
-@given(
-    n=st.integers(1, 6000),
-    width=st.integers(1, 3000),
-    points=st.integers(1, 200),
-    shifted=st.booleans(),
-)
-@settings(deadline=None, max_examples=30)
-def test_slabs_show_every_row_once_in_the_dtype_asked_for(n, width, points, shifted):
-    block = np.broadcast_to(np.arange(n, dtype=np.float32)[:, None], (n, width))
-    shifts = [np.ones(width)] if shifted else None
-    at = 0
-    rows = Rows(0, [block], None, None)
-    for start, stop, [slab] in kernels.slabs(rows, shifts, np.float64, backend_for("cpu"), points):
-        assert start == at
-        assert slab.dtype == np.float64
-        assert np.array_equal(slab[:, 0], np.arange(start, stop) - (1.0 if shifted else 0.0))
-        at = stop
-    assert at == n
-
-
-@pytest.mark.parametrize("loss", [Logistic(), Softmax(5)], ids=["logistic", "softmax"])
-@pytest.mark.parametrize("weighted", [False, True])
-def test_many_rows_have_the_residuals_and_sums_of_their_parts(weighted, loss):
-    rng = np.random.default_rng(0)
-    p, y = rng.standard_normal((3001, 12)), rng.integers(0, 2, (3001, 1)).astype(float)
-    weight = rng.uniform(0.5, 2, (3001, 1)) if weighted else None
-    rows = [slice(i, i + 100) for i in range(0, 3001, 100)]
-    parts = [(p[some], y[some], None if weight is None else weight[some]) for some in rows]
-    found = kernels.residuals(p, y, weight, loss, 10)
-    assert np.array_equal(
-        found, np.concatenate([kernels.residuals(*part, loss, 10) for part in parts])
-    )
-    sums = kernels.loss_sums(p, y, weight, loss, 10)
-    expected = reduce(operator.add, [kernels.loss_sums(*part, loss, 10) for part in parts])
-    for name in ("loss", "slope", "slope_squares", "slope_ratio"):
-        assert np.allclose(getattr(sums, name), getattr(expected, name), rtol=1e-12)
-
-
-def test_sums_of_several_outputs_are_in_the_column_of_each():
-    rng, loss = np.random.default_rng(0), Softmax(3)
-    p, y = rng.standard_normal((40, 7)), rng.integers(0, 3, (40, 1)).astype(float)
-    weight = rng.uniform(0.5, 2, (40, 1))
-    found = kernels.loss_sums(p, y, weight, loss, 6)
-    assert len(found) == 7
-    for first in (0, 3):
-        value, slope, ratio = loss.terms(p[:, first : first + 3], y[:, 0])
-        here = found[first : first + 3]
-        assert np.allclose(here.loss, weight[:, 0] @ value, rtol=1e-13)
-        assert np.allclose(here.slope, weight[:, 0] @ slope, atol=1e-13)
-        assert np.allclose(here.slope_squares, weight[:, 0] @ slope**2, rtol=1e-13)
-        assert np.allclose(here.slope_ratio, weight[:, 0] @ ratio, rtol=1e-13)
-    direction = found[6:]
-    assert np.allclose(direction.slope, weight[:, 0] @ p[:, 6], rtol=1e-13)
-    assert direction.loss == direction.slope_squares == direction.slope_ratio == 0.0
 
 
 @pytest.mark.parametrize("device", ["cpu", "strict"])
