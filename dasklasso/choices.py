@@ -6,7 +6,6 @@ from typing import Any, Literal, get_args
 
 from dasklasso.errors import OptionError
 
-Solver = Literal["auto", "fista", "gram", "newton", "prox_sgd"]
 Device = Literal["cpu", "cuda"]
 FoldKind = Literal["random", "contiguous", "groups", "column"]
 Rule = Literal["min", "1se"]
@@ -16,6 +15,14 @@ Missing = Literal["error", "mean"]
 Unseen = Literal["error", "zero"]
 Codec = Literal["auto", "none", "lz4", "zstd"]
 Dtype = Literal["auto", "float32", "float64", "uint8", "int8", "uint16", "int16", "int32"]
+
+# Solvers, in the order in which "auto" prefers them, and the modules that have their entries
+SOLVERS = {
+    "gram": "dasklasso.solvers.gram.entry",
+    "newton": "dasklasso.solvers.newton.entry",
+    "fista": "dasklasso.solvers.fista.entry",
+    "prox_sgd": "dasklasso.solvers.prox_sgd.entry",
+}
 
 
 def check_word(option: str, found: str, words: Any) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dasklasso.backend import backend_named
-from dasklasso.choices import Criterion, FoldKind, Rule, check_word
+from dasklasso.choices import SOLVERS, Criterion, FoldKind, Rule, check_word
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.labels.class_weights import ClassWeight
 from dasklasso.dataset.row_folds import FoldAssignment, FoldScheme, assign_folds
@@ -28,8 +28,6 @@ from dasklasso.objective.penalties.group import GroupElasticNet
 from dasklasso.objective.penalties.registry import penalty_named
 from dasklasso.scan.layout import BAND_BYTES
 
-SOLVERS = ("auto", "fista", "gram", "newton", "prox_sgd")
-
 
 @dataclass(frozen=True)
 class FitOptions:
@@ -44,7 +42,7 @@ class FitOptions:
         As in :class:`dasklasso.objective.objective.Objective`.
     positive : whether coefficients must not be negative
     grouped : whether a feature is in or out for all classes together; by loss "softmax" only
-    solver : {"auto", "fista", "gram", "newton", "prox_sgd"}
+    solver : "auto", or the name of a registered solver (:mod:`dasklasso.solvers.registry`)
     tol : relative dual gap: gap / loss of the null model
     max_scans : most reads of X
     stop_saturated : whether a path ends where it explains nothing more; by solver "gram" only
@@ -87,8 +85,9 @@ class FitOptions:
 
     def __post_init__(self) -> None:
         loss = self.objective().loss  # which checks itself
-        if self.solver not in SOLVERS:
-            raise OptionError(f"solver: {self.solver!r} is none of {', '.join(SOLVERS)}")
+        if self.solver not in ("auto", *SOLVERS):
+            known = ", ".join(("auto", *SOLVERS))
+            raise OptionError(f"solver: {self.solver!r} is none of {known}")
         if not self.tol > 0:
             raise OptionError(f"tol: {self.tol} found, expected a positive number")
         if self.stop_saturated and self.solver not in ("auto", "gram"):

@@ -244,7 +244,7 @@ def test_the_command_line_knows_what_is_registered(three_classes, make_store, tm
 def test_a_solver_that_cannot_minimise_a_penalty_is_refused_by_name(three_classes, make_store):
     X, y = three_classes
     options = FitOptions(loss="softmax", penalty="nonnegative_group", solver="newton")
-    with pytest.raises(OptionError, match="newton has no penalty nonnegative_group"):
+    with pytest.raises(OptionError, match="but newton needs elastic_net"):
         fit_path(make_store(X, y.astype(float)), options, RUN)
 
 

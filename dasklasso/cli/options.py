@@ -8,12 +8,12 @@ from typing import Any, TypeVar, get_args
 import click
 
 from dasklasso.choices import (
+    SOLVERS,
     Criterion,
     Device,
     EmptyChunks,
     FoldKind,
     Missing,
-    Solver,
     Unseen,
 )
 from dasklasso.jobs.fit_stage import Rule
@@ -126,7 +126,9 @@ model = stacked(
         help="Of loss huber: the residual up to which it is squared, in the target's units.",
     ),
     l1_ratio,
-    click.option("--solver", type=choice(Solver), default="auto", show_default=True),
+    click.option(
+        "--solver", type=click.Choice(("auto", *SOLVERS)), default="auto", show_default=True
+    ),
     click.option(
         "--tol",
         type=click.FloatRange(min=0, min_open=True),

@@ -10,17 +10,18 @@ from dasklasso.cross_validation.error_curve import GREATER_IS_BETTER, CrossValid
 from dasklasso.cross_validation.record import over_targets
 from dasklasso.options import CvOptions
 from dasklasso.problem.folds import Folds
+from dasklasso.problem.problem import Problem
 from dasklasso.scan.queries.folds import ALL
-from dasklasso.solvers.newton.iterate import Track
-from dasklasso.solvers.newton.solver import Newton
-from dasklasso.solvers.softmax.solver import SoftmaxNewton
+from dasklasso.solvers.base import Jobs, LeftOut
 
 
-def curve_of(newton: Newton | SoftmaxNewton, folds: Folds, cv: CvOptions) -> CrossValidation:
+def curve_of(
+    problem: Problem, jobs: Jobs, left_out: Sequence[LeftOut], folds: Folds, cv: CvOptions
+) -> CrossValidation:
     """Gather the curve of one l1_ratio: the scores of every problem on the rows it left out."""
-    jobs, n_folds, loss = newton.jobs, len(folds.weights), newton.problem.loss
+    n_folds, loss = len(folds.weights), problem.loss
     n_targets = jobs.n_targets // loss.n_outputs  # classes are one problem
-    rest = [track for track in newton.tracks if track.fold != ALL]
+    rest = [track for track in left_out if track.fold != ALL]
     names = ["loss"]
     if loss.gives_probabilities:
         names += ["accuracy", "auc"] if loss.n_outputs == 1 else ["accuracy"]
@@ -36,7 +37,7 @@ def curve_of(newton: Newton | SoftmaxNewton, folds: Folds, cv: CvOptions) -> Cro
             (
                 CrossValidation(
                     jobs.alphas,
-                    newton.problem.objective.l1_ratio,
+                    problem.objective.l1_ratio,
                     error,
                     folds.weights,
                     np.reshape([track.gap for track in own], (n_folds, -1)).T,
@@ -45,15 +46,11 @@ def curve_of(newton: Newton | SoftmaxNewton, folds: Folds, cv: CvOptions) -> Cro
                 ),
             )
         )
-    null = (
-        newton.problem.null_loss[:: loss.n_outputs]
-        if cv.criterion == "loss"
-        else np.ones(n_targets)
-    )
+    null = problem.null_loss[:: loss.n_outputs] if cv.criterion == "loss" else np.ones(n_targets)
     return over_targets(curves, null)[0]
 
 
-def _table(tracks: Sequence[Track], n_folds: int, name: str) -> np.ndarray:
+def _table(tracks: Sequence[LeftOut], n_folds: int, name: str) -> np.ndarray:
     """(n_alphas, n_folds) of one score; NaN for what no scan in float64 has seen."""
     found = [track.scores.get(name, np.nan) for track in tracks]
     return np.reshape(found, (n_folds, -1)).T

@@ -15,12 +15,11 @@ from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.row_folds import FoldAssignment, FoldScheme
 from dasklasso.errors import DataWarning, OptionError
 from dasklasso.fit.assemble import as_path
-from dasklasso.fit.fista import solve_by_fista
+from dasklasso.fit.by_scans import solve_by_scans
 from dasklasso.fit.gram import solve_by_gram
 from dasklasso.fit.machine import Machine, machine_for
 from dasklasso.fit.newton import solve_by_newton
 from dasklasso.fit.plan import plan_fit
-from dasklasso.fit.prox_sgd import solve_by_sgd
 from dasklasso.fit.session import open_engine
 from dasklasso.fit.softmax import solve_softmax_by_newton
 from dasklasso.fit.statistics import are_kept
@@ -29,6 +28,7 @@ from dasklasso.model.path import FittedPath
 from dasklasso.options import CvOptions, FitOptions, RunOptions
 from dasklasso.solvers.base import ScanEvent
 from dasklasso.solvers.checkpoint import remove_checkpoint
+from dasklasso.solvers.registry import solver_entry
 
 ROUNDING = 1e-10  # of gaps: what is below it is not worth a word
 MEASURED_BYTES = 8 << 30  # of X: a plan of less has no time in it
@@ -150,10 +150,11 @@ def _fit(
             joint = options.loss_value.n_outputs > 1
             solve = solve_softmax_by_newton if joint else solve_by_newton
             solved = solve(coded.data, engine, options, run, cv, assignment, progress)
-        elif plan.solver == "prox_sgd":
-            solved = solve_by_sgd(coded.data, engine, options.objective(), options, run, progress)
         else:
-            solved = solve_by_fista(coded.data, engine, options.objective(), options, run, progress)
+            entry = solver_entry(plan.solver)
+            solved = solve_by_scans(
+                entry, coded.data, engine, options, run, cv, assignment, progress
+            )
         if run.checkpoint is not None and solved.worst_gap <= options.tol:
             remove_checkpoint(Path(run.checkpoint))
     if solved.cross_validation is not None:

@@ -22,7 +22,7 @@ from dasklasso.cross_validation.record import CvRecord
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.row_folds import FoldAssignment
 from dasklasso.errors import OptionError
-from dasklasso.fit.fista import problem_key
+from dasklasso.fit.by_scans import problem_key
 from dasklasso.fit.session import Solved
 from dasklasso.options import CvOptions, FitOptions, RunOptions
 from dasklasso.problem.folds import Folds, folds_of, warn_of_constant_columns
@@ -94,7 +94,7 @@ def solve_by_newton(
         folds = fit.folds = folds_of(engine, assignment)
         ratios = cv.l1_ratios or (objective.l1_ratio,)
         paths = [fit.path(ratio) for ratio in ratios]
-        curves = tuple(curve_of(one, folds, cv) for one, _ in paths)
+        curves = tuple(curve_of(one.problem, one.jobs, one.tracks, folds, cv) for one, _ in paths)
         record = CvRecord(cv.kind, len(folds.weights), cv.seed, cv.rule, curves)
         newton, scans = paths[[curve is record.best for curve in curves].index(True)]
     jobs = newton.jobs

@@ -5,8 +5,7 @@ Nothing of X is read: counts follow from shapes, chunks and options.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any
@@ -19,18 +18,11 @@ from dasklasso.errors import MemoryLimitError
 from dasklasso.fit.choose import choose_solver
 from dasklasso.fit.machine import Machine
 from dasklasso.options import FitOptions, RunOptions
-from dasklasso.solvers.cost import memory_limit, n_alphas_of, n_problems_of, workers_and_threads
-from dasklasso.solvers.fista.cost import slots_in_flight
-from dasklasso.solvers.gram.cost import certified_at_once
-from dasklasso.solvers.newton.cost import newton_limits
-from dasklasso.solvers.prox_sgd.solver import CERTIFY_EVERY
-from dasklasso.solvers.softmax.cost import held_step
+from dasklasso.solvers.cost import memory_limit, n_alphas_of, workers_and_threads
+from dasklasso.solvers.entry import ScanCost
 from dasklasso.storage.blocks import BlockSource, MemoryBlocks
 from dasklasso.units import format_size
 
-FISTA_SCANS = 60  # of each alpha, from a warm start: some need 20, some hundreds
-NEWTON_SCANS = 6  # of all alphas, between the first and the one that certifies
-FOLD_SCANS = 4  # of all alphas without each fold, before the one that certifies
 EFFICIENCY = 0.5  # of bare products: a scan also copies, shifts, converts and adds up
 START_SECONDS = 0.5  # to start a cluster, and whatever is done in memory between scans
 SAMPLED_CHUNKS = 4096  # files whose sizes are asked for; of more, as many spread over all
@@ -42,10 +34,11 @@ class Plan:
 
     Attributes
     ----------
-    solver : {"gram", "newton", "fista", "prox_sgd"}
+    solver : its name
     why : why this solver
     note : what is uncertain about the figures; "" where nothing is
-    scans : reads of X
+    scans : reads of X that are expected
+    scans_range : fewest and most that there may be, as a rule
     bytes_to_read : from storage, in all scans
     flops : additions and multiplications in all scans
     memory_bytes, memory_limit : needed and allowed, in all processes together
@@ -60,6 +53,7 @@ class Plan:
     why: str
     note: str
     scans: float
+    scans_range: tuple[int, int]
     bytes_to_read: int
     flops: float
     memory_bytes: int
@@ -79,33 +73,23 @@ class Plan:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class _Scan:
-    """Some equal scans: how many, and what each computes in which precision.
-
-    ``threads`` is the share of the machine's threads that compute.
-    """
-
-    times: int
-    flops: float
-    dtype: np.dtype
-    threads: float = 1.0
-
-    def seconds(self, machine: Machine) -> float:
-        """Of the arithmetic of one of them."""
-        single = self.dtype == np.float32
-        rate = machine.flops_float32 if single else machine.flops_float64
-        return self.flops / (rate * self.threads)
-
-
-def _seconds(scans: list[_Scan], nbytes: int, machine: Machine, *, read_again: bool) -> float:
+def _seconds(
+    scans: Sequence[ScanCost], nbytes: int, machine: Machine, *, read_again: bool
+) -> float:
     """While one band is computed on another is read: the slower of the two counts."""
     total, reading = START_SECONDS, nbytes / machine.bytes_per_second
     for scan in scans:
         for _ in range(scan.times):
-            total += max(reading, scan.seconds(machine) / EFFICIENCY)
+            total += max(reading, _computing(scan, machine) / EFFICIENCY)
             reading *= read_again
     return total
+
+
+def _computing(scan: ScanCost, machine: Machine) -> float:
+    """Seconds of the arithmetic of one of some scans."""
+    single = scan.dtype == np.float32
+    rate = machine.flops_float32 if single else machine.flops_float64
+    return scan.flops / (rate * scan.threads)
 
 
 def plan_fit(
@@ -144,24 +128,9 @@ def plan_fit(
             "give more memory, fewer workers, or ingest with smaller chunks"
         )
     workers, threads = workers_and_threads(run)
-    at_work = threads * max(1, workers)
-    scans = list(
-        _scans(
-            data,
-            options,
-            run,
-            choice.solver,
-            at_work,
-            statistics_kept=statistics_kept,
-            n_folds=n_folds,
-        )
-    )
+    scans = choice.entry.scans(data, options, run, n_folds, statistics_kept)
     n_scans = sum(scan.times for scan in scans)
-    notes = []
-    if choice.solver in ("fista", "newton"):
-        notes.append("the number of scans is a guess: it depends on how correlated columns are")
-    if choice.solver == "prox_sgd":
-        notes.append("epochs reach no small gap: each solution comes with the gap that it has")
+    notes = [choice.entry.note] if choice.entry.note else []
     if n_scans > options.max_scans:
         notes.append(f"max_scans {options.max_scans}: solutions will not be certified")
     if run.scheduler is not None:
@@ -178,6 +147,10 @@ def plan_fit(
         why=choice.why,
         note="; ".join(notes),
         scans=float(n_scans),
+        scans_range=(
+            sum(scan.times if scan.least is None else scan.least for scan in scans),
+            sum(scan.times if scan.most is None else scan.most for scan in scans),
+        ),
         bytes_to_read=n_scans * _stored_bytes(data.X),
         flops=sum(scan.times * scan.flops for scan in scans),
         memory_bytes=choice.memory,
@@ -192,75 +165,6 @@ def plan_fit(
         n_alphas=n_alphas_of(options),
         n_folds=n_folds,
     )
-
-
-def _scans(
-    data: Dataset,
-    options: FitOptions,
-    run: RunOptions,
-    solver: str,
-    threads: int,
-    *,
-    statistics_kept: bool,
-    n_folds: int,
-) -> Iterator[_Scan]:
-    n, d = data.X.shape
-    # products are in float32 where that holds every stored value
-    single = np.result_type(data.X.dtype, np.float32)
-    problems = n_problems_of(data, options)
-    trained = problems * (1 if n_folds == 1 else n_folds + 1)  # on all rows, and without each fold
-    if solver == "prox_sgd":
-        epochs = max(0, min(options.epochs, options.max_scans - 2))
-        # steps of one batch after the other, with a power iteration beside them
-        yield _Scan(epochs, 4.0 * n * d * (problems + 1), single, threads=1.0 / threads)
-        exact = np.dtype(np.float64)  # the first look, and certificates of two points
-        yield _Scan(1, 4.0 * n * d * (data.n_targets + 1), exact)
-        yield _Scan(max(1, -(-epochs // CERTIFY_EVERY)), 4.0 * n * d * 2 * problems, exact)
-        return
-    if solver == "newton" and options.loss_value.n_outputs > 1:
-        exact = np.dtype(np.float64)
-        yield _Scan(1, 4.0 * n * d * options.loss_value.n_outputs, exact)
-        if held_step(data) > 1:  # a sample is only where scans begin
-            yield from _steps(n, d, problems, trained, options, single)
-        yield _Scan(1, 4.0 * n * d * trained, exact)
-        return
-    if solver == "newton":
-        limits = newton_limits(data, options, run)
-        exact = np.dtype(np.float64)
-        # those at large alphas have few columns
-        hessians = 0.5 * n * (limits.columns + 1) ** 2 * limits.nodes * max(1, data.n_targets)
-        yield _Scan(1, 4.0 * n * d * (data.n_targets + 1), exact)
-        yield from _steps(n, d, problems, trained, options, single, hessians)
-        yield _Scan(1, 4.0 * n * d * trained, exact)
-        return
-    if solver != "gram":
-        slots = slots_in_flight(data, options)
-        times = min(math.ceil(problems / slots) * FISTA_SCANS, options.max_scans)
-        # iterate and extrapolated point of each problem: their predictions, then gradients
-        yield _Scan(times, 4.0 * n * d * 2 * slots, single)
-        return
-    width = d + data.n_targets + 1
-    if not statistics_kept:
-        yield _Scan(1, 1.0 * n * width**2, single)  # symmetric: half of 2nD²
-    at_once = certified_at_once(data, options)
-    yield _Scan(math.ceil(problems / at_once), 4.0 * n * d * at_once, np.dtype(np.float64))
-
-
-def _steps(
-    n: int,
-    d: int,
-    problems: int,
-    trained: int,
-    options: FitOptions,
-    dtype: np.dtype,
-    hessians: float = 0.0,
-) -> Iterator[_Scan]:
-    """Newton's scans between the first and the last: all alphas, fewer and fewer of them."""
-    left = max(0, options.max_scans - 2)
-    steps = min(NEWTON_SCANS, left)
-    yield _Scan(steps, 4.0 * n * d * problems + hessians / max(1, steps), dtype)
-    if trained > problems:
-        yield _Scan(min(FOLD_SCANS, left - steps), 4.0 * n * d * trained, dtype)
 
 
 def _stored_bytes(X: BlockSource) -> int:

@@ -12,7 +12,7 @@ from dasklasso.cross_validation.fold_scores import curve_of
 from dasklasso.cross_validation.record import CvRecord
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.row_folds import FoldAssignment
-from dasklasso.fit.fista import problem_key
+from dasklasso.fit.by_scans import problem_key
 from dasklasso.fit.session import Solved
 from dasklasso.options import CvOptions, FitOptions, RunOptions
 from dasklasso.problem.folds import Folds, folds_of, warn_of_constant_columns, weights_by_class
@@ -72,7 +72,7 @@ def solve_softmax_by_newton(
     else:
         ratios = cv.l1_ratios or (objective.l1_ratio,)
         paths = [fit.path(ratio, folds) for ratio in ratios]
-        curves = tuple(curve_of(one, folds, cv) for one, _ in paths)
+        curves = tuple(curve_of(one.problem, one.jobs, one.tracks, folds, cv) for one, _ in paths)
         record = CvRecord(cv.kind, len(folds.weights), cv.seed, cv.rule, curves)
         newton, scans = paths[[curve is record.best for curve in curves].index(True)]
     jobs = newton.jobs

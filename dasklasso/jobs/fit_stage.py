@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from dasklasso.choices import (
     Criterion,
     FoldKind,
-    Solver,
 )
 from dasklasso.errors import ConvergenceWarning, OptionError
 from dasklasso.jobs.base import Announce, ClusterStage
@@ -40,7 +39,7 @@ class SolveStage(ClusterStage, ABC):
     loss: str = "squared"
     huber_delta: float = 1.35
     l1_ratio: float = 1.0
-    solver: Solver = "auto"
+    solver: str = "auto"
     tol: float = 1e-6
     max_scans: int = 10_000
     standardize: bool = False

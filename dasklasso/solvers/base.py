@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -12,7 +12,14 @@ import dask.array as da
 import numpy as np
 
 from dasklasso.backend import to_numpy
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.options import FitOptions, RunOptions
+from dasklasso.problem.folds import Folds
+from dasklasso.problem.problem import Problem
+from dasklasso.problem.unpenalised import Unpenalised
+from dasklasso.problem.zero_scan import FirstLook
 from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.frame import PlacedFrame
 from dasklasso.scan.runners import Runner
 
 if TYPE_CHECKING:
@@ -170,6 +177,8 @@ class Settings:
     tol: float = 1e-6
     max_scans: int = 10_000
     device: str = "cpu"
+    checkpoint_seconds: float = 30.0
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -250,11 +259,65 @@ class Frozen:
     arrays: dict[str, da.Array]
 
 
+class LeftOut(Protocol):
+    """A problem that was solved without a fold.
+
+    Attributes
+    ----------
+    fold, target : which
+    gap : relative
+    scores : on the rows left out, by name
+    """
+
+    fold: int
+    target: int
+    gap: float
+    scores: dict[str, float]
+
+
 class Question(Protocol):
     """One read of X: what a scan is asked, and how its answer comes back."""
 
     def ask(self, engine: ScanEngine) -> Any:
         """Run the scan. The answer has ``bytes_read``."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a solver is made for.
+
+    Attributes
+    ----------
+    data, options, run : of the fit
+    engine : ScanEngine
+        Where arrays are placed; the driver runs its scans.
+    problem : Problem
+    frame : as the engine placed it
+    first : FirstLook or None
+        What the scan at zero showed; None for a fit that is resumed and needs none.
+    folds : Folds or None
+        Of rows, where each job is solved without each of them too.
+    watch : called with the solver and a state in the middle of work in memory
+    """
+
+    data: Dataset
+    options: FitOptions
+    run: RunOptions
+    engine: ScanEngine
+    problem: Problem
+    frame: PlacedFrame
+    first: FirstLook | None = None
+    folds: Folds | None = None
+    watch: Callable[[Any, Any], Any] | None = None
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(self.options.tol, self.options.max_scans, self.run.device)
+
+    @property
+    def free(self) -> Unpenalised | None:
+        """What certificates need where columns have no penalty."""
+        return None if self.first is None else self.first.free
 
 
 StateT = TypeVar("StateT", bound=State)
@@ -268,7 +331,17 @@ class Solver(ABC, Generic[StateT]):
     """
 
     name: str
+    problem: Problem
     certifies_when_stopped = True  # whether what is left open by max_scans gets one more scan
+
+    def init(self, jobs: Jobs, scans: int, bytes_read: int) -> StateT:
+        """The state from which scans begin.
+
+        Parameters
+        ----------
+        scans, bytes_read : reads of X before, and their bytes
+        """
+        raise NotImplementedError(f"{self.name} begins elsewhere")
 
     def done(self, state: StateT) -> bool:
         """Whether another scan of its own gains nothing; by default it asks none."""
@@ -293,6 +366,10 @@ class Solver(ABC, Generic[StateT]):
     @abstractmethod
     def certified(self, state: StateT, jobs: Sequence[int], found: Certified) -> StateT:
         """The state after the driver certified some of its solutions; they may go on from there."""
+
+    def left_out(self, state: StateT) -> Sequence[LeftOut]:
+        """How each problem of a fold did on the rows that it left out, fold by fold."""
+        return ()
 
     def freeze(self, state: StateT) -> Frozen:
         """The state for a checkpoint."""

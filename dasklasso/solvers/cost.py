@@ -55,16 +55,16 @@ def workers_and_threads(run: RunOptions) -> tuple[int, int]:
     return run.workers or 0, threads_each(run.workers)
 
 
-def _reading_bytes(data: Dataset, run: RunOptions) -> int:
+def reading_bytes(data: Dataset, run: RunOptions) -> int:
     """Of a thread: a slab in float64; where blocks are decoded, one, one computed on, and slack."""
-    X, layout = data.X, _layout(data, run)
+    X, layout = data.X, layout_for(data, run)
     widest = int(np.diff(X.column_bounds).max())
     rows = min(slab_rows([widest], np.dtype(np.float64)), int(np.diff(layout.row_bounds).max()))
     slab = 8 * rows * max(layout.part_widths)
     return slab if X.mapped else slab + 3 * layout.block_bytes()
 
 
-def _layout(data: Dataset, run: RunOptions) -> Layout:
+def layout_for(data: Dataset, run: RunOptions) -> Layout:
     """How X is cut, as the engine cuts it."""
     X = data.X
     return layout_of(
@@ -72,7 +72,7 @@ def _layout(data: Dataset, run: RunOptions) -> Layout:
     )
 
 
-def _path_bytes(data: Dataset, options: FitOptions) -> int:
+def path_bytes(data: Dataset, options: FitOptions) -> int:
     """Of a path's coefficients: as they are found, in the units of the data, and in the model."""
     return 3 * 8 * n_problems_of(data, options) * data.n_features
 
@@ -85,3 +85,13 @@ def n_alphas_of(options: FitOptions) -> int:
 def n_problems_of(data: Dataset, options: FitOptions) -> int:
     """Problems that a fit solves: one for each alpha and target, and each output of the loss."""
     return n_alphas_of(options) * max(1, data.n_targets) * max(1, options.loss_value.n_outputs)
+
+
+def n_trained_of(data: Dataset, options: FitOptions, n_folds: int) -> int:
+    """Problems on all rows, and on those outside each fold."""
+    return n_problems_of(data, options) * (1 if n_folds == 1 else n_folds + 1)
+
+
+def product_dtype(data: Dataset) -> np.dtype:
+    """Of products far from the solution: float32 where that holds every stored value."""
+    return np.result_type(data.X.dtype, np.float32)

@@ -21,9 +21,8 @@ from dasklasso.objective.duality import (
     combine_column_sums,
     together,
 )
-from dasklasso.problem.problem import Problem, gradient_query
+from dasklasso.problem.problem import gradient_query
 from dasklasso.problem.unpenalised import Unpenalised
-from dasklasso.problem.zero_scan import FirstLook
 from dasklasso.scan.engine import GradientScan, ScanEngine
 from dasklasso.scan.frame import Frame, PlacedFrame
 from dasklasso.scan.gather import Answers, Coefficients, as_dask, for_map_blocks, gather
@@ -33,7 +32,7 @@ from dasklasso.solvers.base import (
     Frozen,
     Jobs,
     Nonzeros,
-    Settings,
+    Setup,
     Solution,
     Solver,
     Standing,
@@ -128,32 +127,21 @@ class Fista(Solver[FistaState]):
 
     Parameters
     ----------
-    engine : ScanEngine
-        Where arrays are placed; the driver runs its scans.
-    problem : Problem
-    frame : as the engine placed it
-    free : Unpenalised or None
-    settings : Settings
+    setup : Setup
     """
 
     name = "fista"
 
-    def __init__(
-        self,
-        engine: ScanEngine,
-        problem: Problem,
-        frame: PlacedFrame,
-        free: Unpenalised | None,
-        settings: Settings,
-    ) -> None:
-        self.engine, self.problem, self.frame = engine, problem, frame
-        self.free, self.settings = free, settings
+    def __init__(self, setup: Setup) -> None:
+        self.engine, self.problem, self.frame = setup.engine, setup.problem, setup.frame
+        self.first, self.free, self.settings = setup.first, setup.free, setup.settings
 
     # -- beginning ----------------------------------------------------------------------------
 
-    def init(self, jobs: Jobs, first: FirstLook, scans: int, bytes_read: int) -> FistaState:
+    def init(self, jobs: Jobs, scans: int, bytes_read: int) -> FistaState:
         """The state after the first look: every job may start at zero."""
-        dtype = self._first_dtype
+        first, dtype = self.first, self._first_dtype
+        assert first is not None
         held = backtracking.begin(self.problem, jobs.targets, dtype, first.slope)
         curvature = 1.0 if held is not None else self.problem.loss.max_curvature
         bound = curvature * max(1.0, self.problem.trace)

@@ -1,8 +1,10 @@
-"""Memory that a fit on second moments takes."""
+"""What a fit on second moments takes: memory and scans."""
 
 from __future__ import annotations
 
 import math
+
+import numpy as np
 
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.row_folds import FoldScheme
@@ -11,12 +13,15 @@ from dasklasso.options import FitOptions, RunOptions
 from dasklasso.solvers.certificate_scan import POINT_BYTES, points_at_once
 from dasklasso.solvers.cost import (
     Memory,
-    _path_bytes,
-    _reading_bytes,
     n_problems_of,
+    path_bytes,
+    product_dtype,
+    reading_bytes,
     workers_and_threads,
 )
+from dasklasso.solvers.entry import ScanCost
 
+REFINEMENTS = 2  # scans beyond the first certificate, at most as a rule
 BANDS_IN_FLIGHT = 4  # of a thread that takes moments by tiles: rows read, and written down
 
 
@@ -27,7 +32,7 @@ def gram_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: in
     cell = 8 * width**2  # the second moments of some rows, float64
     folds = FoldScheme("random" if n_folds > 1 else "none", n_folds)
     # a path's coefficients, and what certifies them
-    once = _path_bytes(data, options)
+    once = path_bytes(data, options)
     once += certified_at_once(data, options) * POINT_BYTES * data.n_features
     if in_tiles(width - 1, folds, n_folds):
         # one for each fold, the tiles of one half that it is put together from, and the
@@ -42,7 +47,7 @@ def gram_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: in
         once += n_folds * n_blocks * cell + 3 * cell
         # sums of each fold, a product to add, and a copy that leaves; in a cross-validation the
         # last two are then all rows but one fold's, and their standardised copy
-        per_thread = (n_folds + 2) * cell + _reading_bytes(data, run)
+        per_thread = (n_folds + 2) * cell + reading_bytes(data, run)
     if n_folds > 1:
         once += math.ceil(math.log2(n_folds)) * cell  # unions of folds, by halves
     return Memory(once, per_thread, workers, threads)
@@ -51,3 +56,20 @@ def gram_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: in
 def certified_at_once(data: Dataset, options: FitOptions) -> int:
     """Problems that gram certifies in one scan, as its solver decides."""
     return min(points_at_once(data.n_features), n_problems_of(data, options))
+
+
+def gram_scans(
+    data: Dataset, options: FitOptions, run: RunOptions, n_folds: int, kept: bool
+) -> list[ScanCost]:
+    """One scan for the moments, unless they are kept, and certificates of all problems."""
+    n, d = data.X.shape
+    problems, at_once = n_problems_of(data, options), certified_at_once(data, options)
+    certificates = math.ceil(problems / at_once)
+    certify = 4.0 * n * d * at_once
+    # a gap that float32 products leave above tol takes another
+    found = [ScanCost(certificates, certify, np.dtype(np.float64), most=certificates + REFINEMENTS)]
+    if not kept:
+        width = d + data.n_targets + 1
+        # symmetric: half of 2nD²
+        found.insert(0, ScanCost(1, 1.0 * n * width**2, product_dtype(data)))
+    return found

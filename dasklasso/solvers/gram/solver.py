@@ -138,7 +138,7 @@ class GramSolver(Solver[GramState]):
         best, trials = dict(state.best), dict(state.trials)
         before = np.array([best[job].gap for job in jobs])
         gaps = found.relative_gap
-        for k in np.flatnonzero(gaps < before):
+        for k in np.flatnonzero(gaps < before).tolist():
             best[jobs[k]] = Solution(
                 nonzeros_of(trials[jobs[k]]),
                 float(found.certificate.primal[k]),
@@ -150,7 +150,7 @@ class GramSolver(Solver[GramState]):
             del trials[job]
         again = np.flatnonzero((gaps > self.settings.tol) & (gaps < WORTHWHILE * before))
         refined = self._refined(state.jobs, np.asarray(jobs), found, again)
-        for column, k in enumerate(again):
+        for column, k in enumerate(again.tolist()):
             trials[jobs[k]] = refined[:, column]
         done = sum(one.certified and one.gap <= self.settings.tol for one in best.values())
         standing = Standing(

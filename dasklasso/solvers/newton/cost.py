@@ -1,30 +1,34 @@
-"""Memory that a fit by proximal Newton takes, and what it is limited to."""
+"""What a fit by proximal Newton takes: memory, scans, and what it is limited to."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from dasklasso.dataset.dataset import Dataset
-from dasklasso.objective.penalties.group import GroupElasticNet
 from dasklasso.options import FitOptions, RunOptions
 from dasklasso.problem.folds import RANKED_BYTES, RANKED_VALUES
 from dasklasso.scan.queries.held_out import SCORE_SUMS
 from dasklasso.solvers.cost import (
     Memory,
-    _layout,
-    _path_bytes,
-    _reading_bytes,
     n_alphas_of,
     n_problems_of,
+    n_trained_of,
+    path_bytes,
+    product_dtype,
+    reading_bytes,
     workers_and_threads,
 )
+from dasklasso.solvers.entry import ScanCost
 from dasklasso.solvers.newton.hessian_model import node_places
 from dasklasso.solvers.newton.hessian_schedule import Limits
 from dasklasso.solvers.softmax.cost import (
-    SOFTMAX_CLASSES,
-    _softmax_memory,
+    held_step,
+    softmax_memory,
 )
 
+NEWTON_SCANS = 6  # of all alphas, between the first and the one that certifies
+FOLD_SCANS = 4  # of all alphas without each fold, before the one that certifies
+REFINEMENTS = 2  # scans in float64 beyond the first, at most as a rule
 NEWTON_COLUMNS = 4096  # of a Hessian
 
 
@@ -41,20 +45,6 @@ SAMPLE_ROWS = 64  # for each column: then its Hessian is within a quarter of tha
 
 
 SAMPLED_VALUES = 20_000_000  # of X: with fewer a scan costs no more than the sample's would
-
-
-def newton_refuses(data: Dataset, options: FitOptions, run: RunOptions) -> str:
-    """Why ``solver="newton"`` cannot do it; "" where it can."""
-    factor = options.penalty_factor
-    if factor is not None and np.any(np.asarray(factor) == 0):
-        return "has no unpenalised features"
-    n_outputs = options.loss_value.n_outputs
-    penalty = options.penalty_type
-    if not (penalty.separable or (n_outputs > 1 and penalty is GroupElasticNet)):
-        return f"has no penalty {penalty.name}"
-    if n_outputs > SOFTMAX_CLASSES:
-        return f"has at most {SOFTMAX_CLASSES} classes, and there are {n_outputs:,}"
-    return "needs bands that hold all columns" if len(_layout(data, run).parts) > 1 else ""
 
 
 def newton_limits(data: Dataset, options: FitOptions, run: RunOptions) -> Limits:
@@ -95,7 +85,7 @@ def held_whole(data: Dataset) -> bool:
 def newton_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int = 1) -> Memory:
     """What ``solver="newton"`` needs."""
     if options.loss_value.n_outputs > 1:
-        return _softmax_memory(data, options, run, n_folds)
+        return softmax_memory(data, options, run, n_folds)
     workers, threads = workers_and_threads(run)
     limits, problems = newton_limits(data, options, run), n_problems_of(data, options)
     hessians = 8 * (limits.columns + 1) ** 2 * limits.nodes * max(1, data.n_targets)
@@ -109,8 +99,43 @@ def newton_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: 
         sample = (8 + data.X.dtype.itemsize) * data.n_rows * data.n_features
         sample += 2 * threads * 8 * data.n_rows * limits.columns
     # points, gradients and what secants remember; models being minimised
-    once = _path_bytes(data, options) + 8 * array + sample + 2 * hessians + predicted
+    once = path_bytes(data, options) + 8 * array + sample + 2 * hessians + predicted
     once += 3 * threads * 8 * (limits.columns + 1) ** 2
     # what a thread adds up, and what waits to be added to another's
-    per_thread = 2 * (array + hessians + scores) + _reading_bytes(data, run)
+    per_thread = 2 * (array + hessians + scores) + reading_bytes(data, run)
     return Memory(once, per_thread, workers, threads)
+
+
+def newton_scans(
+    data: Dataset, options: FitOptions, run: RunOptions, n_folds: int, kept: bool
+) -> list[ScanCost]:
+    """The first scan, steps of all alphas and then of folds, and the scan that certifies."""
+    n, d = data.X.shape
+    n_outputs, exact = options.loss_value.n_outputs, np.dtype(np.float64)
+    trained = n_trained_of(data, options, n_folds)
+    first = ScanCost(1, 4.0 * n * d * (n_outputs if n_outputs > 1 else data.n_targets + 1), exact)
+    last = ScanCost(1, 4.0 * n * d * trained, exact, most=1 + REFINEMENTS)
+    if n_outputs > 1:
+        sampled = held_step(data) > 1  # a sample is only where scans begin
+        return [first, *(_steps(data, options, n_folds, 0.0) if sampled else []), last]
+    if held_whole(data):
+        return [first, last]
+    limits = newton_limits(data, options, run)
+    # those at large alphas have few columns
+    hessians = 0.5 * n * (limits.columns + 1) ** 2 * limits.nodes * max(1, data.n_targets)
+    return [first, *_steps(data, options, n_folds, hessians), last]
+
+
+def _steps(data: Dataset, options: FitOptions, n_folds: int, hessians: float) -> list[ScanCost]:
+    """Scans between the first and the last: all alphas, fewer and fewer of them."""
+    n, d = data.X.shape
+    problems, trained = n_problems_of(data, options), n_trained_of(data, options, n_folds)
+    single, left = product_dtype(data), max(0, options.max_scans - 2)
+    steps = min(NEWTON_SCANS, left)
+    flops = 4.0 * n * d * problems + hessians / max(1, steps)
+    found = [ScanCost(steps, flops, single, least=min(2, left), most=min(4 * NEWTON_SCANS, left))]
+    if trained > problems:
+        more = min(FOLD_SCANS, left - steps)
+        most = min(4 * FOLD_SCANS, left)
+        found.append(ScanCost(more, 4.0 * n * d * trained, single, least=min(1, more), most=most))
+    return found

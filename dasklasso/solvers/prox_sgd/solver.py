@@ -11,16 +11,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dasklasso.problem.problem import Problem, gradient_query
-from dasklasso.problem.unpenalised import Unpenalised
-from dasklasso.problem.zero_scan import FirstLook
+from dasklasso.problem.problem import gradient_query
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.frame import PlacedFrame
 from dasklasso.scan.gather import as_dask
 from dasklasso.scan.sequential import scan_chain
 from dasklasso.solvers.base import (
     Jobs,
-    Settings,
+    Setup,
     Solution,
     Solver,
     Standing,
@@ -101,32 +99,21 @@ class ProxSgd(Solver[SgdState]):
 
     Parameters
     ----------
-    engine : ScanEngine
-        For its layout; the driver runs its scans.
-    problem : Problem
-    frame : as the engine placed it, in one part
-    free : Unpenalised or None
-    settings : Settings
-    schedule : Schedule
+    setup : Setup
     """
 
     name = "prox_sgd"
 
-    def __init__(
-        self,
-        engine: ScanEngine,
-        problem: Problem,
-        frame: PlacedFrame,
-        free: Unpenalised | None,
-        settings: Settings,
-        schedule: Schedule,
-    ) -> None:
-        self.engine, self.problem, self.frame = engine, problem, frame
-        self.free, self.settings, self.schedule = free, settings, schedule
+    def __init__(self, setup: Setup) -> None:
+        self.engine, self.problem, self.frame = setup.engine, setup.problem, setup.frame
+        self.first, self.free, self.settings = setup.first, setup.free, setup.settings
+        options = setup.options
+        self.schedule = Schedule(options.epochs, options.batch_size, options.seed)
 
-    def init(self, jobs: Jobs, first: FirstLook, scans: int, bytes_read: int) -> SgdState:
+    def init(self, jobs: Jobs, scans: int, bytes_read: int) -> SgdState:
         """The state at the null model."""
-        power = np.asarray(first.gradient[:, -1])
+        assert self.first is not None
+        power = np.asarray(self.first.gradient[:, -1])
         iterate = start(power, self.problem.null_intercept[jobs.targets])
         begins = self.schedule.epochs > 0 and scans + 2 <= self.settings.max_scans
         return SgdState(

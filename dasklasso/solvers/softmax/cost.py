@@ -8,9 +8,9 @@ from dasklasso.dataset.dataset import Dataset
 from dasklasso.options import FitOptions, RunOptions
 from dasklasso.solvers.cost import (
     Memory,
-    _path_bytes,
-    _reading_bytes,
     n_problems_of,
+    path_bytes,
+    reading_bytes,
     workers_and_threads,
 )
 from dasklasso.solvers.softmax.solver import in_double
@@ -57,7 +57,7 @@ def softmax_unfit(data: Dataset, options: FitOptions) -> str:
     return ""
 
 
-def _softmax_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int) -> Memory:
+def softmax_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int) -> Memory:
     """What ``solver="newton"`` needs for a softmax loss."""
     workers, threads = workers_and_threads(run)
     problems, n_outputs = n_problems_of(data, options), options.loss_value.n_outputs
@@ -70,5 +70,5 @@ def _softmax_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds
     # rows as they are put together, and probabilities; points, gradients and trials; a Hessian,
     # the part of it that a step takes, and that step's factor
     once = 2 * rows * data.n_features * data.X.dtype.itemsize + 2 * size * rows * n_outputs
-    once += _path_bytes(data, options) + 4 * array + 3 * hessian + threads * grams
-    return Memory(once, 2 * array + _reading_bytes(data, run), workers, threads)
+    once += path_bytes(data, options) + 4 * array + 3 * hessian + threads * grams
+    return Memory(once, 2 * array + reading_bytes(data, run), workers, threads)

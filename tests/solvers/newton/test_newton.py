@@ -273,7 +273,7 @@ def test_beside_squared_loss_such_a_column_is_one_for_gram_and_fista():
 
 def test_columns_split_into_parts_are_refused(make_store):
     data = make_store(*drawn(), chunk_rows=100, chunk_columns=4)
-    with pytest.raises(OptionError, match="newton needs bands that hold all columns"):
+    with pytest.raises(OptionError, match="newton needs rows whole"):
         fit_path(data, OPTIONS, replace(RUN, band_bytes=8 * 4 * 100))
 
 

@@ -1,0 +1,168 @@
+"""A fit by any solver of the registry that asks scans of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from dasklasso.cross_validation.fold_scores import curve_of
+from dasklasso.cross_validation.record import CvRecord
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.dataset.row_folds import FoldAssignment
+from dasklasso.errors import OptionError
+from dasklasso.fit.session import Solved
+from dasklasso.options import CvOptions, FitOptions, RunOptions
+from dasklasso.problem.folds import folds_of
+from dasklasso.problem.problem import Problem
+from dasklasso.problem.zero_scan import look, meet
+from dasklasso.scan.engine import ScanEngine
+from dasklasso.solvers.base import Jobs, ScanEvent, Setup, Solver, State
+from dasklasso.solvers.checkpoint import has_checkpoint
+from dasklasso.solvers.driver import Checkpoints, Driver
+from dasklasso.solvers.entry import SolverEntry
+
+
+def solve_by_scans(
+    entry: SolverEntry,
+    data: Dataset,
+    engine: ScanEngine,
+    options: FitOptions,
+    run: RunOptions,
+    cv: CvOptions | None,
+    assignment: FoldAssignment,
+    progress: Callable[[ScanEvent], None] | None,
+) -> Solved:
+    """Solve for every alpha; with ``cv`` without each fold too, on the same scans.
+
+    Parameters
+    ----------
+    entry : SolverEntry
+    assignment : FoldAssignment
+        The folds of ``cv``, or one of all rows.
+
+    Raises
+    ------
+    DasklassoError
+    """
+    with ExitStack() as stack:
+        problem, bytes_read = meet(data, engine, options.objective(), run.device)
+        _check_penalties(entry, problem)
+        checkpoints = _checkpoints(data, options, run, _anchor(engine, run, stack))
+        resumed = run.resume and checkpoints is not None and has_checkpoint(checkpoints.folder)
+        setup = Setup(data, options, run, engine, problem, engine.placed(problem.frame))
+        if cv is not None:
+            setup = replace(setup, folds=folds_of(engine, assignment))
+        if not resumed or problem.unpenalised.size or entry.looks_when_resumed:
+            beside = entry.beside_zero(setup)
+            first = look(engine, problem, setup.frame, run.device, beside)
+            setup, bytes_read = replace(setup, first=first), bytes_read + first.bytes_read
+        ratios = (options.l1_ratio,) if cv is None else cv.l1_ratios or (options.l1_ratio,)
+        scans, found = engine.scans, []
+        for l1_ratio in ratios:
+            solver, state = _path(
+                entry, _at(setup, l1_ratio), checkpoints, progress, scans, bytes_read, resumed
+            )
+            scans, bytes_read = state.scans, state.bytes_read
+            found.append((solver, state))
+    record = None
+    solver, state = found[0]
+    if cv is not None:
+        assert setup.folds is not None
+        curves = tuple(
+            curve_of(one.problem, at.jobs, one.left_out(at), setup.folds, cv) for one, at in found
+        )
+        record = CvRecord(cv.kind, len(setup.folds.weights), cv.seed, cv.rule, curves)
+        solver, state = found[[curve is record.best for curve in curves].index(True)]
+    solutions = solver.solutions(state)
+    return Solved(solver.problem, state.jobs, solutions, entry.name, scans, bytes_read, record)
+
+
+def _at(setup: Setup, l1_ratio: float) -> Setup:
+    """The same for another share of the l1 penalty."""
+    problem = setup.problem
+    objective = replace(problem.objective, l1_ratio=l1_ratio)
+    return replace(setup, problem=replace(problem, objective=objective))
+
+
+def _path(
+    entry: SolverEntry,
+    setup: Setup,
+    checkpoints: Checkpoints | None,
+    progress: Callable[[ScanEvent], None] | None,
+    scans: int,
+    bytes_read: int,
+    resumed: bool,
+) -> tuple[Solver[Any], State]:
+    """Drive one path of alphas to its end."""
+    problem, options = setup.problem, setup.options
+    driver = Driver(
+        setup.engine,
+        problem,
+        setup.frame,
+        setup.free,
+        setup.settings,
+        progress=progress,
+        checkpoints=checkpoints,
+    )
+    assert entry.make is not None
+    solver = entry.make(replace(setup, watch=driver.watch))
+    if resumed:
+        return solver, driver.run(solver, driver.resume(solver))
+    assert setup.first is not None
+    alphas = options.grid(setup.data, setup.first.alpha_max, problem.objective.l1_ratio)
+    jobs = Jobs(alphas, problem.n_targets, problem.loss.n_outputs)
+    return solver, driver.run(solver, solver.init(jobs, scans, bytes_read))
+
+
+def _check_penalties(entry: SolverEntry, problem: Problem) -> None:
+    """Refuse columns without a penalty that only the data show."""
+    if entry.requires.penalised and problem.unpenalised.size:
+        raise OptionError(
+            f"solver: {entry.name} has no unpenalised features, and feature "
+            f"{problem.unpenalised[0]} is constant, so that standardize takes its penalty away; "
+            "gram and fista can"
+        )
+
+
+def _anchor(engine: ScanEngine, run: RunOptions, stack: ExitStack) -> Path | None:
+    """The checkpoint folder; where w stays on workers, there must be one they all reach."""
+    if run.checkpoint is not None:
+        return Path(run.checkpoint)
+    if not engine.is_split:
+        return None
+    if run.scheduler is not None:
+        raise OptionError(
+            "checkpoint: X is split by columns over the workers of a running scheduler, which "
+            "needs a checkpoint folder that all of them can reach"
+        )
+    return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dasklasso-")))
+
+
+def _checkpoints(
+    data: Dataset, options: FitOptions, run: RunOptions, folder: Path | None
+) -> Checkpoints | None:
+    if folder is None:
+        return None
+    # a temporary folder only anchors what is out on workers: no need to write by the clock
+    seconds = run.checkpoint_seconds if run.checkpoint else float("inf")
+    return Checkpoints(folder, problem_key(data, options, run), seconds)
+
+
+def problem_key(data: Dataset, options: FitOptions, run: RunOptions) -> str:
+    """Name a problem: the same key means the same steps, bit for bit."""
+    parts = asdict(options)
+    factor = parts.pop("penalty_factor")
+    del parts["max_scans"]  # a resumed fit may be given more
+    parts |= {
+        "penalty_factor": None if factor is None else hashlib.sha256(factor.tobytes()).hexdigest(),
+        "fingerprint": data.fingerprint,
+        "band_bytes": run.band_bytes,
+        "device": run.device,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,24 @@
+"""FISTA in the registry."""
+
+from __future__ import annotations
+
+from dasklasso.solvers.base import Setup, Solver
+from dasklasso.solvers.entry import Requirements, SolverEntry
+from dasklasso.solvers.fista.cost import fista_memory, fista_scans
+
+
+def _make(setup: Setup) -> Solver:
+    from dasklasso.solvers.fista.solver import Fista
+
+    return Fista(setup)
+
+
+ENTRY = SolverEntry(
+    name="fista",
+    requires=Requirements(),
+    memory=fista_memory,
+    scans=fista_scans,
+    make=_make,
+    automatic=True,
+    note="the number of scans is a guess: it depends on how correlated columns are",
+)

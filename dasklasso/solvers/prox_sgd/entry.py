@@ -1,0 +1,25 @@
+"""Proximal stochastic gradient in the registry."""
+
+from __future__ import annotations
+
+from dasklasso.solvers.base import Setup, Solver
+from dasklasso.solvers.entry import Requirements, SolverEntry
+from dasklasso.solvers.prox_sgd.cost import sgd_memory, sgd_scans
+
+
+def _make(setup: Setup) -> Solver:
+    from dasklasso.solvers.prox_sgd.solver import ProxSgd
+
+    return ProxSgd(setup)
+
+
+ENTRY = SolverEntry(
+    name="prox_sgd",
+    requires=Requirements(
+        bounded_curvature=True, most_outputs=1, whole_rows=True, checkpoints=False
+    ),
+    memory=sgd_memory,
+    scans=sgd_scans,
+    make=_make,
+    note="epochs reach no small gap: each solution comes with the gap that it has",
+)

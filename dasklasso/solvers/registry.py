@@ -1,0 +1,50 @@
+"""The registry of solvers: a new one touches its own folder and one line of ``choices.SOLVERS``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+
+from dasklasso.choices import SOLVERS
+from dasklasso.errors import OptionError
+from dasklasso.solvers.entry import Case, SolverEntry
+
+_REGISTERED: dict[str, SolverEntry] = {}
+
+
+def solver_entry(name: str) -> SolverEntry:
+    """The entry of a solver.
+
+    Raises
+    ------
+    OptionError
+        When no solver has this name.
+    """
+    if name in _REGISTERED:
+        return _REGISTERED[name]
+    if name not in SOLVERS:
+        raise OptionError(f"solver: {name!r} is none of {', '.join(SOLVERS)}")
+    entry: SolverEntry = import_module(SOLVERS[name]).ENTRY
+    return entry
+
+
+def solver_entries() -> Iterator[SolverEntry]:
+    """All solvers, in the order in which "auto" prefers them."""
+    for name in SOLVERS:
+        yield solver_entry(name)
+
+
+def register_solver(entry: SolverEntry) -> None:
+    """Have a solver of one's own, by the name of its entry."""
+    _REGISTERED[entry.name] = entry
+    SOLVERS.setdefault(entry.name, "")
+
+
+def refusal(entry: SolverEntry, case: Case) -> str:
+    """Why a solver cannot do a case, naming one that can; "" where it can."""
+    able = [
+        other.name
+        for other in solver_entries()
+        if other.automatic and other is not entry and not other.requires.refusal("", case, "")
+    ]
+    return entry.requires.refusal(entry.name, case, able[0] if able else "")
