@@ -59,7 +59,11 @@ def choose_solver(data: Dataset, options: FitOptions, run: RunOptions, n_folds: 
     case = case_of(data, options, run, n_folds)
     if options.solver != "auto":
         return _asked_for(data, options, run, case)
-    able = [entry for entry in solver_entries() if entry.automatic and not refusal(entry, case)]
+    able = [
+        entry
+        for entry in solver_entries()
+        if entry.is_automatic(case.loss) and not refusal(entry, case)
+    ]
     if not able:
         raise OptionError(_none_can(case))
     limit, doubts = memory_limit(run), []
@@ -110,7 +114,7 @@ def _none_can(case: Case) -> str:
     of_loss = [
         entry
         for entry in solver_entries()
-        if entry.automatic and entry.requires.has_folds_of(case.loss)
+        if entry.is_automatic(case.loss) and entry.requires.has_folds_of(case.loss)
     ]
     return refusal(of_loss[0], case)
 

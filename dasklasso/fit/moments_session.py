@@ -90,7 +90,7 @@ class Session:
             progress=self.progress,
             began=self.began,
         )
-        return driver.run(solver, solver.init(jobs, points, self.engine.scans, self.bytes_read))
+        return driver.run(solver, solver.begin(jobs, points, self.engine.scans, self.bytes_read))
 
     def alphas(self, solver: GramSolver) -> np.ndarray:
         """(n_alphas,) the user's own, or a grid that begins where the first feature comes in."""

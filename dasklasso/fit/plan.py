@@ -38,7 +38,7 @@ class Plan:
     why : why this solver
     note : what is uncertain about the figures; "" where nothing is
     scans : reads of X that are expected
-    scans_range : fewest and most that there may be, as a rule
+    scans_least, scans_most : fewest and most that there may be, as a rule
     bytes_to_read : from storage, in all scans
     flops : additions and multiplications in all scans
     memory_bytes, memory_limit : needed and allowed, in all processes together
@@ -53,7 +53,8 @@ class Plan:
     why: str
     note: str
     scans: float
-    scans_range: tuple[int, int]
+    scans_least: int
+    scans_most: int
     bytes_to_read: int
     flops: float
     memory_bytes: int
@@ -147,10 +148,8 @@ def plan_fit(
         why=choice.why,
         note="; ".join(notes),
         scans=float(n_scans),
-        scans_range=(
-            sum(scan.times if scan.least is None else scan.least for scan in scans),
-            sum(scan.times if scan.most is None else scan.most for scan in scans),
-        ),
+        scans_least=sum(scan.times if scan.least is None else scan.least for scan in scans),
+        scans_most=sum(scan.times if scan.most is None else scan.most for scan in scans),
         bytes_to_read=n_scans * _stored_bytes(data.X),
         flops=sum(scan.times * scan.flops for scan in scans),
         memory_bytes=choice.memory,

@@ -175,7 +175,7 @@ class SolverEntry:
     make : the solver of one problem; None for one whose scans are those of moments
     beside_zero : what the scan at zero is asked beside the gradient there
     looks_when_resumed : whether a fit that is resumed needs the scan at zero too
-    automatic : whether "auto" may take it
+    automatic : the losses for which "auto" may take it
     because : why "auto" takes it, half a sentence
     too_large : what does not fit where it does not, half a sentence
     doubt : what speaks against it on some data, though it can do them; "" where nothing does
@@ -189,8 +189,12 @@ class SolverEntry:
     make: Callable[[Setup], Solver[Any]] | None
     beside_zero: Callable[[Setup], Sequence[Request]] = nothing_beside
     looks_when_resumed: bool = False
-    automatic: bool = False
+    automatic: Literal["none", "quadratic", "other", "any"] = "none"
     because: str = ""
     too_large: str = ""
     doubt: Callable[[Dataset, FitOptions], str] = no_doubt
     note: str = ""
+
+    def is_automatic(self, loss: Loss) -> bool:
+        """Whether "auto" may take it for a loss."""
+        return self.automatic in ("any", "quadratic" if loss.quadratic else "other")

@@ -45,6 +45,8 @@ def refusal(entry: SolverEntry, case: Case) -> str:
     able = [
         other.name
         for other in solver_entries()
-        if other.automatic and other is not entry and not other.requires.refusal("", case, "")
+        if other.is_automatic(case.loss)
+        and other is not entry
+        and not other.requires.refusal("", case, "")
     ]
     return entry.requires.refusal(entry.name, case, able[0] if able else "")

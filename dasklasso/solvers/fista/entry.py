@@ -19,6 +19,6 @@ ENTRY = SolverEntry(
     memory=fista_memory,
     scans=fista_scans,
     make=_make,
-    automatic=True,
+    automatic="any",
     note="the number of scans is a guess: it depends on how correlated columns are",
 )
