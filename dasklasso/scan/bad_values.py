@@ -1,4 +1,4 @@
-"""Where X has a value that no fit can use, said in the words of whoever has to find it."""
+"""Find the first value of X that no fit can use, and name its row and column."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from dasklasso.scan.queries.gradient import Gradient
 from dasklasso.scan.reader import Caching, Table
 from dasklasso.scan.runners import Runner
 
-RUN_BYTES = 512 << 20  # a task reads about this much: long beside Dask's few ms, short to watch
+RUN_BYTES = 512 << 20  # a task reads about this much: long against Dask's few ms, short to watch
 JOIN_FAN_IN = 16
 
 
@@ -267,7 +267,7 @@ class ScanEngine:
         parts = range(len(layout.parts))
         inputs = [[(array.name, part, 0) for array in request.inputs] for part in parts]
         # a part stays with one worker: its coefficients never travel
-        homes = [_home(shares, part, len(layout.parts)) for part in parts]
+        owners = [_worker_of(shares, part, len(layout.parts)) for part in parts]
         gradients: list[dict[int, Any]] = [{} for _ in parts]
         for place, band in enumerate(bands if self._forward else reversed(bands)):
             rank = -place  # finish a band before the next is begun: its blocks are held
@@ -284,7 +284,7 @@ class ScanEngine:
                         Caching(budget, hold=True),
                     ),
                     *inputs[part],
-                    workers=homes[part],
+                    workers=owners[part],
                     priority=rank,
                 )
                 for part in parts
@@ -303,7 +303,7 @@ class ScanEngine:
                     partial(tasks.gradient_part, self.table, query, band, part, Caching(budget)),
                     residual,
                     *inputs[part],
-                    workers=homes[part],
+                    workers=owners[part],
                     priority=rank,
                 )
         finished = []
@@ -314,7 +314,7 @@ class ScanEngine:
                     (part, start),
                     partial(tasks.join_bands, query, len(bands), start),
                     [gradients[part][band] for band in bands[start : start + JOIN_FAN_IN]],
-                    workers=homes[part],
+                    workers=owners[part],
                 )
                 for start in range(0, len(bands), JOIN_FAN_IN)
             ]
@@ -325,7 +325,7 @@ class ScanEngine:
                     partial(tasks.finish_scan, [query], len(bands)),
                     joined,
                     inputs[part],
-                    workers=homes[part],
+                    workers=owners[part],
                 )
             )
         self.turn()
@@ -344,6 +344,8 @@ def _by_share(weights: Sequence[int], threads: Sequence[int]) -> list[tuple[int,
     return list(itertools.pairwise(cuts))
 
 
-def _home(shares: Sequence[tuple[str | None, int]], part: int, n_parts: int) -> list[str] | None:
+def _worker_of(
+    shares: Sequence[tuple[str | None, int]], part: int, n_parts: int
+) -> list[str] | None:
     address = shares[part * len(shares) // n_parts][0]
     return None if address is None else [address]

@@ -1,4 +1,4 @@
-"""Predictions of every row: not a sum over rows, so they come home as a stream, in row order."""
+"""Predictions of every row: not a sum over rows, so they return as a stream, in row order."""
 
 from __future__ import annotations
 

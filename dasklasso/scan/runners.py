@@ -34,7 +34,7 @@ class Runner(Protocol):
         ...
 
     def compute(self, *collections: Any) -> tuple[Any, ...]:
-        """Run and bring the results here."""
+        """Run, and return the results to the client."""
         ...
 
     def persist(self, *collections: Any) -> tuple[Any, ...]:
@@ -56,7 +56,7 @@ class InProcess:
     memory : int or None
         Bytes for the whole process.
     needed : int
-        Of them, what the fit needs beside decoded blocks that are kept.
+        Of them, what the fit needs apart from cached blocks.
     """
 
     threads: int
@@ -93,7 +93,7 @@ class OnCluster:
     memory : int or None
         Bytes for all worker processes together.
     needed : int
-        Bytes that the fit needs of each, beside decoded blocks that are kept.
+        Bytes that the fit needs of each, apart from cached blocks.
     """
 
     def __init__(self, client: Any, memory: int | None = None, needed: int = 0) -> None:
@@ -120,7 +120,7 @@ class OnCluster:
         return _cache_share(self.memory, len(shares), threads, block_bytes, self.needed)
 
     def compute(self, *collections: Any) -> tuple[Any, ...]:
-        # blocks come home as they are and are put together here: on the cluster that would take
+        # blocks return as they are and are put together here: on the cluster that would take
         # another round of tasks, and every round costs milliseconds
         from distributed import futures_of
 
@@ -232,7 +232,7 @@ def existing_client() -> Any:
     import sys
 
     if "distributed" not in sys.modules:
-        return None  # nobody can have made a client
+        return None  # no client can have been made
     from distributed import default_client
 
     try:

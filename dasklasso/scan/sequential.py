@@ -51,7 +51,7 @@ def scan_chain(
     """
     assert not engine.is_split
     layout = engine.layout
-    homes = engine.workers_of_rows([layout.rows(band).start for band in order])
+    owners = engine.workers_of_rows([layout.rows(band).start for band in order])
     budget = engine.runner.cache_bytes(layout.block_bytes())
     row_bytes = layout.n_features * layout.itemsize
     builder = GraphBuilder(frame)
@@ -62,7 +62,7 @@ def scan_chain(
         caching, following = Caching(budget, pin=pin), [*order[place + 1 : place + 2]]
         function = partial(_on_band, engine.table, step, band, following, caching)
         key = builder.add(
-            f"scan-{label}", (place,), function, key, (frame.name, 0, 0), workers=homes[place]
+            f"scan-{label}", (place,), function, key, (frame.name, 0, 0), workers=owners[place]
         )
     engine.turn()
     [last] = engine.runner.compute(delayed_of(builder, key))

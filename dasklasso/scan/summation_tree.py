@@ -1,4 +1,4 @@
-"""The summation tree: partial sums are added in one fixed order, whoever adds them.
+"""The summation tree: partial sums are added in one fixed order, on whichever worker.
 
 The leaves are band numbers 0 … n−1, and node (level, index) covers the bands from index·2^level
 on. A task that covers any run of bands adds whatever nodes lie wholly inside its run and hands

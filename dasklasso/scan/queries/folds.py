@@ -130,7 +130,7 @@ class FoldHessians(WeightedGrams):
     totals: tuple[float, ...] = ()
     name = "fold-hessian"
 
-    def _kept(self, rows: Rows) -> Array:
+    def _counted(self, rows: Rows) -> Array:
         assert self.assignment is not None
         fold_of = self.assignment.folds_of_rows(rows.start, rows.start + rows.n_rows, self.n_rows)
         counts = fold_of[:, None] != np.asarray(self.folds)[None, :]

@@ -1,7 +1,7 @@
 """How well problems predict the rows that they leave out.
 
-Areas under curves are those of ranks. Where the predictions of all rows fit in memory, they come
-home and are sorted. Else rows are counted in bins, whose edges are predictions of a sample of rows
+Areas under curves are those of ranks. Where the predictions of all rows fit in memory, they
+are sorted there. Else rows are counted in bins, whose edges are predictions of a sample of rows
 at evenly spaced ranks, and the area comes with a bound on what it is off by.
 """
 

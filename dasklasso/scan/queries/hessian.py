@@ -131,7 +131,7 @@ class WeightedGrams(Query[list[np.ndarray]]):
         constant = prepared.points.constant + backend.asarray(np.asarray(self.intercepts))
         constant = xp.astype(constant, dtype_of(xp, dtype))
         totals: list[Array] = []
-        kept, parts = self._kept(rows), prepared.parts
+        counted, parts = self._counted(rows), prepared.parts
         for start, stop, blocks in slabs(rows, prepared.points.shifts, dtype, backend):
             prediction = kernels.predict(blocks, prepared.points) + constant
             if offset is not None:
@@ -139,8 +139,8 @@ class WeightedGrams(Query[list[np.ndarray]]):
             curvature = self._curvature(prediction, y[start:stop, :])
             if weight is not None:
                 curvature = curvature * weight[start:stop, :]
-            if kept is not None:
-                curvature = curvature * kept[start:stop, :]
+            if counted is not None:
+                curvature = curvature * counted[start:stop, :]
             root = xp.sqrt(curvature)
             z = [part.standardised(blocks) for part in parts]
             ones = DenseBlock(xp.ones_like(root[:, :1]))  # the intercept's column
@@ -166,7 +166,7 @@ class WeightedGrams(Query[list[np.ndarray]]):
         each = self.backend.asarray(np.asarray(self.cautions or (self.loss.caution,)))
         return exact + more * self.backend.xp.astype(each, exact.dtype)
 
-    def _kept(self, rows: Rows) -> Array | None:
+    def _counted(self, rows: Rows) -> Array | None:
         """(n_rows, M): 1 where a row counts for a point, else 0; None where all do."""
         return None
 

@@ -22,7 +22,7 @@ class Prediction:
     intercepts : (n_targets,) added to every row
     device : as in :func:`dasklasso.backend.backend_for`
     row_by_row : bool
-        Whether, on the host, a row's bits must not depend on the rows beside it. It costs about a
+        Whether, on the host, a row's bits must not depend on the other rows. It costs about a
         nanosecond for each value in use.
     """
 

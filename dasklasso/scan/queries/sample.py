@@ -1,4 +1,4 @@
-"""A sample of rows, brought home by a scan that goes on anyway, and seen as data of its own."""
+"""A sample of rows, drawn by a scan that is made anyway, and seen as data of its own."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ QUERY = HeldOut((0,) * 5, (0.1, 0.2, -0.3, 0.0, 0.5), Logistic(), FOLDS, N, GROU
 
 
 def predicted(rows, points, k):
-    return rows.blocks[0] @ points[:, k] + QUERY.intercepts[k] + rows.offset[:, 0]
+    return rows.blocks[0].dense() @ points[:, k] + QUERY.intercepts[k] + rows.offset[:, 0]
 
 
 @pytest.mark.parametrize("cuts", [(), (1, 7, 150)], ids=["whole", "pieces"])
