@@ -16,6 +16,7 @@ from dasklasso.fit.session import Solved
 from dasklasso.model.path import FittedPath
 from dasklasso.options import FitOptions
 from dasklasso.problem.problem import penalty_at, stored_values
+from dasklasso.solvers.rounding import rounding_of_gap, summed_exactly
 
 
 def as_path(
@@ -39,7 +40,7 @@ def as_path(
     problem, jobs, record = solved.problem, solved.jobs, solved.cross_validation
     n_alphas, n_targets = len(jobs.alphas), jobs.n_targets
     indices, values, sizes = [], [], []
-    intercepts = np.zeros(len(jobs))
+    intercepts, errors = np.zeros(len(jobs)), np.zeros(len(jobs))
     found = [solved.solutions[job] for job in range(len(jobs))]
     for job, one in enumerate(found):
         rows, w = stored_values(one.nonzeros, problem.frame)
@@ -47,12 +48,10 @@ def as_path(
         values.append(w)
         sizes.append(len(rows))
         if options.fit_intercept:
-            moved = problem.centre[rows] @ w
-            if problem.steps_intercept:
-                intercepts[job] = one.intercept - moved
-            else:
-                mean = problem.y_mean[job % n_targets]
-                intercepts[job] = mean - moved - one.residual_mean
+            terms = [one.intercept]
+            if not problem.steps_intercept:
+                terms = [float(problem.y_mean[job % n_targets]), -one.residual_mean]
+            intercepts[job], errors[job] = summed_exactly(terms, problem.centre[rows], w)
     coef = csr_array(
         (
             np.concatenate(values),
@@ -72,7 +71,7 @@ def as_path(
         alphas=jobs.alphas,
         coef_rows=coef,
         intercepts=intercepts.reshape(shape),
-        dual_gaps=np.array([one.gap for one in solutions]).reshape(n_alphas, -1),
+        dual_gaps=_gaps(solved, errors, data.n_rows).reshape(n_alphas, -1),
         objectives=np.array([one.objective for one in solutions]).reshape(n_alphas, -1),
         y_is_vector=data.y_is_vector and not joint,
         feature_names=data.feature_names,
@@ -106,6 +105,36 @@ def as_path(
     )
 
 
+def _gaps(solved: Solved, errors: np.ndarray, n_rows: int) -> np.ndarray:
+    """(n_problems,) relative gaps of the models that are handed over, rounding and all.
+
+    Parameters
+    ----------
+    errors : (n_jobs,) of intercepts
+    """
+    problem, jobs = solved.problem, solved.jobs
+    together = jobs.n_outputs
+    gaps = np.empty(len(jobs) // together)
+    penalties = _penalties(solved)
+    for k, first in enumerate(range(0, len(jobs), together)):
+        some = [solved.solutions[first + i] for i in range(together)]
+        target = first % jobs.n_targets
+        added = rounding_of_gap(
+            problem,
+            [one.nonzeros for one in some],
+            some[0].objective - penalties[k],
+            penalties[k],
+            [one.residual_mean for one in some],
+            [one.intercept for one in some],
+            errors[first : first + together].tolist(),
+            n_rows,
+            target,
+        )
+        known = np.isfinite(some[0].objective)
+        gaps[k] = some[0].gap + (added / problem.null_loss[target] if known else 0.0)
+    return gaps
+
+
 def _selected(solved: Solved) -> float | None:
     if solved.cross_validation is not None:
         return solved.cross_validation.alpha
@@ -126,6 +155,18 @@ def deviance_explained(solved: Solved) -> list[list[float | None]]:
     of squared loss it is R². Loss is what an objective leaves beside its penalty.
     """
     problem, jobs = solved.problem, solved.jobs
+    first = np.arange(0, len(jobs), jobs.n_outputs)
+    objectives = np.array([solved.solutions[job].objective for job in first.tolist()])
+    loss = objectives - _penalties(solved)
+    found = 1.0 - loss / problem.null_loss[first % jobs.n_targets]
+    known = [float(value) if np.isfinite(value) else None for value in found]
+    width = jobs.n_targets // jobs.n_outputs
+    return [known[i : i + width] for i in range(0, len(known), width)]
+
+
+def _penalties(solved: Solved) -> np.ndarray:
+    """(n_problems,) penalty at each solution, as its objective counts it."""
+    problem, jobs = solved.problem, solved.jobs
     together = jobs.n_outputs
     found = np.empty(len(jobs) // together)
     for k, first in enumerate(range(0, len(jobs), together)):
@@ -139,9 +180,5 @@ def deviance_explained(solved: Solved) -> list[list[float | None]]:
             np.full((1, together), jobs.alphas[first // jobs.n_targets]),
             problem.objective.penalty,
         )
-        cost = float(np.sum(penalty.value(points))) if rows.size else 0.0
-        loss = several[0].objective - cost
-        found[k] = 1.0 - loss / problem.null_loss[first % jobs.n_targets]
-    known = [float(value) if np.isfinite(value) else None for value in found]
-    width = jobs.n_targets // together
-    return [known[i : i + width] for i in range(0, len(known), width)]
+        found[k] = float(np.sum(penalty.value(points))) if rows.size else 0.0
+    return found

@@ -7,7 +7,6 @@ import numpy as np
 from dasklasso.errors import ValueFound
 from dasklasso.objective.best_constant import best_constant, row_derivatives
 from dasklasso.objective.losses.base import Loss
-from dasklasso.objective.losses.squared import constant_but_for_rounding
 from dasklasso.scan import summation_tree
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.queries.column_moments import Moments
@@ -39,7 +38,7 @@ def null_model(
     mean, variance = targets.mean, targets.variance
     known = loss.null_model(mean, variance, fit_intercept=fit_intercept)
     if known is None:
-        fitted = constant_but_for_rounding(mean, variance) & fit_intercept
+        fitted = (variance == 0) & fit_intercept
         known = loss.link(mean), np.where(fitted, 0.0, np.nan)
     start, least = known
     if fit_intercept and loss.n_outputs == 1:

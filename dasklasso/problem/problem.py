@@ -198,7 +198,8 @@ def unit_loss(null: np.ndarray, targets: Moments) -> np.ndarray:
     ValueFound
         When a target varies, or is not 0, and its squares are beyond float64.
     """
-    half = 0.5 * (targets.variance + targets.mean**2)
+    with np.errstate(over="ignore"):
+        half = 0.5 * (targets.variance + targets.mean**2)
     lost = (targets.std > 0) & (targets.variance == 0) | ((half == 0) & (targets.mean != 0))
     beyond = np.flatnonzero(lost | ~np.isfinite(null) | ~np.isfinite(half))
     if beyond.size:
@@ -231,7 +232,7 @@ def _quadratic_factors(factor: np.ndarray, ratio: np.ndarray, l1_ratio: float) -
 
 
 def null_loss(mean: np.ndarray, variance: np.ndarray, *, fit_intercept: bool) -> np.ndarray:
-    """Squared loss of the model without features; 0 for a target constant but for rounding.
+    """Squared loss of the model without features.
 
     Parameters
     ----------

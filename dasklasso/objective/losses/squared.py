@@ -46,14 +46,7 @@ class Squared(Loss):
         self, mean: np.ndarray, variance: np.ndarray, *, fit_intercept: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         spread = variance if fit_intercept else variance + mean**2
-        # constant but for rounding is constant
-        loss = np.where(constant_but_for_rounding(mean, spread), 0.0, 0.5 * spread)
-        return (mean if fit_intercept else np.zeros_like(mean)), loss
-
-
-def constant_but_for_rounding(mean: np.ndarray, squares: np.ndarray) -> np.ndarray:
-    """Whether targets of that mean, and that mean square from a constant, are all the constant."""
-    return squares <= (1e-14 * mean) ** 2
+        return (mean if fit_intercept else np.zeros_like(mean)), 0.5 * spread
 
 
 SQUARED = Squared()  # the default wherever a loss may be chosen

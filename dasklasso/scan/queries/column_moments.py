@@ -8,7 +8,7 @@ Deviations whose squares float64 cannot hold are divided by a unit before they a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -133,8 +133,16 @@ def side_by_side(several: Sequence[Moments]) -> Moments:
 
 
 def target_moments(y: np.ndarray, weight: np.ndarray | None) -> Moments:
-    """Moments of the targets over some rows; targets live on the host."""
-    return moments_of(DenseBlock(np.asarray(y, dtype=np.float64)), weight)
+    """Moments of the targets over some rows; targets live on the host.
+
+    They are taken of distances from a row that counts: what is the same in all of them has no
+    spread at all.
+    """
+    y = np.asarray(y, dtype=np.float64)
+    first = y[0 if weight is None else int(np.argmax(weight[:, 0] > 0))]
+    found = moments_of(DenseBlock(y - first), weight)
+    minimum, maximum = y.min(axis=0), y.max(axis=0)
+    return replace(found, mean=first + found.mean, minimum=minimum, maximum=maximum)
 
 
 def indicator_moments(totals: np.ndarray) -> Moments:
