@@ -69,6 +69,7 @@ def say_notes(notes: Sequence[str]) -> None:
 @click.option("--alpha", type=click.FloatRange(min=0), help="Print the features at this alpha.")
 @click.option("--top", type=click.IntRange(min=1), help="Only so many, the largest first.")
 @click.option("--alphas", is_flag=True, help="The table of all alphas, whichever is selected.")
+@click.option("--schema", is_flag=True, help="The columns that a table to predict for must have.")
 @options.table
 @options.overwrite
 @options.as_json
@@ -77,6 +78,7 @@ def show_command(
     alpha: float | None,
     top: int | None,
     alphas: bool,
+    schema: bool,
     table: str | None,
     overwrite: bool,
     as_json: bool,
@@ -88,11 +90,14 @@ def show_command(
     from dasklasso.files.tables import check_table_file, write_table
     from dasklasso.model.path import load_model
 
-    if alphas and alpha is not None:
-        raise click.UsageError("--alpha and --alphas: give one of them.")
+    if sum((alphas, alpha is not None, schema)) > 1:
+        raise click.UsageError("--alpha, --alphas and --schema: give one of them.")
     if table is not None:
         check_table_file(table, overwrite=overwrite)
     path = load_model(model)
+    if schema:
+        _show_schema(path, model, top, table, overwrite=overwrite, as_json=as_json)
+        return
     one = alpha is not None or path.alpha_selected is not None or path.n_alphas == 1
     single = one and not alphas
     if table is not None:
@@ -107,6 +112,28 @@ def show_command(
         _print_features(path, alpha, top)
     else:
         _print_alphas(path)
+
+
+def _show_schema(
+    path: FittedPath,
+    model: str,
+    top: int | None,
+    table: str | None,
+    *,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    from dasklasso.cli.schema import print_schema, schema_json, schema_rows
+    from dasklasso.files.tables import write_table
+    from dasklasso.scoring.predict_table import schema_of
+
+    schema = schema_of(path, model)
+    if table is not None:
+        write_table(schema_rows(schema), table, overwrite=overwrite)
+    if as_json:
+        click.echo(json.dumps({"model": model, "schema": schema_json(schema)}))
+    else:
+        print_schema(schema, top)
 
 
 def _features(path: FittedPath, alpha: float | None, top: int | None) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ import numpy as np
 from dasklasso.cross_validation.record import CvRecord
 from dasklasso.dataset.schema import Schema
 from dasklasso.errors import ModelError, OptionError
+from dasklasso.model.frames import by_name, encoded_sums, encodes
 from dasklasso.model.record import PathRecord
 from dasklasso.model.store import ARRAYS, DOCUMENT, MEANS, read_model, write_model
 from dasklasso.objective.losses.base import Loss
@@ -119,7 +120,9 @@ class FittedPath(PathRecord):
         Parameters
         ----------
         X : (n_rows, n_features) NumPy array or pandas DataFrame
-            A DataFrame must have the model's feature names, in the same order.
+            Columns of a DataFrame are found by name, in any order; others are ignored. It may
+            have the columns of the training table instead of the features, where the model has a
+            schema.
         alpha : float or None
             As in :meth:`coefficients_at`.
         offset : (n_rows,) array-like
@@ -136,21 +139,19 @@ class FittedPath(PathRecord):
         OptionError
             As in :meth:`coefficients_at`.
         """
-        names = getattr(X, "columns", None)
-        table = np.asarray(X)
-        if table.ndim != 2 or table.shape[1] != self.n_features:
-            raise ModelError(
-                f"X has shape {table.shape}, expected (n_rows, {self.n_features}): "
-                f"the model has {self.n_features} features."
-            )
-        if names is not None:
-            self._check_names(list(names))
         coef, intercept = self.coefficients_at(alpha)
-        used = np.unique(coef.indices)
-        weights = coef[:, used].toarray().T
-        prediction = table[:, used].astype(np.float64, copy=False) @ weights + intercept
+        frame = hasattr(X, "columns")
+        if frame and encodes(self.schema, X, self.feature_names):
+            assert self.schema is not None
+            prediction = encoded_sums(X, self.schema, coef) + intercept
+        else:
+            table = np.asarray(by_name(X, self.feature_names) if frame else X)
+            self._check_shape(table)
+            used = np.unique(coef.indices)
+            weights = coef[:, used].toarray().T
+            prediction = table[:, used].astype(np.float64, copy=False) @ weights + intercept
         if offset is not None:
-            prediction = prediction + np.asarray(offset, dtype=np.float64).reshape(len(table), 1)
+            prediction = prediction + np.asarray(offset, dtype=np.float64).reshape(-1, 1)
         elif self.has_offset:
             raise ModelError("the model was fitted with offsets: expected an offset for each row.")
         return prediction[:, 0] if self.y_is_vector else prediction
@@ -188,13 +189,12 @@ class FittedPath(PathRecord):
             )
         return loss
 
-    def _check_names(self, names: list[Any]) -> None:
-        for j, (found, expected) in enumerate(zip(names, self.feature_names, strict=True)):
-            if found != expected:
-                raise ModelError(
-                    f"column {j} of X is {found!r}, the model expects {expected!r}. "
-                    "Columns must have the model's names and order."
-                )
+    def _check_shape(self, table: np.ndarray) -> None:
+        if table.ndim != 2 or table.shape[1] != self.n_features:
+            raise ModelError(
+                f"X has shape {table.shape}, expected (n_rows, {self.n_features}): "
+                f"the model has {self.n_features} features."
+            )
 
     def table(self) -> list[dict[str, float | int]]:
         """One row for each alpha, in plain numbers; with errors where it was cross-validated."""

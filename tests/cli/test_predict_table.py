@@ -103,6 +103,25 @@ def test_a_table_becomes_a_store_to_predict_for(folder, frame, tmp_path):
     pd.testing.assert_frame_equal(pd.read_parquet(out), pd.read_parquet(folder / "p.parquet"))
 
 
+def test_show_tells_what_a_table_must_have(folder, tmp_path):
+    shown = run("show", folder / "m", "--schema", "--table", tmp_path / "t.csv").stdout
+    assert "A, B, C, <missing>" in shown
+    assert "left out   loan_id" in shown
+    features = pd.read_csv(tmp_path / "t.csv", keep_default_na=False)
+    assert features["feature"].tolist() == [
+        "income", "grade=A", "grade=B", "grade=C", "grade=<missing>", "years",
+    ]  # fmt: skip
+    document = json.loads(run("show", folder / "m", "--schema", "--json").stdout)["schema"]
+    train = pd.read_csv(folder / "train.csv")
+    [income, grade, years] = document["columns"]
+    assert income["mean"] == pytest.approx(train["income"].mean(), rel=1e-14)
+    assert grade == {
+        "name": "grade", "type": "string", "levels": ["A", "B", "C"], "missing_level": True,
+    }  # fmt: skip
+    assert years["name"] == "years"
+    assert document["targets"] == [{"name": "paid", "classes": ["no", "yes"]}]
+
+
 def refused(*arguments):
     result = run(*arguments, exit_code=2)
     assert result.stdout == ""

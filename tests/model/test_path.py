@@ -182,10 +182,23 @@ def test_a_frame_predicts_as_its_values():
     np.testing.assert_array_equal(path.predict(frame(X), 0.5), path.predict(X, 0.5))
 
 
-def test_a_frame_with_columns_in_another_order_is_refused():
-    X = frame(np.ones((2, 6)))[["x0", "x2", "x1", "x3", "x4", "x5"]]
-    with pytest.raises(ModelError, match="column 1 of X is 'x2', the model expects 'x1'"):
+def test_columns_of_a_frame_are_found_by_name_and_others_ignored():
+    X = frame(np.random.default_rng(1).normal(size=(5, 6)))
+    shuffled = X.assign(y="other")[["x4", "y", "x2", "x1", "x3", "x0", "x5"]]
+    path = make_path()
+    np.testing.assert_array_equal(path.predict(shuffled, 0.5), path.predict(X, 0.5))
+
+
+def test_every_column_that_a_frame_lacks_is_named():
+    X = frame(np.ones((2, 6))).drop(columns=["x1", "x4"])
+    with pytest.raises(ModelError, match="X has no columns 'x1', 'x4', which the model expects"):
         make_path().predict(X, 0.5)
+
+
+def test_a_column_that_a_frame_has_twice_is_refused():
+    X = frame(np.ones((2, 6)))
+    with pytest.raises(ModelError, match="expected one of each name"):
+        make_path().predict(pd.concat([X, X[["x0"]]], axis=1), 0.5)
 
 
 def test_every_chunk_is_written_also_where_all_coefficients_are_zero(tmp_path):

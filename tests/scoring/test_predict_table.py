@@ -209,6 +209,20 @@ def test_random_tables_predict_as_their_stores_do(
     assert np.array_equal(on_table(path, table), expected[some])
 
 
+def test_a_frame_with_the_columns_of_the_table_predicts_as_its_file(trained, tmp_path):
+    _, frame, path, expected = trained
+    month = frame.drop(columns="default").assign(when=pd.Timestamp("2026-01-01"))
+    found = path.predict(month[sorted(month.columns)])
+    assert np.array_equal(found, expected[:, 0])
+    categories = month.astype({"colour": "category"})
+    assert np.array_equal(path.predict(categories[3:4]), expected[3:4, 0])
+    with pytest.raises(SourceError, match="X: column 'income' is a feature of the model"):
+        path.predict(month.drop(columns="income"))
+    month.loc[6, "colour"] = "purple"
+    with pytest.raises(ValueFound, match=r"X: row 6, column colour: found 'purple'.*007\.?$"):
+        path.predict(month)
+
+
 # -- every kind of table ----------------------------------------------------------------------
 
 

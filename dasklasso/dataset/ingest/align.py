@@ -9,12 +9,11 @@ from typing import Literal
 from dasklasso.dataset.ingest.columns import Roles, check_types, resolve_dropped, resolve_names
 from dasklasso.dataset.ingest.first_pass import Survey
 from dasklasso.dataset.schema import Schema
-from dasklasso.dataset.sources.base import TRUTHS, Column, Source, suggest
+from dasklasso.dataset.sources.base import TRUTHS, Column, Source, all_named, suggest
 from dasklasso.dataset.sources.missing_values import MissingValues
 from dasklasso.errors import OptionError, SourceError
 
 Need = Literal["no", "optional", "required"]
-_MOST_NAMED = 100  # missing columns in a message
 
 
 @dataclass(frozen=True)
@@ -196,13 +195,11 @@ def _features(
     missing = [name for name in schema.columns if name not in given]
     if missing:
         is_one = len(missing) == 1
-        named = ", ".join(repr(name) for name in missing[:_MOST_NAMED])
-        named += f", ... ({len(missing):,} in all)" if len(missing) > _MOST_NAMED else ""
         what = "is a feature" if is_one else "are features"
         others = [name for name in given if name not in schema.columns] or list(given)
         hint = f" {suggest(missing[0], others)}" if is_one else ""
         raise SourceError(
-            f"{source.path}: column{'' if is_one else 's'} {named} {what} of {of} and "
+            f"{source.path}: column{'' if is_one else 's'} {all_named(missing)} {what} of {of} and "
             f"{'is' if is_one else 'are'} not in the table.{hint}"
         )
     another = next((name for name in schema.columns if name in taken), None)

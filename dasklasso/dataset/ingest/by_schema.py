@@ -22,7 +22,7 @@ from dasklasso.dataset.ingest.ingest import (
 )
 from dasklasso.dataset.ingest.writer import StoreWriter, reserve
 from dasklasso.dataset.schema import Schema, TargetColumn
-from dasklasso.dataset.sources import open_source
+from dasklasso.dataset.sources import Source, open_source
 from dasklasso.dataset.sources.base import Batch
 
 _MOST_NAMED = 10  # ignored columns in a note
@@ -34,7 +34,7 @@ class PreparedTable:
 
     Parameters
     ----------
-    path : str or Path
+    table : str, Path or Source
         Of any kind that :func:`~dasklasso.dataset.ingest.ingest.ingest` takes. Its columns are
         found by name, in any order; those that the schema does not know are ignored.
     schema : Schema
@@ -55,6 +55,8 @@ class PreparedTable:
         Folder for a scratch file.
     for_store : bool
         Whether features that are whole numbers get the small type that holds them.
+    remedy : str
+        What messages say to do about a text that is refused.
 
     Attributes
     ----------
@@ -72,7 +74,7 @@ class PreparedTable:
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        table: str | os.PathLike[str] | Source,
         schema: Schema,
         *,
         of: str,
@@ -83,14 +85,17 @@ class PreparedTable:
         array: str | None = None,
         scratch: str | None = None,
         for_store: bool = False,
+        remedy: str = UNSEEN_REMEDY,
     ) -> None:
-        self.source = open_source(
-            path,
-            dataset=array or schema.array_for(path),
-            memory=memory,
-            scratch=scratch,
-            expected=schema.expected(asked.as_is),
-        )
+        if isinstance(table, str | os.PathLike):
+            table = open_source(
+                table,
+                dataset=array or schema.array_for(table),
+                memory=memory,
+                scratch=scratch,
+                expected=schema.expected(asked.as_is),
+            )
+        self.source: Source = table
         aligned = align(self.source, schema, asked, of=of, strict=False)
         self.roles = aligned.roles
         self._ignored = aligned.ignored
@@ -109,7 +114,7 @@ class PreparedTable:
             aligned.survey,
             dtype=self.dtype,
             missing=missing,
-            known=Levels(of, unseen, UNSEEN_REMEDY),
+            known=Levels(of, unseen, remedy),
         )
 
     def batches(self) -> Iterator[tuple[Batch, Encoded]]:

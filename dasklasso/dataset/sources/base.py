@@ -11,10 +11,10 @@ import numpy as np
 
 from dasklasso.errors import SourceError
 
+MOST_NAMED = 100  # names in a message
 _NEAR = 0.6  # least likeness of a name that is suggested
 _AS_NEAR = 0.15  # by how much less likely than the likeliest a suggestion may be
 _PART = 3  # characters that a name has in common with one that it is a part of
-
 TRUTHS = ("false", "true")  # names of a boolean column's 0 and 1
 
 
@@ -174,6 +174,12 @@ def refuse_duplicates(names: Sequence[str], where: str, hint: str = "") -> None:
                 f"expected different names.{hint}"
             )
         seen[name] = position
+
+
+def all_named(names: Sequence[str]) -> str:
+    """The names in quotes; of very many the first ones, and their number."""
+    some = ", ".join(repr(name) for name in names[:MOST_NAMED])
+    return some + (f", ... ({len(names):,} in all)" if len(names) > MOST_NAMED else "")
 
 
 def suggest(name: str, known: Sequence[str]) -> str:
