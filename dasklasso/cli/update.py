@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option(
     "--missing",
     type=options.choice(Missing),
-    help="Refuse missing values, or fill in the mean of the store's rows.",
+    help="Refuse missing values, or fill in the means of the first ingest.",
 )
 @click.option("--dataset", metavar="PATH", help="HDF5, NPZ: the array that is X.")
 @click.option("--stats", metavar="PATH", help="Where statistics are kept [default: STORE.stats].")

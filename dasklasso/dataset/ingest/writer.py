@@ -84,7 +84,7 @@ class StoreWriter:
     label : str, optional
         How messages about the data call them, instead of ``path``.
     constant_targets : bool
-        Whether a target may have the same value in every row: rows to score, not to fit.
+        Whether nothing is said of a target with the same value in every row: rows to score.
 
     Raises
     ------
