@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from dasklasso.choices import Missing, Unseen
 from dasklasso.errors import OptionError
 from dasklasso.jobs.base import ClusterStage
-from dasklasso.model.path import check_features
 from dasklasso.units import parse_size
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ class Predicted:
 class PredictStage(ClusterStage):
     """``dasklasso predict``: a model applied to a store or a table, out of core.
 
-    ``id``, ``offset``, ``missing``, ``unseen`` and ``dataset`` are of tables.
+    ``id``, ``offset``, ``missing`` and ``dataset`` are of tables.
     """
 
     model: str
@@ -88,6 +87,7 @@ class PredictStage(ClusterStage):
 
     def _run_on_store(self, path: FittedPath) -> Predicted:
         from dasklasso.dataset.dataset import open_dataset
+        from dasklasso.model.store_features import model_for
         from dasklasso.scoring.predict import predict_store
 
         refuse_table_options(
@@ -96,16 +96,15 @@ class PredictStage(ClusterStage):
             offset=self.offset,
             missing=self.missing,
             dataset=self.dataset,
-            unseen=None if self.unseen == "error" else self.unseen,
         )
         data = open_dataset(self.store, empty_chunks=self.empty_chunks, require_target=False)
-        check_features(path, data.feature_names, self.store)
+        path, notes = model_for(path, data, of=self.model, unseen=self.unseen)
         found = predict_store(
             data, path, alpha=self.alpha, proba=self.proba, run=self._run_options()
         )
         blocks = ((start, stop, values, ()) for start, stop, values in found)
         self._write(path, blocks, data.n_rows, data_fingerprint=data.fingerprint)
-        return Predicted(data.n_rows)
+        return Predicted(data.n_rows, notes)
 
     def _write(self, path: FittedPath, blocks: Any, n_rows: int | None, **attributes: str) -> None:
         from dasklasso.files.predictions import write_predictions

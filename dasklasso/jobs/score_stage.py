@@ -12,7 +12,6 @@ from dasklasso.choices import Missing, Unseen
 from dasklasso.errors import OptionError
 from dasklasso.jobs.base import ClusterStage
 from dasklasso.jobs.predict_stage import refuse_table_options
-from dasklasso.model.path import check_features
 from dasklasso.units import parse_size
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ class ScoreStage(ClusterStage):
     """``dasklasso score``: metrics of a model on the rows of a store or a table, out of core.
 
     ``out`` is empty: what is found is printed, and written to ``table`` where that is given.
-    ``target``, ``weight``, ``offset``, ``missing``, ``unseen`` and ``dataset`` are of tables.
+    ``target``, ``weight``, ``offset``, ``missing`` and ``dataset`` are of tables.
     """
 
     model: str
@@ -62,6 +61,7 @@ class ScoreStage(ClusterStage):
         from dasklasso.dataset.sources import looks_like_table
         from dasklasso.files.tables import write_table
         from dasklasso.model.path import load_model
+        from dasklasso.model.store_features import model_for
         from dasklasso.scoring.score import score_store
 
         self.check()
@@ -80,11 +80,11 @@ class ScoreStage(ClusterStage):
                     offset=self.offset,
                     missing=self.missing,
                     dataset=self.dataset,
-                    unseen=None if self.unseen == "error" else self.unseen,
                 )
             data = open_dataset(store, empty_chunks=self.empty_chunks, require_target=False)
             data = replace(data, location=self.store)
-            check_features(path, data.feature_names, self.store)
+            path, more = model_for(path, data, of=self.model, unseen=self.unseen)
+            notes += more
             found = score_store(
                 data,
                 path,
