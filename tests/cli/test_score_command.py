@@ -118,7 +118,7 @@ def test_a_store_without_a_target_or_with_other_features_is_refused(work, tmp_pa
     frame.to_csv(tmp_path / "other.csv", index=False)
     run("ingest", tmp_path / "other.csv", tmp_path / "other.zarr", "--target", "size")
     result = run_score(work / "size", tmp_path / "other.zarr", "--all-alphas", exit_code=2)
-    assert "feature 1 is 'z', the model expects 'b'" in result.stderr
+    assert "other.zarr: has no feature 'b', which" in result.stderr
 
 
 def test_a_job_scores_the_model_that_it_made(work, tmp_path):
