@@ -10,6 +10,7 @@ import numpy as np
 from dasklasso.dataset.schema import Schema
 from dasklasso.dataset.sources.base import all_named
 from dasklasso.errors import ModelError
+from dasklasso.scan.columns.dense import DenseBlock
 from dasklasso.scan.queries.row_sums import row_sums
 
 
@@ -78,5 +79,5 @@ def encoded_sums(frame: Any, schema: Schema, coef: Any) -> np.ndarray:
         ArrowSource(held, "X"), schema, of="the model", asked=Asked(needs={}), remedy=""
     )
     weights = coef.toarray().T
-    sums = [row_sums([encoded.X], [weights]) for _, encoded in table.batches()]
+    sums = [row_sums([DenseBlock(encoded.X)], [weights]) for _, encoded in table.batches()]
     return np.concatenate(sums) if sums else np.zeros((0, coef.shape[0]))
