@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     type=options.choice(Codec),
     default="auto",
     show_default=True,
-    help="Compression of X; auto measures on a sample.",
+    help="Compression of X; auto: by how much a sample shrinks.",
 )
 @options.overwrite
 def ingest_command(**values: Any) -> None:

@@ -124,7 +124,7 @@ def ingest(
     overwrite : bool
         Replace a store that is there; it stays until the new one is complete.
     codec : {"auto", "none", "lz4", "zstd"}
-        "auto" measures.
+        "auto" goes by how much a sample shrinks.
     progress : callable, optional
         Called with the rows done and the rows in all (None while unknown).
 

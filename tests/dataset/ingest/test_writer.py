@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -166,6 +167,26 @@ def test_a_choice_reports_what_was_measured() -> None:
     assert choice["candidates"]["zstd"]["ratio"] > 10
     assert choice["candidates"]["zstd"]["decode_mb_per_s"] > 0
     assert choice["ratio"] == choice["candidates"][choice["name"]]["ratio"]
+
+
+@pytest.mark.parametrize(("share", "name"), [(0.05, "lz4"), (0.6, "none")])
+def test_sizes_alone_decide_whatever_the_clock_says(
+    share: float, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X = table(2_000, 50)[0]
+    X[np.random.default_rng(0).random(X.shape) > share] = 0
+    for seconds in (1e-6, 10.0):  # decoding seems instant, or takes for ever
+        clock = itertools.count(step=seconds)
+        monkeypatch.setattr(
+            "dasklasso.storage.compression.time.perf_counter", lambda c=clock: next(c)
+        )
+        assert choose_codec("auto", X).name == name
+
+
+def test_rows_from_all_over_the_first_chunk_decide() -> None:
+    X = table(400_000, 50)[0]
+    X[:60_000] = 0  # the table begins with what shrinks to nothing
+    assert choose_codec("auto", X).name == "none"
 
 
 def test_an_unknown_codec_is_refused() -> None:
