@@ -234,6 +234,8 @@ def require_convergence(path: FittedPath, stage: SolveStage) -> None:
     n_above = int((path.dual_gap > path.tol).sum())
     more = "--epochs" if path.solver == "prox_sgd" else "--max-scans"
     on = f"--resume and more {more} go on" if stage.checkpoint else f"more {more} may help"
+    if path.solver != "prox_sgd" and path.scans < stage.max_scans:  # they did not run out
+        on = "it got no further, so that more scans do not help: a larger --tol or --eps may"
     raise Failure(
         f"not converged: {n_above} of {path.n_alphas} alphas have a gap above {path.tol:.2g} "
         f"(worst {path.dual_gap[worst]:.2g} at alpha {path.alphas[worst]:.6g}) after "

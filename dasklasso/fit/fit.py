@@ -16,6 +16,7 @@ from dasklasso.dataset.row_folds import FoldAssignment, FoldScheme
 from dasklasso.errors import DataWarning, OptionError
 from dasklasso.fit.assemble import as_path
 from dasklasso.fit.by_scans import solve_by_scans
+from dasklasso.fit.fallback import finish_by_fista
 from dasklasso.fit.gram import solve_by_gram
 from dasklasso.fit.machine import Machine, machine_for
 from dasklasso.fit.newton import solve_by_newton
@@ -150,6 +151,8 @@ def _fit(
             joint = options.loss_value.n_outputs > 1
             solve = solve_softmax_by_newton if joint else solve_by_newton
             solved = solve(coded.data, engine, options, run, cv, assignment, progress)
+            if solved.worst_gap > options.tol and engine.scans < options.max_scans:
+                solved = finish_by_fista(coded.data, engine, solved, options, run, progress)
         else:
             entry = solver_entry(plan.solver)
             solved = solve_by_scans(

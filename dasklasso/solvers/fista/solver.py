@@ -168,6 +168,17 @@ class Fista(Solver[FistaState]):
             dtype=dtype,
         )
 
+    def go_on(
+        self, jobs: Jobs, solved: dict[int, Solution], scans: int, bytes_read: int
+    ) -> FistaState:
+        """The state of a fit that another solver left: what is not certified goes on from there.
+
+        Parameters
+        ----------
+        solved : of every job
+        """
+        return replace(self.stop(self.init(jobs, scans, bytes_read)), solved=solved)
+
     @property
     def _first_dtype(self) -> str:
         """Precision that products begin in."""

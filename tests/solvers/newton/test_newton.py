@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dasklasso.dataset.dataset import from_arrays
-from dasklasso.errors import CheckpointError, OptionError, ValueFound
+from dasklasso.errors import CheckpointError, DataWarning, OptionError, ValueFound
 from dasklasso.fit import fit_cv, fit_path
 from dasklasso.options import CvOptions, FitOptions, RunOptions
 from dasklasso.solvers.newton.hessian_model import Node
@@ -343,3 +344,30 @@ def test_heavy_tails_by_huber_converge():
     X = rng.standard_normal((1000, 15))
     path = fitted(X, X[:, 0] - X[:, 4] + rng.standard_t(1.5, 1000), loss="huber", eps=1e-3)
     assert path.converged
+
+
+# -- where it does not get on -------------------------------------------------------------------
+
+
+@pytest.fixture
+def gives_up(monkeypatch):
+    """Newton gives every problem up after its first scans."""
+    monkeypatch.setattr("dasklasso.solvers.newton.solver.PATIENCE", {"float32": 0, "float64": 0})
+
+
+@pytest.mark.parametrize("loss", ["logistic", "poisson"])
+def test_where_newton_no_longer_gets_on_fista_does_from_there(gives_up, loss):
+    X, y = drawn(n=200, d=6)
+    with pytest.warns(DataWarning, match="newton no longer gets on: .* fista goes on"):
+        path = fitted(X, y, loss=loss, n_alphas=5, eps=0.1)
+    whole = fitted(X, y, loss=loss, n_alphas=5, eps=0.1, solver="fista")
+    assert path.converged
+    assert np.allclose(path.objective, whole.objective, rtol=1e-6)
+
+
+def test_scans_that_run_out_are_no_stall(gives_up):
+    X, y = drawn(n=200, d=6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataWarning)
+        path = fitted(X, y, n_alphas=5, eps=0.1, max_scans=3)
+    assert not path.converged

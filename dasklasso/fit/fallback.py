@@ -1,0 +1,61 @@
+"""What another solver takes over, where the one that was chosen no longer gets on."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.errors import DataWarning
+from dasklasso.fit.session import Solved
+from dasklasso.options import FitOptions, RunOptions
+from dasklasso.problem.zero_scan import look
+from dasklasso.scan.engine import ScanEngine
+from dasklasso.solvers.base import ScanEvent, Setup
+from dasklasso.solvers.driver import Driver
+from dasklasso.solvers.fista.solver import Fista
+
+
+def finish_by_fista(
+    data: Dataset,
+    engine: ScanEngine,
+    solved: Solved,
+    options: FitOptions,
+    run: RunOptions,
+    progress: Callable[[ScanEvent], None] | None,
+) -> Solved:
+    """Go on with the problems that another solver left above the tolerance, from where they are.
+
+    A warning says so.
+
+    Parameters
+    ----------
+    solved : of every job, by a solver that no longer got on
+    """
+    n_open = sum(one.gap > options.tol for one in solved.solutions.values())
+    warnings.warn(
+        f"{solved.solver} no longer gets on: {n_open} of {len(solved.solutions)} problems have "
+        f"gaps of up to {solved.worst_gap:.2g}, above {options.tol:.2g}, after {solved.scans} "
+        "scans; fista goes on with them from there",
+        DataWarning,
+        stacklevel=4,
+    )
+    problem, jobs, before = solved.problem, solved.jobs, solved.scans - engine.scans
+    frame = engine.placed(problem.frame)
+    first = look(engine, problem, frame, run.device)
+    setup = Setup(data, options, run, engine, problem, frame, first)
+    driver = Driver(engine, problem, frame, first.free, setup.settings, progress=progress)
+    solver = Fista(setup)
+    solutions = {
+        job: replace(one, certified=one.certified and one.gap <= options.tol)
+        for job, one in solved.solutions.items()
+    }
+    nbytes = solved.bytes_read + first.bytes_read
+    state = driver.run(solver, solver.go_on(jobs, solutions, engine.scans, nbytes))
+    found = {  # fista may stop at a point that is worse than where it began
+        job: min(one, solved.solutions[job], key=lambda each: each.gap)
+        for job, one in state.solved.items()
+    }
+    scans = before + state.scans
+    return replace(solved, solutions=found, scans=scans, bytes_read=state.bytes_read)
