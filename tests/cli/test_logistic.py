@@ -90,6 +90,17 @@ def test_cv_chooses_by_the_area_under_the_curve(work, tmp_path):
     assert "mean_error" not in found
 
 
+def test_cv_shows_the_area_itself(work, tmp_path):
+    arguments = [work / "s.zarr", "--loss", "logistic", "--criterion", "auc", "--folds", "3"]
+    arguments += ["--n-alphas", "5", "--out", tmp_path / "m", "--table", tmp_path / "c.csv"]
+    printed = run("cv", *arguments, "--no-dashboard").stdout
+    best = load_model(tmp_path / "m").cross_validation.best
+    assert f"area under the curve {best.mean_score.max():.6g} +- " in printed
+    table = pd.read_csv(tmp_path / "c.csv")
+    assert np.allclose(table["mean_auc"], best.scores["auc"].mean(axis=1))
+    assert np.allclose(table["auc_fold_2"], best.scores["auc"][:, 2])
+
+
 def test_select_is_refused(work, tmp_path):
     arguments = [work / "s.zarr", "--loss", "logistic", "--by", "bic", "--out", tmp_path / "m"]
     result = run("select", *arguments, exit_code=2)

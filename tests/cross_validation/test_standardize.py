@@ -50,15 +50,26 @@ def by_hand(X, y, weight, options, alpha):
     return np.array(found)
 
 
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.fixture
+def by_scans(monkeypatch):
+    """Rows do not fit in memory: problems are solved by scans that they share."""
+    monkeypatch.setattr("dasklasso.solvers.newton.cost.HELD_WHOLE_BYTES", 0)
+    monkeypatch.setattr("dasklasso.solvers.softmax.cost.HELD_BYTES", N * 4 * 8 // 2)
+
+
+@pytest.mark.parametrize("where", ["in memory", "by scans"])
 @pytest.mark.parametrize("loss", ["logistic", "softmax", "poisson", "huber", "squared"])
-def test_a_curve_is_that_of_fits_by_hand(loss, weighted):
+def test_a_curve_is_that_of_fits_by_hand(loss, where, request):
+    weighted = where == "by scans"
+    if where == "by scans":
+        request.getfixturevalue("by_scans")
     X, y = drawn(loss)
     weight = np.random.default_rng(1).uniform(0.2, 2.0, N) if weighted else np.ones(N)
     options = FitOptions(loss=loss, n_alphas=4, eps=0.03, standardize=True, l1_ratio=0.7, tol=1e-10)
     path = fit_cv(from_arrays(X, y, weight), options, FOLDS, RUN)
     record = path.cross_validation.best
     assert record.gap.max() <= options.tol
+    request.getfixturevalue("monkeypatch").undo()
     for i in (1, 3):
         expected = by_hand(X, y, weight, options, float(path.alphas[i]))
         np.testing.assert_allclose(record.error_path[i], expected, rtol=1e-5)
@@ -88,8 +99,11 @@ def test_each_l1_ratio_of_several_has_such_a_curve():
         np.testing.assert_allclose(curve.error_path[2], expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("where", ["in memory", "by scans"])
 @pytest.mark.parametrize("loss", ["logistic", "softmax"])
-def test_a_column_that_is_constant_outside_a_fold_is_zero_there_and_said_once(loss):
+def test_a_column_that_is_constant_outside_a_fold_is_zero_there_and_said_once(loss, where, request):
+    if where == "by scans":
+        request.getfixturevalue("by_scans")
     X, y = drawn(loss)
     X[30:, 3] = 5.0  # varies in fold 0 only
     options = FitOptions(loss=loss, n_alphas=3, eps=0.03, standardize=True, tol=1e-10)
@@ -111,6 +125,7 @@ def test_without_an_intercept_such_a_column_is_refused():
         fit_cv(from_arrays(X, y), options, FOLDS, RUN)
 
 
+@pytest.mark.usefixtures("by_scans")
 def test_scaling_costs_no_scan():
     signs = np.tile([1.0, -1.0], N // 2)
     # of unit spread within every fold, so that nothing else changes

@@ -39,6 +39,12 @@ def drawn(n=600, d=10, seed=0):
     return X, (rng.random(n) < 1 / (1 + np.exp(-z[:, 0] + z[:, 3]))).astype(float)
 
 
+@pytest.fixture
+def by_scans(monkeypatch):
+    """Rows do not fit in memory: problems are solved by scans that they share."""
+    monkeypatch.setattr("dasklasso.solvers.newton.cost.HELD_WHOLE_BYTES", 0)
+
+
 def folds_of(kind, n):
     if kind == "random":
         return random_folds(5, 0, 0, n)
@@ -47,6 +53,7 @@ def folds_of(kind, n):
 
 @pytest.mark.parametrize("kind", ["random", "contiguous"])
 @pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.usefixtures("by_scans")
 def test_scores_are_those_of_one_fit_for_each_fold(kind, weighted, make_store):
     X, y = drawn()
     weight = np.random.default_rng(1).uniform(0.2, 2.0, len(y)) if weighted else None
@@ -138,6 +145,7 @@ def test_a_criterion_of_labels_is_refused_for_squared_loss():
         fit_cv(from_arrays(*drawn()), FitOptions(), CvOptions(criterion="auc"), RUN)
 
 
+@pytest.mark.usefixtures("by_scans")
 def test_gaps_of_folds_that_scans_were_too_few_for_are_warned_of():
     options = replace(OPTIONS, max_scans=5)
     with pytest.warns(DataWarning, match="models trained without one of them have gaps"):
@@ -145,6 +153,7 @@ def test_gaps_of_folds_that_scans_were_too_few_for_are_warned_of():
     assert np.isfinite(path.cross_validation.best.mean_error).all()
 
 
+@pytest.mark.usefixtures("by_scans")
 def test_a_fold_without_which_classes_are_separable_converges():
     """Its curvature is not that of all rows: it is learned from the way there."""
     rng = np.random.default_rng(0)
@@ -157,6 +166,7 @@ def test_a_fold_without_which_classes_are_separable_converges():
     assert path.cross_validation.worst_gap <= options.tol
 
 
+@pytest.mark.usefixtures("by_scans")
 @pytest.mark.parametrize("loss", ["logistic", "poisson"])
 def test_folds_whose_curvature_is_another_have_hessians_of_their_own(loss):
     """A fold holds the rows that matter most: without it the others are nearly separable."""
