@@ -191,8 +191,9 @@ def _report_choice(path: FittedPath, record: CvRecord) -> None:
         f"chosen    {record.alpha:.6g}{ratio}: {path.n_nonzero[at]:,} features, "
         f"{_CRITERIA[best.criterion]} {best.mean_score[at]:.6g} +- {best.standard_error[at]:.2g}"
     )
-    if best.scores:
-        known = [_shown(best, name, at) for name in best.scores if name != "auc_bound"]
+    named = [name for name in best.scores if not name.endswith("_bound")]
+    if named:
+        known = [_shown(best, name, at) for name in named]
         click.echo(f"scores    {', '.join(one for one in known if one)}, on rows left out")
     click.echo(
         f"folds     {record.n_folds} {record.folds}; alpha_min {best.alpha_min:.6g}, "

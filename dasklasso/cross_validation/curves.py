@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dasklasso.cross_validation.error_curve import CrossValidation, RatioChoice
+from dasklasso.cross_validation.error_curve import BOUND, CrossValidation, RatioChoice
 from dasklasso.errors import OptionError, ValueFound
 from dasklasso.moments.cross_moments import CrossMoments, merge_all
+from dasklasso.moments.rounding import error_rounding
 from dasklasso.objective.objective import Objective
 from dasklasso.solvers.quadratic.from_moments import solve_moments
 
@@ -30,10 +31,13 @@ class FoldPath(NamedTuple):
         Mean squared error on the fold, of models trained without it.
     gap : (n_alphas,)
         Relative dual gap of those models.
+    bound : (n_alphas,)
+        What rounding of the moments may have added to their errors.
     """
 
     mse: np.ndarray
     gap: np.ndarray
+    bound: np.ndarray
 
 
 def cross_validate(
@@ -117,7 +121,29 @@ def fold_path(
 ) -> FoldPath:
     """Solve the path on some rows and judge it on others: the unit of work, a pure function."""
     found = solve_moments(train, objective, alphas, target=target, tol=tol)
-    return FoldPath(validation_mse(train, validation, objective, found.coef, target), found.gap)
+    return judged(train, validation, objective, found.coef, found.gap, target)
+
+
+def judged(
+    train: CrossMoments,
+    validation: CrossMoments,
+    objective: Objective,
+    coef: np.ndarray,
+    gap: np.ndarray,
+    target: int,
+) -> FoldPath:
+    """Judge models that were trained on some rows by others.
+
+    Rounding counts twice: in the error, and in the training rows' objective, of which a model that
+    is best but for rounding r misses the optimum by 2r at most.
+
+    Parameters
+    ----------
+    coef : (n_models, n_features)
+    gap : (n_models,)
+    """
+    bound = error_rounding(validation, coef) + 2.0 * error_rounding(train, coef)
+    return FoldPath(validation_mse(train, validation, objective, coef, target), gap, bound)
 
 
 def validation_mse(
@@ -239,6 +265,7 @@ def gathered(
         np.stack([path.mse for path in paths], axis=1),
         np.array([fold.weight for fold in folds]),
         np.stack([path.gap for path in paths], axis=1),
+        scores={BOUND: np.stack([path.bound for path in paths], axis=1)},
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from dasklasso.errors import OptionError
 
 GREATER_IS_BETTER = ("auc", "accuracy")
+BOUND = "mse_bound"  # of scores: what rounding of moments may have added to an error
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class CrossValidation:
         What alphas are compared by.
     scores : dict of (n_alphas, n_folds)
         Everything that was measured, by name; NaN where it is not defined, as the area under the
-        curve of a fold of one class. "auc_bound", where areas may be off, says by how much.
+        curve of a fold of one class. "auc_bound", where areas may be off, says by how much, and
+        "mse_bound" what rounding of second moments may have added to errors.
     """
 
     alphas: np.ndarray

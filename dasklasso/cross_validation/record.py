@@ -10,7 +10,12 @@ from typing import Any
 import numpy as np
 
 from dasklasso.choices import Rule
-from dasklasso.cross_validation.error_curve import GREATER_IS_BETTER, CrossValidation, RatioChoice
+from dasklasso.cross_validation.error_curve import (
+    BOUND,
+    GREATER_IS_BETTER,
+    CrossValidation,
+    RatioChoice,
+)
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,14 @@ def over_targets(
             ),
             gap=np.max([curve.gap for curve in curves], axis=0),
             scores={
-                name: np.mean([curve.scores.get(name, exact) for curve in curves], axis=0)
+                name: np.mean(
+                    [
+                        # a bound is in units of the errors that it is of
+                        curve.scores.get(name, exact) / (v if name == BOUND else 1.0)
+                        for curve, v in zip(curves, null_error, strict=True)
+                    ],
+                    axis=0,
+                )
                 for name in max((curve.scores for curve in curves), key=len)
             },
         )

@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from dasklasso.cross_validation.curves import cross_validate_ratios
-from dasklasso.cross_validation.error_curve import CrossValidation
+from dasklasso.cross_validation.error_curve import BOUND, CrossValidation
 from dasklasso.cross_validation.record import CvRecord, over_targets
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.row_folds import FoldAssignment
 from dasklasso.errors import DataWarning
 from dasklasso.fit.moments_session import Session, open_session
 from dasklasso.fit.session import Solved, over_workers
-from dasklasso.moments.gram_scan import exact_products
+from dasklasso.moments.cross_moments import Precision
 from dasklasso.objective.alpha_grid import saturated_at
 from dasklasso.options import CvOptions, FitOptions, RunOptions
 from dasklasso.problem.problem import Problem
@@ -26,7 +26,8 @@ from dasklasso.solvers.quadratic.from_moments import problem_of
 
 CV_TOL = 1e-8  # of tol: curves are compared with each other, so solved far beyond what is certified
 LEAST_CV_TOL = 1e-15
-SURE_SHARE = 1e-4  # of a variance: errors below it have lost all but three digits in float32
+ROUNDED_SHARE = 1e-3  # of an error: if rounding may be more, moments are taken anew in float64
+RETAKEN_BYTES = 512 << 20  # of moments that are taken anew: for a while both are there
 
 
 def solve_by_gram(
@@ -57,19 +58,31 @@ def solve_by_gram(
 
 
 def _solved(session: Session, cv: CvOptions | None) -> Solved:
+    solver, alphas, record = _chosen(session, cv)
+    if record is not None and _rounded(record) > ROUNDED_SHARE and _may_retake(session):
+        session = session.in_float64()
+        solver, alphas, record = _chosen(session, cv)
+    if record is not None:
+        _warn_of(record, session)
+    jobs = Jobs(alphas, solver.problem.n_targets)
+    found = session.certify(solver, jobs, solver.solve(jobs))
+    return Solved(solver.problem, jobs, found.best, "gram", found.scans, found.bytes_read, record)
+
+
+def _chosen(
+    session: Session, cv: CvOptions | None
+) -> tuple[GramSolver, np.ndarray, CvRecord | None]:
+    """The solver, the alphas to solve for, and the cross-validation that chose among them."""
     objective = session.objective
     problem = problem_of(session.moments, objective)
     solver = session.solver(problem)
     ratios = [objective.l1_ratio] if cv is None or not cv.l1_ratios else list(cv.l1_ratios)
     grids = [_grid(session, solver, ratio) for ratio in ratios]
-    record = None
-    if cv is not None:
-        record = _cross_validate(session, problem, cv, ratios, grids)
-        solver.penalise(record.l1_ratio)
-        _warn_of(record, problem, session.data)
-    jobs = Jobs(grids[0] if record is None else record.best.alphas, problem.n_targets)
-    found = session.certify(solver, jobs, solver.solve(jobs))
-    return Solved(solver.problem, jobs, found.best, "gram", found.scans, found.bytes_read, record)
+    if cv is None:
+        return solver, grids[0], None
+    record = _cross_validate(session, problem, cv, ratios, grids)
+    solver.penalise(record.l1_ratio)
+    return solver, record.best.alphas, record
 
 
 def _grid(session: Session, solver: GramSolver, l1_ratio: float) -> np.ndarray:
@@ -114,15 +127,35 @@ def _cross_validate(
     )
 
 
-def _warn_of(record: CvRecord, problem: Problem, data: Dataset) -> None:
+def _rounded(record: CvRecord) -> float:
+    """The largest share of a mean error that rounding of the moments may be."""
+    share = 0.0
+    for curve in record.by_ratio:
+        error = np.maximum(curve.mean_error, np.finfo(np.float64).tiny)
+        share = max(share, float(np.max(curve.mean_scores[BOUND] / error)))
+    return share
+
+
+def _may_retake(session: Session) -> bool:
+    """Whether moments are in float32, and one more scan for others is within the limits."""
+    kept = sum(moments.products.nbytes for moments in session.cells.moments)
+    return (
+        session.moments.precision > Precision.FLOAT64
+        and kept <= RETAKEN_BYTES
+        and session.engine.scans + 2 <= session.options.max_scans
+    )
+
+
+def _warn_of(record: CvRecord, session: Session) -> None:
     """Say where curves are less exact than they look."""
-    variance = 2.0 * float(problem.null_loss[0]) if problem.n_targets == 1 else 1.0
-    least = float(record.best.mean_error.min()) / variance
-    if least < SURE_SHARE and not exact_products(data):
+    share = _rounded(record)
+    if share > ROUNDED_SHARE:
+        remedy = ""
+        if session.moments.precision > Precision.FLOAT64:
+            remedy = "; ingest with --dtype float64 for more digits"
         warnings.warn(
-            f"folds: the least mean squared error is {least:.1g} of the target's variance, and "
-            "float32 products are sure to about 1e-7 of it; ingest with --dtype float64 for more "
-            "digits",
+            f"folds: rounding of second moments may be up to {share:.1g} of a mean squared error "
+            f"(its bound is in the curves, as {BOUND}){remedy}",
             DataWarning,
             stacklevel=2,
         )

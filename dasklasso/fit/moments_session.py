@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.row_folds import FoldAssignment
 from dasklasso.fit.assemble import as_path
 from dasklasso.fit.session import Solved
-from dasklasso.fit.statistics import cells_of
+from dasklasso.fit.statistics import cells_in_float64, cells_of
 from dasklasso.model.path import FittedPath
 from dasklasso.moments.cells import Cells
 from dasklasso.moments.cross_moments import CrossMoments
@@ -41,7 +41,7 @@ class Session:
 
     Attributes
     ----------
-    data, engine, options, run, progress : of the fit
+    data, engine, options, run, assignment, progress : of the fit
     objective : Objective
         What ``options`` describe.
     cells : Cells
@@ -58,6 +58,7 @@ class Session:
     engine: ScanEngine
     options: FitOptions
     run: RunOptions
+    assignment: FoldAssignment
     objective: Objective
     cells: Cells
     moments: CrossMoments
@@ -70,6 +71,13 @@ class Session:
     def tol(self) -> float:
         """Relative gap to which paths are solved on moments."""
         return max(TIGHT * self.options.tol, LEAST_TOL)
+
+    def in_float64(self) -> Session:
+        """The session on moments that another scan takes in float64."""
+        cells, nbytes = cells_in_float64(self.data, self.engine, self.assignment, self.run)
+        return replace(
+            self, cells=cells, moments=cells.total(), bytes_read=self.bytes_read + nbytes
+        )
 
     def solver(self, problem: Problem) -> GramSolver:
         """The solver of one problem on the moments of all rows."""
@@ -176,6 +184,7 @@ def open_session(
             engine=engine,
             options=options,
             run=run,
+            assignment=assignment,
             objective=options.objective(),
             cells=cells,
             moments=cells.total(),

@@ -63,12 +63,37 @@ def cells_of(
         found = find_cells(folder, data.fingerprint, wanted)
         if found is not None:
             return found, 0
+    cells, bytes_read = _scanned(data, engine, assignment, run)
+    beside.submit(_keep, folders, cells, data.fingerprint)
+    return cells, bytes_read
+
+
+def cells_in_float64(
+    data: Dataset, engine: ScanEngine, assignment: FoldAssignment, run: RunOptions
+) -> tuple[Cells, int]:
+    """The moments of the data from a scan in float64, kept in the place of those that are there.
+
+    Parameters and returned values are those of :func:`cells_of`.
+    """
+    cells, bytes_read = _scanned(data, engine, assignment, run, in_float64=True)
+    _keep(_folders(data, run), cells, data.fingerprint)
+    return cells, bytes_read
+
+
+def _scanned(
+    data: Dataset,
+    engine: ScanEngine,
+    assignment: FoldAssignment,
+    run: RunOptions,
+    *,
+    in_float64: bool = False,
+) -> tuple[Cells, int]:
+    wanted = assignment.scheme
     n_columns = data.n_features + data.n_targets
     blocks = default_blocks(data.n_rows, n_columns, wanted, assignment.n_folds)
     scheme = replace(wanted, n_blocks=max(wanted.n_blocks, blocks))
-    cells, bytes_read = scan_cells(data, engine, replace(assignment, scheme=scheme), run.device)
-    beside.submit(_keep, folders, cells, data.fingerprint)
-    return cells, bytes_read
+    assignment = replace(assignment, scheme=scheme)
+    return scan_cells(data, engine, assignment, run.device, in_float64=in_float64)
 
 
 def _folders(data: Dataset, run: RunOptions) -> list[Path]:

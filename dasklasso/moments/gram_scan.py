@@ -89,7 +89,12 @@ def block_edges(
 
 
 def scan_cells(
-    data: Dataset, engine: ScanEngine, assignment: FoldAssignment, device: str = "cpu"
+    data: Dataset,
+    engine: ScanEngine,
+    assignment: FoldAssignment,
+    device: str = "cpu",
+    *,
+    in_float64: bool = False,
 ) -> tuple[Cells, int]:
     """One read of X: the moments of every (fold, block).
 
@@ -97,6 +102,7 @@ def scan_cells(
     ----------
     assignment : FoldAssignment
         Of these data; their scheme has the number of blocks wanted (:func:`default_blocks`).
+    in_float64 : whether products are in float64 where float32 would be faster too
 
     Returns
     -------
@@ -113,7 +119,7 @@ def scan_cells(
     whole = replace(table.layout, parts=((0, len(table.layout.column_bounds) - 1),))
     table = replace(table, layout=whole)
     n_columns = data.n_features + data.n_targets
-    dtype = np.dtype(np.float64 if exact_products(data) else np.float32)
+    dtype = np.dtype(np.float64 if in_float64 or exact_products(data) else np.float32)
     asked_for = scheme.n_blocks > (scheme.n_folds if scheme.folds == "contiguous" else 1)
     if in_tiles(n_columns, scheme, assignment.n_folds) and not asked_for:
         cells, nbytes = _by_tiles(engine, table, assignment, dtype, device)

@@ -17,8 +17,8 @@ from dasklasso.cross_validation.curves import (
     Map,
     decreasing,
     gathered,
+    judged,
     over_folds,
-    validation_mse,
 )
 from dasklasso.cross_validation.error_curve import CrossValidation
 from dasklasso.errors import OptionError
@@ -163,10 +163,7 @@ def fold_relaxed(
 ) -> list[FoldPath]:
     """Relax a path on some rows and judge it on others, for every gamma: a pure function."""
     found = relaxed_path(train, objective, alphas, gammas.tolist(), target=target, tol=tol)
-    return [
-        FoldPath(validation_mse(train, validation, objective, coef, target), found.gap)
-        for coef in found.coef
-    ]
+    return [judged(train, validation, objective, coef, found.gap, target) for coef in found.coef]
 
 
 def initial_estimate(
@@ -339,7 +336,7 @@ def fold_adaptive(
     """An adaptive path on some rows, judged on others: a pure function."""
     first = initial_estimate(train, objective, method, alpha=initial_alpha, target=target, tol=tol)
     found = adaptive_path(train, objective, alphas, first, power=power, target=target, tol=tol)
-    return FoldPath(validation_mse(train, validation, objective, found.coef, target), found.gap)
+    return judged(train, validation, objective, found.coef, found.gap, target)
 
 
 def _on_supports(

@@ -265,13 +265,52 @@ def test_more_columns_than_rows(regression, judge):
     assert found.relative_gap <= 1e-8
 
 
-def test_curves_that_float32_products_cannot_tell_are_said_to_be_unsure(make_store, monkeypatch):
+def nearly_explained(make_store, monkeypatch):
+    """A store whose moments are taken in float32, though errors are as small as its rounding."""
     monkeypatch.setattr("dasklasso.moments.gram_scan.EXACT_FLOPS", 0)
     monkeypatch.setattr("dasklasso.moments.gram_scan.FEWEST_FAST", 0)
     X = np.random.default_rng(0).standard_normal((2000, 4)).astype(np.float32)
-    data = make_store(X, X.astype(float) @ np.arange(1.0, 5.0), dtype=np.float32)
-    with pytest.warns(DataWarning, match="float32 products are sure to about 1e-7"):
-        fit_cv(data, replace(GRID, eps=1e-4), CvOptions(), FORGETFUL)
+    return make_store(X, X.astype(float) @ np.arange(1.0, 5.0), dtype=np.float32)
+
+
+def test_moments_are_taken_anew_in_float64_where_errors_are_as_small_as_their_rounding(
+    make_store, monkeypatch
+):
+    data = nearly_explained(make_store, monkeypatch)
+    fast = fit_cv(data, replace(GRID, eps=1e-4), CvOptions(), FORGETFUL)
+    monkeypatch.setattr("dasklasso.moments.gram_scan.EXACT_FLOPS", np.inf)
+    exact = fit_cv(data, replace(GRID, alphas=tuple(fast.alphas)), CvOptions(), FORGETFUL)
+    found, expected = (one.cross_validation.best for one in (fast, exact))
+    assert (fast.scans, exact.scans) == (3, 2)
+    np.testing.assert_allclose(found.error_path, expected.error_path, rtol=1e-7)
+    assert (found.scores["mse_bound"] < 1e-3 * found.error_path).all()
+
+
+def test_where_no_scan_is_left_for_them_a_curve_comes_with_its_bound(make_store, monkeypatch):
+    data = nearly_explained(make_store, monkeypatch)
+    options = replace(GRID, eps=1e-4)
+    exact = fit_cv(data, options, CvOptions(), FORGETFUL).cross_validation.best
+    with pytest.warns(DataWarning, match=r"may be up to \S+ of a mean squared error .*mse_bound"):
+        path = fit_cv(data, replace(options, max_scans=2), CvOptions(), FORGETFUL)
+    found = path.cross_validation.best
+    assert path.scans == 2
+    bound = found.scores["mse_bound"]
+    assert (np.abs(found.error_path - exact.error_path) <= bound + 1e-9 * exact.error_path).all()
+
+
+def test_curves_of_whole_numbers_need_no_more_than_two_scans(make_store, monkeypatch):
+    monkeypatch.setattr("dasklasso.moments.gram_scan.EXACT_FLOPS", 0)
+    monkeypatch.setattr("dasklasso.moments.gram_scan.FEWEST_FAST", 0)
+    rng = np.random.default_rng(0)
+    X = (rng.random((3000, 12)) < 0.3).astype(np.float32)
+    y = X.astype(float) @ rng.normal(size=12) + 0.005 * rng.normal(size=3000)
+    data = make_store(X, y, dtype=np.float32)
+    fast = fit_cv(data, replace(GRID, eps=1e-4), CvOptions(), FORGETFUL)
+    monkeypatch.setattr("dasklasso.moments.gram_scan.EXACT_FLOPS", np.inf)
+    exact = fit_cv(data, replace(GRID, alphas=tuple(fast.alphas)), CvOptions(), FORGETFUL)
+    assert fast.scans == 2
+    found, expected = (one.cross_validation.best.error_path for one in (fast, exact))
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
 def test_named_alphas_are_all_fitted_though_they_are_saturated(regression):
