@@ -25,6 +25,8 @@ from typing import ClassVar, Self
 
 from dasklasso.backend import Array, namespace
 
+ROUNDED_UP = 1e-14  # of the largest alpha of a path
+
 
 @dataclass(frozen=True)
 class Penalty(ABC):
@@ -52,8 +54,6 @@ class Penalty(ABC):
     separable : bool
         Whether it is ``λ₁|w| + ½λ₂w²`` in every coefficient, over all w or over w ≥ 0: what the
         solvers that go coordinate by coordinate minimise. Not inherited.
-    size_rounding : float
-        How far ``size`` may round below what the prox of a multiple finds.
     """
 
     l1: Array = 1.0
@@ -63,7 +63,6 @@ class Penalty(ABC):
     nonnegative: ClassVar[bool] = False
     grouped: ClassVar[bool] = False
     separable: ClassVar[bool] = False
-    size_rounding: ClassVar[float] = 0.0
 
     # -- what a penalty is --------------------------------------------------------------------
 
@@ -76,8 +75,11 @@ class Penalty(ABC):
         """N°(v), in every column of its group; where that is 0, possibly less."""
 
     @abstractmethod
-    def direction(self, v: Array) -> Array:
-        """The u of norm 1 with ``vᵀu = N°(v)``; for v in the cone, the gradient of N there."""
+    def along(self, v: Array, length: Array) -> Array:
+        """The u in the cone of norm ``length`` with the greatest vᵀu; 0 where there is none.
+
+        Of length 1, with ``vᵀu = N°(v)``, that is the gradient of N in v, if v is in the cone.
+        """
 
     def once(self, of_group: Array) -> Array:
         """What stands in every column of a group, in its first only: sums then count it once."""
@@ -124,7 +126,7 @@ class Penalty(ABC):
         """
         xp = namespace(v)
         left = self.size(v) - step * self.l1
-        shrunk = xp.where(left > 0, self.direction(v) * left, xp.zeros_like(v))
+        shrunk = xp.where(left > 0, self.along(v, left), xp.zeros_like(v))
         return shrunk / (1.0 + step * self.l2)
 
     # -- duality -------------------------------------------------------------------------------
@@ -185,14 +187,14 @@ class Penalty(ABC):
         """How far each group is from its optimality conditions, in every column.
 
         Where w is zero that is ``N°(v) − λ₁``, below 0 for what may well stay; elsewhere the norm
-        of ``v − λ₂w − λ₁ direction(w)``, of which only what a bound does not hold counts.
+        of ``v − λ₂w − λ₁ ∇N(w)``, of which only what a bound does not hold counts.
 
         Parameters
         ----------
         w : in the cone
         """
         xp = namespace(w)
-        left = v - self.l2 * w - self.l1 * self.direction(w)
+        left = v - self.l2 * w - self.along(w, self.l1 + 0.0 * w)
         if self.nonnegative:
             left = xp.where((w > 0) | (left > 0), left, xp.zeros_like(left))
         return xp.where(self.norm(w) > 0, self.norm(left), self.size(v) - self.l1)
@@ -215,15 +217,17 @@ class Penalty(ABC):
     def alpha_max(self, v: Array) -> Array:
         """(n_problems · n_together,) the smallest alpha at which all penalised w are zero.
 
+        It is that and a little more, so that rounding activates no feature.
+
         Parameters
         ----------
         v : of the model without penalised features
         """
         xp = namespace(v)
-        size = self.size(v) * (1.0 + self.size_rounding)
-        l1 = self.l1 + 0.0 * v
+        size, l1 = self.size(v), self.l1 + 0.0 * v
         ratio = xp.where(l1 > 0, size / xp.where(l1 > 0, l1, xp.ones_like(l1)), 0.0 * v)
-        return xp.max(xp.concat([xp.zeros_like(v[:1, :]), ratio], axis=0), axis=0)
+        largest = xp.max(xp.concat([xp.zeros_like(v[:1, :]), ratio], axis=0), axis=0)
+        return largest * (1.0 + ROUNDED_UP)
 
 
 def strong_share(alpha: float, before: float) -> float:

@@ -25,8 +25,8 @@ class ElasticNet(Penalty):
     def size(self, v: Array) -> Array:
         return namespace(v).abs(v)
 
-    def direction(self, v: Array) -> Array:
-        return namespace(v).sign(v)
+    def along(self, v: Array, length: Array) -> Array:
+        return namespace(v).sign(v) * length
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,6 @@ class GroupElasticNet(Penalty):
 
     name = "group_elastic_net"
     grouped = True
-    size_rounding = 1e-14  # the norm of a multiple is that of the whole but for rounding
 
     @classmethod
     def of(cls, l1_ratio: float, n_outputs: int = 1) -> Self:
@@ -48,10 +47,10 @@ class GroupElasticNet(Penalty):
     def size(self, v: Array) -> Array:
         return self.norm(v)
 
-    def direction(self, v: Array) -> Array:
+    def along(self, v: Array, length: Array) -> Array:
         xp = namespace(v)
         norm = self.norm(v)
-        return v / xp.where(norm > 0, norm, xp.ones_like(norm))
+        return v * (length / xp.where(norm > 0, norm, xp.ones_like(norm)))
 
     def once(self, of_group: Array) -> Array:
         xp = namespace(of_group)

@@ -39,7 +39,6 @@ from dasklasso.solvers.quadratic.path import Quadratic, solve_path
 
 IN_MEMORY = 1e-2  # of tol: what the solve in memory may add to the gap of the moments
 LEAST_TOL = 1e-14  # relative gaps below this are rounding of float64
-HAIR = 1e-14
 WORTHWHILE = 0.5  # a refinement that does not halve the gap is the last
 
 
@@ -89,7 +88,7 @@ class GramSolver(Solver[GramState]):
     def alpha_max(self) -> np.ndarray:
         """(n_targets,) smallest alpha at which only unpenalised columns are in use, at l1_ratio 1.
 
-        It is that of the moments, and a hair more, so that rounding lets nobody in at it.
+        It is that of the moments, rounded up by the penalty.
         """
         products = self._products
         index = self.problem.unpenalised
@@ -98,7 +97,7 @@ class GramSolver(Solver[GramState]):
             start = np.linalg.lstsq(within, products[index], rcond=None)[0]
             products = products - self._gram[:, index] @ start
         penalty = penalty_at(self.problem.frame, 1.0, self.problem.objective.l1_penalty)
-        return penalty.alpha_max(products) * (1.0 + HAIR)
+        return penalty.alpha_max(products)
 
     def penalise(self, l1_ratio: float) -> None:
         """Solve for another share of the l1 penalty from now on."""
