@@ -208,6 +208,7 @@ def test_widened_is_the_same_on_a_device(positive):
     p, y = rng.standard_normal((9, 2)), rng.uniform(0, 1, (9, 2))
     sums = loss_sums(p, y, np.full((9, 1), 1 / 9), LOSS, 2)
     move = backend_for("strict").asarray
-    found = widened(move(v), sums.map(move), ElasticNet(move(l1), move(0 * l1), positive))
-    expected = widened(v, sums, ElasticNet(l1, 0 * l1, positive))
+    kind = elastic_net(nonnegative=positive)
+    found = widened(move(v), sums.map(move), kind(move(l1), move(0 * l1)))
+    expected = widened(v, sums, kind(l1, 0 * l1))
     assert np.allclose(to_numpy(found), expected, rtol=1e-14)
