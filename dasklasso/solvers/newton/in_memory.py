@@ -15,7 +15,6 @@ left where it is; scans go on from there.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from threading import Event
 
@@ -28,11 +27,10 @@ from dasklasso.problem.problem import Problem
 from dasklasso.scan.queries import row_terms
 from dasklasso.scan.queries.folds import ALL
 from dasklasso.scan.queries.sample import Sample
-from dasklasso.scan.runners import threads_each
-from dasklasso.scan.threads import blas_threads
 from dasklasso.solvers.base import Jobs
 from dasklasso.solvers.certificate_scan import certificate_here
 from dasklasso.solvers.newton.hessian_model import Quadric
+from dasklasso.solvers.newton.side_by_side import side_by_side
 from dasklasso.solvers.newton.step import Charge, Point, Step, newton_step
 
 MOST_STEPS = 40  # of Newton, for one alpha and one loss
@@ -46,7 +44,6 @@ INNER = 0.05  # of the decrease last predicted: how far a model is minimised
 STEP_GOAL = 0.03  # of the gap wanted: a working set is solved where steps predict less
 RIDGE = 1e-15  # of a Hessian's diagonal, for each column beside it: rounding
 NULL_LOSSES_ADDED = 2.0  # to a model, so that it is nowhere below zero
-REPORT_SECONDS = 1.0  # between two reports
 
 
 class HeldColumns:
@@ -361,19 +358,19 @@ def solve_in_memory(
     def done() -> None:
         count[0] += 1
 
-    def one(fold: int, target: int) -> Path:
-        return Chain(held, problem, target, fold, folds, goal, most, stop).solve(jobs.alphas, done)
+    def chain(fold: int, target: int) -> Callable[[], Path]:
+        def solve() -> Path:
+            one = Chain(held, problem, target, fold, folds, goal, most, stop)
+            return one.solve(jobs.alphas, done)
 
-    with blas_threads(), ThreadPoolExecutor(threads_each(None)) as pool:
-        running = [pool.submit(one, fold, target) for fold, target in parts]
-        try:
-            waiting = set(running)
-            while waiting:
-                _, waiting = wait(waiting, timeout=REPORT_SECONDS)
-                report(count[0], total)
-        finally:
-            stop.set()
-    paths = [future.result() for future in running]
+        return solve
+
+    paths = side_by_side(
+        [chain(fold, target) for fold, target in parts],
+        lambda _: report(count[0], total),
+        ending=stop.set,
+    )
+    report(count[0], total)
     n_targets, n_alphas = jobs.n_targets, len(jobs.alphas)
     points = np.empty((problem.n_features, total))
     gradients, intercepts = np.empty_like(points), np.empty(total)

@@ -6,8 +6,10 @@ factor. The path of that quadratic in memory is a start for every alpha at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from threading import Event
 
 import numpy as np
 
@@ -15,11 +17,13 @@ from dasklasso.backend import to_numpy
 from dasklasso.problem.problem import Problem, hessian_query
 from dasklasso.scan.queries.hessian import WeightedGrams
 from dasklasso.solvers.base import Jobs
+from dasklasso.solvers.newton.side_by_side import side_by_side
 from dasklasso.solvers.newton.solver import Start
-from dasklasso.solvers.newton.step import Point
+from dasklasso.solvers.newton.step import Point, most_sweeps
 from dasklasso.solvers.quadratic.path import Quadratic, solve_path
 
 ROUGH = 1e-4  # of the null loss: how far the quadratic is minimised
+ALPHAS_AT_ONCE = 10  # in one compiled call, which nothing can end early
 
 
 @dataclass(frozen=True)
@@ -70,30 +74,32 @@ def null_models(
     return NullModels(points, columns, list(matrices))
 
 
-def first_start(problem: Problem, jobs: Jobs, null: NullModels) -> Start:
-    """The path of each target's quadratic at its null model."""
-    objective, frame, columns = problem.objective, problem.frame, null.columns
+def first_start(
+    problem: Problem,
+    jobs: Jobs,
+    null: NullModels,
+    report: Callable[[int, int], None] | None = None,
+) -> Start:
+    """The path of each target's quadratic at its null model.
+
+    Parameters
+    ----------
+    report : called with how many problems are done, and of how many, while it goes on
+    """
+    columns, stop, done = null.columns, Event(), [0]
     points = np.zeros((problem.n_features, len(jobs)))
     intercepts, gradients = np.zeros(len(jobs)), np.zeros((problem.n_features, len(jobs)))
-    for target, (point, full) in enumerate(zip(null.points, null.matrices, strict=True)):
+
+    def one(target: int) -> None:
+        point, full = null.points[target], null.matrices[target]
         own = np.arange(target, len(jobs), jobs.n_targets)
         matrix, coupling, spread = full[:-1, :-1], full[:-1, -1], full[-1, -1]
         eliminates = problem.steps_intercept and spread > 0
         if eliminates:
             matrix = matrix - np.outer(coupling, coupling / spread)
-        path = solve_path(
-            Quadratic(
-                np.ascontiguousarray(matrix),
-                -point.gradient[columns],
-                8.0 * float(problem.null_loss[target]),
-            ),
-            frame.l1_factor[columns],
-            frame.l2_factor[columns],
-            jobs.alphas,
-            l1_ratio=objective.l1_ratio,
-            positive=objective.penalty.nonnegative,
-            tol=ROUGH * float(problem.null_loss[target]),
-        ).coef
+        height = 8.0 * float(problem.null_loss[target])
+        quadratic = Quadratic(np.ascontiguousarray(matrix), -point.gradient[columns], height)
+        path = _rough_path(problem, quadratic, columns, target, jobs.alphas, stop, done)
         points[np.ix_(columns, own)] = path.T
         intercepts[own] = point.b
         if eliminates:
@@ -101,7 +107,46 @@ def first_start(problem: Problem, jobs: Jobs, null: NullModels) -> Start:
         # what the quadratic says of the columns it has; the others are as they were
         gradients[:, own] = point.gradient[:, None]
         gradients[np.ix_(columns, own)] += matrix @ path.T
+
+    side_by_side(
+        [partial(one, target) for target in range(len(null.points))],
+        None if report is None else lambda _: report(done[0], len(jobs)),
+        ending=stop.set,
+    )
     return Start(points, intercepts, gradients)
+
+
+def _rough_path(
+    problem: Problem,
+    quadratic: Quadratic,
+    columns: np.ndarray,
+    target: int,
+    alphas: np.ndarray,
+    stop: Event,
+    done: list[int],
+) -> np.ndarray:
+    """(n_alphas, n_columns): a quadratic's path, some alphas at a time, until it is stopped."""
+    objective, frame = problem.objective, problem.frame
+    found = np.zeros((len(alphas), len(columns)))
+    start: np.ndarray | None = None
+    for first in range(0, len(alphas), ALPHAS_AT_ONCE):
+        if stop.is_set():
+            break
+        some = slice(first, first + ALPHAS_AT_ONCE)
+        found[some] = solve_path(
+            quadratic,
+            frame.l1_factor[columns],
+            frame.l2_factor[columns],
+            alphas[some],
+            l1_ratio=objective.l1_ratio,
+            positive=objective.penalty.nonnegative,
+            tol=ROUGH * float(problem.null_loss[target]),
+            start=start,
+            max_sweeps=most_sweeps(len(columns)),
+        ).coef
+        start = found[some][-1]
+        done[0] += len(found[some])
+    return found
 
 
 def columns_at_null(problem: Problem, gradient: np.ndarray, most: int) -> np.ndarray:

@@ -18,7 +18,9 @@ from dasklasso.objective.penalties.base import Penalty
 from dasklasso.solvers.newton.hessian_model import Quadric
 from dasklasso.solvers.quadratic.path import Quadratic, solve_path
 
-MOST_SWEEPS = 2_000  # of one model's coordinates: a step that ends there is used as it is
+# passes over one model's coordinates, and the arithmetic of all of them: a step that ends there is
+# used as it is, for the next scan says what it is worth
+FEWEST_SWEEPS, MOST_SWEEPS, SWEEP_FLOPS = 100, 2_000, 4e9
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,12 @@ def newton_step(
     return Step(u, b, max(-float(change), 0.0))
 
 
+def most_sweeps(n_columns: int) -> int:
+    """Passes over a quadratic's coordinates after which its minimum is near enough."""
+    affordable = int(SWEEP_FLOPS / (2.0 * max(n_columns, 1) ** 2))
+    return max(FEWEST_SWEEPS, min(MOST_SWEEPS, affordable))
+
+
 def _minimum(
     matrix: np.ndarray,
     gradient: np.ndarray,
@@ -133,6 +141,6 @@ def _minimum(
         positive=charge.penalty.nonnegative,
         tol=tol,
         start=start,
-        max_sweeps=MOST_SWEEPS,
+        max_sweeps=most_sweeps(columns.size),
     )
     return path.coef[0]

@@ -15,7 +15,7 @@ from dasklasso.fit import fit_cv, fit_path
 from dasklasso.objective.losses.huber import Huber
 from dasklasso.options import CvOptions, FitOptions, RunOptions
 from dasklasso.scan.queries.folds import ALL
-from dasklasso.solvers.newton import in_memory
+from dasklasso.solvers.newton import in_memory, side_by_side
 
 RUN = RunOptions(in_process=True)
 OPTIONS = FitOptions(loss="logistic", solver="newton", n_alphas=12, eps=1e-2)
@@ -205,7 +205,7 @@ def test_what_is_not_solved_in_memory_is_solved_by_scans(table, monkeypatch):
 
 
 def test_a_stage_in_memory_tells_how_far_it_is(table, monkeypatch):
-    monkeypatch.setattr(in_memory, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(side_by_side, "REPORT_SECONDS", 0.001)
     X, z = table
     seen = []
     y = target_of("logistic", z)
