@@ -124,7 +124,7 @@ def map_file(path: str) -> tuple[np.ndarray, Identity]:
 
 
 def populate(data: np.ndarray) -> None:
-    """Bring a mapping's pages in with one call (GIL released) instead of thousands of faults."""
+    """Load a mapping's pages with one call (GIL released) instead of thousands of faults."""
     if _advise is not None and data.nbytes:
         _advise(data.ctypes.data, data.nbytes, _POPULATE_READ)
 

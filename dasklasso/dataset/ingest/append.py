@@ -33,7 +33,7 @@ _UPDATES_KEPT = 20  # in the manifest, the latest ones
 
 
 class Follower(Protocol):
-    """Somebody who keeps up with the rows that are appended, such as statistics that are kept."""
+    """Follows the rows that are appended, as stored moments do."""
 
     def begin(self, before: Manifest) -> None:
         """The store is held, and no other process changes it."""
@@ -51,7 +51,7 @@ class Follower(Protocol):
         ...
 
     def before_swap(self, after: Manifest) -> None:
-        """All rows were seen and are written, but nobody can see them yet."""
+        """All rows were seen and are written; readers still see the old store."""
         ...
 
     def after_swap(self) -> None:

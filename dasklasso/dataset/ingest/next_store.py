@@ -30,8 +30,8 @@ class Successor:
     """Takes rows that go after those of a store, and becomes the store.
 
     Row chunks that are full are hard links to the old store's files (copies, where the file
-    system has no links): no file is ever changed, so whoever has the old ones open or mapped is
-    not disturbed. The last row chunk is written anew, together with the new rows.
+    system has no links): no file is ever changed, so readers that have the old ones open or mapped
+    are not disturbed. The last row chunk is written anew, together with the new rows.
 
     A store of one row chunk may have such short chunks because its table was short; it is
     written anew with the chunks that ingest would choose.
@@ -143,7 +143,7 @@ class Successor:
     # -- what is linked -----------------------------------------------------------------------
 
     def _link(self) -> None:
-        """Link the full row chunks, and whatever else somebody keeps in the store."""
+        """Link the full row chunks, and all other files of the store."""
         old, new = self._folder.path, self._folder.partial
         for name in sorted(os.listdir(old)):
             if name == _METADATA or name in self.sources:

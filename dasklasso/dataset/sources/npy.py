@@ -43,7 +43,7 @@ class MappedRows:
             return
         order = "F" if self._fortran else "C"
         for start in range(0, self.shape[0], rows):
-            # mapped anew each time, so that pages read long ago are let go of
+            # mapped anew each time, so that pages read long ago are released
             mapped = np.memmap(self._file, self.dtype, "r", self._offset, self.shape, order=order)  # type: ignore[call-overload]
             yield np.array(mapped[start : start + rows])
             del mapped

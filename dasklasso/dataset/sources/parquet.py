@@ -121,7 +121,7 @@ class ParquetSource:
         budget = self._memory // _SHARE
         if needed <= budget:
             first = 0
-            # threads cost more than they bring here: a batch has little of each column
+            # threads cost more than they gain here: a batch has few values of each column
             for part in opened.iter_batches(batch_size=rows, columns=stored, use_threads=False):
                 yield from sliced(file, first, part, here, rows)
                 first += part.num_rows
