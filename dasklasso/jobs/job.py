@@ -205,6 +205,8 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         return float(value)
     if where.endswith(": memory") and type(value) is int:
         return str(value)  # bytes
+    if where.endswith(": missing_value") and type(value) in (int, float):
+        return str(value)
     if type(value) is not hint:
         raise OptionError(f"{where} is {value!r}, expected {_WORDS[hint]}.")
     return value

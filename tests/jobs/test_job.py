@@ -221,3 +221,8 @@ def test_the_jobs_of_this_repository_load():
             # under out/: made by a command that the job's first lines name
             there = source is None or "/out/" in source or Path(source).exists()
             assert there, f"{file}: {source}"
+
+
+def test_values_that_are_missing_may_be_numbers_or_words(job):
+    text = WHOLE.replace('target = "y"', 'target = "y"\nmissing_value = [-1, 99.5, "?"]')
+    assert job(text).stages["ingest"].missing_value == ("-1", "99.5", "?")
