@@ -290,6 +290,29 @@ def test_numbers_beyond_the_stored_type_are_scored(tmp_path):
     assert on_table(path, month)[0, 0] == pytest.approx(expected, rel=1e-15)
 
 
+def test_codes_of_missing_values_are_those_of_training(tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.integers(-1, 3, size=(40, 5)).astype(np.int8)
+    np.savez(tmp_path / "t.npz", X=X, y=rng.normal(size=40))
+    ingest(tmp_path / "t.npz", tmp_path / "s", missing="mean", missing_values=[-1])
+    path = model_on(open_dataset(tmp_path / "s"))
+    np.save(tmp_path / "month.npy", X[5:25])
+    expected = on_store(path, tmp_path / "s")[5:25]
+    assert np.array_equal(on_table(path, tmp_path / "month.npy"), expected)
+
+
+def test_a_store_that_was_widened_is_matched(tmp_path):
+    rng = np.random.default_rng(0)
+    seconds = 1.7e9 + rng.integers(0, 100, 50)
+    frame = pd.DataFrame({"seconds": seconds + 0.25, "y": rng.normal(size=50)})
+    ingest(write(frame, tmp_path / "t.csv"), tmp_path / "s", target="y")
+    data = open_dataset(tmp_path / "s")
+    assert data.X.dtype == np.float64
+    path = model_on(data, coef_rows=csr_array([[1.0]]))
+    month = write(frame[["seconds"]][7:9], tmp_path / "m.csv")
+    assert np.array_equal(on_table(path, month), on_store(path, tmp_path / "s")[7:9])
+
+
 # -- levels that were never met, missing values -----------------------------------------------
 
 
