@@ -185,15 +185,8 @@ class StoreWriter:
         StoreError
             The disk is full or cannot be written.
         """
-        rows = {"X": np.asarray(X)}
-        if y is not None:
-            rows["y"] = np.asarray(y)
-        if sample_weight is not None:
-            rows["sample_weight"] = np.asarray(sample_weight)
-        if fold is not None:
-            rows["fold"] = np.asarray(fold)
-        if offset is not None:
-            rows["offset"] = np.asarray(offset)
+        given = {"X": X, "y": y, "sample_weight": sample_weight, "fold": fold, "offset": offset}
+        rows = {name: np.asarray(values) for name, values in given.items() if values is not None}
         self._check(rows)
         if missing is not None:
             self._missing += missing
