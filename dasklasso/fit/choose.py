@@ -123,7 +123,11 @@ def _too_much(data: Dataset, name: str, need: Memory, limit: int, n_folds: int) 
     folds, instead = "", "use solver fista"
     if n_folds > 1:
         folds, instead = f" and {n_folds} folds", "ask for fewer folds"
+    fits = ""
+    if name == "gram":  # which needs memory in proportion to the square of the features
+        features = int(data.n_features * (limit / need.total) ** 0.5 // 100 * 100)
+        fits = f" (about {features:,} features{folds} fit)" if features else ""
     return MemoryLimitError(
         f"memory: {limit:,} bytes, but {name} needs {format_size(need.total)} for "
-        f"{data.n_features:,} features{folds}; {instead}, or give more memory"
+        f"{data.n_features:,} features{folds}; {instead}, or give more memory{fits}"
     )

@@ -38,6 +38,9 @@ def gram_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: in
         # one for each fold, the tiles of one half that it is put together from, and the
         # standardised one; then the total of the folds, and one that is being added
         once += n_folds * cell * 3 // 2 + cell + (2 * cell if n_folds > 1 else 0)
+        # of every band and fold: means, shifts, squares, and products with targets
+        bands = -(-data.n_rows * data.n_features * data.X.dtype.itemsize // run.band_bytes)
+        once += bands * n_folds * 8 * width * (3 + data.n_targets)
         per_thread = BANDS_IN_FLIGHT * run.band_bytes
         if n_folds > 1:
             per_thread = max(per_thread, 2 * cell)  # all rows but one fold's, standardised
