@@ -25,7 +25,7 @@ from dasklasso.cross_validation.curves import mean_squared_residual
 from dasklasso.errors import OptionError, ValueFound
 from dasklasso.moments.cross_moments import CrossMoments
 from dasklasso.objective.objective import Objective
-from dasklasso.problem.problem import Problem, penalty_factors
+from dasklasso.problem.problem import Problem, penalty_at, penalty_factors
 from dasklasso.selection.least_squares import least_squares
 from dasklasso.solvers.quadratic.from_moments import problem_of, quadratic_of, standardised_gram
 
@@ -195,13 +195,13 @@ def degrees_of_freedom(
     (n_alphas,) float64
     """
     found = np.count_nonzero(coef, axis=1).astype(np.float64)
-    ridge = alphas * (1.0 - problem.objective.l1_ratio)
-    if not np.any(ridge > 0):
+    if not problem.objective.penalty.l2 > 0:
         return found
-    gram, factor = standardised_gram(moments, problem), problem.frame.l2_factor
-    for k in np.flatnonzero((ridge > 0) & (found > 0)):
+    gram = standardised_gram(moments, problem)
+    for k in np.flatnonzero((alphas > 0) & (found > 0)):
         used = np.flatnonzero(coef[k])
-        found[k] -= _shrunk_away(gram[np.ix_(used, used)], ridge[k] * factor[used])
+        ridge = penalty_at(problem.frame, alphas[k], problem.objective.penalty).l2[used, 0]
+        found[k] -= _shrunk_away(gram[np.ix_(used, used)], ridge)
     return found
 
 

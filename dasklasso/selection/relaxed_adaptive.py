@@ -24,7 +24,8 @@ from dasklasso.cross_validation.error_curve import CrossValidation
 from dasklasso.errors import OptionError
 from dasklasso.moments.cross_moments import CrossMoments
 from dasklasso.objective.objective import Objective
-from dasklasso.problem.problem import penalty_factors
+from dasklasso.objective.penalties.elastic_net import ElasticNet
+from dasklasso.problem.problem import penalty_at, penalty_factors
 from dasklasso.selection.least_squares import least_squares
 from dasklasso.solvers.quadratic.from_moments import (
     MomentsPath,
@@ -205,7 +206,9 @@ def initial_estimate(
         lasso = replace(objective, l1_ratio=1.0)
         return solve_moments(moments, lasso, np.array([alpha]), target=target, tol=tol).coef[0]
     problem = problem_of(moments, objective)
-    ridge = None if alpha is None or method != "ridge" else alpha * problem.frame.l2_factor
+    ridge = None
+    if alpha is not None and method == "ridge":
+        ridge = penalty_at(problem.frame, alpha, ElasticNet.of(0.0)).l2[:, 0]
     u = least_squares(
         quadratic_of(moments, problem, target),
         np.arange(moments.n_features),
