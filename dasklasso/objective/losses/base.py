@@ -19,9 +19,9 @@ class Loss(ABC):
     The methods from ``value`` to ``mean`` are elementwise over arrays of one shape, of any array
     API namespace.
 
-    A loss that is no quadratic can be certified if ``k(u) = 1/f*''(u)``, the curvature f'' where the
-    slope is u, is concave on the domain of f*, which has to hold 0; ``terms`` then gives the slack
-    r ≥ 0, with g ± r in that domain and ``r ≤ slack_ratio · k(g)``
+    A loss that is no quadratic can be certified if ``k(u) = 1/f*''(u)``, the curvature f'' where
+    the slope is u, is concave on the domain of f*, which has to hold 0; ``terms`` then gives the
+    slack r ≥ 0, with g ± r in that domain and ``r ≤ slack_ratio · k(g)``
     (:mod:`dasklasso.objective.duality`). ``tests/test_plugins.py`` has a loss of some 40 lines.
 
     Attributes
