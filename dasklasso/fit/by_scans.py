@@ -18,12 +18,13 @@ from dasklasso.dataset.row_folds import FoldAssignment
 from dasklasso.errors import OptionError
 from dasklasso.fit.session import Solved
 from dasklasso.options import CvOptions, FitOptions, RunOptions
-from dasklasso.problem.folds import folds_of
+from dasklasso.problem.folds import folds_of, warn_of_constant_columns
 from dasklasso.problem.problem import Problem
 from dasklasso.problem.zero_scan import look, meet
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.solvers.base import Jobs, ScanEvent, Setup, Solver, State
 from dasklasso.solvers.checkpoint import has_checkpoint
+from dasklasso.solvers.cost import n_problems_of
 from dasklasso.solvers.driver import Checkpoints, Driver
 from dasklasso.solvers.entry import SolverEntry
 
@@ -56,12 +57,13 @@ def solve_by_scans(
         checkpoints = _checkpoints(data, options, run, _anchor(engine, run, stack))
         resumed = run.resume and checkpoints is not None and has_checkpoint(checkpoints.folder)
         setup = Setup(data, options, run, engine, problem, engine.placed(problem.frame))
+        setup = replace(setup, resumed=resumed)
         if cv is not None:
             setup = replace(setup, folds=folds_of(engine, assignment))
         if not resumed or problem.unpenalised.size or entry.looks_when_resumed:
-            beside = entry.beside_zero(setup)
-            first = look(engine, problem, setup.frame, run.device, beside)
-            setup, bytes_read = replace(setup, first=first), bytes_read + first.bytes_read
+            setup = _looked(entry, setup)
+            assert setup.first is not None
+            bytes_read += setup.first.bytes_read
         ratios = (options.l1_ratio,) if cv is None else cv.l1_ratios or (options.l1_ratio,)
         scans, found = engine.scans, []
         for l1_ratio in ratios:
@@ -81,6 +83,20 @@ def solve_by_scans(
         solver, state = found[[curve is record.best for curve in curves].index(True)]
     solutions = solver.solutions(state)
     return Solved(solver.problem, state.jobs, solutions, entry.name, scans, bytes_read, record)
+
+
+def _looked(entry: SolverEntry, setup: Setup) -> Setup:
+    """Run the scan at zero: what the solver wants of it, and what problems of folds need."""
+    beside, folds, asked = list(entry.beside_zero(setup)), setup.folds, None
+    if folds is not None:
+        n_models = n_problems_of(setup.data, setup.options)
+        asked = folds.queries(setup.problem, n_models, setup.data.X, setup.run.device)
+    also = beside if asked is None else [*beside, *asked.requests]
+    first = look(setup.engine, setup.problem, setup.frame, setup.run.device, also)
+    if folds is not None and asked is not None:
+        folds = folds.with_answers(asked, first.answers)
+        warn_of_constant_columns(folds, setup.problem, setup.data.feature_names)
+    return replace(setup, first=first, folds=folds, beside=beside)
 
 
 def _at(setup: Setup, l1_ratio: float) -> Setup:
@@ -111,7 +127,7 @@ def _path(
         checkpoints=checkpoints,
     )
     assert entry.make is not None
-    solver = entry.make(replace(setup, watch=driver.watch))
+    solver = entry.make(replace(setup, watch=driver.watch, stage=driver.stage))
     if resumed:
         return solver, driver.run(solver, driver.resume(solver))
     assert setup.first is not None

@@ -12,6 +12,7 @@ from dasklasso.backend import backend_for
 from dasklasso.cross_validation.fold_classes import check_fold_classes, check_training_classes
 from dasklasso.cross_validation.record import CvRecord
 from dasklasso.dataset.dataset import Dataset
+from dasklasso.dataset.labels.class_codes import Labelled
 from dasklasso.dataset.row_folds import FoldAssignment, FoldScheme
 from dasklasso.errors import DataWarning, OptionError
 from dasklasso.fit.assemble import as_path
@@ -19,10 +20,8 @@ from dasklasso.fit.by_scans import solve_by_scans
 from dasklasso.fit.fallback import finish_by_fista
 from dasklasso.fit.gram import solve_by_gram
 from dasklasso.fit.machine import Machine, machine_for
-from dasklasso.fit.newton import solve_by_newton
 from dasklasso.fit.plan import plan_fit
 from dasklasso.fit.session import open_engine
-from dasklasso.fit.softmax import solve_softmax_by_newton
 from dasklasso.fit.statistics import are_kept
 from dasklasso.fit.targets import labelled, with_classes
 from dasklasso.model.path import FittedPath
@@ -107,26 +106,17 @@ def _fit(
     progress: Callable[[ScanEvent], None] | None,
     announce: Callable[[str], None] | None,
 ) -> FittedPath:
+    """Open, choose, drive, assemble."""
     backend_for(run.device)
     if data.y is None:
         raise OptionError(f"{data.location}: has no target y, and a fit needs one")
     coded = labelled(data, options)
     options = with_classes(options, coded)
-    ratios = () if cv is None else cv.l1_ratios or ()
-    if len(ratios) == 1:
-        options = replace(options, l1_ratio=ratios[0])
+    if cv is not None and cv.l1_ratios and len(cv.l1_ratios) == 1:
+        options = replace(options, l1_ratio=cv.l1_ratios[0])
     assignment = FoldAssignment(FoldScheme()) if cv is None else cv.assignment(data)
-    if cv is not None and cv.criterion != "loss" and not options.loss_value.gives_probabilities:
-        raise OptionError(f"criterion: {cv.criterion} found, but loss {options.loss} has no labels")
-    if cv is not None and options.loss_value.most_classes == 2:
-        check_fold_classes(coded, assignment, ranked=cv.criterion == "auc")
-    if cv is not None and options.loss_value.n_outputs > 1:
-        if cv.criterion == "auc":
-            raise OptionError(
-                "criterion: auc found, an area under the curve of two classes, and loss softmax "
-                f"has {options.loss_value.n_outputs}: take accuracy or loss"
-            )
-        check_training_classes(coded, assignment, options)
+    if cv is not None:
+        _check_folds(coded, options, cv, assignment)
     plan = plan_fit(
         data,
         options,
@@ -135,29 +125,21 @@ def _fit(
         statistics_kept=are_kept(coded.data, assignment.scheme, run),
         machine=_measured(data, run),
     )
-    if len(ratios) > 1 and plan.solver == "newton" and run.checkpoint is not None:
-        raise OptionError(
-            f"checkpoint: a choice among {len(ratios)} l1_ratios of loss {options.loss} "
-            "keeps none; expected one l1_ratio, or no checkpoint"
-        )
+    entry = solver_entry(plan.solver)
+    if cv is not None and entry.make is not None:
+        _check_checkpoint(options, run, cv)
     began = time.monotonic()
-    needed = plan.memory_per_worker
-    with open_engine(coded.data, run, announce, needed) as (engine, peak):
-        if plan.solver == "gram":
+    with open_engine(coded.data, run, announce, plan.memory_per_worker) as (engine, peak):
+        if entry.make is None:
             solved = solve_by_gram(
                 coded.data, engine, options, run, cv, assignment, progress, announce
             )
-        elif plan.solver == "newton":
-            joint = options.loss_value.n_outputs > 1
-            solve = solve_softmax_by_newton if joint else solve_by_newton
-            solved = solve(coded.data, engine, options, run, cv, assignment, progress)
-            if solved.worst_gap > options.tol and engine.scans < options.max_scans:
-                solved = finish_by_fista(coded.data, engine, solved, options, run, progress)
         else:
-            entry = solver_entry(plan.solver)
             solved = solve_by_scans(
                 entry, coded.data, engine, options, run, cv, assignment, progress
             )
+        if entry.fallback and solved.worst_gap > options.tol and engine.scans < options.max_scans:
+            solved = finish_by_fista(coded.data, engine, solved, options, run, progress)
         if run.checkpoint is not None and solved.worst_gap <= options.tol:
             remove_checkpoint(Path(run.checkpoint))
     if solved.cross_validation is not None:
@@ -171,6 +153,34 @@ def _fit(
         plan=plan.to_json(),
         classes=coded.classes,
     )
+
+
+def _check_folds(
+    coded: Labelled, options: FitOptions, cv: CvOptions, assignment: FoldAssignment
+) -> None:
+    """Refuse folds that the criterion, or the classes of a loss, cannot have."""
+    loss = options.loss_value
+    if cv.criterion != "loss" and not loss.gives_probabilities:
+        raise OptionError(f"criterion: {cv.criterion} found, but loss {options.loss} has no labels")
+    if loss.most_classes == 2:
+        check_fold_classes(coded, assignment, ranked=cv.criterion == "auc")
+    if loss.n_outputs > 1:
+        if cv.criterion == "auc":
+            raise OptionError(
+                "criterion: auc found, an area under the curve of two classes, and loss softmax "
+                f"has {loss.n_outputs}: take accuracy or loss"
+            )
+        check_training_classes(coded, assignment, options)
+
+
+def _check_checkpoint(options: FitOptions, run: RunOptions, cv: CvOptions) -> None:
+    """Refuse a checkpoint of several paths."""
+    ratios = cv.l1_ratios or ()
+    if len(ratios) > 1 and run.checkpoint is not None:
+        raise OptionError(
+            f"checkpoint: a choice among {len(ratios)} l1_ratios of loss {options.loss} "
+            "keeps none; expected one l1_ratio, or no checkpoint"
+        )
 
 
 def _warn_of_gaps(record: CvRecord, tol: float) -> None:

@@ -18,7 +18,7 @@ from dasklasso.problem.folds import Folds
 from dasklasso.problem.problem import Problem
 from dasklasso.problem.unpenalised import Unpenalised
 from dasklasso.problem.zero_scan import FirstLook
-from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.engine import Request, ScanEngine
 from dasklasso.scan.frame import PlacedFrame
 from dasklasso.scan.runners import Runner
 
@@ -177,8 +177,6 @@ class Settings:
     tol: float = 1e-6
     max_scans: int = 10_000
     device: str = "cpu"
-    checkpoint_seconds: float = 30.0
-    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -297,7 +295,10 @@ class Setup:
         What the scan at zero showed; None for a fit that is resumed and needs none.
     folds : Folds or None
         Of rows, where each job is solved without each of them too.
+    beside : what the scan at zero was asked beside the gradient
+    resumed : whether the fit goes on from a checkpoint
     watch : called with the solver and a state in the middle of work in memory
+    stage : called with the name of a stage of work in memory, problems done, and in all
     """
 
     data: Dataset
@@ -308,7 +309,10 @@ class Setup:
     frame: PlacedFrame
     first: FirstLook | None = None
     folds: Folds | None = None
+    beside: Sequence[Request] = ()
+    resumed: bool = False
     watch: Callable[[Any, Any], Any] | None = None
+    stage: Callable[[str, int, int], None] | None = None
 
     @property
     def settings(self) -> Settings:
@@ -333,6 +337,7 @@ class Solver(ABC, Generic[StateT]):
     name: str
     problem: Problem
     certifies_when_stopped = True  # whether what is left open by max_scans gets one more scan
+    least_scans = 0  # of its own, whatever max_scans is
 
     def init(self, jobs: Jobs, scans: int, bytes_read: int) -> StateT:
         """The state from which scans begin.

@@ -95,10 +95,11 @@ class Driver:
 
         What is left open by then is certified as it is: its gap is true, if above ``tol``.
         """
+        most_scans = max(self.settings.max_scans, state.scans + solver.least_scans)
         while True:
-            state = self._iterate(solver, state)
+            state = self._iterate(solver, state, most_scans)
             waiting = self._uncertified(solver, state)
-            if not waiting or state.scans >= self.settings.max_scans:
+            if not waiting or state.scans >= most_scans:
                 break
             state = self.watch(solver, self._certify(solver, state, waiting[: self._at_once]))
         # no checkpoint of these: a fit that is resumed goes on from before it was stopped
@@ -143,11 +144,20 @@ class Driver:
         self._tell(state)
         return self._save_if_due(solver, state)
 
+    def stage(self, stage: str, n_done: int, n_problems: int) -> None:
+        """Tell who watches how far work in memory is, which takes no scan."""
+        if self.progress is not None:
+            seconds = time.monotonic() - self._began
+            scans = self.engine.scans
+            self.progress(
+                ScanEvent(scans, n_done, n_problems, float("inf"), 0, 0, seconds, stage=stage)
+            )
+
     # -- scans --------------------------------------------------------------------------------
 
-    def _iterate(self, solver: Solver[StateT], state: StateT) -> StateT:
+    def _iterate(self, solver: Solver[StateT], state: StateT, most_scans: int) -> StateT:
         while not solver.done(state):
-            if state.scans >= self.settings.max_scans:
+            if state.scans >= most_scans:
                 if self.checkpoints is not None and np.isfinite(self.checkpoints.seconds):
                     self._save(solver, state)
                 return solver.stop(state)

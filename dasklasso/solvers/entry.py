@@ -180,6 +180,7 @@ class SolverEntry:
     too_large : what does not fit where it does not, half a sentence
     doubt : what speaks against it on some data, though it can do them; "" where nothing does
     note : what is uncertain about its plan
+    fallback : whether fista goes on where it no longer gets on
     """
 
     name: str
@@ -194,6 +195,7 @@ class SolverEntry:
     too_large: str = ""
     doubt: Callable[[Dataset, FitOptions], str] = no_doubt
     note: str = ""
+    fallback: bool = False
 
     def is_automatic(self, loss: Loss) -> bool:
         """Whether "auto" may take it for a loss."""

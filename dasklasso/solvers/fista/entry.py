@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dasklasso.solvers.base import Setup, Solver
 from dasklasso.solvers.entry import Requirements, SolverEntry
 from dasklasso.solvers.fista.cost import fista_memory, fista_scans
 
 
-def _make(setup: Setup) -> Solver:
+def _make(setup: Setup) -> Solver[Any]:
     from dasklasso.solvers.fista.solver import Fista
 
     return Fista(setup)

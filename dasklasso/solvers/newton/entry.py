@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.options import FitOptions
+from dasklasso.scan.engine import Request
+from dasklasso.solvers.base import Setup, Solver
 from dasklasso.solvers.entry import Requirements, SolverEntry
 from dasklasso.solvers.newton.cost import newton_memory, newton_scans
 from dasklasso.solvers.softmax.cost import SOFTMAX_CLASSES, softmax_unfit
@@ -11,6 +16,25 @@ from dasklasso.solvers.softmax.cost import SOFTMAX_CLASSES, softmax_unfit
 
 def _doubt(data: Dataset, options: FitOptions) -> str:
     return softmax_unfit(data, options) if options.loss_value.n_outputs > 1 else ""
+
+
+def _joint(setup: Setup) -> bool:
+    """Whether a row has several predictions, so that they are one problem."""
+    return setup.problem.loss.n_outputs > 1
+
+
+def _beside_zero(setup: Setup) -> Sequence[Request]:
+    from dasklasso.solvers.newton import beginning
+    from dasklasso.solvers.softmax import solver as softmax
+
+    return (softmax if _joint(setup) else beginning).beside_zero(setup)
+
+
+def _make(setup: Setup) -> Solver[Any]:
+    from dasklasso.solvers.newton.beginning import make_newton
+    from dasklasso.solvers.softmax.solver import SoftmaxNewton
+
+    return SoftmaxNewton(setup) if _joint(setup) else make_newton(setup)
 
 
 ENTRY = SolverEntry(
@@ -25,10 +49,13 @@ ENTRY = SolverEntry(
     ),
     memory=newton_memory,
     scans=newton_scans,
-    make=None,
+    make=_make,
+    beside_zero=_beside_zero,
+    looks_when_resumed=True,
     automatic="other",
     because="loss {loss}",
     too_large="the Hessians do not fit in memory",
     doubt=_doubt,
+    fallback=True,
     note="the number of scans is a guess: it depends on how correlated columns are",
 )

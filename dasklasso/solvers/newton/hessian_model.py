@@ -15,6 +15,7 @@ over the rows that it is trained on.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -125,6 +126,12 @@ class Hessians:
         self.places = node_places(alphas, most)
         self.nodes: list[Node | None] = [None] * self.places.size
         self._heights = log_heights(alphas)
+
+    def copied(self) -> Hessians:
+        """The same with a list of nodes of its own."""
+        found = copy(self)
+        found.nodes = list(self.nodes)
+        return found
 
     def around(self, index: int) -> list[tuple[int, float]]:
         """The nodes that the Hessian at ``alphas[index]`` comes from, and their shares."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -75,6 +76,12 @@ class Nodes:
         self._frames = {ALL: problem.frame, **{k: one.frame for k, one in outside.items()}}
         self.hessians = [Hessians(jobs.alphas, limits.nodes) for _ in range(jobs.n_targets)]
         self.own: dict[int, Node | None] = {}  # of tracks, by their numbers
+
+    def copied(self) -> Nodes:
+        """The same, for the next state to change: matrices are shared, and never changed."""
+        found = copy(self)
+        found.hessians, found.own = [one.copied() for one in self.hessians], dict(self.own)
+        return found
 
     def matters(self, track: Track, gradient: np.ndarray | None = None) -> np.ndarray:
         """(n_features,) bool: columns in use, and those that may come into use.

@@ -17,8 +17,8 @@ from dasklasso.backend import to_numpy
 from dasklasso.problem.problem import Problem, hessian_query
 from dasklasso.scan.queries.hessian import WeightedGrams
 from dasklasso.solvers.base import Jobs
+from dasklasso.solvers.newton.shared import Start
 from dasklasso.solvers.newton.side_by_side import side_by_side
-from dasklasso.solvers.newton.solver import Start
 from dasklasso.solvers.newton.step import Point, most_sweeps
 from dasklasso.solvers.quadratic.path import Quadratic, solve_path
 

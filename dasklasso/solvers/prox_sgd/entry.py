@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dasklasso.solvers.base import Setup, Solver
 from dasklasso.solvers.entry import Requirements, SolverEntry
 from dasklasso.solvers.prox_sgd.cost import sgd_memory, sgd_scans
 
 
-def _make(setup: Setup) -> Solver:
+def _make(setup: Setup) -> Solver[Any]:
     from dasklasso.solvers.prox_sgd.solver import ProxSgd
 
     return ProxSgd(setup)

@@ -13,7 +13,7 @@ from dasklasso.solvers.cost import (
     reading_bytes,
     workers_and_threads,
 )
-from dasklasso.solvers.softmax.solver import in_double
+from dasklasso.solvers.softmax.dtype import in_double
 
 HELD_BYTES = 256 << 20  # of rows held in memory for a softmax loss
 

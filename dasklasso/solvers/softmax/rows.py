@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -56,49 +55,63 @@ class Seen:
         return Seen(np.ascontiguousarray(self.gradient[:, own]), self.sums[own], 0)
 
 
-def see(
-    engine: ScanEngine,
-    problem: Problem,
-    frame: PlacedFrame,
-    points: np.ndarray,
-    intercepts: np.ndarray,
-    dtype: str,
-    device: str,
-    folds: Folds | None = None,
-    left_out: Sequence[int] = (),
-) -> Seen:
-    """One pass over an engine's rows.
+@dataclass(frozen=True)
+class Pass:
+    """One pass over all rows at K points, C columns each.
 
-    Parameters
+    Attributes
     ----------
+    problem : Problem
     frame : as the engine placed it
     points : (n_features, K · C) float64
     intercepts : (K · C,)
-    folds, left_out : and the fold that each of the points is trained without, the same ones next
-        to each other; in float64 there are scores of the rows left out
-
-    Raises
-    ------
-    ValueFound
-        Where X holds values that are not finite.
+    dtype : precision of products
+    device : as in :func:`dasklasso.backend.backend_for`
+    folds : Folds or None
+    left_out : (K,)
+        The fold that each of the points is trained without, the same ones next to each other; in
+        float64 there are scores of the rows left out.
     """
-    classes = np.tile(np.arange(problem.n_targets), len(intercepts) // problem.n_targets)
-    query = gradient_query(
-        problem, classes.tolist(), dtype, device, intercepts if problem.steps_intercept else None
-    )
-    chunked = engine.by_columns(points)
-    held_out: Query[Scores] | None = None
-    also: list[Request] = []
-    if folds is not None and any(fold != ALL for fold in left_out):
-        of_columns = np.repeat(left_out, problem.n_targets).tolist()
-        query = folds.gradient(query, folds.groups(of_columns, problem.total_weight))
-        if dtype == "float64":
-            held_out = folds.held_out(query, points, problem.frame)
-            also = [Request(held_out, (chunked, frame))]
-    found = gather(engine, chunked, engine.gradient(query, chunked, frame, also))
-    check_finite(found.sums.finite)
-    scores = None if held_out is None else found[held_out]
-    return Seen(to_numpy(found.gradient), found.sums, found.bytes_read, scores)
+
+    problem: Problem
+    frame: PlacedFrame
+    points: np.ndarray
+    intercepts: np.ndarray
+    dtype: str
+    device: str
+    folds: Folds | None = None
+    left_out: tuple[int, ...] = ()
+
+    def ask(self, engine: ScanEngine) -> Seen:
+        """Run the scan.
+
+        Raises
+        ------
+        ValueFound
+            Where X holds values that are not finite.
+        """
+        problem, folds, frame, intercepts = self.problem, self.folds, self.frame, self.intercepts
+        classes = np.tile(np.arange(problem.n_targets), len(intercepts) // problem.n_targets)
+        query = gradient_query(
+            problem,
+            classes.tolist(),
+            self.dtype,
+            self.device,
+            intercepts if problem.steps_intercept else None,
+        )
+        chunked = engine.by_columns(self.points)
+        held_out: Query[Scores] | None = None
+        also: list[Request] = []
+        if folds is not None and any(fold != ALL for fold in self.left_out):
+            of_columns = np.repeat(self.left_out, problem.n_targets).tolist()
+            query = folds.gradient(query, folds.groups(of_columns, problem.total_weight))
+            if self.dtype == "float64":
+                held_out = folds.held_out(query, self.points, problem.frame)
+                also = [Request(held_out, (chunked, frame))]
+        found = gather(engine, chunked, engine.gradient(query, chunked, frame, also))
+        check_finite(found.sums.finite)
+        scores = None if held_out is None else found[held_out]
+        return Seen(to_numpy(found.gradient), found.sums, found.bytes_read, scores)
 
 
 class HeldRows:
