@@ -274,8 +274,6 @@ class Newton(TrackSolver[NewtonState]):
 
     def in_flight(self, state: NewtonState) -> list[int]:
         """Numbers of the tracks that the next scan evaluates."""
-        if not state.scans_left:
-            return []
         waits = state.dtype == "float32"
         return [
             k
@@ -289,7 +287,7 @@ class Newton(TrackSolver[NewtonState]):
         """The state with the Hessians that its next scan takes."""
         assert state.start is not None
         certifies = state.start.solved and not any(track.known for track in state.tracks)
-        takes = not certifies and bool(self.in_flight(state))
+        takes = not certifies and state.scans_left > 0 and bool(self.in_flight(state))
         wanted = state.nodes.wanted(state.tracks, matters) if takes else []
         done = sum(track.gap <= self.settings.tol for track in state.tracks)
         standing = self.standing(state.tracks, state.tracks[-1], n_done=done)

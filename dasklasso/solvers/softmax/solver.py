@@ -185,8 +185,6 @@ class SoftmaxNewton(TrackSolver[SoftmaxState]):
 
     def in_flight(self, state: SoftmaxState) -> list[int]:
         """Numbers of the tracks that the next scan evaluates."""
-        if not state.scans_left:
-            return []
         return [k for k, track in enumerate(state.tracks) if not track.certified]
 
     def ask(self, state: SoftmaxState) -> Pass:
