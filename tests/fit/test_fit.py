@@ -107,3 +107,17 @@ def test_same_data_in_memory_and_in_a_store_have_the_same_solution(make_store, r
     options = FitOptions(n_alphas=3, tol=1e-10)
     stored, held = (fit_path(data, options, RUN) for data in (make_store(X, y), from_arrays(X, y)))
     assert np.allclose(stored.coef, held.coef, atol=1e-5)
+
+
+@pytest.mark.parametrize("solver", ["gram", "fista"])
+def test_the_grid_of_a_non_negative_fit_begins_where_a_feature_comes_in(solver):
+    rng = np.random.default_rng(4)
+    X = rng.standard_normal((80, 3))
+    y = X @ [-3.0, 1.0, 0.0] + 0.1 * rng.standard_normal(80)  # the steepest column falls with y
+    options = FitOptions(n_alphas=3, eps=0.5, positive=True, solver=solver)
+    path = fit_path(from_arrays(X, y), options, RUN)
+    products = (X - X.mean(axis=0)).T @ (y - y.mean()) / 80
+    assert path.alphas[0] == pytest.approx(products.max(), rel=1e-12)
+    assert path.alphas[0] < np.abs(products).max()
+    assert not path.coef[0].any()
+    assert path.coef[1].any()
