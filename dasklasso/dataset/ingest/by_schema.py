@@ -20,7 +20,8 @@ from dasklasso.dataset.ingest.ingest import (
     origin_of,
     report_of,
 )
-from dasklasso.dataset.ingest.writer import StoreWriter, reserve
+from dasklasso.dataset.ingest.reserve import reserve
+from dasklasso.dataset.ingest.writer import StoreWriter
 from dasklasso.dataset.schema import Schema, TargetColumn
 from dasklasso.dataset.sources import Source, open_source
 from dasklasso.dataset.sources.base import Batch

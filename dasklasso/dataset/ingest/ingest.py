@@ -24,7 +24,8 @@ from dasklasso.dataset.ingest.precision import (
     rounded_warning,
     widened_note,
 )
-from dasklasso.dataset.ingest.writer import StoreWriter, reserve
+from dasklasso.dataset.ingest.reserve import reserve
+from dasklasso.dataset.ingest.writer import StoreWriter
 from dasklasso.dataset.manifest import ColumnStatistics, Manifest
 from dasklasso.dataset.schema import Schema, TargetColumn
 from dasklasso.dataset.sources import Source, open_source
