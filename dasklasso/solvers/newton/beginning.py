@@ -9,7 +9,7 @@ where the scans of all rows begin.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from dasklasso.scan.frame import PlacedFrame
 from dasklasso.scan.queries.hessian import WeightedGrams
 from dasklasso.scan.queries.sample import Sample, SampleRows, as_dataset
 from dasklasso.scan.runners import InProcess, threads_each
-from dasklasso.solvers.base import Jobs, Setup
+from dasklasso.solvers.base import Jobs, ScanEvent, Setup
 from dasklasso.solvers.certificate_scan import check_finite
 from dasklasso.solvers.driver import Driver
 from dasklasso.solvers.newton.cost import held_whole, newton_limits, sample_step
@@ -100,7 +100,7 @@ class Beginning:
     def start(self, jobs: Jobs) -> Start | None:
         """The first trials; None where they need a scan (:meth:`question`)."""
         if self.sample is None:
-            return first_start(self.setup.problem, jobs, self.null) if self.null.matrices else None
+            return self._first_start(jobs, self.null) if self.null.matrices else None
         if held_whole(self.setup.data):
             return self._solved_in_memory(jobs, self.sample)
         return self._on_sample(jobs, self.sample)
@@ -111,15 +111,23 @@ class Beginning:
 
     def start_after(self, jobs: Jobs, matrices: Sequence[np.ndarray]) -> Start:
         """The first trials, once a scan has taken the Hessians of the null models."""
-        return first_start(self.setup.problem, jobs, replace(self.null, matrices=list(matrices)))
+        return self._first_start(jobs, replace(self.null, matrices=list(matrices)))
+
+    def _report(self, stage: str) -> Callable[[int, int], None]:
+        """What a stage in memory calls with how many problems are done, and of how many."""
+
+        def report(done: int, total: int) -> None:
+            if self.setup.stage is not None:
+                self.setup.stage(stage, done, total)
+
+        return report
+
+    def _first_start(self, jobs: Jobs, null: NullModels) -> Start:
+        return first_start(self.setup.problem, jobs, null, self._report("a first path"))
 
     def _solved_in_memory(self, jobs: Jobs, sample: Sample) -> Start:
         """Solutions of all jobs on all rows, and without each fold: scans only certify them."""
         setup = self.setup
-
-        def report(done: int, total: int) -> None:
-            if setup.stage is not None:
-                setup.stage("in memory", done, total)
 
         points, intercepts, gradients = solve_in_memory(
             HeldColumns(sample, setup.problem),
@@ -128,7 +136,7 @@ class Beginning:
             setup.folds,
             goal=MARGIN * setup.options.tol,
             most=self.limits.columns,
-            report=report,
+            report=self._report("in memory"),
         )
         return Start(points, intercepts, gradients, solved=True)
 
@@ -144,15 +152,20 @@ class Beginning:
         options = replace(setup.options, tol=SAMPLE_TOL, max_scans=1 + SAMPLE_SCANS)
         there = replace(
             setup, options=options, engine=engine, problem=problem, frame=frame, folds=None
-        )
+        )  # with the stages of the fit, so that long steps are told of too
         tried = _at_null(there, engine, frame, null.columns).ask(engine)
         assert tried.matrices is not None
         at = tried.found
         tilt = Tilt(whole - to_numpy(at.gradient), slope - at.sums.slope)
         here = null_models(problem, whole, slope, null.columns, tried.matrices)
+        report = self._report("on a sample of rows")
+
+        def scanned(event: ScanEvent) -> None:
+            report(event.n_done, event.n_alphas)
+
         newton = Newton(there, self.limits, here.points, tilt=tilt)
-        driver = Driver(engine, problem, frame, None, there.settings, progress=None)
-        begins = newton.begin(jobs, engine.scans, 0, first_start(problem, jobs, here))
+        driver = Driver(engine, problem, frame, None, there.settings, progress=scanned)
+        begins = newton.begin(jobs, engine.scans, 0, first_start(problem, jobs, here, report))
         state = driver.run(newton, begins)
         # columns are of unit spread: a gradient's standard error is that of a mean of slopes
         error = float(np.sqrt(at.sums.slope_squares.max() / len(sample.x)))

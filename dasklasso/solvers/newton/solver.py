@@ -13,8 +13,8 @@ float64, and what it does not certify goes on in float64.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -31,8 +31,6 @@ from dasklasso.scan.queries.folds import ALL
 from dasklasso.scan.queries.gradient import Gradient
 from dasklasso.scan.queries.held_out import Scores
 from dasklasso.scan.queries.hessian import WeightedGrams
-from dasklasso.scan.runners import threads_each
-from dasklasso.scan.threads import blas_threads
 from dasklasso.solvers.base import Jobs, Setup
 from dasklasso.solvers.certificate_scan import certificate_here
 from dasklasso.solvers.newton.hessian_schedule import Limits, Nodes, Wanted
@@ -44,6 +42,7 @@ from dasklasso.solvers.newton.shared import (
     TrackSolver,
     TrackState,
 )
+from dasklasso.solvers.newton.side_by_side import side_by_side
 from dasklasso.solvers.newton.step import Charge, Point, newton_step
 
 if TYPE_CHECKING:
@@ -163,6 +162,7 @@ class Newton(TrackSolver[NewtonState]):
         self.limits, self.null, self.beginning, self.tilt = limits, null, beginning, tilt
         outside = {fold: self.outside(fold) for fold in range(self.n_folds)}
         self.problems = {ALL: self.problem, **outside}
+        self._stage = setup.stage
         self._double = self.engine.table.X.dtype == np.float64
 
     def init(self, jobs: Jobs, scans: int, bytes_read: int) -> NewtonState:
@@ -427,9 +427,11 @@ class Newton(TrackSolver[NewtonState]):
             )
             track.aim(step)
 
-        with blas_threads(), ThreadPoolExecutor(threads_each(None)) as pool:
-            for done in [pool.submit(one, k) for k in range(len(state.tracks))]:
-                done.result()
+        def report(done: int) -> None:
+            if self._stage is not None:
+                self._stage("between scans", done, len(state.tracks))
+
+        side_by_side([partial(one, k) for k in range(len(state.tracks))], report)
 
     def _charge(self, state: NewtonState, track: Track) -> Charge:
         alpha, frame = float(state.jobs.alphas[track.index]), self.problems[track.fold].frame

@@ -352,7 +352,9 @@ def test_heavy_tails_by_huber_converge():
 @pytest.fixture
 def gives_up(monkeypatch):
     """Newton gives every problem up after its first scans."""
-    monkeypatch.setattr("dasklasso.solvers.newton.solver.PATIENCE", {"float32": 0, "float64": 0})
+    monkeypatch.setattr(
+        "dasklasso.solvers.newton.solver.SCANS_WITHOUT_GAIN", {"float32": 0, "float64": 0}
+    )
 
 
 @pytest.mark.parametrize("loss", ["logistic", "poisson"])
@@ -371,3 +373,15 @@ def test_scans_that_run_out_are_no_stall(gives_up):
         warnings.simplefilter("error", DataWarning)
         path = fitted(X, y, n_alphas=5, eps=0.1, max_scans=3)
     assert not path.converged
+
+
+def test_every_stage_in_memory_is_told_of(monkeypatch):
+    monkeypatch.setattr("dasklasso.solvers.newton.cost.SAMPLED_VALUES", 0)
+    monkeypatch.setattr("dasklasso.solvers.newton.side_by_side.REPORT_SECONDS", 1e-4)
+    seen = []
+    data = from_arrays(*drawn(n=2000, d=20))
+    fit_path(data, OPTIONS, RUN, progress=seen.append)
+    stages = {event.stage for event in seen}
+    assert {"", "on a sample of rows"} <= stages
+    assert stages <= {"", "on a sample of rows", "between scans"}
+    assert all(0 <= event.n_done <= event.n_alphas for event in seen)
