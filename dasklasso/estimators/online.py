@@ -20,7 +20,7 @@ from dasklasso.estimators.parameters import factor_of, number
 from dasklasso.estimators.run import ConvergenceWarning
 from dasklasso.fit.targets import check_numbers
 from dasklasso.moments.cross_moments import CrossMoments, cross_moments
-from dasklasso.moments.store import find_cells, statistics_folder
+from dasklasso.moments.store import find_moments, statistics_folder
 from dasklasso.objective.objective import Objective
 from dasklasso.objective.penalties.elastic_net import elastic_net
 from dasklasso.problem.problem import null_loss
@@ -162,14 +162,14 @@ class OnlineElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
         data = open_dataset(store)
         check_numbers(data, "squared")
         folder = statistics_folder(data.location, stats)
-        cells = None if folder is None else find_cells(folder, data.fingerprint, FoldScheme())
-        if cells is None:
+        grouped = None if folder is None else find_moments(folder, data.fingerprint, FoldScheme())
+        if grouped is None:
             raise StoreError(
                 f"{data.location}: no statistics are kept of these data"
                 f"{'' if folder is None else f' in {folder}'}. A fit with solver gram keeps them."
             )
         return cls.from_moments(
-            cells.total(),
+            grouped.total(),
             feature_names=names_given(data.feature_names),
             y_is_vector=data.y_is_vector,
             **params,

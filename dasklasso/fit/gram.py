@@ -104,7 +104,7 @@ def _cross_validate(
     grids: Sequence[np.ndarray],
 ) -> CvRecord:
     """Every fold, l1_ratio and target, on the workers."""
-    folds = session.cells.by_fold()
+    folds = session.grouped.by_fold()
     tol = max(CV_TOL * session.options.tol, LEAST_CV_TOL)
     by_target: list[tuple[CrossValidation, ...]] = []
     for target in range(problem.n_targets):
@@ -138,7 +138,7 @@ def _rounded(record: CvRecord) -> float:
 
 def _may_retake(session: Session) -> bool:
     """Whether moments are in float32, and one more scan for others is within the limits."""
-    kept = sum(moments.products.nbytes for moments in session.cells.moments)
+    kept = sum(moments.products.nbytes for moments in session.grouped.moments)
     return (
         session.moments.precision > Precision.FLOAT64
         and kept <= RETAKEN_BYTES

@@ -16,10 +16,10 @@ from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.row_folds import FoldAssignment
 from dasklasso.fit.assemble import as_path
 from dasklasso.fit.session import Solved
-from dasklasso.fit.statistics import cells_in_float64, cells_of
+from dasklasso.fit.statistics import moments_in_float64, moments_of_data
 from dasklasso.model.path import FittedPath
-from dasklasso.moments.cells import Cells
 from dasklasso.moments.cross_moments import CrossMoments
+from dasklasso.moments.grouped import GroupedMoments
 from dasklasso.objective.objective import Objective
 from dasklasso.options import FitOptions, RunOptions
 from dasklasso.problem.problem import Problem
@@ -44,7 +44,7 @@ class Session:
     data, engine, options, run, assignment, progress : of the fit
     objective : Objective
         What ``options`` describe.
-    cells : Cells
+    grouped : GroupedMoments
     moments : CrossMoments
         Of all rows.
     bytes_read : int
@@ -60,7 +60,7 @@ class Session:
     run: RunOptions
     assignment: FoldAssignment
     objective: Objective
-    cells: Cells
+    grouped: GroupedMoments
     moments: CrossMoments
     bytes_read: int
     plan: dict[str, Any] | None
@@ -74,9 +74,9 @@ class Session:
 
     def in_float64(self) -> Session:
         """The session on moments that another scan takes in float64."""
-        cells, nbytes = cells_in_float64(self.data, self.engine, self.assignment, self.run)
+        grouped, nbytes = moments_in_float64(self.data, self.engine, self.assignment, self.run)
         return replace(
-            self, cells=cells, moments=cells.total(), bytes_read=self.bytes_read + nbytes
+            self, grouped=grouped, moments=grouped.total(), bytes_read=self.bytes_read + nbytes
         )
 
     def solver(self, problem: Problem) -> GramSolver:
@@ -162,14 +162,14 @@ def open_session(
     Parameters
     ----------
     assignment : FoldAssignment
-        How rows are put into cells; ``n_blocks`` of its scheme is the least that will do.
+        How rows are grouped; ``n_blocks`` of its scheme is the least that will do.
     progress : called after the scan, if there is one
     announce : called with a line where the caller has to wait for kernels
     """
     began = time.monotonic()
     with ThreadPoolExecutor(1) as beside:
         kernels = beside.submit(load_kernels)
-        cells, bytes_read = cells_of(data, engine, assignment, run, beside)
+        grouped, bytes_read = moments_of_data(data, engine, assignment, run, beside)
         if progress is not None and engine.scans:
             seconds, n_jobs = time.monotonic() - began, n_problems_of(data, options)
             progress(ScanEvent(engine.scans, 0, n_jobs, 1.0, 0, bytes_read, seconds))
@@ -186,8 +186,8 @@ def open_session(
             run=run,
             assignment=assignment,
             objective=options.objective(),
-            cells=cells,
-            moments=cells.total(),
+            grouped=grouped,
+            moments=grouped.total(),
             bytes_read=bytes_read,
             plan=plan,
             progress=progress,

@@ -11,13 +11,13 @@ from pathlib import Path
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.row_folds import FoldAssignment, FoldScheme
 from dasklasso.errors import DataWarning
-from dasklasso.moments.cells import Cells
-from dasklasso.moments.gram_scan import default_blocks, scan_cells
+from dasklasso.moments.gram_scan import default_blocks, scan_moments
+from dasklasso.moments.grouped import GroupedMoments
 from dasklasso.moments.store import (
     Key,
-    find_cells,
+    find_moments,
     kept_keys,
-    save_cells,
+    save_moments,
     serves,
     statistics_folder,
 )
@@ -35,9 +35,9 @@ def are_kept(data: Dataset, wanted: FoldScheme, run: RunOptions) -> bool:
     )
 
 
-def cells_of(
+def moments_of_data(
     data: Dataset, engine: ScanEngine, assignment: FoldAssignment, run: RunOptions, beside: Executor
-) -> tuple[Cells, int]:
+) -> tuple[GroupedMoments, int]:
     """The moments of the data, without a scan where they had been kept.
 
     Parameters
@@ -49,7 +49,7 @@ def cells_of(
 
     Returns
     -------
-    cells : Cells
+    grouped : GroupedMoments
     bytes_read : int
         Of X; 0 where moments had been kept.
 
@@ -60,24 +60,24 @@ def cells_of(
     """
     folders, wanted = _folders(data, run), assignment.scheme
     for folder in folders:
-        found = find_cells(folder, data.fingerprint, wanted)
+        found = find_moments(folder, data.fingerprint, wanted)
         if found is not None:
             return found, 0
-    cells, bytes_read = _scanned(data, engine, assignment, run)
-    beside.submit(_keep, folders, cells, data.fingerprint)
-    return cells, bytes_read
+    grouped, bytes_read = _scanned(data, engine, assignment, run)
+    beside.submit(_keep, folders, grouped, data.fingerprint)
+    return grouped, bytes_read
 
 
-def cells_in_float64(
+def moments_in_float64(
     data: Dataset, engine: ScanEngine, assignment: FoldAssignment, run: RunOptions
-) -> tuple[Cells, int]:
+) -> tuple[GroupedMoments, int]:
     """The moments of the data from a scan in float64, kept in the place of those that are there.
 
-    Parameters and returned values are those of :func:`cells_of`.
+    Parameters and returned values are those of :func:`moments_of_data`.
     """
-    cells, bytes_read = _scanned(data, engine, assignment, run, in_float64=True)
-    _keep(_folders(data, run), cells, data.fingerprint)
-    return cells, bytes_read
+    grouped, bytes_read = _scanned(data, engine, assignment, run, in_float64=True)
+    _keep(_folders(data, run), grouped, data.fingerprint)
+    return grouped, bytes_read
 
 
 def _scanned(
@@ -87,13 +87,13 @@ def _scanned(
     run: RunOptions,
     *,
     in_float64: bool = False,
-) -> tuple[Cells, int]:
+) -> tuple[GroupedMoments, int]:
     wanted = assignment.scheme
     n_columns = data.n_features + data.n_targets
     blocks = default_blocks(data.n_rows, n_columns, wanted, assignment.n_folds)
     scheme = replace(wanted, n_blocks=max(wanted.n_blocks, blocks))
     assignment = replace(assignment, scheme=scheme)
-    return scan_cells(data, engine, assignment, run.device, in_float64=in_float64)
+    return scan_moments(data, engine, assignment, run.device, in_float64=in_float64)
 
 
 def _folders(data: Dataset, run: RunOptions) -> list[Path]:
@@ -103,12 +103,12 @@ def _folders(data: Dataset, run: RunOptions) -> list[Path]:
     return [folder for folder in (beside, checkpoint) if folder is not None]
 
 
-def _keep(folders: Sequence[Path], cells: Cells, fingerprint: str) -> None:
+def _keep(folders: Sequence[Path], grouped: GroupedMoments, fingerprint: str) -> None:
     """Write moments to the first folder that takes them."""
     reasons = []
     for folder in folders:
         try:
-            save_cells(folder, cells, Key(fingerprint, cells.scheme))
+            save_moments(folder, grouped, Key(fingerprint, grouped.scheme))
             return
         except Exception as error:  # whatever it is: the answer is what matters
             reasons.append(str(error))

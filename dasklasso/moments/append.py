@@ -14,14 +14,14 @@ from dasklasso.dataset.ingest.append import UpdateReport, append_rows
 from dasklasso.dataset.manifest import Manifest
 from dasklasso.dataset.row_folds import FoldScheme, random_folds
 from dasklasso.errors import DataWarning, StoreError
-from dasklasso.moments.cells import Cells
 from dasklasso.moments.cross_moments import CrossMoments, cross_moments
+from dasklasso.moments.grouped import GroupedMoments
 from dasklasso.moments.store import (
     Key,
     drop_all_but,
     kept_keys,
-    load_cells,
-    save_cells,
+    load_moments,
+    save_moments,
     statistics_folder,
 )
 
@@ -32,7 +32,7 @@ FoldRule = tuple[str, int, int]
 class CarriedStatistics:
     """Carries kept moments over an update (a :class:`~dasklasso.dataset.ingest.append.Follower`).
 
-    The moments of the new rows are taken in float64 and merged into the cells of their folds, so
+    The moments of the new rows are taken in float64 and merged into those of their folds, so
     the statistics are those of all the rows, to rounding. They are saved under the new
     fingerprint before the store is swapped: wherever the update is interrupted, no statistics
     are of other rows than their fingerprint says.
@@ -74,8 +74,8 @@ class CarriedStatistics:
         if self._folder is None:
             return
         n = before.n_features + len(before.target_names)
-        for key, n_cells in kept_keys(self._folder, before.fingerprint):
-            fits = (n_cells + 1) * n * n * 8 <= self._memory
+        for key, n_groups in kept_keys(self._folder, before.fingerprint):
+            fits = (n_groups + 1) * n * n * 8 <= self._memory
             if fits and key.scheme.folds in _FOLDS_OF_ROWS:
                 self._keys.append(key)
                 self._new[_folds(key.scheme)] = {}
@@ -103,13 +103,13 @@ class CarriedStatistics:
         assert self._folder is not None or not self._keys
         for key in self._keys:
             assert self._folder is not None
-            cells = load_cells(self._folder, key)
-            if cells is None:
+            grouped = load_moments(self._folder, key)
+            if grouped is None:
                 self.left.append(key.scheme)
                 continue
-            more = with_rows(cells, self._new[_folds(key.scheme)])
+            more = with_rows(grouped, self._new[_folds(key.scheme)])
             try:
-                save_cells(self._folder, more, Key(after.fingerprint, more.scheme))
+                save_moments(self._folder, more, Key(after.fingerprint, more.scheme))
             except StoreError as error:  # the rows are what matters
                 warnings.warn(f"statistics were not kept: {error}", DataWarning, stacklevel=2)
                 self.left.append(key.scheme)
@@ -122,30 +122,30 @@ class CarriedStatistics:
             drop_all_but(self._folder, self._after.fingerprint)
 
 
-def with_rows(cells: Cells, new: dict[int, CrossMoments]) -> Cells:
-    """Cells with rows appended after all of theirs.
+def with_rows(grouped: GroupedMoments, new: dict[int, CrossMoments]) -> GroupedMoments:
+    """GroupedMoments with rows appended after all of theirs.
 
     Parameters
     ----------
-    cells : Cells
+    grouped : GroupedMoments
         Whose blocks, if there are several, are runs of rows.
     new : dict of fold to CrossMoments
         The new rows of each fold.
     """
-    scheme = cells.scheme
-    counts = np.array([moments.count for moments in cells.moments])
+    scheme = grouped.scheme
+    counts = np.array([moments.count for moments in grouped.moments])
     last = scheme.n_blocks - 1
-    lengths = np.bincount(cells.block, weights=counts, minlength=scheme.n_blocks)
+    lengths = np.bincount(grouped.block, weights=counts, minlength=scheme.n_blocks)
     block = last if last == 0 or lengths[last] < lengths[0] else last + 1
     places = {
         (int(fold), int(number)): moments
-        for fold, number, moments in zip(cells.fold, cells.block, cells.moments, strict=True)
+        for fold, number, moments in zip(grouped.fold, grouped.block, grouped.moments, strict=True)
     }
     for fold, part in new.items():
         before = places.get((fold, block))
         places[fold, block] = part if before is None else before.merged(part)
     order = sorted(places)
-    return Cells(
+    return GroupedMoments(
         dataclasses.replace(scheme, n_blocks=block + 1),
         np.array([fold for fold, _ in order]),
         np.array([number for _, number in order]),

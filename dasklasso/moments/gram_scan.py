@@ -1,4 +1,4 @@
-"""The Gram scan: one read of X fills the cells of a scheme.
+"""The Gram scan: one read of X takes the moments of every fold and block of rows.
 
 A task takes one block of rows, from its first to its last, whoever runs it: the bits depend on the
 data and the scheme only. How many blocks there are is decided by the memory that their moments
@@ -17,24 +17,24 @@ from dasklasso.backend import backend_for
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.row_folds import FoldAssignment, FoldScheme, contiguous_edges
 from dasklasso.moments.accumulator import GramAccumulator
-from dasklasso.moments.cells import Cells
 from dasklasso.moments.cross_moments import CrossMoments
+from dasklasso.moments.grouped import GroupedMoments
 from dasklasso.moments.tiles import scan_tiles
 from dasklasso.scan.bad_values import bad_value
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.graph import GraphBuilder, delayed_of
 from dasklasso.scan.reader import Caching, Reader, Table
 
-CELLS_BYTES = 256 << 20  # of the moments of all cells together
+GROUPED_BYTES = 256 << 20  # of the moments of all folds and blocks together
 MOST_BLOCKS = 32
-FEWEST_CELLS = 4  # where not even so many blocks fit, moments are taken by tiles
+FEWEST_BLOCKS = 4  # where not even so many blocks fit, moments are taken by tiles
 BLOCK_ROWS = 256  # fewer rows in a block are not worth a task
 EXACT_FLOPS = 2e10  # up to so many, float64 products cost less than a second
 FEWEST_FAST = 128  # features: for fewer, what is in float64 anyway costs as much as all products
 
 
 @dataclass(frozen=True)
-class BlockOfCells:
+class BlockMoments:
     """What a task hands over: moments of the rows of one block by fold, and bytes read."""
 
     moments: dict[int, CrossMoments]
@@ -88,14 +88,14 @@ def block_edges(
     return sorted(set(edges))
 
 
-def scan_cells(
+def scan_moments(
     data: Dataset,
     engine: ScanEngine,
     assignment: FoldAssignment,
     device: str = "cpu",
     *,
     in_float64: bool = False,
-) -> tuple[Cells, int]:
+) -> tuple[GroupedMoments, int]:
     """One read of X: the moments of every (fold, block).
 
     Parameters
@@ -106,7 +106,7 @@ def scan_cells(
 
     Returns
     -------
-    cells : Cells
+    grouped : GroupedMoments
         With the scheme's blocks, or fewer where the rows do not suffice.
     bytes_read : int
 
@@ -122,28 +122,28 @@ def scan_cells(
     dtype = np.dtype(np.float64 if in_float64 or exact_products(data) else np.float32)
     asked_for = scheme.n_blocks > (scheme.n_folds if scheme.folds == "contiguous" else 1)
     if in_tiles(n_columns, scheme, assignment.n_folds) and not asked_for:
-        cells, nbytes = _by_tiles(engine, table, assignment, dtype, device)
+        grouped, nbytes = _by_tiles(engine, table, assignment, dtype, device)
     else:
-        cells, nbytes = _by_blocks(engine, table, assignment, dtype, device)
-    if not all(np.isfinite(part.products.diagonal()).all() for part in cells.moments):
+        grouped, nbytes = _by_blocks(engine, table, assignment, dtype, device)
+    if not all(np.isfinite(part.products.diagonal()).all() for part in grouped.moments):
         raise bad_value(data, engine)
-    return cells, nbytes
+    return grouped, nbytes
 
 
 def in_tiles(n_columns: int, scheme: FoldScheme, n_folds: int) -> bool:
     """Whether moments are too large for each task to have its own."""
-    return _blocks_that_fit(n_columns, scheme, n_folds) < FEWEST_CELLS
+    return _blocks_that_fit(n_columns, scheme, n_folds) < FEWEST_BLOCKS
 
 
 def _blocks_that_fit(n_columns: int, scheme: FoldScheme, n_folds: int) -> int:
     """Blocks whose moments fit the memory for them, each kept apart by fold."""
     folds = 1 if scheme.folds == "contiguous" else n_folds  # a block lies in one fold
-    return CELLS_BYTES // (folds * n_columns**2 * 8)
+    return GROUPED_BYTES // (folds * n_columns**2 * 8)
 
 
 def _by_blocks(
     engine: ScanEngine, table: Table, assignment: FoldAssignment, dtype: np.dtype, device: str
-) -> tuple[Cells, int]:
+) -> tuple[GroupedMoments, int]:
     """A task for each block of rows."""
     scheme, n = assignment.scheme, table.layout.n_rows
     edges = block_edges(n, scheme, None if table.X.mapped else table.layout.row_bounds)
@@ -160,18 +160,18 @@ def _by_blocks(
     engine.turn()
     found = engine.runner.compute(*[delayed_of(builder, key) for key in keys])
     places = sorted((fold, b) for b, block in enumerate(found) for fold in block.moments)
-    cells = Cells(
+    grouped = GroupedMoments(
         replace(scheme, n_blocks=len(edges) - 1),
         np.array([fold for fold, _ in places]),
         np.array([block for _, block in places]),
         tuple(found[b].moments[fold] for fold, b in places),
     )
-    return cells, sum(block.bytes_read for block in found)
+    return grouped, sum(block.bytes_read for block in found)
 
 
 def _by_tiles(
     engine: ScanEngine, table: Table, assignment: FoldAssignment, dtype: np.dtype, device: str
-) -> tuple[Cells, int]:
+) -> tuple[GroupedMoments, int]:
     """Tasks for each band and each tile of the moments; rows are in as few blocks as will do."""
     scheme, n = assignment.scheme, table.layout.n_rows
     contiguous = scheme.folds == "contiguous"
@@ -182,7 +182,9 @@ def _by_tiles(
     names = np.array(sorted(found))
     nothing = np.zeros_like(names)
     fold, block = (nothing, names) if contiguous else (names, nothing)
-    return Cells(scheme, fold, block, tuple(found[name] for name in names.tolist())), nbytes
+    return GroupedMoments(
+        scheme, fold, block, tuple(found[name] for name in names.tolist())
+    ), nbytes
 
 
 def exact_products(data: Dataset) -> bool:
@@ -200,7 +202,7 @@ def gram_block(
     dtype: str,
     device: str,
     caching: Caching,
-) -> BlockOfCells:
+) -> BlockMoments:
     """The moments of rows ``start`` to ``stop − 1``, by fold."""
     assert table.y is not None
     accumulator = GramAccumulator(
@@ -214,4 +216,4 @@ def gram_block(
     reader = Reader(table, 0, caching)
     for rows in reader.rows_between(start, stop):
         accumulator.add(rows, assignment.of_rows(rows.start, rows.start + rows.n_rows))
-    return BlockOfCells(accumulator.moments(), reader.bytes_read)
+    return BlockMoments(accumulator.moments(), reader.bytes_read)

@@ -3,7 +3,7 @@
 ::
 
     STORE.stats/
-      3f2a.../       one folder for the data's fingerprint and one way to put rows into cells
+      3f2a.../       one folder for the data's fingerprint and one way to group rows
         zarr.json    the fingerprint and the scheme, as attributes
         fold block count weight precision mean unit products
 
@@ -33,15 +33,15 @@ import numpy as np
 from dasklasso.dataset.row_folds import FoldScheme
 from dasklasso.errors import ChunkCorrupt, DataWarning, OptionError, StoreError
 from dasklasso.files.atomic import PartialFolder
-from dasklasso.moments.cells import Cells
 from dasklasso.moments.cross_moments import CrossMoments, Precision, not_ones
+from dasklasso.moments.grouped import GroupedMoments
 from dasklasso.storage.compression import bytes_codecs
 from dasklasso.storage.zarr_blocks import ZarrBlocks
 
 VERSION = 2  # 1 knew nothing of units and precision, and its float32 products were less exact
 SUFFIX = ".stats"
 ABANDONED_SECONDS = 24 * 3600.0
-MOST_KEPT = 8  # ways to put rows into cells, for each store
+MOST_KEPT = 8  # ways to group rows, for each store
 _ATTRIBUTE = "dasklasso_statistics"
 _CHUNK_VALUES = 1 << 20  # 8 MiB of float64
 _TILE = 512
@@ -114,16 +114,16 @@ def statistics_folder(location: str, override: str | os.PathLike[str] | None = N
     return store.with_name(store.name + SUFFIX)
 
 
-def save_cells(folder: Path, cells: Cells, key: Key) -> Path:
+def save_moments(folder: Path, grouped: GroupedMoments, key: Key) -> Path:
     """Keep statistics: written beside their place, then renamed into it.
 
     Parameters
     ----------
     folder : Path
         What :func:`statistics_folder` gave.
-    cells : Cells
+    grouped : GroupedMoments
     key : Key
-        With ``cells.scheme``.
+        With ``grouped.scheme``.
 
     Returns
     -------
@@ -137,28 +137,28 @@ def save_cells(folder: Path, cells: Cells, key: Key) -> Path:
     """
     import zarr
 
-    first = cells.moments[0]
+    first = grouped.moments[0]
     n = len(first.mean)
     with PartialFolder(folder / key.name, overwrite=True) as place, place.guarded():
         group = zarr.open_group(place.partial, mode="a", zarr_format=3)
         for name, dtype in _VECTORS.items():
-            _write(group, name, np.asarray(_vector(cells, name), dtype=dtype))
-        _write(group, "mean", np.stack([m.mean for m in cells.moments]))
-        _write(group, "unit", np.stack([m.units for m in cells.moments]))
-        _write_products(group, cells.moments)
+            _write(group, name, np.asarray(_vector(grouped, name), dtype=dtype))
+        _write(group, "mean", np.stack([m.mean for m in grouped.moments]))
+        _write(group, "unit", np.stack([m.units for m in grouped.moments]))
+        _write_products(group, grouped.moments)
         shape = {"n_features": n - first.n_targets, "n_targets": first.n_targets}
-        group.attrs[_ATTRIBUTE] = {**key.to_json(), **shape, "n_cells": len(cells.moments)}
+        group.attrs[_ATTRIBUTE] = {**key.to_json(), **shape, "n_groups": len(grouped.moments)}
         place.publish()
     drop_oldest(folder)
     return place.path
 
 
-def load_cells(folder: Path, key: Key) -> Cells | None:
+def load_moments(folder: Path, key: Key) -> GroupedMoments | None:
     """Statistics that were kept.
 
     Returns
     -------
-    Cells or None
+    GroupedMoments or None
         None where there are none, or where they are damaged: a :class:`DataWarning` then names
         the file, and they are to be computed again.
     """
@@ -177,28 +177,28 @@ def load_cells(folder: Path, key: Key) -> Cells | None:
         return None
 
 
-def find_cells(folder: Path, fingerprint: str, wanted: FoldScheme) -> Cells | None:
+def find_moments(folder: Path, fingerprint: str, wanted: FoldScheme) -> GroupedMoments | None:
     """Statistics from which those wanted follow, kept under the same or another scheme.
 
-    Rows in one cell, however they are labelled, add up; folds must have been made in the same way:
+    Rows in one group, however they are labelled, add up; folds must have been made in the same way:
     what a fit answers must not depend on what an earlier one happened to keep.
 
     Returns
     -------
-    Cells or None
+    GroupedMoments or None
         With the folds wanted, or any where none are; ``n_blocks`` may be larger.
     """
     found = [kept for kept in kept_keys(folder, fingerprint) if serves(kept[0].scheme, wanted)]
     # the very same first, then those that take least reading
     for key, _ in sorted(found, key=lambda kept: (kept[0].scheme != wanted, kept[1])):
-        cells = load_cells(folder, key)
-        if cells is not None:
-            return cells
+        grouped = load_moments(folder, key)
+        if grouped is not None:
+            return grouped
     return None
 
 
 def kept_keys(folder: Path, fingerprint: str) -> list[tuple[Key, int]]:
-    """What is kept of some data, without reading it: keys, and the number of cells of each."""
+    """What is kept of some data, without reading it: keys, and the number of groups of each."""
     found = []
     for place in sorted(folder.glob("*/zarr.json")):
         head = _head(place)
@@ -206,11 +206,11 @@ def kept_keys(folder: Path, fingerprint: str) -> list[tuple[Key, int]]:
             continue
         try:
             key = Key(fingerprint, FoldScheme(**head["labelling"]))
-            n_cells = int(head["n_cells"])
+            n_groups = int(head["n_groups"])
         except (KeyError, TypeError, ValueError):
             continue
         if key.name == place.parent.name:
-            found.append((key, n_cells))
+            found.append((key, n_groups))
     return found
 
 
@@ -245,7 +245,7 @@ def _last_used(place: Path) -> float:
 
 
 def serves(kept: FoldScheme, wanted: FoldScheme) -> bool:
-    """Whether the cells of one scheme add up to those of another."""
+    """Whether the groups of one scheme add up to those of another."""
     if kept.n_blocks < wanted.n_blocks:
         return False
     if wanted.folds == "none":
@@ -256,10 +256,10 @@ def serves(kept: FoldScheme, wanted: FoldScheme) -> bool:
 # -- writing ------------------------------------------------------------------------------------
 
 
-def _vector(cells: Cells, name: str) -> Any:
+def _vector(grouped: GroupedMoments, name: str) -> Any:
     if name in ("fold", "block"):
-        return getattr(cells, name)
-    return [getattr(moments, name) for moments in cells.moments]
+        return getattr(grouped, name)
+    return [getattr(moments, name) for moments in grouped.moments]
 
 
 def _create(
@@ -289,14 +289,14 @@ def _write_products(group: Any, moments: tuple[CrossMoments, ...]) -> None:
     array = _create(
         group, "products", (len(moments) * n_chunks * rows, n + 1), (rows, n + 1), np.float64
     )
-    for cell, part in enumerate(moments):
+    for number, part in enumerate(moments):
         for chunk in range(n_chunks):
-            start = (cell * n_chunks + chunk) * rows
+            start = (number * n_chunks + chunk) * rows
             array[start : start + rows] = _folded(part.products, chunk * rows, rows)
 
 
 def _chunking(n: int) -> tuple[int, int]:
-    """Chunks of one cell's products, and rows of each (the last may have some to spare)."""
+    """Chunks of one group's products, and rows of each (the last may have some to spare)."""
     half = (n + 1) // 2
     n_chunks = max(1, -(-half * (n + 1) // _CHUNK_VALUES))
     return n_chunks, -(-half // n_chunks)
@@ -315,8 +315,8 @@ def _folded(products: np.ndarray, start: int, rows: int) -> np.ndarray:
 # -- reading ------------------------------------------------------------------------------------
 
 
-def _read(place: Path, key: Key) -> Cells:
-    """The cells in a folder.
+def _read(place: Path, key: Key) -> GroupedMoments:
+    """The moments in a folder.
 
     Raises
     ------
@@ -327,7 +327,7 @@ def _read(place: Path, key: Key) -> Cells:
 
     head = _head(place / "zarr.json")
     if {name: head.get(name) for name in key.to_json()} != key.to_json():
-        raise StoreError(f"{place / 'zarr.json'} is not of the data and cells that its name says.")
+        raise StoreError(f"{place / 'zarr.json'} is not of the data and groups that its name says.")
     try:
         group = zarr.open_group(str(place), mode="r", zarr_format=3)
         arrays = {
@@ -335,16 +335,16 @@ def _read(place: Path, key: Key) -> Cells:
             for name in (*_VECTORS, "mean", "unit", "products")
         }
         n, n_targets = int(head["n_features"]) + int(head["n_targets"]), int(head["n_targets"])
-        n_cells = int(head["n_cells"])
+        n_groups = int(head["n_groups"])
     except StoreError:
         raise
     except Exception as error:  # whatever zarr says of metadata that it cannot read
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise StoreError(f"{place} cannot be opened ({reason}).") from error
     n_chunks, rows = _chunking(n)
-    expected = dict.fromkeys(_VECTORS, (n_cells, 1))
-    expected |= {"mean": (n_cells, n), "unit": (n_cells, n)}
-    expected |= {"products": (n_cells * n_chunks * rows, n + 1)}
+    expected = dict.fromkeys(_VECTORS, (n_groups, 1))
+    expected |= {"mean": (n_groups, n), "unit": (n_groups, n)}
+    expected |= {"products": (n_groups * n_chunks * rows, n + 1)}
     for name, shape in expected.items():
         if arrays[name].shape != shape:
             raise ChunkCorrupt(f"{place / name} has shape {arrays[name].shape}, expected {shape}.")
@@ -352,19 +352,19 @@ def _read(place: Path, key: Key) -> Cells:
     means, units = _block(arrays["mean"], 0), _block(arrays["unit"], 0)
     moments = tuple(
         CrossMoments(
-            float(vectors["weight"][cell]),
-            int(vectors["count"][cell]),
-            means[cell].copy(),
+            float(vectors["weight"][number]),
+            int(vectors["count"][number]),
+            means[number].copy(),
             _unfolded(
-                n, (_block(arrays["products"], cell * n_chunks + k) for k in range(n_chunks))
+                n, (_block(arrays["products"], number * n_chunks + k) for k in range(n_chunks))
             ),
             n_targets,
-            not_ones(units[cell].copy()),
-            Precision(int(vectors["precision"][cell])),
+            not_ones(units[number].copy()),
+            Precision(int(vectors["precision"][number])),
         )
-        for cell in range(n_cells)
+        for number in range(n_groups)
     )
-    return Cells(key.scheme, vectors["fold"], vectors["block"], moments)
+    return GroupedMoments(key.scheme, vectors["fold"], vectors["block"], moments)
 
 
 def _block(source: ZarrBlocks, i: int) -> np.ndarray:

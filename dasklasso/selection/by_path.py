@@ -76,7 +76,7 @@ def select_relaxed(session: Session, selection: SelectOptions) -> Found:
     solver = session.solver(problem_of(moments, objective))
     alphas = session.alphas(solver)
     choice = cross_validate_relaxed(
-        session.cells.by_fold(),
+        session.grouped.by_fold(),
         objective,
         alphas,
         selection.gammas,
@@ -109,7 +109,7 @@ def select_adaptive(session: Session, selection: SelectOptions) -> Found:
     are out of that problem, as columns without variance are.
     """
     moments, objective = session.moments, session.objective
-    folds = session.cells.by_fold()
+    folds = session.grouped.by_fold()
     _check_rows(session, selection, folds)
     method, alpha, power = selection.initial, selection.initial_alpha, selection.power
     first = initial_estimate(moments, objective, method, alpha=alpha, tol=session.tol)

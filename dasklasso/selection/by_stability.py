@@ -76,12 +76,12 @@ def _memory(
 ) -> int:
     """Bytes that a selection needs, in all processes together."""
     n_columns = data.n_features + data.n_targets
-    cell = 8 * (n_columns + 1) ** 2
-    at_once = max(cell, min(BYTES_AT_ONCE, selection.half_samples * cell))  # half-samples
+    matrix = 8 * (n_columns + 1) ** 2
+    at_once = max(matrix, min(BYTES_AT_ONCE, selection.half_samples * matrix))  # half-samples
     if scheme.folds == "random":
         return gram_memory(data, options, run, scheme.n_folds).total + at_once
     counted = default_blocks(data.n_rows, n_columns, replace(scheme, n_blocks=1), 1)
-    more = max(0, scheme.n_blocks - counted) * cell
+    more = max(0, scheme.n_blocks - counted) * matrix
     return gram_memory(data, options, run).total + more + at_once
 
 
@@ -97,8 +97,8 @@ def select_stable(session: Session, selection: SelectOptions, scheme: FoldScheme
     alphas = session.alphas(session.solver(problem_of(session.moments, objective)))
     if selection.expected_false is not None:
         alphas = _worthwhile(session, selection, alphas)
-    cells = session.cells
-    parts = cells.by_fold() if scheme.folds == "random" else cells.by_block()
+    grouped = session.grouped
+    parts = grouped.by_fold() if scheme.folds == "random" else grouped.by_block()
     found = stability_path(
         parts,
         objective,

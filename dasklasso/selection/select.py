@@ -133,7 +133,7 @@ def _for_moments(options: FitOptions) -> FitOptions:
 def _prepared(
     data: Dataset, options: FitOptions, selection: SelectOptions, run: RunOptions
 ) -> tuple[FoldAssignment, dict[str, Any] | None]:
-    """How rows are put into cells, and the plan where there is a path.
+    """How rows are grouped, and the plan where there is a path.
 
     Raises
     ------

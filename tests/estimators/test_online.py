@@ -175,15 +175,15 @@ def test_a_model_begins_from_moments_kept_elsewhere(diabetes):
 def test_a_model_begins_from_the_statistics_kept_of_a_store(diabetes, make_store, tmp_path):
     X, y = diabetes
     from dasklasso.dataset.row_folds import FoldScheme
-    from dasklasso.moments.cells import Cells
-    from dasklasso.moments.store import Key, save_cells, statistics_folder
+    from dasklasso.moments.grouped import GroupedMoments
+    from dasklasso.moments.store import Key, save_moments, statistics_folder
 
     data = make_store(X[:300], y[:300], path=tmp_path / "s")
     with pytest.raises(StoreError, match=r"no statistics are kept of these data in .*s\.stats"):
         OnlineElasticNet.from_store(tmp_path / "s", alpha=0.5)
     parts = tuple(cross_moments(X[rows], y[rows]) for rows in (slice(0, 100), slice(100, 300)))
-    cells = Cells(FoldScheme("column", 2), np.array([0, 1]), np.array([0, 0]), parts)
-    save_cells(statistics_folder(data.location), cells, Key(data.fingerprint, cells.scheme))
+    grouped = GroupedMoments(FoldScheme("column", 2), np.array([0, 1]), np.array([0, 0]), parts)
+    save_moments(statistics_folder(data.location), grouped, Key(data.fingerprint, grouped.scheme))
     model = OnlineElasticNet.from_store(tmp_path / "s", alpha=0.5, tol=TIGHT)
     assert_same_model(model, theirs(X[:300], y[:300]))
     assert (model.n_features_in_, model.n_samples_seen_) == (10, 300)

@@ -1,4 +1,4 @@
-"""The Gram scan: cells of any store are those of its rows, and the bits are nobody's but theirs."""
+"""The Gram scan: moments of any store are those of its rows, and so are their bits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dasklasso.errors import OptionError, ValueFound
 from dasklasso.moments import gram_scan
 from dasklasso.moments import tiles as gram_tiles
 from dasklasso.moments.cross_moments import cross_moments
-from dasklasso.moments.gram_scan import block_edges, default_blocks, scan_cells
+from dasklasso.moments.gram_scan import block_edges, default_blocks, scan_moments
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.runners import InProcess, OnCluster
 
@@ -32,7 +32,7 @@ KINDS = {
 def way(request, monkeypatch):
     """Moments by blocks of rows, or by tiles as where they are large."""
     if request.param == "tiles":
-        monkeypatch.setattr(gram_scan, "CELLS_BYTES", 1)
+        monkeypatch.setattr(gram_scan, "GROUPED_BYTES", 1)
         monkeypatch.setattr(gram_tiles, "TILE", 4)
         monkeypatch.setattr(gram_tiles, "BUFFER_ROWS", 16)
     return request.param
@@ -50,7 +50,7 @@ BLOCKS = {"none": 3, "random": 3, "contiguous": 4, "column": 2, "groups": 2}
 
 def scanned(data, scheme, threads=2):
     engine = ScanEngine(data, InProcess(threads), band_bytes=8 * 9 * 40)
-    return (*scan_cells(data, engine, assign_folds(scheme, data)), engine)
+    return (*scan_moments(data, engine, assign_folds(scheme, data)), engine)
 
 
 def agree(found, X, y, weight):
@@ -63,13 +63,13 @@ def agree(found, X, y, weight):
 @pytest.mark.parametrize("codec", ["none", "zstd"])
 @pytest.mark.parametrize("columns", [None, 4])
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_cells_of_a_store_add_up_to_its_rows(way, kind, columns, codec, rows, make_store):
+def test_the_moments_of_a_store_add_up_to_its_rows(way, kind, columns, codec, rows, make_store):
     X, y, weight = rows
     data = make_store(X, y, weight, chunk_rows=50, chunk_columns=columns, codec=codec)
     data = replace(data, fold=from_arrays(np.arange(230)[:, None] % 5, y).X)
     blocks = BLOCKS[kind] if way == "blocks" else KINDS[kind].n_blocks
-    cells, nbytes, engine = scanned(data, replace(KINDS[kind], n_blocks=blocks))
-    agree(cells.total(), X, y, weight)
+    grouped, nbytes, engine = scanned(data, replace(KINDS[kind], n_blocks=blocks))
+    agree(grouped.total(), X, y, weight)
     assert engine.scans == 1
     pieces = [(len(b) - 1) for b in (data.X.row_bounds, data.X.column_bounds)]
     stored = sum(data.X.stored_bytes(i, j) for i in range(pieces[0]) for j in range(pieces[1]))
@@ -78,16 +78,16 @@ def test_the_cells_of_a_store_add_up_to_its_rows(way, kind, columns, codec, rows
 
 def test_random_folds_hold_the_rows_their_labels_say(way, rows):
     X, y, weight = rows
-    cells, _, _ = scanned(from_arrays(X, y, weight), KINDS["random"])
+    grouped, _, _ = scanned(from_arrays(X, y, weight), KINDS["random"])
     labels = random_folds(4, 7, 0, 230)
-    for fold, found in enumerate(cells.by_fold()):
+    for fold, found in enumerate(grouped.by_fold()):
         agree(found, X[labels == fold], y[labels == fold], weight[labels == fold])
 
 
 def test_contiguous_folds_are_those_of_k_fold(way, rows):
     X, y, weight = rows
-    cells, _, _ = scanned(from_arrays(X, y, weight), KINDS["contiguous"])
-    for (_, test), found in zip(KFold(4).split(X), cells.by_fold(), strict=True):
+    grouped, _, _ = scanned(from_arrays(X, y, weight), KINDS["contiguous"])
+    for (_, test), found in zip(KFold(4).split(X), grouped.by_fold(), strict=True):
         agree(found, X[test], y[test], weight[test])
 
 
@@ -100,7 +100,7 @@ def test_the_bits_are_the_same_whoever_computes(way, rows, make_store):
         Client(cluster, set_as_default=False) as client,
     ):
         engine = ScanEngine(data, OnCluster(client), band_bytes=8 * 9 * 40)
-        other, _ = scan_cells(data, engine, assign_folds(KINDS["random"], data))
+        other, _ = scan_moments(data, engine, assign_folds(KINDS["random"], data))
     for a, b in zip(one.moments, other.moments, strict=True):
         np.testing.assert_array_equal(a.products, b.products)
         np.testing.assert_array_equal(a.mean, b.mean)
@@ -121,23 +121,23 @@ def test_more_folds_than_rows_are_refused(rows):
 
 def test_blocks_that_are_asked_for_are_kept_apart_though_moments_are_large(rows, monkeypatch):
     X, y, _ = rows
-    monkeypatch.setattr(gram_scan, "CELLS_BYTES", 1)
-    cells, _, _ = scanned(from_arrays(X, y), FoldScheme(n_blocks=5))
-    assert [block.count for block in cells.by_block()] == [46] * 5
+    monkeypatch.setattr(gram_scan, "GROUPED_BYTES", 1)
+    grouped, _, _ = scanned(from_arrays(X, y), FoldScheme(n_blocks=5))
+    assert [block.count for block in grouped.by_block()] == [46] * 5
 
 
 @pytest.mark.parametrize("mean", [0.0, 1e6])
 @pytest.mark.parametrize("scale", [1.0, 1e-25])
 def test_float32_tiles_are_exact_to_their_digits(mean, scale, monkeypatch):
-    monkeypatch.setattr(gram_scan, "CELLS_BYTES", 1)
+    monkeypatch.setattr(gram_scan, "GROUPED_BYTES", 1)
     monkeypatch.setattr(gram_scan, "EXACT_FLOPS", 0)
     monkeypatch.setattr(gram_scan, "FEWEST_FAST", 0)
     rng = np.random.default_rng(0)
     X = ((rng.standard_normal((3000, 7)) + mean) * scale).astype(np.float32)
     X[:, 3] = X[0, 3]
     y = rng.standard_normal(3000) + X[:, 0] / scale
-    cells, _, _ = scanned(from_arrays(X, y), FoldScheme("random", 3))
-    found, expected = cells.total(), cross_moments(X, y)
+    grouped, _, _ = scanned(from_arrays(X, y), FoldScheme("random", 3))
+    found, expected = grouped.total(), cross_moments(X, y)
     spread = np.sqrt(np.diagonal(expected.products))
     spread = np.where(spread > 0, spread, 1.0)
     assert np.abs((found.products - expected.products) / spread[:, None] / spread).max() < 1e-6
@@ -151,8 +151,8 @@ def test_units_of_targets_and_weights_do_not_matter_in_float32(way, of_y, of_wei
     rng = np.random.default_rng(0)
     X = rng.standard_normal((3000, 7)).astype(np.float32)
     y, weight = rng.standard_normal(3000) + X[:, 0], rng.uniform(0.5, 2, 3000)
-    cells, _, _ = scanned(from_arrays(X, y * of_y, weight * of_weight), FoldScheme("random", 3))
-    found, unit = cells.total(), np.append(np.ones(7), of_y)
+    grouped, _, _ = scanned(from_arrays(X, y * of_y, weight * of_weight), FoldScheme("random", 3))
+    found, unit = grouped.total(), np.append(np.ones(7), of_y)
     expected = cross_moments(X, y, weight)
     assert found.weight == pytest.approx(expected.weight * of_weight)
     products = found.products / of_weight / unit / unit[:, None]
@@ -162,15 +162,15 @@ def test_units_of_targets_and_weights_do_not_matter_in_float32(way, of_y, of_wei
 
 
 def test_tiles_find_the_unit_of_a_column_that_begins_with_zeros(monkeypatch):
-    monkeypatch.setattr(gram_scan, "CELLS_BYTES", 1)
+    monkeypatch.setattr(gram_scan, "GROUPED_BYTES", 1)
     monkeypatch.setattr(gram_scan, "EXACT_FLOPS", 0)
     monkeypatch.setattr(gram_scan, "FEWEST_FAST", 0)
     rng = np.random.default_rng(0)
     X = rng.standard_normal((6000, 4)).astype(np.float32)
     X[:3000, 1], X[3000:, 1] = 0.0, X[3000:, 1] * np.float32(1e-25)
-    cells, _, _ = scanned(from_arrays(X, rng.standard_normal(6000)), FoldScheme())
+    grouped, _, _ = scanned(from_arrays(X, rng.standard_normal(6000)), FoldScheme())
     expected = cross_moments(X, np.zeros(6000)).products[1, 1]
-    assert cells.total().products[1, 1] == pytest.approx(expected, rel=1e-5)
+    assert grouped.total().products[1, 1] == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("n", [10, 442, 10_007])

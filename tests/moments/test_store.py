@@ -20,21 +20,21 @@ from dasklasso.errors import DataWarning, OptionError, StoreError
 from dasklasso.moments import append as carry
 from dasklasso.moments import store as kept
 from dasklasso.moments.append import update_store, with_rows
-from dasklasso.moments.cells import Cells
 from dasklasso.moments.cross_moments import CrossMoments, cross_moments, merge_all
+from dasklasso.moments.grouped import GroupedMoments
 from dasklasso.moments.store import (
     Key,
-    find_cells,
+    find_moments,
     kept_keys,
-    load_cells,
-    save_cells,
+    load_moments,
+    save_moments,
     statistics_folder,
 )
 from dasklasso.storage.zarr_blocks import read_rows
 
 
-def cells_of(X, y, weight=None, fold=None, scheme=FoldScheme()):  # noqa: B008
-    """Cells from scratch: rows with a fold each, in blocks of equal length."""
+def moments_of_data(X, y, weight=None, fold=None, scheme=FoldScheme()):  # noqa: B008
+    """GroupedMoments from scratch: rows with a fold each, in blocks of equal length."""
     fold = np.zeros(len(X), int) if fold is None else np.asarray(fold, int)
     block = np.arange(len(X)) * scheme.n_blocks // len(X)
     places = sorted(set(zip(fold.tolist(), block.tolist(), strict=True)))
@@ -43,14 +43,14 @@ def cells_of(X, y, weight=None, fold=None, scheme=FoldScheme()):  # noqa: B008
         at = (fold == f) & (block == b)
         moments.append(cross_moments(X[at], y[at], None if weight is None else weight[at]))
     folds, blocks = np.array(places).T
-    return Cells(scheme, folds, blocks, tuple(moments))
+    return GroupedMoments(scheme, folds, blocks, tuple(moments))
 
 
-def some_cells(scheme=FoldScheme("random", 3, 7, 4), n=90, d=5, n_targets=2, seed=0):  # noqa: B008
+def some_moments(scheme=FoldScheme("random", 3, 7, 4), n=90, d=5, n_targets=2, seed=0):  # noqa: B008
     rng = np.random.default_rng(seed)
     X, y = rng.normal(size=(n, d)) + 1e3, rng.normal(size=(n, n_targets))
     fold = np.arange(n) % scheme.n_folds if scheme.folds == "random" else None
-    return cells_of(X, y, rng.uniform(0, 2, n), fold, scheme)
+    return moments_of_data(X, y, rng.uniform(0, 2, n), fold, scheme)
 
 
 def assert_same_moments(found: CrossMoments, expected: CrossMoments, rel: float = 0.0) -> None:
@@ -63,7 +63,7 @@ def assert_same_moments(found: CrossMoments, expected: CrossMoments, rel: float 
     assert (error <= rel * np.outer(root, root)).all()
 
 
-def assert_same_cells(found: Cells, expected: Cells, rel: float = 0.0) -> None:
+def assert_same_groups(found: GroupedMoments, expected: GroupedMoments, rel: float = 0.0) -> None:
     assert found.scheme == expected.scheme
     np.testing.assert_array_equal(found.fold, expected.fold)
     np.testing.assert_array_equal(found.block, expected.block)
@@ -81,26 +81,26 @@ KEY = Key("sha256:0", FoldScheme("random", 3, 7, 4))
 @pytest.mark.parametrize("chunk_values", [1 << 20, 40])
 def test_what_is_loaded_is_what_was_saved(tmp_path, monkeypatch, n_columns, chunk_values):
     monkeypatch.setattr(kept, "_CHUNK_VALUES", chunk_values)
-    cells = some_cells(d=n_columns - 1, n_targets=1)
-    save_cells(tmp_path, cells, KEY)
-    assert_same_cells(load_cells(tmp_path, KEY), cells)
+    grouped = some_moments(d=n_columns - 1, n_targets=1)
+    save_moments(tmp_path, grouped, KEY)
+    assert_same_groups(load_moments(tmp_path, KEY), grouped)
 
 
 def test_products_wider_than_a_tile_are_mirrored_whole(tmp_path):
-    cells = some_cells(FoldScheme(), n=20, d=1100)
-    save_cells(tmp_path, cells, Key("f", cells.scheme))
-    assert_same_cells(load_cells(tmp_path, Key("f", cells.scheme)), cells)
+    grouped = some_moments(FoldScheme(), n=20, d=1100)
+    save_moments(tmp_path, grouped, Key("f", grouped.scheme))
+    assert_same_groups(load_moments(tmp_path, Key("f", grouped.scheme)), grouped)
 
 
 def test_products_take_half_their_bytes(tmp_path):
-    cells = some_cells(FoldScheme(), n=20, d=400)
-    place = save_cells(tmp_path, cells, Key("f", cells.scheme))
+    grouped = some_moments(FoldScheme(), n=20, d=400)
+    place = save_moments(tmp_path, grouped, Key("f", grouped.scheme))
     size = sum(file.stat().st_size for file in (place / "products").rglob("*") if file.is_file())
-    assert size < 0.52 * cells.moments[0].products.nbytes
+    assert size < 0.52 * grouped.moments[0].products.nbytes
 
 
 def test_there_is_nothing_but_zarr_and_json_and_every_chunk_has_a_checksum(tmp_path):
-    place = save_cells(tmp_path, some_cells(), KEY)
+    place = save_moments(tmp_path, some_moments(), KEY)
     group = zarr.open_group(place, mode="r")
     for name in group.array_keys():
         codecs = [codec["name"] for codec in group[name].metadata.to_dict()["codecs"]]
@@ -111,23 +111,23 @@ def test_there_is_nothing_but_zarr_and_json_and_every_chunk_has_a_checksum(tmp_p
 
 
 def test_saving_again_replaces(tmp_path):
-    save_cells(tmp_path, some_cells(seed=0), KEY)
-    save_cells(tmp_path, some_cells(seed=1), KEY)
-    assert_same_cells(load_cells(tmp_path, KEY), some_cells(seed=1))
+    save_moments(tmp_path, some_moments(seed=0), KEY)
+    save_moments(tmp_path, some_moments(seed=1), KEY)
+    assert_same_groups(load_moments(tmp_path, KEY), some_moments(seed=1))
     assert [path.name for path in tmp_path.iterdir()] == [KEY.name]
 
 
 def test_other_data_or_another_scheme_have_none(tmp_path):
-    save_cells(tmp_path, some_cells(), KEY)
-    assert load_cells(tmp_path, Key("sha256:1", KEY.scheme)) is None
-    assert load_cells(tmp_path, Key(KEY.fingerprint, FoldScheme())) is None
-    assert load_cells(tmp_path / "nowhere", KEY) is None
+    save_moments(tmp_path, some_moments(), KEY)
+    assert load_moments(tmp_path, Key("sha256:1", KEY.scheme)) is None
+    assert load_moments(tmp_path, Key(KEY.fingerprint, FoldScheme())) is None
+    assert load_moments(tmp_path / "nowhere", KEY) is None
 
 
 @pytest.mark.parametrize("name", ["products", "mean", "weight", "count", "fold"])
 @pytest.mark.parametrize("harm", ["flip", "cut", "remove"])
 def test_damaged_statistics_are_named_and_not_used(tmp_path, name, harm):
-    place = save_cells(tmp_path, some_cells(), KEY)
+    place = save_moments(tmp_path, some_moments(), KEY)
     chunk = next(file for file in sorted((place / name / "c").rglob("*")) if file.is_file())
     data = bytearray(chunk.read_bytes())
     data[5] ^= 1
@@ -136,33 +136,33 @@ def test_damaged_statistics_are_named_and_not_used(tmp_path, name, harm):
     else:
         chunk.write_bytes(data if harm == "flip" else data[:-9])
     with pytest.warns(DataWarning, match=f"damaged and not used: {name}/c/.*{KEY.name}"):
-        assert load_cells(tmp_path, KEY) is None
-    save_cells(tmp_path, some_cells(), KEY)
-    assert_same_cells(load_cells(tmp_path, KEY), some_cells())
+        assert load_moments(tmp_path, KEY) is None
+    save_moments(tmp_path, some_moments(), KEY)
+    assert_same_groups(load_moments(tmp_path, KEY), some_moments())
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"attributes": {"dasklasso_statistics": 3}}'])
 @pytest.mark.parametrize("file", ["zarr.json", "products/zarr.json"])
 def test_damaged_metadata_are_noticed(tmp_path, file, text):
-    place = save_cells(tmp_path, some_cells(), KEY)
+    place = save_moments(tmp_path, some_moments(), KEY)
     (place / file).write_text(text)
     with pytest.warns(DataWarning, match=KEY.name):
-        assert load_cells(tmp_path, KEY) is None
+        assert load_moments(tmp_path, KEY) is None
 
 
-def test_statistics_of_other_cells_under_this_name_are_not_used(tmp_path):
-    place = save_cells(tmp_path, some_cells(), KEY)
+def test_statistics_of_other_groups_under_this_name_are_not_used(tmp_path):
+    place = save_moments(tmp_path, some_moments(), KEY)
     head = json.loads((place / "zarr.json").read_text())
     head["attributes"]["dasklasso_statistics"]["labelling"]["seed"] = 8
     (place / "zarr.json").write_text(json.dumps(head))
     with pytest.warns(DataWarning, match="zarr.json is not of the data"):
-        assert load_cells(tmp_path, KEY) is None
+        assert load_moments(tmp_path, KEY) is None
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be written"):
-        save_cells(tmp_path / "file", some_cells(), KEY)
+        save_moments(tmp_path / "file", some_moments(), KEY)
 
 
 # -- where they are -------------------------------------------------------------------------------
@@ -203,13 +203,13 @@ NONE, FIVE, BLOCKS = FoldScheme(), FoldScheme("random", 5, 1), FoldScheme(n_bloc
     ],
 )
 def test_statistics_serve_where_what_is_wanted_follows(tmp_path, there, wanted):
-    cells = some_cells(there)
-    save_cells(tmp_path, cells, Key("f", there))
-    found = find_cells(tmp_path, "f", wanted)
+    grouped = some_moments(there)
+    save_moments(tmp_path, grouped, Key("f", there))
+    found = find_moments(tmp_path, "f", wanted)
     assert found is not None
     assert found.scheme == there
-    assert_same_moments(merge_all(found.moments), merge_all(cells.moments))
-    assert find_cells(tmp_path, "g", wanted) is None
+    assert_same_moments(merge_all(found.moments), merge_all(grouped.moments))
+    assert find_moments(tmp_path, "g", wanted) is None
 
 
 @pytest.mark.parametrize(
@@ -228,36 +228,36 @@ def test_statistics_serve_where_what_is_wanted_follows(tmp_path, there, wanted):
     ],
 )
 def test_statistics_do_not_serve_where_it_does_not(tmp_path, there, wanted):
-    save_cells(tmp_path, some_cells(there), Key("f", there))
-    assert find_cells(tmp_path, "f", wanted) is None
+    save_moments(tmp_path, some_moments(there), Key("f", there))
+    assert find_moments(tmp_path, "f", wanted) is None
 
 
-def test_the_very_same_come_first_then_the_fewest_cells(tmp_path):
+def test_the_very_same_come_first_then_the_fewest_groups(tmp_path):
     for scheme in (FoldScheme("random", 2, 0, 8), FIVE, BLOCKS):
-        save_cells(tmp_path, some_cells(scheme), Key("f", scheme))
-    assert find_cells(tmp_path, "f", NONE).scheme == FIVE
-    save_cells(tmp_path, some_cells(NONE), Key("f", NONE))
-    assert find_cells(tmp_path, "f", NONE).scheme == NONE
+        save_moments(tmp_path, some_moments(scheme), Key("f", scheme))
+    assert find_moments(tmp_path, "f", NONE).scheme == FIVE
+    save_moments(tmp_path, some_moments(NONE), Key("f", NONE))
+    assert find_moments(tmp_path, "f", NONE).scheme == NONE
 
 
 def test_where_the_first_are_damaged_others_serve(tmp_path):
-    place = save_cells(tmp_path, some_cells(NONE), Key("f", NONE))
-    save_cells(tmp_path, some_cells(FIVE), Key("f", FIVE))
+    place = save_moments(tmp_path, some_moments(NONE), Key("f", NONE))
+    save_moments(tmp_path, some_moments(FIVE), Key("f", FIVE))
     (place / "mean" / "c" / "0" / "0").unlink()
     with pytest.warns(DataWarning, match="damaged"):
-        assert find_cells(tmp_path, "f", NONE).scheme == FIVE
+        assert find_moments(tmp_path, "f", NONE).scheme == FIVE
 
 
 def test_of_many_those_last_used_stay(tmp_path, monkeypatch):
     monkeypatch.setattr(kept, "MOST_KEPT", 3)
     keys = [Key(f"sha256:{n}", FoldScheme()) for n in range(4)]
-    cells = some_cells(FoldScheme(), n_targets=1)
+    grouped = some_moments(FoldScheme(), n_targets=1)
     for age, key in enumerate(keys[:3]):
-        place = save_cells(tmp_path, cells, key) / "zarr.json"
+        place = save_moments(tmp_path, grouped, key) / "zarr.json"
         os.utime(place, (age + 1, age + 1))
-    assert load_cells(tmp_path, keys[0]) is not None  # now it is the last one used
-    save_cells(tmp_path, cells, keys[3])
-    there = [load_cells(tmp_path, key) is not None for key in keys]
+    assert load_moments(tmp_path, keys[0]) is not None  # now it is the last one used
+    save_moments(tmp_path, grouped, keys[3])
+    there = [load_moments(tmp_path, key) is not None for key in keys]
     assert there == [True, False, True, True]
 
 
@@ -267,7 +267,7 @@ def test_what_was_half_written_long_ago_is_cleared(tmp_path):
         half.mkdir(parents=True)
     for half in (halves[0], halves[2]):
         os.utime(half, (1, 1))
-    save_cells(tmp_path, some_cells(FoldScheme()), Key("sha256:0", FoldScheme()))
+    save_moments(tmp_path, some_moments(FoldScheme()), Key("sha256:0", FoldScheme()))
     assert [half.exists() for half in halves] == [False, True, True]
 
 
@@ -280,7 +280,7 @@ def test_a_store_is_no_place_for_statistics(tmp_path):
 def test_a_folder_that_is_not_of_statistics_is_passed_by(tmp_path):
     zarr.create_group(tmp_path / "other")
     (tmp_path / "notes").mkdir()
-    assert find_cells(tmp_path, "f", NONE) is None
+    assert find_moments(tmp_path, "f", NONE) is None
 
 
 # -- rows are appended ----------------------------------------------------------------------------
@@ -295,7 +295,7 @@ def test_a_folder_that_is_not_of_statistics_is_passed_by(tmp_path):
     far=st.sampled_from([0.0, 1e4]),
     weighted=st.booleans(),
 )
-def test_cells_with_rows_appended_add_up_to_those_of_all_rows(
+def test_moments_with_rows_appended_add_up_to_those_of_all_rows(
     seed, n_old, n_new, n_blocks, far, weighted
 ):
     rng = np.random.default_rng(seed)
@@ -305,30 +305,32 @@ def test_cells_with_rows_appended_add_up_to_those_of_all_rows(
     weight = rng.uniform(0.1, 2, n) if weighted else None
     scheme = FoldScheme("column", 3, n_blocks=n_blocks)
     old = slice(0, n_old)
-    cells = cells_of(X[old], y[old], None if weight is None else weight[old], fold[old], scheme)
+    grouped = moments_of_data(
+        X[old], y[old], None if weight is None else weight[old], fold[old], scheme
+    )
     new = {}
     for k in np.unique(fold[n_old:]).tolist():
         at = np.flatnonzero(fold == k)
         at = at[at >= n_old]
         new[k] = cross_moments(X[at], y[at], None if weight is None else weight[at])
-    found = with_rows(cells, new)
+    found = with_rows(grouped, new)
     for k in np.unique(fold).tolist():
         at = fold == k
         parts = [m for f, m in zip(found.fold, found.moments, strict=True) if f == k]
         expected = cross_moments(X[at], y[at], None if weight is None else weight[at])
         assert_same_moments(merge_all(parts), expected, 1e-10)
     if n_blocks == 1:
-        assert_same_cells(found, cells_of(X, y, weight, fold, scheme), 1e-10)
+        assert_same_groups(found, moments_of_data(X, y, weight, fold, scheme), 1e-10)
     assert found.scheme.n_blocks in (n_blocks, n_blocks + 1)
 
 
 def test_new_rows_are_one_more_block_once_the_last_is_as_long_as_the_first():
     X, y = np.random.default_rng(0).normal(size=(60, 2)), np.zeros((60, 1))
-    cells = cells_of(X, y, scheme=FoldScheme(n_blocks=3))
+    grouped = moments_of_data(X, y, scheme=FoldScheme(n_blocks=3))
     lengths = []
     for _ in range(5):
-        cells = with_rows(cells, {0: cross_moments(X[:12], y[:12])})
-        lengths.append([moments.count for moments in cells.moments])
+        grouped = with_rows(grouped, {0: cross_moments(X[:12], y[:12])})
+        lengths.append([moments.count for moments in grouped.moments])
     assert lengths == [
         [20, 20, 20, 12],
         [20, 20, 20, 24],
@@ -347,13 +349,13 @@ def table() -> pd.DataFrame:
     )
 
 
-def scratch(store: Path, scheme: FoldScheme) -> Cells:
+def scratch(store: Path, scheme: FoldScheme) -> GroupedMoments:
     data = open_dataset(store)
     X, y, w, f = (
         read_rows(source, 0, data.n_rows)
         for source in (data.X, data.y, data.sample_weight, data.fold)
     )
-    return cells_of(X, y, w[:, 0], f[:, 0] if scheme.folds == "column" else None, scheme)
+    return moments_of_data(X, y, w[:, 0], f[:, 0] if scheme.folds == "column" else None, scheme)
 
 
 @pytest.fixture
@@ -370,7 +372,7 @@ COLUMN = FoldScheme("column", 4)
 def keep(store: Path, *schemes: FoldScheme, folder: Path | None = None) -> Path:
     place = folder or statistics_folder(str(store))
     for scheme in schemes:
-        save_cells(place, scratch(store, scheme), Key(open_dataset(store).fingerprint, scheme))
+        save_moments(place, scratch(store, scheme), Key(open_dataset(store).fingerprint, scheme))
     return place
 
 
@@ -381,8 +383,8 @@ def test_statistics_after_an_update_are_those_from_scratch(store, tmp_path):
     assert set(carried.carried) == {NONE, COLUMN}
     after = open_dataset(store).fingerprint
     for scheme in (NONE, COLUMN):
-        found = load_cells(folder, Key(after, scheme))
-        assert_same_cells(found, scratch(store, scheme), 1e-10)
+        found = load_moments(folder, Key(after, scheme))
+        assert_same_groups(found, scratch(store, scheme), 1e-10)
     assert kept_keys(folder, before) == []
 
 
@@ -421,16 +423,16 @@ def test_an_update_that_fails_leaves_the_statistics_of_the_old_rows(store, tmp_p
     with pytest.raises(StoreError, match="No space left"):
         update_store(store, tmp_path / "new.csv")
     assert open_dataset(store).n_rows == 300
-    found = load_cells(folder, Key(open_dataset(store).fingerprint, NONE))
-    assert_same_cells(found, scratch(store, NONE), 1e-12)
+    found = load_moments(folder, Key(open_dataset(store).fingerprint, NONE))
+    assert_same_groups(found, scratch(store, NONE), 1e-12)
 
 
 def test_what_was_kept_of_the_old_rows_with_other_targets_goes_too(store, tmp_path):
     folder = keep(store, FoldScheme())
     key = Key("sha256:the old rows, with another y", FoldScheme())
-    save_cells(folder, some_cells(FoldScheme()), key)
+    save_moments(folder, some_moments(FoldScheme()), key)
     update_store(store, tmp_path / "new.csv")
-    assert load_cells(folder, key) is None
+    assert load_moments(folder, key) is None
 
 
 def test_statistics_elsewhere_are_carried_over_and_the_old_ones_stay(store, tmp_path):

@@ -29,7 +29,7 @@ def gram_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: in
     """What ``solver="gram"`` needs."""
     workers, threads = workers_and_threads(run)
     width = data.n_features + data.n_targets + 1  # of [X, y, 1]
-    cell = 8 * width**2  # the second moments of some rows, float64
+    matrix = 8 * width**2  # the second moments of some rows, float64
     folds = FoldScheme("random" if n_folds > 1 else "none", n_folds)
     # a path's coefficients, and what certifies them
     once = path_bytes(data, options)
@@ -37,22 +37,22 @@ def gram_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: in
     if in_tiles(width - 1, folds, n_folds):
         # one for each fold, the tiles of one half that it is put together from, and the
         # standardised one; then the total of the folds, and one that is being added
-        once += n_folds * cell * 3 // 2 + cell + (2 * cell if n_folds > 1 else 0)
+        once += n_folds * matrix * 3 // 2 + matrix + (2 * matrix if n_folds > 1 else 0)
         # of every band and fold: means, shifts, squares, and products with targets
         bands = -(-data.n_rows * data.n_features * data.X.dtype.itemsize // run.band_bytes)
         once += bands * n_folds * 8 * width * (3 + data.n_targets)
         per_thread = BANDS_IN_FLIGHT * run.band_bytes
         if n_folds > 1:
-            per_thread = max(per_thread, 2 * cell)  # all rows but one fold's, standardised
+            per_thread = max(per_thread, 2 * matrix)  # all rows but one fold's, standardised
     else:
         n_blocks = default_blocks(data.n_rows, width - 1, folds, n_folds)
         # kept apart by fold and block of rows; their total, its standardised copy, one on its way
-        once += n_folds * n_blocks * cell + 3 * cell
+        once += n_folds * n_blocks * matrix + 3 * matrix
         # sums of each fold, a product to add, and a copy that leaves; in a cross-validation the
         # last two are then all rows but one fold's, and their standardised copy
-        per_thread = (n_folds + 2) * cell + reading_bytes(data, run)
+        per_thread = (n_folds + 2) * matrix + reading_bytes(data, run)
     if n_folds > 1:
-        once += math.ceil(math.log2(n_folds)) * cell  # unions of folds, by halves
+        once += math.ceil(math.log2(n_folds)) * matrix  # unions of folds, by halves
     return Memory(once, per_thread, workers, threads)
 
 

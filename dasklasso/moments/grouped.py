@@ -1,7 +1,7 @@
-"""Cells: the second moments of rows kept apart by fold and by block, so that few serve many.
+"""Second moments of rows by fold and by block, so that one scan serves many questions.
 
 A *block* is a run of rows, a *fold* whatever a scheme says. Every set of rows that is a union
-of cells has its moments without another look at the data: the whole, one fold, half of the blocks.
+of them has its moments without another look at the data: the whole, one fold, half of the blocks.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from dasklasso.moments.cross_moments import CrossMoments, merge_all
 
 
 @dataclass(frozen=True, eq=False)
-class Cells:
+class GroupedMoments:
     """The moments of every (fold, block) that has rows.
 
     Attributes
     ----------
     scheme : FoldScheme
-    fold : (n_cells,) int
-        Label of each cell's fold: 0 where folds are "none" or "contiguous".
-    block : (n_cells,) int
-    moments : tuple of CrossMoments, length n_cells
+    fold : (n_groups,) int
+        Number of each fold: 0 where folds are "none" or "contiguous".
+    block : (n_groups,) int
+    moments : tuple of CrossMoments, length n_groups
     """
 
     scheme: FoldScheme
