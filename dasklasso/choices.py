@@ -16,8 +16,9 @@ Unseen = Literal["error", "zero"]
 Codec = Literal["auto", "none", "lz4", "zstd"]
 Dtype = Literal["auto", "float32", "float64", "uint8", "int8", "uint16", "int16", "int32"]
 
-# Solvers, in the order in which "auto" prefers them, and the modules that have their entries
-SOLVERS = {
+# Solvers, in the order in which "auto" prefers them, and the modules that have their entries; or
+# the entries themselves, of solvers from outside
+SOLVERS: dict[str, Any] = {
     "gram": "dasklasso.solvers.gram.entry",
     "newton": "dasklasso.solvers.newton.entry",
     "fista": "dasklasso.solvers.fista.entry",

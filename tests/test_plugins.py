@@ -1,19 +1,22 @@
-"""A loss and a penalty written from outside: registered, fitted and certified end to end.
+"""A loss, a penalty and a solver written from outside: registered, fitted and certified.
 
-Each is compared with a solution found apart from the package, in NumPy and SciPy from the
-definitions. A solver of one's own is to be added here in the same manner.
+Each is compared with a solution found apart from the package: in NumPy and SciPy from the
+definitions, or by scikit-learn.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import inspect
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from scipy.optimize import minimize
+from sklearn.linear_model import ElasticNet
 
 from dasklasso.backend import Array, namespace
+from dasklasso.choices import SOLVERS
 from dasklasso.cli import main
 from dasklasso.errors import OptionError
 from dasklasso.fit import fit_path
@@ -23,6 +26,12 @@ from dasklasso.objective.losses.registry import LOSSES, register_loss
 from dasklasso.objective.penalties.group import GroupElasticNet
 from dasklasso.objective.penalties.registry import PENALTIES, register_penalty
 from dasklasso.options import FitOptions, RunOptions
+from dasklasso.problem.problem import penalty_at
+from dasklasso.solvers.base import Solution, Solver, State, confirmed, uncertified
+from dasklasso.solvers.certificate_scan import CertificateQuestion
+from dasklasso.solvers.entry import Requirements, SolverEntry
+from dasklasso.solvers.fista.cost import fista_memory, fista_scans
+from dasklasso.solvers.registry import register_solver
 
 RUN = RunOptions(in_process=True, keep_statistics=False)
 TOL = 1e-7
@@ -93,11 +102,65 @@ class NonNegativeGroup(GroupElasticNet):
         return namespace(v).where(v > 0, v, namespace(v).zeros_like(v))
 
 
+@dataclass(frozen=True)
+class IstaState(State):
+    points: np.ndarray  # (n_features, n_jobs), where the next scan goes
+    solved: dict[int, Solution]
+
+
+class Ista(Solver[IstaState]):
+    """Proximal gradient without momentum: Daubechies, Defrise and De Mol (2004), eq. 1.4."""
+
+    name = "ista"
+
+    def __init__(self, setup):
+        self.problem, self.frame, self.engine = setup.problem, setup.frame, setup.engine
+        self.tol = setup.settings.tol
+
+    def init(self, jobs, scans, bytes_read):
+        zero = np.zeros((self.problem.n_features, len(jobs)))
+        return IstaState(jobs, scans, bytes_read, zero, {})
+
+    def done(self, state):
+        return bool(state.solved) and all(one.gap <= self.tol for one in state.solved.values())
+
+    def ask(self, state):
+        jobs, points = state.jobs, self.engine.by_columns(state.points)
+        alphas = jobs.alpha(np.arange(len(jobs)))
+        return CertificateQuestion(self.problem, self.frame, None, points, jobs.targets, alphas)
+
+    def tell(self, state, answer):
+        numbers = range(len(state.jobs))
+        here = {job: uncertified(state.points[:, job]) for job in numbers}
+        alphas = state.jobs.alpha(np.arange(len(state.jobs)))[None, :]
+        penalty = penalty_at(self.problem.frame, alphas, self.problem.objective.penalty)
+        step = 1.0 / self.problem.trace
+        moved = penalty.prox(state.points - step * answer.found.gradient, step)
+        return replace(state, points=moved, solved=confirmed(here, numbers, answer))
+
+    def solutions(self, state):
+        return state.solved
+
+    def certified(self, state, jobs, found):
+        return replace(state, solved=confirmed(state.solved, jobs, found))
+
+
+ISTA = SolverEntry(
+    name="ista",
+    requires=Requirements(quadratic_loss=True, penalised=True),
+    memory=fista_memory,
+    scans=fista_scans,
+    make=Ista,
+)
+
+
 @pytest.fixture(autouse=True)
 def _plugged_in():
     register_loss(SquaredHinge)
     register_penalty(NonNegativeGroup)
+    register_solver(ISTA)
     yield
+    del SOLVERS[ISTA.name]
     del LOSSES[SquaredHinge.name], PENALTIES[NonNegativeGroup.name]
 
 
@@ -244,6 +307,38 @@ def test_a_solver_that_cannot_minimise_a_penalty_is_refused_by_name(three_classe
     options = FitOptions(loss="softmax", penalty="nonnegative_group", solver="newton")
     with pytest.raises(OptionError, match="but newton needs elastic_net"):
         fit_path(make_store(X, y.astype(float)), options, RUN)
+
+
+# -- a solver -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"l1_ratio": 0.5}, {"positive": True}])
+def test_a_solver_from_outside_is_fitted_and_certified(options, two_classes, make_store):
+    X, _ = two_classes
+    y = X @ [1, -0.5, 0, 0, 0.3, 0, 0, 0] + 0.1 * X[:, 0] ** 2
+    asked = FitOptions(alphas=(0.3, 0.05), solver="ista", tol=TOL, **options)
+    path = fit_path(make_store(X, y), asked, RUN)
+    assert path.solver == "ista"
+    assert path.dual_gap.max() <= TOL
+    for alpha, coef in zip(path.alphas, path.coef, strict=True):
+        exact = {"l1_ratio": 1.0, "tol": 1e-12, "max_iter": 100_000, **options}
+        expected = ElasticNet(alpha=alpha, **exact).fit(X, y)
+        np.testing.assert_allclose(coef, expected.coef_, atol=2e-3)
+
+
+def test_a_solver_from_outside_is_refused_what_it_does_not_claim(two_classes, make_store):
+    with pytest.raises(OptionError, match="loss: logistic found, but ista needs squared"):
+        fit_path(make_store(*two_classes), FitOptions(loss="logistic", solver="ista"), RUN)
+
+
+def test_a_solver_has_a_name_of_its_own():
+    with pytest.raises(OptionError, match="'gram' is taken"):
+        register_solver(replace(ISTA, name="gram"))
+
+
+def test_plug_ins_are_short():
+    for one in (SquaredHinge, NonNegativeGroup, Ista):
+        assert len(inspect.getsource(one).splitlines()) < 60
 
 
 # -- the registry ---------------------------------------------------------------------------------

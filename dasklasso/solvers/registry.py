@@ -9,8 +9,6 @@ from dasklasso.choices import SOLVERS
 from dasklasso.errors import OptionError
 from dasklasso.solvers.entry import Case, SolverEntry
 
-_REGISTERED: dict[str, SolverEntry] = {}
-
 
 def solver_entry(name: str) -> SolverEntry:
     """The entry of a solver.
@@ -20,11 +18,10 @@ def solver_entry(name: str) -> SolverEntry:
     OptionError
         When no solver has this name.
     """
-    if name in _REGISTERED:
-        return _REGISTERED[name]
     if name not in SOLVERS:
         raise OptionError(f"solver: {name!r} is none of {', '.join(SOLVERS)}")
-    entry: SolverEntry = import_module(SOLVERS[name]).ENTRY
+    found = SOLVERS[name]
+    entry: SolverEntry = import_module(found).ENTRY if isinstance(found, str) else found
     return entry
 
 
@@ -35,9 +32,16 @@ def solver_entries() -> Iterator[SolverEntry]:
 
 
 def register_solver(entry: SolverEntry) -> None:
-    """Have a solver of one's own, by the name of its entry."""
-    _REGISTERED[entry.name] = entry
-    SOLVERS.setdefault(entry.name, "")
+    """Have a solver of one's own, by the name of its entry.
+
+    Raises
+    ------
+    OptionError
+        When the name is taken.
+    """
+    if entry.name in ("auto", *SOLVERS):
+        raise OptionError(f"solver: {entry.name!r} is taken")
+    SOLVERS[entry.name] = entry
 
 
 def refusal(entry: SolverEntry, case: Case) -> str:
