@@ -192,7 +192,7 @@ def _choice(found: Selected) -> list[tuple[str, str]]:
     if "mean_mse" not in chosen:
         return [("by", found.by), ("alpha", f"{alpha}: {found.by} {chosen[found.by]:.6g}")]
     gamma = f", gamma {chosen['gamma']:.4g}" if "gamma" in chosen else ""
-    error = f"mean squared error {chosen['mean_error']:.6g} +- {chosen['standard_error']:.2g}"
+    error = f"mean squared error {chosen['mean_mse']:.6g} +- {chosen['standard_error']:.2g}"
     return [("by", found.by), ("alpha", f"{alpha}{gamma}: {error}")]
 
 

@@ -33,6 +33,7 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from dasklasso.choices import SOLVERS
 from dasklasso.errors import OptionError
 from dasklasso.jobs.fit_stage import CvStage, FitStage, PathStage
 from dasklasso.jobs.ingest_stage import IngestStage
@@ -186,7 +187,25 @@ def _typed(table: Mapping[str, Any], kind: type[Stage], where: str) -> dict[str,
                 f"{where}: there is no key {key!r}. The keys are {', '.join(sorted(known))}."
             )
         options[key] = _convert(value, hints[key], f"{where}: {key}")
+        names = _registered_names(key)
+        if names and options[key] not in names:
+            raise OptionError(f"{where}: {key} is {value!r}, expected one of {', '.join(names)}.")
     return options
+
+
+def _registered_names(key: str) -> tuple[str, ...]:
+    """The names that a key may be where a registry has them; () for other keys."""
+    if key == "solver":
+        return ("auto", *SOLVERS)
+    if key == "loss":
+        from dasklasso.objective.losses.registry import LOSSES
+
+        return tuple(LOSSES)
+    if key == "penalty":
+        from dasklasso.objective.penalties.registry import PENALTIES
+
+        return tuple(PENALTIES)
+    return ()
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:

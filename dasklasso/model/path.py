@@ -26,12 +26,24 @@ _ON_DISK = {"alphas": "alphas", "intercepts": "intercept", "dual_gaps": "dual_ga
             "objectives": "objective"}  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FittedPath(PathRecord):
     """Solutions along a decreasing grid of alphas, that predict, tell their figures, and are saved.
 
     Attributes are those of :class:`~dasklasso.model.record.PathRecord`.
     """
+
+    def __repr__(self) -> str:
+        """Two lines: what was fitted, and how well; the arrays would fill pages."""
+        used = self.n_nonzero
+        span = f"{self.n_alphas} alphas from {self.alphas[0]:.4g} to {self.alphas[-1]:.4g}"
+        if self.n_alphas == 1:
+            span = f"alpha {self.alphas[0]:.4g}"
+        return (
+            f"FittedPath(loss {self.loss}, {span}, {used.min():,} to {used.max():,} of "
+            f"{self.n_features:,} features,\n           worst gap {self.dual_gap.max():.2g}, "
+            f"asked for {self.tol:.2g}, solver {self.solver})"
+        )
 
     def coefficients_at(self, alpha: float | None = None) -> tuple[csr_array, np.ndarray]:
         """Coefficients and intercepts at one alpha.

@@ -1,6 +1,7 @@
 """select: what it is asked, what it prints and writes, and what it refuses in a line."""
 
 import json
+from typing import get_args
 
 import numpy as np
 import pyarrow.csv
@@ -9,6 +10,7 @@ from click.testing import CliRunner
 
 from dasklasso.cli import main
 from dasklasso.dataset.generate import generate
+from dasklasso.jobs.select_stage import By
 from dasklasso.model.path import load_model
 
 N_FEATURES = 20
@@ -55,6 +57,14 @@ def test_the_model_that_is_saved_is_the_one_that_is_printed(by, store, tmp_path)
     assert summary["n_selected"] == np.count_nonzero(coef)
     assert summary["features"][0]["coef"] == coef[np.argmax(np.abs(coef))]
     assert summary["model"] == str(tmp_path / "m")
+
+
+@pytest.mark.parametrize("by", get_args(By))
+def test_every_way_to_select_reports_what_it_chose(by, store, tmp_path):
+    out = [] if by == "stability" else ["--out", tmp_path / "m"]
+    result = run(store, "--by", by, *out, "--n-alphas", 9)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.splitlines()[0].split()[1].startswith(by)
 
 
 @pytest.mark.parametrize(("by", "scans"), [("bic", 1), ("stability", 0)])

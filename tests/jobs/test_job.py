@@ -159,6 +159,11 @@ def test_an_override_that_sets_nothing_is_refused(job, override):
         ("[path]\nstore='s'\nout='m'\npositive=1", "positive is 1, expected true or false"),
         ("[path]\nstore='s'\nout='m'\nn_alphas=true", "n_alphas is True, expected a whole number"),
         ("[path]\nstore='s'\nout='m'\nsolver='magic'", "solver is 'magic', expected one of auto"),
+        ("[path]\nstore='s'\nout='m'\nloss='magic'", "loss is 'magic', expected one of squared"),
+        (
+            "[path]\nstore='s'\nout='m'\npenalty='magic'",
+            "penalty is 'magic', expected one of elastic_net",
+        ),
         ("[path]\nstore='s'\nout='m'\n[fit]\nstore='s'\nout='m'\nalpha=1", "both [fit] and [path]"),
         ("[cv]\nstore='s'\nout='m'\n[path]\nstore='s'\nout='m'", "both [path] and [cv]"),
         ("[select]\nstore='s'", "[select]: the key 'by' is needed"),

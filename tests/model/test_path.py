@@ -353,3 +353,12 @@ def test_importing_dasklasso_imports_nothing_heavy():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'lasso'"):
         dasklasso.lasso  # noqa: B018
+
+
+def test_a_path_of_many_features_is_shown_in_two_lines():
+    path = make_path(n_alphas=4, n_features=5_000, solver="newton")
+    shown = repr(path).splitlines()
+    assert len(shown) == 2
+    assert "loss squared, 4 alphas from 1 to 0.01" in shown[0]
+    assert "of 5,000 features" in shown[0]
+    assert f"worst gap {path.dual_gap.max():.2g}, asked for 1e-06, solver newton" in shown[1]
