@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from dasklasso.fit.prox_sgd import solve_by_sgd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Lasso
@@ -13,7 +14,6 @@ from sklearn.linear_model import Lasso
 from dasklasso.dataset.dataset import from_arrays
 from dasklasso.errors import OptionError, ValueFound
 from dasklasso.fit import fit_cv, fit_path
-from dasklasso.fit.prox_sgd import solve_by_sgd
 from dasklasso.objective.losses.softmax import Softmax
 from dasklasso.objective.losses.squared import Squared
 from dasklasso.objective.objective import Objective
