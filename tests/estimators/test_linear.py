@@ -508,6 +508,17 @@ def test_a_parameter_that_cannot_be_used_is_named(diabetes, options, message):
         dasklasso.ElasticNet(**options).fit(*diabetes)
 
 
+@pytest.mark.parametrize("solver", ["gram", "fista"])
+@pytest.mark.parametrize("scale", [1e-170, 1e200])
+def test_a_column_whose_squares_float64_cannot_hold_is_fitted(diabetes, scale, solver):
+    X, y = diabetes
+    scales = np.where(np.arange(10) == 2, scale, 1.0)
+    usual = dasklasso.Lasso(standardize=True, solver=solver).fit(X, y)
+    model = dasklasso.Lasso(standardize=True, solver=solver).fit(X * scales, y)
+    np.testing.assert_allclose(model.coef_ * scales, usual.coef_, rtol=1e-6, atol=1e-9)
+    assert model.coef_[2] != 0
+
+
 @pytest.mark.parametrize("value", [3.0, 0.1, 0.0])
 def test_a_constant_target_has_zero_coefficients(diabetes, value):
     model = dasklasso.Lasso().fit(diabetes[0], np.full(442, value))
