@@ -49,7 +49,7 @@ class SquaredHinge(Loss):
     target_range = (0.0, 1.0)
     gives_probabilities = False
     most_classes = 2
-    caution = 1.0
+    damping = 1.0
 
     def value(self, prediction: Array, y: Array) -> Array:
         return 0.5 * self.gradient(prediction, y) ** 2

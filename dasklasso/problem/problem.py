@@ -303,7 +303,7 @@ def hessian_query(
     columns: Sequence[np.ndarray],
     dtype: str,
     device: str,
-    cautions: Sequence[float] = (),
+    dampings: Sequence[float] = (),
 ) -> WeightedGrams:
     """The query for a problem's Hessians, at points of these targets and over these columns."""
     return WeightedGrams(
@@ -315,7 +315,7 @@ def hessian_query(
         loss=problem.loss,
         dtype=dtype,
         device=device,
-        cautions=tuple(cautions),
+        dampings=tuple(dampings),
     )
 
 

@@ -41,7 +41,7 @@ class Loss(ABC):
         Of how many classes targets may be labels, 0 where they are numbers.
     predicts_mean : bool
         Whether a model predicts the mean of y, and not the prediction that the loss takes.
-    caution : float
+    damping : float
         From 0, where f'' serves from afar too, to 1, where steps had better begin by
         ``model_curvature``.
     """
@@ -53,7 +53,7 @@ class Loss(ABC):
     gives_probabilities: ClassVar[bool]
     most_classes: ClassVar[int] = 0
     predicts_mean: ClassVar[bool] = False
-    caution: ClassVar[float] = 0.0
+    damping: ClassVar[float] = 0.0
 
     @classmethod
     def of(cls, *, n_classes: int, huber_delta: float) -> Self:

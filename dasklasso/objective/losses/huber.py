@@ -42,7 +42,7 @@ class Huber(Loss):
     quadratic = False
     target_range = (-np.inf, np.inf)
     gives_probabilities = False
-    caution = 1.0
+    damping = 1.0
 
     def __post_init__(self) -> None:
         if not 0.0 < self.delta < np.inf:

@@ -32,7 +32,7 @@ class Poisson(Loss):
     quadratic = False
     target_range = (0.0, np.inf)
     gives_probabilities = False
-    caution = 1.0
+    damping = 1.0
     predicts_mean = True
 
     def value(self, prediction: Array, y: Array) -> Array:

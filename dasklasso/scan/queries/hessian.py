@@ -75,7 +75,7 @@ class WeightedGrams(Query[list[np.ndarray]]):
     loss : Loss
     dtype : float32 or float64, the precision of products
     device : as in :func:`dasklasso.backend.backend_for`
-    cautions : of each point, from 0 for the loss's curvature to 1 for that of its model, which is
+    dampings : of each point, from 0 for the loss's curvature to 1 for that of its model, which is
         larger; none for those of the loss
     """
 
@@ -87,7 +87,7 @@ class WeightedGrams(Query[list[np.ndarray]]):
     loss: Loss
     dtype: str = "float32"
     device: str = "cpu"
-    cautions: tuple[float, ...] = ()
+    dampings: tuple[float, ...] = ()
     name = "hessian"
 
     @property
@@ -156,14 +156,14 @@ class WeightedGrams(Query[list[np.ndarray]]):
         return totals
 
     def _curvature(self, prediction: Array, y: Array) -> Array:
-        share = set(self.cautions or (self.loss.caution,))
+        share = set(self.dampings or (self.loss.damping,))
         if share == {1.0}:
             return self.loss.model_curvature(prediction, y)
         exact = self.loss.curvature(prediction, y)
         if share == {0.0}:
             return exact
         more = self.loss.model_curvature(prediction, y) - exact
-        each = self.backend.asarray(np.asarray(self.cautions or (self.loss.caution,)))
+        each = self.backend.asarray(np.asarray(self.dampings or (self.loss.damping,)))
         return exact + more * self.backend.xp.astype(each, exact.dtype)
 
     def _counted(self, rows: Rows) -> Array | None:

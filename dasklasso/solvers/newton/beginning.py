@@ -169,7 +169,7 @@ class Beginning:
         state = driver.run(newton, begins)
         # columns are of unit spread: a gradient's standard error is that of a mean of slopes
         error = float(np.sqrt(at.sums.slope_squares.max() / len(sample.x)))
-        return replace(start_at(state.tracks), noise=SAMPLE_NOISE_SE * error)
+        return replace(start_at(state.iterates), noise=SAMPLE_NOISE_SE * error)
 
 
 def _at_null(setup: Setup, engine: ScanEngine, frame: PlacedFrame, columns: np.ndarray) -> Trials:

@@ -38,7 +38,7 @@ class Node:
     point : (n_features,) float64
         Where it was taken.
     intercept : float
-    caution : float
+    damping : float
         From 0, where it is that of the loss, to 1, where it is that of a model nowhere below.
     """
 
@@ -46,7 +46,7 @@ class Node:
     matrix: np.ndarray
     point: np.ndarray
     intercept: float
-    caution: float = 0.0
+    damping: float = 0.0
 
     def moved(self, point: np.ndarray, intercept: float) -> float:
         """Root mean square of the change of predictions since, rows weighted by curvature."""

@@ -15,7 +15,7 @@ from dasklasso.scan.queries.folds import ALL
 from dasklasso.scan.queries.hessian import WeightedGrams
 from dasklasso.solvers.base import Jobs
 from dasklasso.solvers.newton.hessian_model import MOVED, Hessians, Node, Quadric, quadric
-from dasklasso.solvers.newton.iterate import Track
+from dasklasso.solvers.newton.iterate import Iterate
 
 CANDIDATE = 0.7  # of the gradient at which a column comes into use
 RIDGE = {"float32": 2e-7, "float64": 1e-15}  # of a diagonal, for each column beside it
@@ -27,12 +27,12 @@ class Wanted:
 
     Attributes
     ----------
-    track : number of the problem at whose point, and over whose rows
+    iterate : number of the problem at whose point, and over whose rows
     columns : ascending
     node : of the target's path, or None for one that is the problem's own
     """
 
-    track: int
+    iterate: int
     columns: np.ndarray
     node: int | None
 
@@ -75,7 +75,7 @@ class Nodes:
         self.problem, self.jobs, self.limits, self.noise = problem, jobs, limits, noise
         self._frames = {ALL: problem.frame, **{k: one.frame for k, one in outside.items()}}
         self.hessians = [Hessians(jobs.alphas, limits.nodes) for _ in range(jobs.n_targets)]
-        self.own: dict[int, Node | None] = {}  # of tracks, by their numbers
+        self.own: dict[int, Node | None] = {}  # of iterates, by their numbers
 
     def copied(self) -> Nodes:
         """The same, for the next state to change: matrices are shared, and never changed."""
@@ -83,7 +83,7 @@ class Nodes:
         found.hessians, found.own = [one.copied() for one in self.hessians], dict(self.own)
         return found
 
-    def matters(self, track: Track, gradient: np.ndarray | None = None) -> np.ndarray:
+    def matters(self, iterate: Iterate, gradient: np.ndarray | None = None) -> np.ndarray:
         """(n_features,) bool: columns in use, and those that may come into use.
 
         The margin is that of the strong rule.
@@ -92,14 +92,14 @@ class Nodes:
         ----------
         gradient : (n_features,) at the trial, more or less; by default the point's
         """
-        u = track.trial[0]
+        u = iterate.trial[0]
         if gradient is None:
-            u, gradient = track.point.u, track.point.gradient
-        penalty = self._penalty(track)
+            u, gradient = iterate.point.u, iterate.point.gradient
+        penalty = self._penalty(iterate)
         found = (u != 0) | penalty.may_enter(-gradient, CANDIDATE, self.noise)
-        for secant in track.secants:
+        for secant in iterate.secants:
             found |= secant.step[:-1] != 0
-        useful = self._frames[track.fold].matters
+        useful = self._frames[iterate.fold].matters
         found &= useful
         most = self.limits.columns
         if np.count_nonzero(found) > most:  # those that violate their conditions most, for now
@@ -110,21 +110,23 @@ class Nodes:
             found &= useful
         return found
 
-    def wanted(self, tracks: Sequence[Track], matters: Sequence[np.ndarray]) -> list[Wanted]:
+    def wanted(self, iterates: Sequence[Iterate], matters: Sequence[np.ndarray]) -> list[Wanted]:
         """What the next scan takes.
 
         Parameters
         ----------
-        tracks : all, those of all rows first
+        iterates : all, those of all rows first
         matters : what :meth:`matters` says of each
         """
-        flying = [k for k, track in enumerate(tracks) if not track.certified and not track.resting]
-        self._own(tracks, flying)
+        in_flight = [
+            k for k, iterate in enumerate(iterates) if not iterate.certified and not iterate.resting
+        ]
+        self._own(iterates, in_flight)
         users: dict[tuple[int, int], list[int]] = {}
-        for k in flying:
+        for k in in_flight:
             if k not in self.own:
-                for node, _ in self.hessians[tracks[k].target].around(tracks[k].index):
-                    users.setdefault((tracks[k].target, node), []).append(k)
+                for node, _ in self.hessians[iterates[k].target].around(iterates[k].index):
+                    users.setdefault((iterates[k].target, node), []).append(k)
         for target, hessians in enumerate(self.hessians if self.own else []):
             for node in range(hessians.places.size):
                 if (target, node) not in users:  # memory is for as many as there are places
@@ -132,28 +134,28 @@ class Nodes:
         found = []
         for (target, node), served in sorted(users.items()):
             at, known = self._at_node(target, node), self.hessians[target].nodes[node]
-            columns = self._lacking(tracks, at, known, served, matters)
+            columns = self._lacking(iterates, at, known, served, matters)
             if columns is not None:
                 found.append(Wanted(at, columns, node))
         for k, known in sorted(self.own.items()):
-            columns = self._lacking(tracks, k, known, [k], matters)
+            columns = self._lacking(iterates, k, known, [k], matters)
             if columns is not None:
                 found.append(Wanted(k, columns, None))
         return found
 
     def query(
-        self, wanted: Sequence[Wanted], tracks: Sequence[Track], dtype: str, device: str
+        self, wanted: Sequence[Wanted], iterates: Sequence[Iterate], dtype: str, device: str
     ) -> tuple[WeightedGrams, list[tuple[np.ndarray, float]]]:
         """What to ask for them, and at which points and intercepts."""
-        at = [_serving(tracks[one.track]) for one in wanted]
+        at = [_serving(iterates[one.iterate]) for one in wanted]
         query = hessian_query(
             self.problem,
-            [tracks[one.track].target for one in wanted],
+            [iterates[one.iterate].target for one in wanted],
             [b for _, b in at],
             [one.columns for one in wanted],
             dtype,
             device,
-            [tracks[one.track].caution for one in wanted],
+            [iterates[one.iterate].damping for one in wanted],
         )
         return query, at
 
@@ -162,7 +164,7 @@ class Nodes:
         wanted: Sequence[Wanted],
         query: WeightedGrams,
         at: Sequence[tuple[np.ndarray, float]],
-        tracks: Sequence[Track],
+        iterates: Sequence[Iterate],
         matrices: Sequence[np.ndarray],
     ) -> None:
         """Take what a scan answered, once its trials are settled.
@@ -170,96 +172,96 @@ class Nodes:
         What was asked at a trial that is refused is not taken, unless there is nothing else: the
         problem goes on from elsewhere.
         """
-        asked = zip(wanted, at, query.cautions, matrices, strict=True)
-        for one, (u, b), caution, matrix in asked:
-            track = tracks[one.track]
-            nodes = self.hessians[track.target].nodes
-            known = self.own[one.track] if one.node is None else nodes[one.node]
-            here = np.array_equal(u, track.point.u) and b == track.point.b
-            refused = u is track.trial[0] and not here
+        asked = zip(wanted, at, query.dampings, matrices, strict=True)
+        for one, (u, b), damping, matrix in asked:
+            iterate = iterates[one.iterate]
+            nodes = self.hessians[iterate.target].nodes
+            known = self.own[one.iterate] if one.node is None else nodes[one.node]
+            here = np.array_equal(u, iterate.point.u) and b == iterate.point.b
+            refused = u is iterate.trial[0] and not here
             # where it is not finite, a step too far was tried
             if not np.all(np.isfinite(matrix)) or (refused and known is not None):
                 continue
             whole = np.array(matrix)
             # rounding must not leave a direction along which the model falls without end
             whole.flat[:: len(whole) + 1] *= 1.0 + RIDGE[query.dtype] * len(whole)
-            node = Node(one.columns, whole, u, b, caution)
+            node = Node(one.columns, whole, u, b, damping)
             if one.node is None:
-                self.own[one.track] = node
+                self.own[one.iterate] = node
             else:
                 nodes[one.node] = node
-            if here and track.caution <= caution:  # a model that the last step lacked
-                track.damping = 1.0
-            for k in self._served(tracks, one):  # it knows better than secants of the way there
-                tracks[k].secants = []
+            if here and iterate.damping <= damping:  # a model that the last step lacked
+                iterate.step_share = 1.0
+            for k in self._served(iterates, one):  # it knows better than secants of the way there
+                iterates[k].secants = []
 
-    def quadric(self, k: int, track: Track, matters: np.ndarray) -> Quadric | None:
-        """The model of track number k; None where no Hessian of it is known yet."""
+    def quadric(self, k: int, iterate: Iterate, matters: np.ndarray) -> Quadric | None:
+        """The model of iterate number k; None where no Hessian of it is known yet."""
         own = self.own.get(k)
-        parts = self.hessians[track.target].parts(track.index) if own is None else [(own, 1.0)]
-        return None if parts is None else quadric(parts, matters, track.secants)
+        parts = self.hessians[iterate.target].parts(iterate.index) if own is None else [(own, 1.0)]
+        return None if parts is None else quadric(parts, matters, iterate.secants)
 
-    def _own(self, tracks: Sequence[Track], flying: Sequence[int]) -> None:
+    def _own(self, iterates: Sequence[Iterate], in_flight: Sequence[int]) -> None:
         """Once few problems are left, each that gets on slowly has a Hessian of its own."""
         for target, hessians in enumerate(self.hessians):
-            left = [k for k in flying if tracks[k].target == target]
+            left = [k for k in in_flight if iterates[k].target == target]
             if len(left) <= hessians.places.size:
                 for k in left:
-                    if tracks[k].slow:
+                    if iterates[k].slow:
                         self.own.setdefault(k, None)
-        self.own = {k: node for k, node in self.own.items() if k in set(flying)}
+        self.own = {k: node for k, node in self.own.items() if k in set(in_flight)}
 
-    def _served(self, tracks: Sequence[Track], one: Wanted) -> list[int]:
+    def _served(self, iterates: Sequence[Iterate], one: Wanted) -> list[int]:
         if one.node is None:
-            return [one.track]
-        target = tracks[one.track].target
+            return [one.iterate]
+        target = iterates[one.iterate].target
         return [
             k
-            for k, track in enumerate(tracks)
-            if track.target == target
+            for k, iterate in enumerate(iterates)
+            if iterate.target == target
             and k not in self.own
-            and any(node == one.node for node, _ in self.hessians[target].around(track.index))
+            and any(node == one.node for node, _ in self.hessians[target].around(iterate.index))
         ]
 
     def _lacking(
         self,
-        tracks: Sequence[Track],
+        iterates: Sequence[Iterate],
         at: int,
         node: Node | None,
         users: Sequence[int],
         matters: Sequence[np.ndarray],
     ) -> np.ndarray | None:
-        """The columns to take a node of, at a track; None where it still serves its users."""
+        """The columns to take a node of, at an iterate; None where it still serves its users."""
         columns = np.logical_or.reduce([matters[k] for k in users])
         if node is None:
             return np.flatnonzero(columns)
-        track = tracks[at]
-        moved = node.moved(*_serving(track))
-        slow = moved > 0 and all(tracks[k].slow for k in users)
-        if not (moved > MOVED or track.caution > node.caution or slow):
+        iterate = iterates[at]
+        moved = node.moved(*_serving(iterate))
+        slow = moved > 0 and all(iterates[k].slow for k in users)
+        if not (moved > MOVED or iterate.damping > node.damping or slow):
             lacks = np.ones(self.problem.n_features, bool)
             lacks[node.columns] = False
             whole = node.columns.size >= self.limits.columns
-            if whole or not any(np.any(self._needs(tracks[k]) & lacks) for k in users):
+            if whole or not any(np.any(self._needs(iterates[k]) & lacks) for k in users):
                 return None
         if np.count_nonzero(columns) < self.limits.columns:
             columns[node.columns] = True
         return np.flatnonzero(columns)
 
-    def _needs(self, track: Track) -> np.ndarray:
+    def _needs(self, iterate: Iterate) -> np.ndarray:
         """Columns in use, and those whose gradient is larger than their penalty allows."""
-        exceeds = self._penalty(track).excess(-track.point.gradient) > 0
-        return (exceeds | (track.point.u != 0)) & self._frames[track.fold].matters
+        exceeds = self._penalty(iterate).excess(-iterate.point.gradient) > 0
+        return (exceeds | (iterate.point.u != 0)) & self._frames[iterate.fold].matters
 
-    def _penalty(self, track: Track) -> Penalty:
+    def _penalty(self, iterate: Iterate) -> Penalty:
         """Of (n_features,) coefficients."""
-        alpha, frame = self.jobs.alphas[track.index], self._frames[track.fold]
+        alpha, frame = self.jobs.alphas[iterate.index], self._frames[iterate.fold]
         return self.problem.objective.penalty.at(alpha, frame.l1_factor, frame.l2_factor)
 
     def _at_node(self, target: int, node: int) -> int:
         return int(self.hessians[target].places[node]) * self.jobs.n_targets + target
 
 
-def _serving(track: Track) -> tuple[np.ndarray, float]:
-    """Where a track's Hessian is taken: at its trial; where it stays if its last was refused."""
-    return (track.point.u, track.point.b) if track.damping < 1.0 else track.trial
+def _serving(iterate: Iterate) -> tuple[np.ndarray, float]:
+    """Where an iterate's Hessian is taken: at its trial; where it stays if its last was refused."""
+    return (iterate.point.u, iterate.point.b) if iterate.step_share < 1.0 else iterate.trial

@@ -31,7 +31,7 @@ from dasklasso.solvers.base import Jobs
 from dasklasso.solvers.certificate_scan import certificate_here
 from dasklasso.solvers.newton.hessian_model import Quadric
 from dasklasso.solvers.newton.side_by_side import side_by_side
-from dasklasso.solvers.newton.step import Charge, Point, Step, newton_step
+from dasklasso.solvers.newton.step import Point, Step, WeightedPenalty, newton_step
 
 MOST_STEPS = 40  # of Newton, for one alpha and one loss
 MOST_ROUNDS = 12  # of working sets
@@ -146,7 +146,7 @@ class Chain:
         found = Path(np.zeros((k, d)), np.zeros(k), np.zeros((k, d)), np.full(k, np.inf))
         b = float(problem.null_intercept[self.target]) if problem.steps_intercept else 0.0
         n_rows = len(self.y)
-        state = _State(np.zeros(d), b, np.full(n_rows, b), problem.loss.caution)
+        state = _State(np.zeros(d), b, np.full(n_rows, b), problem.loss.damping)
         gradient: np.ndarray | None = None
         for i, alpha in enumerate(alphas.tolist()):
             if self._stop.is_set():
@@ -169,7 +169,7 @@ class Chain:
         for easier in [*leading, loss] if leading else []:
             if self._stop.is_set():
                 break
-            state.damping, state.steps = easier.caution, 0
+            state.damping, state.steps = easier.damping, 0
             gap, gradient = self._solve_one(state, alpha, alpha, gradient, easier)
         return gap, gradient
 
@@ -179,7 +179,7 @@ class Chain:
         """Rounds of working sets at one alpha: the gap reached, and the gradient there."""
         problem, frame = self.problem, self.problem.frame
         penalty = problem.objective.penalty
-        charge = Charge(alpha, penalty, frame.l1_factor, frame.l2_factor)
+        own_penalty = WeightedPenalty(alpha, penalty, frame.l1_factor, frame.l2_factor)
         here = penalty.at(alpha, frame.l1_factor, frame.l2_factor)
         goal, gap, state.steps = self.goal, np.inf, 0
         likely = np.zeros(problem.n_features, bool)
@@ -202,17 +202,17 @@ class Chain:
                 some = np.sort(some[np.argsort(-excess[some], kind="stable")[:largest]])
             likely[some] = True
             before = alpha
-            self._solve_on(state, some, charge, loss, goal)
+            self._solve_on(state, some, own_penalty, loss, goal)
         assert gradient is not None
         return gap, gradient
 
     def _solve_on(
-        self, state: _State, some: np.ndarray, charge: Charge, loss: Loss, goal: float
+        self, state: _State, some: np.ndarray, own_penalty: WeightedPenalty, loss: Loss, goal: float
     ) -> None:
         """Steps on a working set, until they predict no more than a share of the gap wanted."""
         block = self.held.columns[some]
         intercept = self.problem.steps_intercept
-        local = replace(charge, l1=charge.l1[some], l2=charge.l2[some])
+        local = replace(own_penalty, l1=own_penalty.l1[some], l2=own_penalty.l2[some])
         everything, enough = np.arange(some.size), STEP_GOAL * goal * self.null
         tol = enough
         u, b = state.u[some], state.b
@@ -242,19 +242,25 @@ class Chain:
 
     @row_terms.beyond_numbers
     def _search(
-        self, state: _State, point: Point, step: Step, block: np.ndarray, charge: Charge, loss: Loss
+        self,
+        state: _State,
+        point: Point,
+        step: Step,
+        block: np.ndarray,
+        own_penalty: WeightedPenalty,
+        loss: Loss,
     ) -> tuple[np.ndarray, float, bool]:
         """Go along a step as far as the objective falls enough: (u, b, whether anywhere)."""
         along, up = step.u - point.u, step.b - point.b
         ahead = along @ block + up
-        objective = point.loss + charge.value(point.u)
+        objective = point.loss + own_penalty.value(point.u)
         rounding = 1e-15 * abs(objective)
         t = 1.0
         for _ in range(MOST_HALVINGS):
             u, b = (point.u + t * along, point.b + t * up) if t < 1.0 else (step.u, step.b)
             prediction = state.prediction + t * ahead
             value = loss.value(self._offset_prediction(prediction), self.y)
-            trial = float(self.share @ value) + charge.value(u)
+            trial = float(self.share @ value) + own_penalty.value(u)
             if trial <= objective - SUFFICIENT * t * step.predicted + rounding:
                 kept = objective - trial >= KEPT * step.predicted
                 self._trust(state, whole=t == 1.0, kept=kept)

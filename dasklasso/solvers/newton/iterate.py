@@ -1,11 +1,12 @@
 """Where each problem of a proximal Newton fit is: the point it holds, and the one it tries next.
 
-A trial is evaluated by the next scan together with everybody else's. If the objective falls by a
-share of what the model promised (the condition of Armijo, as Lee, Sun and Saunders, 2014, eq. 2.16,
-have it for proximal steps), the problem moves there. Otherwise it stays where it is and tries a
-shorter step of a model that has learned from the failure. No scan is made for a line search alone.
+A trial is evaluated by the next scan together with those of all other problems. If the objective
+falls by a share of what the model promised (the condition of Armijo, as Lee, Sun and Saunders,
+2014, eq. 2.16, have it for proximal steps), the problem moves there. Otherwise it stays where it is
+and tries a shorter step of a model that has learned from the failure. No scan is made for a line
+search alone.
 
-The next Hessian is more cautious then: between that of the loss, which is right nearby but says
+The next Hessian is more damped then: between that of the loss, which is right nearby but says
 nothing of rows whose curvature is about to change, and that of a quadratic nowhere below it, whose
 steps cannot fail but may be short. What is added falls with every step that keeps its promise
 (Levenberg, 1944, and Marquardt, 1963: Nocedal and Wright, 2006, Numerical Optimization, 10.3).
@@ -30,8 +31,8 @@ from dasklasso.solvers.newton.step import Point, Step
 SUFFICIENT = 1e-4  # of the promised decrease
 SHORTER, LONGER = 0.25, 4.0
 BETTER = 0.9  # of the gap: a gain, whatever rounding makes of the objective
-KEPT = 0.5  # of the promised decrease: a model that keeps so much may be less cautious
-LEAST_CAUTION = 1e-4
+KEPT = 0.5  # of the promised decrease: a model that keeps so much may be less damped
+LEAST_DAMPING = 1e-4
 FAR = 10.0  # times the objective: what a gradient beyond says is not true nearby
 WORTH = 0.01  # of the objective: a gain, however small that of the gap is
 STUCK = 5  # scans that one counts for which finds a problem where it was
@@ -39,7 +40,7 @@ SLOW = 0.3  # of the gap before last: more, and the model is not good enough
 
 
 @dataclass
-class Track:
+class Iterate:
     """One problem.
 
     Attributes
@@ -60,8 +61,8 @@ class Track:
     mark : objective and gap then
     secants : what gradients of successive scans showed, the oldest first
     gaps : of the last three trials
-    damping : share of a step that is taken
-    caution : float
+    step_share : share of a step that is taken
+    damping : float
         How much of a model that is nowhere below the loss its next Hessian has: see
         scan.weighted_gram.
     noise : how far rounding may have moved the objective
@@ -84,8 +85,8 @@ class Track:
     mark: tuple[float, float] = (np.inf, np.inf)
     secants: list[Secant] = field(default_factory=list)
     gaps: list[float] = field(default_factory=list)
-    damping: float = 1.0
-    caution: float = 0.0
+    step_share: float = 1.0
+    damping: float = 0.0
     noise: float = 0.0
     predicted: float = 0.0
 
@@ -144,31 +145,31 @@ class Track:
         self._trust(0.0, accepted=False)
 
     def _trust(self, gain: float, *, accepted: bool) -> None:
-        """How far to go next, and by how cautious a model."""
+        """How far to go next, and by how damped a model."""
         if not accepted:
-            self.damping *= SHORTER
-            self.caution = min(1.0, max(LONGER**2 * self.caution, LEAST_CAUTION))
+            self.step_share *= SHORTER
+            self.damping = min(1.0, max(LONGER**2 * self.damping, LEAST_DAMPING))
             return
-        if gain >= KEPT * self.predicted and self.damping >= 1.0:
-            self.caution = SHORTER * self.caution if self.caution > LEAST_CAUTION else 0.0
-        self.damping = min(1.0, LONGER * self.damping)
+        if gain >= KEPT * self.predicted and self.step_share >= 1.0:
+            self.damping = SHORTER * self.damping if self.damping > LEAST_DAMPING else 0.0
+        self.step_share = min(1.0, LONGER * self.step_share)
 
     def borrow(self, point: Point, noise: float, objective: float) -> None:
         """Go on from the point of another problem, where this one's objective is smaller."""
         self.point, self.objective, self.noise = point, objective, noise
         self.gap, self.gaps, self.scores, self.exact = np.inf, [], {}, False
-        self.secants, self.damping, self.stalled, self.resting = [], 1.0, 0, False
+        self.secants, self.step_share, self.stalled, self.resting = [], 1.0, 0, False
 
     def aim(self, step: Step) -> None:
         """Try the minimum of a model next, or as much of the way as is trusted."""
-        u, b, share = self.point.u, self.point.b, self.damping
+        u, b, share = self.point.u, self.point.b, self.step_share
         if share >= 1.0:
             self.trial = step.u, step.b
         else:
             self.trial = u + share * (step.u - u), b + share * (step.b - b)
         self.predicted = share * step.predicted
 
-    def stay(self) -> None:
+    def hold(self) -> None:
         """Be evaluated again where it is."""
         self.trial, self.predicted = (self.point.u, self.point.b), 0.0
 
@@ -185,7 +186,7 @@ BORROWED = 1e-3  # of an objective: so much better must another's point be
 
 
 def share(
-    tracks: Sequence[Track],
+    iterates: Sequence[Iterate],
     problems: Mapping[int, Problem],
     alphas: np.ndarray,
     *,
@@ -199,9 +200,9 @@ def share(
     alphas : (n_alphas,)
     exact_only : whether losses of float32 count for nothing
     """
-    teams: dict[tuple[int, int], list[Track]] = {}
-    for track in tracks:
-        teams.setdefault((track.target, track.fold), []).append(track)
+    teams: dict[tuple[int, int], list[Iterate]] = {}
+    for iterate in iterates:
+        teams.setdefault((iterate.target, iterate.fold), []).append(iterate)
     for (_, fold), team in teams.items():
         known = [(t.point, t.noise) for t in team if t.known and (t.exact or not exact_only)]
         if not known:
@@ -211,9 +212,9 @@ def share(
         points = np.stack([point.u for point, _ in known], axis=1)
         loss = np.array([point.loss for point, _ in known])
         costs = penalty.value(points).sum(axis=0)
-        for track in team:
-            objectives = loss + alphas[track.index] * costs
+        for iterate in team:
+            objectives = loss + alphas[iterate.index] * costs
             best = int(np.argmin(objectives))
-            margin = BORROWED * abs(track.objective) if np.isfinite(track.objective) else 0.0
-            if objectives[best] < track.objective - margin and not track.certified:
-                track.borrow(*known[best], float(objectives[best]))
+            margin = BORROWED * abs(iterate.objective) if np.isfinite(iterate.objective) else 0.0
+            if objectives[best] < iterate.objective - margin and not iterate.certified:
+                iterate.borrow(*known[best], float(objectives[best]))

@@ -1,10 +1,9 @@
-"""What proximal Newton of one prediction a row and of several classes share: tracks, and folds.
+"""What proximal Newton of one prediction a row and of several classes share: iterates, and folds.
 
-A track is one problem: where it is, and what it tries next. Those of all rows come first, alpha by
-alpha; those that each leave a fold of rows out follow, fold by fold, once problems of all rows are
-where folds may start from. A checkpoint holds their points, and what gradients were like there;
-Hessians are taken anew by the first scan of a fit that goes on.
-"""
+An iterate is one problem: where it is, and what it tries next. Those of all rows come first, alpha
+by alpha; those that each leave a fold of rows out follow, fold by fold, once problems of all rows
+are where folds may start from. A checkpoint holds their points, and what gradients were like there;
+Hessians are taken anew by the first scan of a fit that goes on."""
 
 from __future__ import annotations
 
@@ -30,7 +29,7 @@ from dasklasso.solvers.base import (
     nonzeros_of,
 )
 from dasklasso.solvers.certificate_scan import Certified
-from dasklasso.solvers.newton.iterate import Track
+from dasklasso.solvers.newton.iterate import Iterate
 
 FOLDS_JOIN = 1e-3  # gap of problems of all rows from which those of folds begin where they are
 NEAR = 30.0  # times tol: from there a step is likely to arrive, so it is evaluated in float64
@@ -63,9 +62,9 @@ class Start:
         return np.ascontiguousarray(self.points[:, own]), self.intercepts[own]
 
 
-def start_at(tracks: Sequence[Track]) -> Start:
-    """Where tracks are, each of one column, or of one for each class."""
-    points = [track.point for track in tracks]
+def start_at(iterates: Sequence[Iterate]) -> Start:
+    """Where iterates are, each of one column, or of one for each class."""
+    points = [iterate.point for iterate in iterates]
     return Start(
         np.column_stack([point.u for point in points]),
         np.hstack([point.b for point in points]),
@@ -74,18 +73,18 @@ def start_at(tracks: Sequence[Track]) -> Start:
 
 
 @dataclass(frozen=True)
-class TrackState(State):
+class IterateState(State):
     """The state of proximal Newton.
 
     Attributes
     ----------
-    tracks : of all problems; a new state has copies
+    iterates : of all problems; a new state has copies
     dtype : precision of the next scan's products
     start : where it began, or None
     most_scans : reads of X that there may be in all
     """
 
-    tracks: list[Track]
+    iterates: list[Iterate]
     dtype: str
     start: Start | None
     most_scans: int
@@ -107,17 +106,17 @@ class TrackState(State):
     @property
     def folds_joined(self) -> bool:
         """Whether problems of folds have begun."""
-        return len(self.tracks) > self.n_whole
+        return len(self.iterates) > self.n_whole
 
-    def copies(self) -> list[Track]:
-        """The tracks, for the next state to change."""
-        return [copy(track) for track in self.tracks]
-
-
-TrackStateT = TypeVar("TrackStateT", bound=TrackState)
+    def copies(self) -> list[Iterate]:
+        """The iterates, for the next state to change."""
+        return [copy(iterate) for iterate in self.iterates]
 
 
-class TrackSolver(Solver[TrackStateT], Generic[TrackStateT]):
+TrackStateT = TypeVar("TrackStateT", bound=IterateState)
+
+
+class IterateSolver(Solver[TrackStateT], Generic[TrackStateT]):
     """Proximal Newton, as far as it does not depend on the number of outputs.
 
     Parameters
@@ -138,22 +137,22 @@ class TrackSolver(Solver[TrackStateT], Generic[TrackStateT]):
 
     def done(self, state: TrackStateT) -> bool:
         """Whether all problems are certified, or given up."""
-        return bool(state.tracks) and not self.in_flight(state)
+        return bool(state.iterates) and not self.in_flight(state)
 
     def solutions(self, state: TrackStateT) -> dict[int, Solution]:
         """Where problems of all rows are."""
         outputs, found = state.jobs.n_outputs, {}
-        for number, track in enumerate(state.tracks[: state.n_whole]):
-            point = track.point
+        for number, iterate in enumerate(state.iterates[: state.n_whole]):
+            point = iterate.point
             columns = point.u.reshape(self.problem.n_features, outputs)
             slopes, intercepts = np.atleast_1d(point.slope), np.atleast_1d(point.b)
             for k in range(outputs):
                 found[number * outputs + k] = Solution(
                     nonzeros_of(columns[:, k]),
-                    track.objective,
-                    track.gap,
+                    iterate.objective,
+                    iterate.gap,
                     float(slopes[k]),
-                    certified=track.exact,
+                    certified=iterate.exact,
                     intercept=float(intercepts[k]),
                 )
         return found
@@ -164,11 +163,11 @@ class TrackSolver(Solver[TrackStateT], Generic[TrackStateT]):
 
     def left_out(self, state: TrackStateT) -> Sequence[LeftOut]:
         """Problems of folds."""
-        return [track for track in state.tracks if track.fold != ALL]
+        return [iterate for iterate in state.iterates if iterate.fold != ALL]
 
     def freeze(self, state: TrackStateT) -> Frozen:
         """Where all problems are."""
-        at = start_at(state.tracks)
+        at = start_at(state.iterates)
         arrays = {"points": at.points, "gradient": at.gradients}
         return Frozen(
             {"intercepts": at.intercepts.tolist()},
@@ -192,7 +191,7 @@ class TrackSolver(Solver[TrackStateT], Generic[TrackStateT]):
 
     @abstractmethod
     def in_flight(self, state: TrackStateT) -> list[int]:
-        """Numbers of the tracks that the next scan evaluates."""
+        """Numbers of the iterates that the next scan evaluates."""
 
     def most_scans(self, scans: int) -> int:
         """Reads of X that there may be, after so many."""
@@ -204,9 +203,9 @@ class TrackSolver(Solver[TrackStateT], Generic[TrackStateT]):
             return False
         return len(start.intercepts) == len(jobs) * (1 + self.n_folds)
 
-    def folds_may_join(self, state: TrackState) -> bool:
+    def folds_may_join(self, state: IterateState) -> bool:
         """Whether problems of all rows are where folds may start from."""
-        near = all(track.certified or track.gap <= FOLDS_JOIN for track in state.tracks)
+        near = all(iterate.certified or iterate.gap <= FOLDS_JOIN for iterate in state.iterates)
         return state.is_last or near
 
     def outside(self, fold: int) -> Problem:
@@ -215,8 +214,8 @@ class TrackSolver(Solver[TrackStateT], Generic[TrackStateT]):
             self.problem if self.folds is None else self.folds.problem_outside(self.problem, fold)
         )
 
-    def standing(self, tracks: Sequence[Track], shown: Track, *, n_done: int) -> Standing:
+    def standing(self, iterates: Sequence[Iterate], shown: Iterate, *, n_done: int) -> Standing:
         """How far problems are; ``shown`` is the one whose coefficients are counted."""
-        gaps = [track.gap for track in tracks if track.known]
+        gaps = [iterate.gap for iterate in iterates if iterate.known]
         worst = max(gaps, default=float("inf"))
-        return Standing(n_done, len(tracks), worst, int(np.count_nonzero(shown.point.u)))
+        return Standing(n_done, len(iterates), worst, int(np.count_nonzero(shown.point.u)))

@@ -1,8 +1,9 @@
-"""Proximal Newton for all problems at once: a scan brings everybody's exact gradient.
+"""Proximal Newton for all problems at once: a scan brings the exact gradient of each.
 
-Between scans each problem minimises a quadratic model of its own (:mod:`newton_step`), with a
-Hessian that it shares with its neighbours along the path (:mod:`hessians`); the next scan says
-whether the step was good (:mod:`tracks`) and takes what Hessians are wanted, over the columns that
+Between scans each problem minimises a quadratic model of its own
+(:mod:`~dasklasso.solvers.newton.step`), with a Hessian that it shares with its neighbours along the
+path (:mod:`~dasklasso.solvers.newton.hessian_model`); the next scan says whether the step was good
+(:mod:`~dasklasso.solvers.newton.iterate`) and takes what Hessians are wanted, over the columns that
 matter: those in use, and those whose gradient is so large that they may come into use. Columns
 beyond are seen in every gradient, so none that violates the optimality conditions is missed.
 
@@ -34,16 +35,16 @@ from dasklasso.scan.queries.hessian import WeightedGrams
 from dasklasso.solvers.base import Jobs, Setup
 from dasklasso.solvers.certificate_scan import certificate_here
 from dasklasso.solvers.newton.hessian_schedule import Limits, Nodes, Wanted
-from dasklasso.solvers.newton.iterate import Track, share
+from dasklasso.solvers.newton.iterate import Iterate, share
 from dasklasso.solvers.newton.shared import (
     NEAR,
     SCANS_WITHOUT_GAIN,
+    IterateSolver,
+    IterateState,
     Start,
-    TrackSolver,
-    TrackState,
 )
 from dasklasso.solvers.newton.side_by_side import side_by_side
-from dasklasso.solvers.newton.step import Charge, Point, newton_step
+from dasklasso.solvers.newton.step import Point, WeightedPenalty, newton_step
 
 if TYPE_CHECKING:
     from dasklasso.solvers.newton.beginning import Beginning
@@ -123,7 +124,7 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class NewtonState(TrackState):
+class NewtonState(IterateState):
     """The state of proximal Newton for losses of one prediction a row.
 
     Attributes
@@ -136,7 +137,7 @@ class NewtonState(TrackState):
     wanted: list[Wanted]
 
 
-class Newton(TrackSolver[NewtonState]):
+class Newton(IterateSolver[NewtonState]):
     """Proximal Newton for losses of one prediction a row, on bands that hold all columns.
 
     Parameters
@@ -181,7 +182,7 @@ class Newton(TrackSolver[NewtonState]):
             jobs=jobs,
             scans=scans,
             bytes_read=bytes_read,
-            tracks=[],
+            iterates=[],
             dtype="float64",
             start=start,
             most_scans=self.most_scans(scans),
@@ -192,23 +193,23 @@ class Newton(TrackSolver[NewtonState]):
     def begin(self, jobs: Jobs, scans: int, bytes_read: int, start: Start) -> NewtonState:
         """The state of problems that begin at a start."""
         n_targets = jobs.n_targets
-        tracks = [
-            Track(
+        iterates = [
+            Iterate(
                 index=job // n_targets,
                 target=job % n_targets,
                 fold=ALL,
                 trial=(start.points[:, job], float(start.intercepts[job])),
                 point=self.null[job % n_targets],
                 objective=self.null[job % n_targets].loss,
-                caution=self.problem.loss.caution,
+                damping=self.problem.loss.damping,
             )
             for job in range(len(jobs))
         ]
-        state = replace(self._state(jobs, scans, bytes_read, start), tracks=tracks)
+        state = replace(self._state(jobs, scans, bytes_read, start), iterates=iterates)
         nodes = state.nodes
         double = self._double or state.is_last or start.solved
         state = replace(state, dtype="float64" if double else "float32")
-        matters = [nodes.matters(t, start.gradients[:, job]) for job, t in enumerate(tracks)]
+        matters = [nodes.matters(t, start.gradients[:, job]) for job, t in enumerate(iterates)]
         if state.is_last or self.has_folds(start, jobs):
             matters = self._join(state, matters)
         return self._prepared(state, matters)
@@ -217,11 +218,11 @@ class Newton(TrackSolver[NewtonState]):
 
     def ask(self, state: NewtonState) -> Trials:
         """Every trial in flight, and the Hessians that are wanted."""
-        if not state.tracks:
+        if not state.iterates:
             assert self.beginning is not None
             return self.beginning.question()
-        flying = [state.tracks[k] for k in self.in_flight(state)]
-        targets, points, intercepts = _trials(flying)
+        evaluated = [state.iterates[k] for k in self.in_flight(state)]
+        targets, points, intercepts = _trials(evaluated)
         query = gradient_query(
             self.problem,
             targets.tolist(),
@@ -235,8 +236,8 @@ class Newton(TrackSolver[NewtonState]):
             asked, at = self._hessians(state)
             nodes = self.engine.by_columns(np.stack([u for u, _ in at], axis=1))
             hessians = Request(asked, (nodes, self.frame))
-        if self.folds is not None and any(track.fold != ALL for track in flying):
-            groups = self.folds.groups([t.fold for t in flying], self.problem.total_weight)
+        if self.folds is not None and any(iterate.fold != ALL for iterate in evaluated):
+            groups = self.folds.groups([t.fold for t in evaluated], self.problem.total_weight)
             query = self.folds.gradient(query, groups)
             if state.dtype == "float64":
                 asks = self.folds.held_out(query, points, self.problem.frame)
@@ -245,40 +246,40 @@ class Newton(TrackSolver[NewtonState]):
 
     def tell(self, state: NewtonState, answer: Tried) -> NewtonState:
         """Settle what was tried, and aim every problem at its next trial."""
-        if not state.tracks:
+        if not state.iterates:
             assert self.beginning is not None
             assert answer.matrices is not None
             start = self.beginning.start_after(state.jobs, answer.matrices)
             return self.begin(state.jobs, state.scans, state.bytes_read, start)
         in_flight, dtype, before = self.in_flight(state), state.dtype, state
-        state = replace(state, tracks=state.copies(), nodes=state.nodes.copied())
-        flying = [state.tracks[k] for k in in_flight]
-        self._settle(state, flying, answer)
+        state = replace(state, iterates=state.copies(), nodes=state.nodes.copied())
+        evaluated = [state.iterates[k] for k in in_flight]
+        self._settle(state, evaluated, answer)
         if answer.matrices is not None:
             query, at = self._hessians(before)
-            state.nodes.keep(state.wanted, query, at, state.tracks, answer.matrices)
+            state.nodes.keep(state.wanted, query, at, state.iterates, answer.matrices)
         state.nodes.noise = 0.0  # from now on gradients are those of the rows themselves
         if state.scans_left:
             exact_only = dtype == "float64"
-            share(state.tracks, self.problems, state.jobs.alphas, exact_only=exact_only)
-        for track in flying:
-            self._judge(track, dtype)
-        matters = [state.nodes.matters(track) for track in state.tracks]
+            share(state.iterates, self.problems, state.jobs.alphas, exact_only=exact_only)
+        for iterate in evaluated:
+            self._judge(iterate, dtype)
+        matters = [state.nodes.matters(iterate) for iterate in state.iterates]
         state = replace(state, dtype=self._next_dtype(state))
         if state.dtype != dtype and state.is_last:
-            for track in state.tracks:  # no untested step before the last scan
-                track.stay()
+            for iterate in state.iterates:  # no untested step before the last scan
+                iterate.hold()
         else:
             self._aim(state, matters, dtype)
         return self._prepared(state, self._join(state, matters))
 
     def in_flight(self, state: NewtonState) -> list[int]:
-        """Numbers of the tracks that the next scan evaluates."""
+        """Numbers of the iterates that the next scan evaluates."""
         waits = state.dtype == "float32"
         return [
             k
-            for k, track in enumerate(state.tracks)
-            if not track.certified and not (waits and track.resting)
+            for k, iterate in enumerate(state.iterates)
+            if not iterate.certified and not (waits and iterate.resting)
         ]
 
     # -- parts --------------------------------------------------------------------------------
@@ -286,18 +287,18 @@ class Newton(TrackSolver[NewtonState]):
     def _prepared(self, state: NewtonState, matters: Sequence[np.ndarray]) -> NewtonState:
         """The state with the Hessians that its next scan takes."""
         assert state.start is not None
-        certifies = state.start.solved and not any(track.known for track in state.tracks)
+        certifies = state.start.solved and not any(iterate.known for iterate in state.iterates)
         takes = not certifies and state.scans_left > 0 and bool(self.in_flight(state))
-        wanted = state.nodes.wanted(state.tracks, matters) if takes else []
-        done = sum(track.gap <= self.settings.tol for track in state.tracks)
-        standing = self.standing(state.tracks, state.tracks[-1], n_done=done)
+        wanted = state.nodes.wanted(state.iterates, matters) if takes else []
+        done = sum(iterate.gap <= self.settings.tol for iterate in state.iterates)
+        standing = self.standing(state.iterates, state.iterates[-1], n_done=done)
         return replace(state, wanted=wanted, standing=standing)
 
     def _hessians(self, state: NewtonState) -> tuple[WeightedGrams, list[tuple[np.ndarray, float]]]:
         """The query for the Hessians that are wanted, and where they are taken."""
         kind = "float64" if self._double else state.dtype
-        query, at = state.nodes.query(state.wanted, state.tracks, kind, self.settings.device)
-        left_out = [state.tracks[one.track].fold for one in state.wanted]
+        query, at = state.nodes.query(state.wanted, state.iterates, kind, self.settings.device)
+        left_out = [state.iterates[one.iterate].fold for one in state.wanted]
         if self.folds is not None and any(fold != ALL for fold in left_out):
             query = self.folds.hessians(query, left_out)
         return query, at
@@ -310,14 +311,14 @@ class Newton(TrackSolver[NewtonState]):
         for fold in range(self.n_folds):
             useful = self.problems[fold].frame.matters
             for job in range(len(state.jobs)):
-                whole = state.tracks[job]
+                whole = state.iterates[job]
                 u, b = (whole.point.u, whole.point.b) if whole.known else whole.trial
                 if begun:
                     assert state.start is not None
                     own = len(state.jobs) * (1 + fold) + job
                     u, b = state.start.points[:, own], float(state.start.intercepts[own])
-                state.tracks.append(
-                    Track(
+                state.iterates.append(
+                    Iterate(
                         whole.index,
                         whole.target,
                         fold,
@@ -328,28 +329,28 @@ class Newton(TrackSolver[NewtonState]):
                 )
         return matters + matters[: len(state.jobs)] * self.n_folds
 
-    def _judge(self, track: Track, dtype: str) -> None:
-        """Whether a track that was evaluated is done with this precision."""
-        done = track.gap <= self.settings.tol or _given_up(track, dtype)
+    def _judge(self, iterate: Iterate, dtype: str) -> None:
+        """Whether an iterate that was evaluated is done with this precision."""
+        done = iterate.gap <= self.settings.tol or _given_up(iterate, dtype)
         if dtype == "float64":
-            track.certified, track.resting = done and track.exact, False
+            iterate.certified, iterate.resting = done and iterate.exact, False
         else:
-            track.resting = done
+            iterate.resting = done
 
     def _next_dtype(self, state: NewtonState) -> str:
         """float64 from when all in flight are about to arrive."""
-        flying = [t for t in state.tracks if not t.certified and not t.resting]
-        near = all(t.gap <= NEAR * self.settings.tol for t in flying)
+        evaluated = [t for t in state.iterates if not t.certified and not t.resting]
+        near = all(t.gap <= NEAR * self.settings.tol for t in evaluated)
         # where float32 no longer gets on, no problem needs to wait for the others
-        exhausted = any(t.resting and t.gap > self.settings.tol for t in state.tracks)
-        exhausted |= any(t.idle >= SLOW_SCANS_BEFORE_FLOAT64 for t in flying)
+        exhausted = any(t.resting and t.gap > self.settings.tol for t in state.iterates)
+        exhausted |= any(t.idle >= SLOW_SCANS_BEFORE_FLOAT64 for t in evaluated)
         double = state.dtype == "float64" or near or exhausted or state.is_last
         return "float64" if double else "float32"
 
-    def _settle(self, state: NewtonState, flying: Sequence[Track], answer: Tried) -> None:
+    def _settle(self, state: NewtonState, evaluated: Sequence[Iterate], answer: Tried) -> None:
         """Take what a scan showed of every trial."""
         found, dtype = answer.found, state.dtype
-        targets, points, intercepts = _trials(flying)
+        targets, points, intercepts = _trials(evaluated)
         gradient, sums = to_numpy(found.gradient), found.sums
         if self.tilt is not None:
             gradient = gradient + self.tilt.gradient[:, targets]
@@ -359,13 +360,15 @@ class Newton(TrackSolver[NewtonState]):
                 loss=loss + self.tilt.slope[targets] * intercepts,
                 slope=sums.slope + self.tilt.slope[targets],
             )
-        alphas = state.jobs.alphas[[t.index for t in flying]]
-        useful = {t.fold: self.problems[t.fold].frame.matters for t in flying}
+        alphas = state.jobs.alphas[[t.index for t in evaluated]]
+        useful = {t.fold: self.problems[t.fold].frame.matters for t in evaluated}
         if any(np.any(one != self.problem.frame.matters) for one in useful.values()):
             # a column that is constant outside a fold is zero there once it is standardised
-            gradient = np.where(np.stack([useful[t.fold] for t in flying], axis=1), gradient, 0.0)
-        primals, gaps = np.zeros(len(flying)), np.zeros(len(flying))
-        for fold, run in groupby(range(len(flying)), key=lambda k: flying[k].fold):
+            gradient = np.where(
+                np.stack([useful[t.fold] for t in evaluated], axis=1), gradient, 0.0
+            )
+        primals, gaps = np.zeros(len(evaluated)), np.zeros(len(evaluated))
+        for fold, run in groupby(range(len(evaluated)), key=lambda k: evaluated[k].fold):
             own = np.array(list(run))
             with np.errstate(over="ignore", invalid="ignore"):  # of trials that are refused below
                 certificate = certificate_here(
@@ -383,9 +386,9 @@ class Newton(TrackSolver[NewtonState]):
         finite = np.all(np.isfinite(gradient), axis=0)
         for one in (sums.loss, sums.slope, sums.slope_squares):
             finite &= np.isfinite(one)
-        for k, track in enumerate(flying):
+        for k, iterate in enumerate(evaluated):
             if not finite[k]:
-                track.refuse()
+                iterate.refuse()
                 continue
             here = Point(
                 points[:, k],
@@ -397,9 +400,9 @@ class Newton(TrackSolver[NewtonState]):
             primal = float(primals[k])
             noise = NOISE[dtype] * abs(primal)
             exact = dtype == "float64"
-            if not track.known and not state.scans_left:
-                track.objective = np.inf  # rather a point whose gap is known than a better one
-            track.take(
+            if not iterate.known and not state.scans_left:
+                iterate.objective = np.inf  # rather a point whose gap is known than a better one
+            iterate.take(
                 here, primal, float(relative[k]), noise, scores_of(answer.scores, k), exact=exact
             )
 
@@ -407,54 +410,56 @@ class Newton(TrackSolver[NewtonState]):
         """The next trial of every problem, after a scan of a ``dtype``."""
 
         def one(k: int) -> None:
-            track = state.tracks[k]
-            if _stays(track, dtype, is_last=state.is_last):
-                track.stay()
+            iterate = state.iterates[k]
+            if _holds(iterate, dtype, is_last=state.is_last):
+                iterate.hold()
                 return
-            quadric = state.nodes.quadric(k, track, matters[k])
+            quadric = state.nodes.quadric(k, iterate, matters[k])
             if quadric is None:  # no Hessian yet that is finite: there is one where it is
-                track.stay()
+                iterate.hold()
                 return
-            null = float(self.problem.null_loss[track.target])
+            null = float(self.problem.null_loss[iterate.target])
             step = newton_step(
-                track.point,
+                iterate.point,
                 quadric,
-                self._charge(state, track),
+                self._own_penalty(state, iterate),
                 fit_intercept=self.problem.steps_intercept,
                 # a gap that is far too large must not keep a problem where it is
-                tol=max(INNER * min(track.gap, 1.0) * 0.1**track.stalled, LEAST_INNER) * null,
+                tol=max(INNER * min(iterate.gap, 1.0) * 0.1**iterate.stalled, LEAST_INNER) * null,
                 added=NULL_LOSSES_ADDED * null,
             )
-            track.aim(step)
+            iterate.aim(step)
 
         def report(done: int) -> None:
             if self._stage is not None:
-                self._stage("between scans", done, len(state.tracks))
+                self._stage("between scans", done, len(state.iterates))
 
-        side_by_side([partial(one, k) for k in range(len(state.tracks))], report)
+        side_by_side([partial(one, k) for k in range(len(state.iterates))], report)
 
-    def _charge(self, state: NewtonState, track: Track) -> Charge:
-        alpha, frame = float(state.jobs.alphas[track.index]), self.problems[track.fold].frame
-        return Charge(alpha, self.problem.objective.penalty, frame.l1_factor, frame.l2_factor)
+    def _own_penalty(self, state: NewtonState, iterate: Iterate) -> WeightedPenalty:
+        alpha, frame = float(state.jobs.alphas[iterate.index]), self.problems[iterate.fold].frame
+        return WeightedPenalty(
+            alpha, self.problem.objective.penalty, frame.l1_factor, frame.l2_factor
+        )
 
 
-def _trials(tracks: Sequence[Track]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _trials(iterates: Sequence[Iterate]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Targets (K,), points (n_features, K) and intercepts (K,) that are tried."""
     return (
-        np.array([track.target for track in tracks]),
-        np.stack([track.trial[0] for track in tracks], axis=1),
-        np.array([track.trial[1] for track in tracks]),
+        np.array([iterate.target for iterate in iterates]),
+        np.stack([iterate.trial[0] for iterate in iterates], axis=1),
+        np.array([iterate.trial[1] for iterate in iterates]),
     )
 
 
-def _given_up(track: Track, dtype: str) -> bool:
-    return track.stalled >= SCANS_WITHOUT_GAIN[dtype] or track.idle >= SCANS_OF_LITTLE_GAIN
+def _given_up(iterate: Iterate, dtype: str) -> bool:
+    return iterate.stalled >= SCANS_WITHOUT_GAIN[dtype] or iterate.idle >= SCANS_OF_LITTLE_GAIN
 
 
-def _stays(track: Track, dtype: str, *, is_last: bool) -> bool:
-    """Whether a track is to be evaluated where it is, after a scan of a ``dtype``."""
-    if track.certified or track.resting:
+def _holds(iterate: Iterate, dtype: str, *, is_last: bool) -> bool:
+    """Whether an iterate is to be evaluated where it is, after a scan of a ``dtype``."""
+    if iterate.certified or iterate.resting:
         return True
-    if not track.known:  # nothing that is reported is without a gap
-        return is_last or _given_up(track, dtype)
-    return dtype == "float64" and not track.exact
+    if not iterate.known:  # nothing that is reported is without a gap
+        return is_last or _given_up(iterate, dtype)
+    return dtype == "float64" and not iterate.exact

@@ -44,7 +44,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Charge:
+class WeightedPenalty:
     """The penalty of one problem.
 
     Attributes
@@ -82,7 +82,13 @@ class Step:
 
 @np.errstate(over="ignore", invalid="ignore")  # a step beyond all numbers is refused by its scan
 def newton_step(
-    point: Point, quadric: Quadric, charge: Charge, *, fit_intercept: bool, tol: float, added: float
+    point: Point,
+    quadric: Quadric,
+    own_penalty: WeightedPenalty,
+    *,
+    fit_intercept: bool,
+    tol: float,
+    added: float,
 ) -> Step:
     """Minimise the model around a point.
 
@@ -101,7 +107,7 @@ def newton_step(
     start = point.u[columns]
     moved = start
     if columns.size:
-        moved = _minimum(matrix, gradient, start, point.loss + added, columns, charge, tol)
+        moved = _minimum(matrix, gradient, start, point.loss + added, columns, own_penalty, tol)
     u = point.u.copy()
     u[columns] = moved
     b, step = point.b, moved - start
@@ -109,7 +115,12 @@ def newton_step(
         b -= (point.slope + coupling @ step) / spread
     along = np.append(step, b - point.b)
     linear_part = point.gradient[columns] @ step + point.slope * (b - point.b)
-    change = linear_part + 0.5 * along @ (full @ along) + charge.value(u) - charge.value(point.u)
+    change = (
+        linear_part
+        + 0.5 * along @ (full @ along)
+        + own_penalty.value(u)
+        - own_penalty.value(point.u)
+    )
     return Step(u, b, max(-float(change), 0.0))
 
 
@@ -125,7 +136,7 @@ def _minimum(
     start: np.ndarray,
     height: float,
     columns: np.ndarray,
-    charge: Charge,
+    own_penalty: WeightedPenalty,
     tol: float,
 ) -> np.ndarray:
     """Where a quadratic of some height and gradient at ``start`` has its minimum."""
@@ -134,11 +145,11 @@ def _minimum(
     half = height + linear @ start - 0.5 * (start @ product)
     path = solve_path(
         Quadratic(np.ascontiguousarray(matrix), linear, 2.0 * half),
-        charge.l1[columns],
-        charge.l2[columns],
-        np.array([charge.alpha]),
-        l1_ratio=charge.penalty.l1,
-        positive=charge.penalty.nonnegative,
+        own_penalty.l1[columns],
+        own_penalty.l2[columns],
+        np.array([own_penalty.alpha]),
+        l1_ratio=own_penalty.penalty.l1,
+        positive=own_penalty.penalty.nonnegative,
         tol=tol,
         start=start,
         max_sweeps=most_sweeps(columns.size),

@@ -31,13 +31,13 @@ from dasklasso.scan.queries.folds import ALL
 from dasklasso.scan.queries.sample import SampleRows
 from dasklasso.solvers.base import Jobs, Setup
 from dasklasso.solvers.certificate_scan import certificate_here
-from dasklasso.solvers.newton.iterate import Track
+from dasklasso.solvers.newton.iterate import Iterate
 from dasklasso.solvers.newton.shared import (
     NEAR,
     SCANS_WITHOUT_GAIN,
+    IterateSolver,
+    IterateState,
     Start,
-    TrackSolver,
-    TrackState,
 )
 from dasklasso.solvers.newton.step import Point, Step
 from dasklasso.solvers.softmax.cost import held_step, softmax_coordinates
@@ -86,7 +86,7 @@ class Models:
 
 
 @dataclass(frozen=True)
-class SoftmaxState(TrackState):
+class SoftmaxState(IterateState):
     """The state of proximal Newton for softmax.
 
     Attributes
@@ -102,10 +102,10 @@ def beside_zero(setup: Setup) -> list[Request]:
     return [Request(SampleRows(held_step(setup.data)))]
 
 
-class SoftmaxNewton(TrackSolver[SoftmaxState]):
+class SoftmaxNewton(IterateSolver[SoftmaxState]):
     """Proximal Newton for losses of several outputs, on bands that hold all columns.
 
-    Tracks are one for each alpha, then those of each fold; their points have u (n_features, C), b
+    Iterates are one for each alpha, then those of each fold; their points have u (n_features, C), b
     and slope (C,).
 
     Parameters
@@ -145,133 +145,138 @@ class SoftmaxNewton(TrackSolver[SoftmaxState]):
             jobs=jobs,
             scans=scans,
             bytes_read=bytes_read,
-            tracks=[self._first(jobs, i) for i in range(len(jobs.alphas))],
+            iterates=[self._first(jobs, i) for i in range(len(jobs.alphas))],
             dtype=self._dtypes[0],
             start=start,
             most_scans=self.most_scans(scans),
             models=Models(),
         )
         if start is not None:
-            for i, track in enumerate(state.tracks):
-                track.trial = start.at(i, self.problem.n_targets)
+            for i, iterate in enumerate(state.iterates):
+                iterate.trial = start.at(i, self.problem.n_targets)
         if self.rows.whole:
             self._in_memory(state, MARGIN * self.settings.tol)
         elif start is None and not self.rows.lacks_a_class:
             self._in_memory(state, max(SAMPLE_TOL, self.settings.tol))
-            for i, track in enumerate(state.tracks):  # what was true of the sample
-                state.tracks[i] = self._first(jobs, i)
-                state.tracks[i].trial = track.point.u, track.point.b
-        for track in state.tracks:
+            for i, iterate in enumerate(state.iterates):  # what was true of the sample
+                state.iterates[i] = self._first(jobs, i)
+                state.iterates[i].trial = iterate.point.u, iterate.point.b
+        for iterate in state.iterates:
             if self.rows.whole:
-                track.stay()
+                iterate.hold()
             else:
-                track.stalled = 0
-        self._join(state, [track.trial for track in state.tracks])
+                iterate.stalled = 0
+        self._join(state, [iterate.trial for iterate in state.iterates])
         double = self.rows.whole or state.is_last
         return replace(state, dtype="float64" if double else state.dtype)
 
-    def _first(self, jobs: Jobs, index: int) -> Track:
+    def _first(self, jobs: Jobs, index: int) -> Iterate:
         """A problem at the model without features, as the scan at zero has it."""
         problem = self.problem
         zero = np.zeros((problem.n_features, problem.n_targets))
         b = problem.null_intercept if problem.steps_intercept else np.zeros(problem.n_targets)
         here = Point(zero, b, math.inf, self.null.gradient, self.null.sums.slope)
-        track = Track(index, 0, ALL, (zero, b), here, math.inf)
-        self._settle(jobs, problem, track, self.null, "float64", exact=True)
-        track.stalled, track.gaps = 0, []  # nothing was tried yet
-        return track
+        iterate = Iterate(index, 0, ALL, (zero, b), here, math.inf)
+        self._settle(jobs, problem, iterate, self.null, "float64", exact=True)
+        iterate.stalled, iterate.gaps = 0, []  # nothing was tried yet
+        return iterate
 
     # -- the solver's protocol ----------------------------------------------------------------
 
     def in_flight(self, state: SoftmaxState) -> list[int]:
-        """Numbers of the tracks that the next scan evaluates."""
-        return [k for k, track in enumerate(state.tracks) if not track.certified]
+        """Numbers of the iterates that the next scan evaluates."""
+        return [k for k, iterate in enumerate(state.iterates) if not iterate.certified]
 
     def ask(self, state: SoftmaxState) -> Pass:
         """Every trial that is not certified."""
-        flying = [state.tracks[k] for k in self.in_flight(state)]
+        evaluated = [state.iterates[k] for k in self.in_flight(state)]
         return Pass(
             self.problem,
             self.frame,
-            np.concatenate([track.trial[0] for track in flying], axis=1),
-            np.concatenate([track.trial[1] for track in flying]),
+            np.concatenate([iterate.trial[0] for iterate in evaluated], axis=1),
+            np.concatenate([iterate.trial[1] for iterate in evaluated]),
             state.dtype,
             self.settings.device,
             self.folds,
-            tuple(track.fold for track in flying),
+            tuple(iterate.fold for iterate in evaluated),
         )
 
     def tell(self, state: SoftmaxState, answer: Seen) -> SoftmaxState:
         """Settle what was tried, and aim every problem at its next trial."""
         in_flight, dtype = self.in_flight(state), state.dtype
-        state = replace(state, tracks=state.copies(), models=state.models.copied())
-        flying = [state.tracks[k] for k in in_flight]
-        for k, track in enumerate(flying):
-            problem, part = self._trained(track.fold).problem, answer.of(k, self.problem.n_targets)
+        state = replace(state, iterates=state.copies(), models=state.models.copied())
+        evaluated = [state.iterates[k] for k in in_flight]
+        for k, iterate in enumerate(evaluated):
+            problem, part = (
+                self._trained(iterate.fold).problem,
+                answer.of(k, self.problem.n_targets),
+            )
             exact, scores = dtype == "float64", scores_of(answer.scores, k)
-            self._settle(state.jobs, problem, track, part, dtype, exact=exact, scores=scores)
+            self._settle(state.jobs, problem, iterate, part, dtype, exact=exact, scores=scores)
             if exact:
-                stalled = track.stalled >= SCANS_WITHOUT_GAIN[dtype]
-                track.certified = track.exact and (track.gap <= self.settings.tol or stalled)
-        flying = [track for track in flying if not track.certified]
-        near = all(track.gap <= NEAR * self.settings.tol for track in flying)
-        slow = any(track.stalled >= SCANS_WITHOUT_GAIN["float32"] for track in flying)
+                stalled = iterate.stalled >= SCANS_WITHOUT_GAIN[dtype]
+                iterate.certified = iterate.exact and (iterate.gap <= self.settings.tol or stalled)
+        evaluated = [iterate for iterate in evaluated if not iterate.certified]
+        near = all(iterate.gap <= NEAR * self.settings.tol for iterate in evaluated)
+        slow = any(iterate.stalled >= SCANS_WITHOUT_GAIN["float32"] for iterate in evaluated)
         if near or slow or state.is_last:
             state = replace(state, dtype="float64")
-        self._join(state, [(track.point.u, track.point.b) for track in state.tracks])
-        for track in flying:
-            if state.is_last and not track.exact:
-                track.stay()
+        self._join(state, [(iterate.point.u, iterate.point.b) for iterate in state.iterates])
+        for iterate in evaluated:
+            if state.is_last and not iterate.exact:
+                iterate.hold()
             elif self.rows.whole:  # no scan for what memory can tell
-                self._solve(state, track, MARGIN * self.settings.tol, ("float64",))
-                track.stay()
+                self._solve(state, iterate, MARGIN * self.settings.tol, ("float64",))
+                iterate.hold()
             else:
-                self._aim(state, track, "float64" if near or slow else dtype)
-        return self._told(state, state.tracks[state.n_whole - 1])
+                self._aim(state, iterate, "float64" if near or slow else dtype)
+        return self._told(state, state.iterates[state.n_whole - 1])
 
-    def _told(self, state: SoftmaxState, shown: Track) -> SoftmaxState:
-        done = sum(track.certified for track in state.tracks)
-        return replace(state, standing=self.standing(state.tracks, shown, n_done=done))
+    def _told(self, state: SoftmaxState, shown: Iterate) -> SoftmaxState:
+        done = sum(iterate.certified for iterate in state.iterates)
+        return replace(state, standing=self.standing(state.iterates, shown, n_done=done))
 
     # -- in memory ----------------------------------------------------------------------------
 
     def _in_memory(self, state: SoftmaxState, goal: float) -> None:
         """The path of the rows held."""
-        before: Track | None = None
-        beside: list[Track] = []
-        for track in state.tracks:
+        before: Iterate | None = None
+        beside: list[Iterate] = []
+        for iterate in state.iterates:
             if not self.rows.whole:
-                track.objective = track.gap = math.inf  # null models are of all rows
-            if before is not None and not track.trial[0].any():
-                track.trial = before.point.u, before.point.b
-            self._solve(state, track, goal, self._dtypes)
+                iterate.objective = iterate.gap = math.inf  # null models are of all rows
+            if before is not None and not iterate.trial[0].any():
+                iterate.trial = before.point.u, before.point.b
+            self._solve(state, iterate, goal, self._dtypes)
             if self.setup.watch is not None:
-                self.setup.watch(self, self._told(state, track))
-            before = track
+                self.setup.watch(self, self._told(state, iterate))
+            before = iterate
             if self.rows.whole:
-                for other in self._without_folds(state, track, (track.point.u, track.point.b)):
+                for other in self._without_folds(
+                    state, iterate, (iterate.point.u, iterate.point.b)
+                ):
                     self._solve(state, other, goal, self._dtypes)
                     beside.append(other)
         # fold by fold
-        state.tracks.extend(sorted(beside, key=lambda track: track.fold))
+        state.iterates.extend(sorted(beside, key=lambda iterate: iterate.fold))
 
     def _solve(
-        self, state: SoftmaxState, track: Track, goal: float, dtypes: tuple[str, ...]
+        self, state: SoftmaxState, iterate: Iterate, goal: float, dtypes: tuple[str, ...]
     ) -> None:
         """Steps until the gap is within ``goal``, or as small as it gets; it then is stalled."""
-        rows = self._trained(track.fold).rows
+        rows = self._trained(iterate.fold).rows
         for dtype in dtypes:
-            track.stalled = 0
+            iterate.stalled = 0
             for _ in range(MOST_STEPS):
-                u, b = track.trial
+                u, b = iterate.trial
                 seen = rows.see(u, b, dtype)
-                self._settle(state.jobs, rows.problem, track, seen, dtype, exact=False)
-                if track.gap <= goal:
+                self._settle(state.jobs, rows.problem, iterate, seen, dtype, exact=False)
+                if iterate.gap <= goal:
                     return
-                if track.stalled >= SCANS_WITHOUT_GAIN[dtype]:
+                if iterate.stalled >= SCANS_WITHOUT_GAIN[dtype]:
                     break
-                self._aim(state, track, dtype)
-            track.stay()
+                self._aim(state, iterate, dtype)
+            iterate.hold()
 
     # -- folds --------------------------------------------------------------------------------
 
@@ -288,27 +293,27 @@ class SoftmaxNewton(TrackSolver[SoftmaxState]):
             return
         beside = [
             other
-            for track, at in zip(list(state.tracks), begins, strict=True)
-            for other in self._without_folds(state, track, at)
+            for iterate, at in zip(list(state.iterates), begins, strict=True)
+            for other in self._without_folds(state, iterate, at)
         ]
-        state.tracks.extend(sorted(beside, key=lambda track: track.fold))
+        state.iterates.extend(sorted(beside, key=lambda iterate: iterate.fold))
 
     def _without_folds(
-        self, state: SoftmaxState, track: Track, at: tuple[np.ndarray, Any]
-    ) -> list[Track]:
-        """Problems of a track's alpha, each on the rows outside a fold, to begin at one point."""
+        self, state: SoftmaxState, iterate: Iterate, at: tuple[np.ndarray, Any]
+    ) -> list[Iterate]:
+        """Problems of one alpha, each on the rows outside a fold, to begin at one point."""
         begun, found = self.has_folds(state.start, state.jobs), []
         for fold in range(self.n_folds):
             u, b = at
             if begun:
                 assert state.start is not None
-                number = state.n_whole * (1 + fold) + track.index
+                number = state.n_whole * (1 + fold) + iterate.index
                 u, b = state.start.at(number, self.problem.n_targets)
             useful = self._trained(fold).problem.frame.matters[:, None]
-            point = replace(track.point, u=np.where(useful, track.point.u, 0.0))
+            point = replace(iterate.point, u=np.where(useful, iterate.point.u, 0.0))
             # anything is better than what was never evaluated on these rows
             trial = np.where(useful, u, 0.0), b
-            found.append(Track(track.index, 0, fold, trial, point, math.inf))
+            found.append(Iterate(iterate.index, 0, fold, trial, point, math.inf))
         return found
 
     # -- steps --------------------------------------------------------------------------------
@@ -317,7 +322,7 @@ class SoftmaxNewton(TrackSolver[SoftmaxState]):
         self,
         jobs: Jobs,
         problem: Problem,
-        track: Track,
+        iterate: Iterate,
         seen: Seen,
         dtype: str,
         *,
@@ -331,7 +336,7 @@ class SoftmaxNewton(TrackSolver[SoftmaxState]):
         exact : whether it was evaluated on all rows by a scan in float64
         scores : of the rows left out
         """
-        (u, b), c = track.trial, problem.n_targets
+        (u, b), c = iterate.trial, problem.n_targets
         gradient = np.where(problem.frame.matters[:, None], seen.gradient, 0.0)
         certificate = certificate_here(
             problem,
@@ -339,49 +344,49 @@ class SoftmaxNewton(TrackSolver[SoftmaxState]):
             gradient,
             seen.sums,
             np.arange(c),
-            np.full(c, jobs.alphas[track.index]),
+            np.full(c, jobs.alphas[iterate.index]),
             b if problem.steps_intercept else None,
         )
         found = Point(u, b, float(seen.sums.loss[0]), gradient, seen.sums.slope)
         primal, gap = float(certificate.primal[0]), float(certificate.gap[0])
         relative = gap / float(problem.null_loss[0])
-        track.take(found, primal, relative, NOISE[dtype] * abs(primal), scores, exact=exact)
-        track.secants = []  # Hessians are taken anew instead of being corrected
+        iterate.take(found, primal, relative, NOISE[dtype] * abs(primal), scores, exact=exact)
+        iterate.secants = []  # Hessians are taken anew instead of being corrected
 
-    def _aim(self, state: SoftmaxState, track: Track, dtype: str) -> None:
+    def _aim(self, state: SoftmaxState, iterate: Iterate, dtype: str) -> None:
         """The next trial: the minimum of a model, or a shorter step where the last failed."""
-        key, problem = (track.fold, track.index), self._trained(track.fold).problem
-        alpha, models = float(state.jobs.alphas[track.index]), state.models
+        key, problem = (iterate.fold, iterate.index), self._trained(iterate.fold).problem
+        alpha, models = float(state.jobs.alphas[iterate.index]), state.models
         terms, work = terms_at(problem, alpha), models.work.get(key)
-        if work is None or work.origin is not track.point:
-            hessian = self._serving(models, track, alpha, terms, dtype)
-            wanted = terms.matter(track.point, JOINS, self.most)
+        if work is None or work.origin is not iterate.point:
+            hessian = self._serving(models, iterate, alpha, terms, dtype)
+            wanted = terms.matter(iterate.point, JOINS, self.most)
             coordinates = np.intersect1d(wanted, hessian.coordinates, assume_unique=True)
             step = softmax_step(
-                track.point, terms, coordinates, hessian.on(coordinates), self.settings.tol
+                iterate.point, terms, coordinates, hessian.on(coordinates), self.settings.tol
             )
-            work = models.work[key] = _Work(track.point, step)
-        track.aim(work.step)
+            work = models.work[key] = _Work(iterate.point, step)
+        iterate.aim(work.step)
 
     def _serving(
-        self, models: Models, track: Track, alpha: float, terms: Terms, dtype: str
+        self, models: Models, iterate: Iterate, alpha: float, terms: Terms, dtype: str
     ) -> SoftmaxHessian:
-        """A Hessian for a step of a track: the last one taken, or a new one.
+        """A Hessian for a step of an iterate: the last one taken, or a new one.
 
         In float64 where gaps are, and others have not served: directions that are all but flat are
         beyond float32.
         """
-        point, known = track.point, models.hessian
-        slow = len(track.gaps) > 1 and track.gaps[-1] > SLOW * track.gaps[-2]
+        point, known = iterate.point, models.hessian
+        slow = len(iterate.gaps) > 1 and iterate.gaps[-1] > SLOW * iterate.gaps[-2]
         needed = _needed(point, terms)
-        most = _room(needed, point, self.most)
+        most = _most_coordinates(needed, point, self.most)
         if known is None or slow or not _serves(known, alpha, needed, most):
             models.draws += 1
             kind = dtype if slow else self._dtypes[0]
             if kind != self._dtypes[0]:
                 most = min(most, int(self.most / math.sqrt(2)))  # it takes no more memory
             coordinates = terms.matter(point, STAYS, most)
-            rows = self._trained(track.fold).rows
+            rows = self._trained(iterate.fold).rows
             known = softmax_hessian(rows, point, alpha, coordinates, kind, models.draws)
             models.hessian = known
         return known
@@ -393,7 +398,7 @@ def _needed(point: Point, terms: Terms) -> np.ndarray:
     return np.flatnonzero(violates | (terms.useful & terms.in_use(point)))
 
 
-def _room(needed: np.ndarray, point: Point, most: int) -> int:
+def _most_coordinates(needed: np.ndarray, point: Point, most: int) -> int:
     """Coordinates of a Hessian: few where most of those that are needed are not in use yet.
 
     Far from the solution next to all violate their conditions, and few will be in use: they are let

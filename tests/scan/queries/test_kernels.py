@@ -135,12 +135,12 @@ def test_a_cautious_hessian_is_between_that_of_the_loss_and_that_of_its_model(de
     X, rows, frame, points = problem(0, 20, [7], 1)
     rows = replace(rows, y=rows.y[:, :1])
 
-    def taken(*cautions):
-        k = len(cautions)
+    def taken(*dampings):
+        k = len(dampings)
         query = WeightedGrams(
             (0,) * k, (50.0,), 20.0, (0.3,) * k, (np.arange(7),) * k, Huber(0.5), "float64", device
         )
-        query = replace(query, cautions=cautions)
+        query = replace(query, dampings=dampings)
         move = backend_for(device).asarray
         inputs = (move(np.repeat(points, k, axis=1)), frame.map(move))
         return query.finish(query.on_rows(rows, query.prepare(inputs, [7])), inputs)

@@ -156,10 +156,10 @@ def test_a_step_never_raises_the_objective(table, loss, monkeypatch):
     seen = []
     search = chain._search
 
-    def watched(state, point, step, block, charge, loss):
-        u, b, moved = search(state, point, step, block, charge, loss)
-        value = float(chain.share @ loss.value(state.prediction, chain.y)) + charge.value(u)
-        seen.append((point.loss + charge.value(point.u), value))
+    def watched(state, point, step, block, own_penalty, loss):
+        u, b, moved = search(state, point, step, block, own_penalty, loss)
+        value = float(chain.share @ loss.value(state.prediction, chain.y)) + own_penalty.value(u)
+        seen.append((point.loss + own_penalty.value(point.u), value))
         return u, b, moved
 
     monkeypatch.setattr(chain, "_search", watched)
