@@ -16,10 +16,10 @@ from dasklasso.errors import OptionError, ValueFound
 from dasklasso.fit import fit_cv, fit_path
 from dasklasso.objective.losses.softmax import Softmax
 from dasklasso.objective.losses.squared import Squared
-from dasklasso.objective.objective import Objective
+from dasklasso.objective.penalties.elastic_net import ElasticNet as ElasticNetPenalty
 from dasklasso.options import CvOptions, FitOptions, RunOptions
-from dasklasso.scan.engine import ScanEngine
-from dasklasso.scan.runners import InProcess
+from dasklasso.solvers.entry import Case
+from dasklasso.solvers.registry import refusal, solver_entry
 
 RUN = RunOptions(in_process=True)
 OPTIONS = FitOptions(solver="prox_sgd", n_alphas=3, eps=0.05, batch_size=32)
@@ -250,11 +250,9 @@ class Unbounded(Squared):
         (Unbounded(), "loss: unbounded found, but prox_sgd needs one with a bounded curvature"),
     ],
 )
-def test_losses_that_steps_have_no_size_for_are_refused(loss, message, regression):
-    data = from_arrays(*regression(30, 3))
-    engine, objective = ScanEngine(data, InProcess(1)), Objective(loss=loss)
-    with pytest.raises(OptionError, match=message):
-        solve_by_sgd(data, engine, objective, OPTIONS, RUN, None)
+def test_losses_that_steps_have_no_size_for_are_refused(loss, message):
+    case = Case(loss, ElasticNetPenalty, False, 1, 1, 3, False)
+    assert refusal(solver_entry("prox_sgd"), case).startswith(message)
 
 
 @pytest.mark.parametrize(
