@@ -13,7 +13,7 @@ would bring back what has just left. H may be of float32 and singular: the gradi
 float64, and both steps see a slightly larger H, which changes how far they go but not where they
 end.
 
-:mod:`dasklasso.solvers.quadratic.descent` does the same for paths of better conditioned quadratics
+:mod:`dasklasso.solvers.quadratic.follow` does the same for paths of better conditioned quadratics
 with a constant matrix; here H is new every time, as a rule in single precision, and singular: a
 constant added to a coefficient of all classes changes no prediction.
 """
@@ -25,11 +25,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import get_lapack_funcs
 
-from dasklasso.solvers.quadratic.descent import compiled
+from dasklasso.solvers.quadratic.sweep import COMPILED_FROM, sweep
 
-EPOCHS = 25  # of coordinate descent in a round
-ROUNDS = 12
-MOST_STEPS, STEP_FLOPS = 50, 1e9  # of Newton in a round, and of all of them
+SWEEPS_IN_ROUND = 25  # of coordinate descent
+MAX_ROUNDS = 12
+MAX_STEPS_IN_ROUND, STEP_FLOPS_IN_ROUND = 50, 1e9  # of Newton, and of all of them together
 RIDGE = {"float32": 1e-5, "float64": 1e-10}  # of each entry of H's diagonal, added for steps
 
 
@@ -66,40 +66,6 @@ class Face:
         return (self.l1 == 0) & ~self.bounded
 
 
-@compiled
-def descend(
-    matrix: np.ndarray,
-    gradient: np.ndarray,
-    u: np.ndarray,
-    l1: np.ndarray,
-    bounded: np.ndarray,
-    diagonal: np.ndarray,
-    epochs: int,
-) -> None:
-    """Coordinate descent, in place; ``gradient`` is kept that at ``u``."""
-    for _ in range(epochs):
-        moved = False
-        for j in range(u.size):
-            h = diagonal[j]
-            if not h > 0.0:
-                continue
-            z, t = u[j] - gradient[j] / h, l1[j] / h
-            following = 0.0
-            if z > t:
-                following = z - t
-            elif z < -t and not bounded[j]:
-                following = z + t
-            change = following - u[j]
-            if change != 0.0:
-                moved = True
-                u[j] = following
-                row = matrix[j]
-                for i in range(u.size):
-                    gradient[i] += change * row[i]
-        if not moved:
-            break
-
-
 def minimise(face: Face, tol: float) -> np.ndarray:
     """The minimum (p,), or near it where rounds have run out.
 
@@ -111,11 +77,11 @@ def minimise(face: Face, tol: float) -> np.ndarray:
     diagonal, ridge = matrix.diagonal().astype(np.float64), RIDGE[matrix.dtype.name]
     if not np.any(diagonal > 0):
         return u
-    for _ in range(ROUNDS):
-        descend(matrix, gradient, u, face.l1, face.bounded, (1.0 + ridge) * diagonal, EPOCHS)
+    for _ in range(MAX_ROUNDS):
+        _descend(face, (1.0 + ridge) * diagonal, u, gradient)
         if face.violation(gradient, u).max() <= tol:
             break
-        for _ in range(_rounds_of(len(u))):
+        for _ in range(_steps_in_round(len(u))):
             used = np.flatnonzero(((u != 0) | face.free) & (diagonal > 0))
             left = _newton(face, u, gradient, used, ridge) if used.size else 0
             if left is None:
@@ -125,9 +91,22 @@ def minimise(face: Face, tol: float) -> np.ndarray:
     return u
 
 
-def _rounds_of(p: int) -> int:
+def _descend(face: Face, diagonal: np.ndarray, u: np.ndarray, gradient: np.ndarray) -> None:
+    """A round of coordinate descent, in place; ``gradient`` is kept that at ``u``."""
+    order, q, none = np.flatnonzero(diagonal > 0), -gradient, np.zeros(len(u))
+    for _ in range(SWEEPS_IN_ROUND):
+        gain, crossings = sweep(
+            face.matrix, diagonal, face.l1, none, face.bounded, order, u, q,
+            compiled=len(u) >= COMPILED_FROM,
+        )  # fmt: skip
+        if gain == 0.0 and not crossings:
+            break
+    gradient[:] = -q
+
+
+def _steps_in_round(p: int) -> int:
     """Newton steps in a row, where each takes coordinates out of use: few where they are dear."""
-    return int(min(max(STEP_FLOPS / p**3, 1.0), MOST_STEPS))
+    return int(min(max(STEP_FLOPS_IN_ROUND / p**3, 1.0), MAX_STEPS_IN_ROUND))
 
 
 def _newton(

@@ -16,7 +16,7 @@ from scipy.linalg.lapack import dpstrf
 
 from dasklasso.objective.duality import Certificate, column_sums, squared_certificate
 from dasklasso.objective.penalties.elastic_net import elastic_net
-from dasklasso.solvers.quadratic.descent import follow
+from dasklasso.solvers.quadratic.follow import Penalties, follow
 
 REDUNDANT = 1e-13  # share of a column's square, not explained by the others, that is rounding
 REFINEMENTS = 3  # solutions again, each to a tenth of the tolerance, where a gap was mistaken
@@ -134,12 +134,14 @@ def _solve(
     def certified(
         alphas: np.ndarray, goal: float, u: np.ndarray, most: int = max_sweeps
     ) -> QuadraticPath:
-        # NaN where nothing finite is found: such a gap is not to be trusted
-        coef, slope = np.zeros((alphas.size, u.size)), np.full((alphas.size, u.size), np.nan)
-        sweeps = follow(
-            quadratic.gram, quadratic.linear, quadratic.yy, alphas, l1, l2, positive,
-            goal, most, usable, np.where(usable, u, 0.0), coef, slope,
+        coef, slope, sweeps = np.empty((alphas.size, u.size)), np.empty((alphas.size, u.size)), 0
+        points = follow(
+            quadratic.gram, quadratic.linear, quadratic.yy, Penalties(alphas, l1, l2, positive),
+            usable, np.where(usable, u, 0.0), tol=goal, max_passes=most,
         )  # fmt: skip
+        for k, point in enumerate(points):
+            coef[k], slope[k] = point.u, point.q
+            sweeps += point.passes
         a, b = np.multiply.outer(alphas, l1), np.multiply.outer(alphas, l2)
         found = certify(quadratic, coef, a, b, positive=positive, slope=slope)
         return QuadraticPath(coef, found.gap, found.primal, sweeps)

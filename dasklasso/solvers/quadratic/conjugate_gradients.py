@@ -1,0 +1,127 @@
+"""Minimise over the coefficients in use, signs held, by preconditioned conjugate gradients.
+
+They go as far as a coefficient reaches zero, which then leaves the face, and begin again (Moré and
+Toraldo, 1991, On the solution of large quadratic programming problems with bound constraints,
+section 3).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dasklasso.solvers.quadratic.growing_factor import GrowingFactor
+from dasklasso.solvers.quadratic.subproblem import Subproblem
+
+GAIN_BY_ROUNDING = 1e-30  # of yy: a step that gains less is rounding
+CURVATURE_BY_ROUNDING = 1e-14  # of a direction's squares: less is no curvature
+COSINE_BY_ROUNDING = 1e-20  # squared, to the steepest direction: a flat one gains nothing below it
+
+
+def minimise_face(
+    problem: Subproblem,
+    factor: GrowingFactor,
+    tol: float,
+    max_steps: int,
+    u: np.ndarray,
+    q: np.ndarray,
+) -> int:
+    """Minimise over the nonzero coordinates, u and q in place: the number of steps.
+
+    Ends where the gap is within ``tol`` or nothing is gained.
+    """
+    d, old_rho = u.size, 0.0
+    face, direction = u.nonzero()[0], np.zeros(u.size)
+    least_rho = 2.0 * GAIN_BY_ROUNDING * problem.yy
+    factor.grow(problem, face, u)
+    for step_number in range(max_steps):
+        rho, hits = _step(problem, factor, face, least_rho, old_rho, u, q, direction)
+        if rho < 0.0:
+            return step_number
+        factor.credit += face.size * d
+        old_rho = rho
+        if hits:
+            face, old_rho = u.nonzero()[0], 0.0
+            factor.grow(problem, face, u)
+        if problem.gap(u, q) <= tol:
+            return step_number + 1
+    return max_steps
+
+
+def _step(
+    problem: Subproblem,
+    factor: GrowingFactor,
+    face: np.ndarray,
+    least_rho: float,
+    old_rho: float,
+    u: np.ndarray,
+    q: np.ndarray,
+    direction: np.ndarray,
+) -> tuple[float, int]:
+    """One step over a face; u, q and the direction are changed in place.
+
+    Parameters
+    ----------
+    face : (n,) coordinates in use
+    least_rho : less is rounding
+    old_rho : of the step before, or 0 where conjugate gradients begin
+    direction : (d,)
+
+    Returns
+    -------
+    rho : slopes times preconditioned slopes; −1 where nothing is gained any more
+    hits : coordinates that have reached zero
+    """
+    here, a, b = u[face], problem.a[face], problem.b[face]
+    signs = np.sign(here)
+    curvatures = problem.curvature[face]
+    slope = q[face] - a * signs - b * here
+    z = _preconditioned(factor, slope, curvatures, face, u.size)
+    rho = float(slope @ z)
+    if rho <= least_rho:
+        return -1.0, 0
+    p = z if old_rho == 0.0 else z + (rho / old_rho) * direction[face]
+    direction[face] = p
+    change = problem.times(face, p)
+    curved, ahead = float(p @ (b * p + change[face])), float(p @ slope)
+    # along duplicates there is no curvature: rounding must not make a huge step of it
+    size, step = float(p @ (curvatures * p)), np.inf
+    if curved > CURVATURE_BY_ROUNDING * size:
+        step = ahead / curved
+    elif ahead**2 <= COSINE_BY_ROUNDING * size * float(slope @ (slope / curvatures)):
+        return -1.0, 0
+    stops = signs if problem.positive else np.where(a > 0.0, signs, 0.0)
+    toward = (p * stops < 0.0).nonzero()[0]
+    nearest = np.inf
+    if toward.size:
+        lengths = -here[toward] / p[toward]
+        hit = int(lengths.argmin())
+        nearest = float(lengths[hit])
+    if not ahead > 0.0 or min(step, nearest) == np.inf:
+        return -1.0, 0
+    there = here + min(step, nearest) * p
+    q -= min(step, nearest) * change
+    hits = 0
+    if nearest <= step:
+        gone = there * stops <= 0.0  # duplicates reach zero together, but for rounding
+        gone &= stops != 0.0
+        gone[toward[hit]] = True
+        there[gone] = 0.0
+        hits = int(np.count_nonzero(gone))
+    u[face] = there
+    return rho, hits
+
+
+def _preconditioned(
+    factor: GrowingFactor, slope: np.ndarray, curvatures: np.ndarray, face: np.ndarray, d: int
+) -> np.ndarray:
+    """(n,) the slopes of a face's columns, over the factor's matrix, or their own curvature."""
+    members, whole = factor.members, np.zeros(d)
+    if not members.size:
+        return slope / curvatures
+    whole[face] = slope
+    inside = whole[members]
+    if members.size < face.size:
+        whole[face] = slope / curvatures
+    whole[members] = factor.solve(inside)
+    return whole[face]
+

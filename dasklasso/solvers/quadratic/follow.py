@@ -1,0 +1,259 @@
+"""Paths of ``½uᵀGu − cᵀu + Σ a_j|u_j| + ½ b_j u_j²`` over decreasing alphas, by working sets.
+
+Only columns that can matter are worked on: those in use, those that the sequential strong rule
+keeps (Tibshirani et al., 2012, Strong rules for discarding predictors in lasso-type problems,
+eq. 22), and those found to violate the optimality conditions afterwards. Their part of G is
+gathered into a block of its own, which stays in the cache, while they are less than half of all;
+beyond that the rows of G itself are used, and nothing is copied.
+
+What takes time is matrix products and the compiled sweep, neither of which holds the interpreter's
+lock, so threads may solve paths side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from dasklasso.solvers.quadratic.descent import descend
+from dasklasso.solvers.quadratic.growing_factor import GrowingFactor
+from dasklasso.solvers.quadratic.subproblem import Subproblem, times
+from dasklasso.solvers.quadratic.sweep import COMPILED_FROM
+
+MIN_JOINING = 64  # columns that may join a working set at once; beyond, as many as are in it
+INCOMPLETE_GAP = 1e-2  # of the gap: how far a working set known to be incomplete is solved
+ROUNDS_WITHOUT_HALVING = 3  # of the gap, until it is what rounding allows
+
+
+@dataclass(frozen=True)
+class Penalties:
+    """The penalty at every alpha: ``alpha (l1_j |u_j| + ½ l2_j u_j²)``, u ≥ 0 if positive.
+
+    Attributes
+    ----------
+    alphas : (n_alphas,), decreasing
+    l1, l2 : (n_features,)
+    positive : bool
+    """
+
+    alphas: np.ndarray
+    l1: np.ndarray
+    l2: np.ndarray
+    positive: bool
+
+
+class Reached(NamedTuple):
+    """Where one alpha of a path ends.
+
+    Attributes
+    ----------
+    u : (n_features,)
+    q : (n_features,) c − G u, computed from u alone
+    passes : over the working set, that it took
+    """
+
+    u: np.ndarray
+    q: np.ndarray
+    passes: int
+
+
+def follow(
+    gram: np.ndarray,
+    linear: np.ndarray,
+    yy: float,
+    penalties: Penalties,
+    usable: np.ndarray,
+    start: np.ndarray,
+    *,
+    tol: float,
+    max_passes: int,
+) -> Iterator[Reached]:
+    """Solve at every alpha in turn, each from where the one before has ended.
+
+    Parameters
+    ----------
+    usable : (n_features,) bool, columns with variance that are worked on
+    start : (n_features,), zero for the other columns
+    tol : duality gap to stop at
+    max_passes : for each alpha
+
+    Yields
+    ------
+    The best point that was found at each alpha; NaN in q where none has a gap.
+    """
+    follower = PathFollower(gram, linear, yy, penalties, usable)
+    u = start.copy()
+    used, compiled = u.nonzero()[0], follower.compiled
+    line = _Line(u, linear - times(gram, linear.size, used, u[used], compiled=compiled))
+    for k in range(penalties.alphas.size):
+        found = follower.solve(k, line, tol, max_passes)
+        yield found
+
+
+class _Line:
+    """The last two solutions of a path, u and q, and the point that is worked on."""
+
+    def __init__(self, u: np.ndarray, q: np.ndarray) -> None:
+        self.u, self.q = u, q
+        self.last: tuple[np.ndarray, np.ndarray] | None = None
+
+    def go_on(self, problem: Subproblem, ahead: float) -> None:
+        """Go on along the line through the last two solutions, if that lowers the objective.
+
+        Paths are piecewise linear in alpha, or nearly so; q is affine in u, so that it costs
+        nothing but where a coefficient would change its sign and is held at zero instead.
+        """
+        u, q, last = self.u, self.q, self.last
+        self.last = u.copy(), q.copy()
+        if last is None or ahead == 0.0:
+            return
+        there, q_there = u + ahead * (u - last[0]), q + ahead * (q - last[1])
+        held = np.flatnonzero((there * u <= 0.0) & (there != 0.0))
+        if held.size:
+            q_there += problem.times(held, there[held])
+            there[held] = 0.0
+        if problem.value(there, q_there) < problem.value(u, q):
+            self.u, self.q = there, q_there
+
+
+class PathFollower:
+    """A path's working set, its block of G, and the factor that grows along it."""
+
+    def __init__(
+        self,
+        gram: np.ndarray,
+        linear: np.ndarray,
+        yy: float,
+        penalties: Penalties,
+        usable: np.ndarray,
+    ) -> None:
+        self.gram, self.linear, self.yy, self.penalties = gram, linear, yy, penalties
+        self.diagonal = gram.diagonal().copy()
+        self.everything = np.flatnonzero(usable)
+        self.listed = ~usable  # columns that do not wait to join
+        self.order = np.empty(0, np.int64)  # the working set, in the order in which they joined
+        self.block: np.ndarray | None = np.empty((0, 0))  # None once G itself is used
+        self.gathered = 0  # rows and columns of it that are there
+        self.compiled = linear.size >= COMPILED_FROM
+        self.factor = GrowingFactor(linear.size, compiled=self.compiled)
+
+    def solve(self, k: int, line: _Line, tol: float, max_passes: int) -> Reached:
+        """Solve at alpha number k, from where ``line`` is; it is there afterwards."""
+        alphas, positive = self.penalties.alphas, self.penalties.positive
+        a, b = alphas[k] * self.penalties.l1, alphas[k] * self.penalties.l2
+        whole = Subproblem(
+            self.gram, self.linear, self.diagonal, a, b, self.everything, self.yy, positive,
+            self.compiled,
+        )  # fmt: skip
+        complete = self._select(k, a, line)
+        if k > 0:
+            ahead = 0.0
+            if k > 1 and alphas[k - 2] > alphas[k - 1]:
+                ahead = (alphas[k - 1] - alphas[k]) / (alphas[k - 2] - alphas[k - 1])
+            line.go_on(whole, ahead)
+        best = Reached(np.zeros(a.size), np.full(a.size, np.nan), 0)
+        least, goal, patience = np.inf, 0.5 * tol, 0
+        gap = 0.0 if complete else whole.gap(line.u, line.q)
+        passes = 0
+        while True:
+            aim = goal if complete else max(goal, INCOMPLETE_GAP * gap)
+            passes += self._descend(whole, line, aim, max_passes - passes, settled=k > 0)
+            # afresh: what was taken from q one step at a time has drifted
+            used = line.u.nonzero()[0]
+            line.q = self.linear - whole.times(used, line.u[used])
+            gap = whole.gap(line.u, line.q)
+            if gap < least:
+                patience = 0 if gap < 0.5 * least else patience
+                least, best = gap, Reached(line.u.copy(), line.q.copy(), passes)
+            if gap <= tol or passes >= max_passes or patience == ROUNDS_WITHOUT_HALVING:
+                break
+            before = self.order.size
+            complete = self._enlist(_size(line.q, positive) - a)
+            if self.order.size == before:
+                goal *= 0.1
+                patience += 1
+        line.u, line.q = best.u.copy(), best.q.copy()
+        return best._replace(passes=passes)
+
+    def _select(self, k: int, a: np.ndarray, line: _Line) -> bool:
+        """Enlist what may matter at alpha number k: whether all of it has joined."""
+        alphas = self.penalties.alphas
+        # the strong rule: |q_j| > 2 a_j − a_j at the alpha before, or at the largest that matters
+        excess = _size(line.q, self.penalties.positive) - a
+        reach = 0.0
+        if k > 0:
+            reach = float(alphas[k - 1] / alphas[k] - 1.0) if alphas[k] > 0.0 else 0.0
+        else:
+            penalised = self.everything[a[self.everything] > 0.0]
+            reach = float(np.max(excess[penalised] / a[penalised], initial=0.0))
+        self._join(np.flatnonzero(~self.listed & ((a == 0.0) | (line.u != 0.0))))
+        return self._enlist(excess + reach * a)
+
+    def _enlist(self, excess: np.ndarray) -> bool:
+        """Add the columns of positive excess to the working set: whether all joined.
+
+        Where they are more than are there, those of small excess wait: a poor start must not bring
+        all.
+        """
+        joining = np.flatnonzero(~self.listed & (excess > 0.0))
+        most, bar = max(MIN_JOINING, self.order.size), 0.0
+        if joining.size > most:
+            size = excess[joining]
+            top = float(size.max())
+            while np.count_nonzero(size > bar) > most and 2.0 * bar < 1.999 * top:
+                bar = 0.5 * (bar + top)
+            joining = joining[size > bar]
+        self._join(joining)
+        return bar == 0.0
+
+    def _join(self, columns: np.ndarray) -> None:
+        if columns.size:
+            self.order = np.concatenate([self.order, columns])
+            self.listed[columns] = True
+
+    def _descend(
+        self, whole: Subproblem, line: _Line, aim: float, max_passes: int, *, settled: bool
+    ) -> int:
+        """Minimise over the working set: passes it took."""
+        work, d = self.order, self.linear.size
+        if self.block is not None and 2 * work.size <= d:
+            block = self._gather()
+            part = Subproblem(
+                block, self.linear[work], self.diagonal[work], whole.a[work], whole.b[work],
+                np.arange(work.size), self.yy, whole.positive, self.compiled,
+            )  # fmt: skip
+            u, q = line.u[work], line.q[work]
+            passes = descend(part, self.factor, aim, max_passes, u, q, settled=settled)
+            line.u[work] = u
+            return passes
+        if self.block is not None:
+            self.factor.renumber(work[: self.gathered], d)
+            self.block = None  # it is needed no more
+        part = Subproblem(
+            self.gram, self.linear, self.diagonal, whole.a, whole.b, work, self.yy,
+            whole.positive, self.compiled,
+        )  # fmt: skip
+        return descend(part, self.factor, aim, max_passes, line.u, line.q, settled=settled)
+
+    def _gather(self) -> np.ndarray:
+        """A block whose leading part is ``G[order, order]``."""
+        assert self.block is not None
+        old, n, order = self.gathered, self.order.size, self.order
+        if n > len(self.block):
+            larger = np.empty((n + n // 2,) * 2)
+            larger[:old, :old] = self.block[:old, :old]
+            self.block = larger
+        if n > old:
+            across = self.gram[np.ix_(order[old:], order)]
+            self.block[old:n, :n] = across
+            self.block[:old, old:n] = across[:, :old].T
+            self.gathered = n
+        return self.block
+
+
+def _size(q: np.ndarray, positive: bool) -> np.ndarray:
+    """What is compared with a penalty: ``|q|``, or q where signs are held."""
+    return q if positive else np.abs(q)
