@@ -13,8 +13,10 @@ COPY pipelines /app/pipelines
 COPY data /app/data
 RUN useradd --uid 10001 --create-home dasklasso \
     && mkdir /work && chown dasklasso /work
-# numba keeps what it compiled here, whoever the container runs as
-ENV PATH=/opt/venv/bin:$PATH NUMBA_CACHE_DIR=/tmp/numba PYTHONUNBUFFERED=1
+ENV PATH=/opt/venv/bin:$PATH NUMBA_CACHE_DIR=/var/cache/numba PYTHONUNBUFFERED=1
+# what fits may compile is in the image, for whoever the container runs as; the folder is open to
+# all, as numba keeps no cache where it may not write
+RUN mkdir -m 1777 $NUMBA_CACHE_DIR && dasklasso warm && chmod -R a+rwX $NUMBA_CACHE_DIR
 USER dasklasso
 WORKDIR /work
 ENTRYPOINT ["dasklasso"]

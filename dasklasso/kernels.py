@@ -2,9 +2,10 @@
 
 A kernel is registered where it is written, with every signature that it is called with, and its
 module is listed here, so that ``dasklasso warm`` can compile all of them ahead. numba is imported
-when the first kernel is needed, not before: small problems do without it.
+when the first kernel is called, not before: small problems do without it.
 
-numba's cache on disk knows of changes to a kernel's own file only: a kernel calls no other.
+numba's cache on disk knows of changes to a kernel's own file only: a kernel calls no other function
+of ours. What takes numba long is not used: array expressions, slices, structures.
 """
 
 from __future__ import annotations
@@ -50,7 +51,12 @@ class Kernel:
         if self._dispatcher is None:
             import numba
 
-            options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+            # a wrapper for calls from C is not needed, and takes as long as the function itself
+            options: dict[str, Any] = {
+                "nogil": True,
+                "error_model": "numpy",
+                "no_cfunc_wrapper": True,
+            }
             if self.reorders_sums:  # infinities and NaN keep their meaning
                 options["fastmath"] = {"contract", "reassoc", "nsz"}
             try:
@@ -103,20 +109,28 @@ def registered() -> list[Kernel]:
     return list(_REGISTERED)
 
 
-def compile_all(report: Callable[[Compiled], None] | None = None) -> list[Compiled]:
-    """Compile every signature of every kernel, or load it where it is on disk already.
+def compile_kernels(
+    wanted: Callable[[str], bool] = bool, report: Callable[[Compiled], None] | None = None
+) -> list[Compiled]:
+    """Compile the kernels' signatures, or load what is on disk already.
 
     Parameters
     ----------
+    wanted : says of a signature whether it is; all are by default
     report : called after each
     """
     done = []
     for one in registered():
-        for signature in one.signatures:
-            began, known = time.perf_counter(), sum(one.dispatcher.stats.cache_hits.values())
+        for signature in filter(wanted, one.signatures):
+            began, known = time.perf_counter(), _hits(one)
             one.dispatcher.compile(signature)
-            cached = sum(one.dispatcher.stats.cache_hits.values()) > known
-            done.append(Compiled(one.name, signature, time.perf_counter() - began, cached))
+            seconds = time.perf_counter() - began
+            done.append(Compiled(one.name, signature, seconds, _hits(one) > known))
             if report is not None:
                 report(done[-1])
     return done
+
+
+def _hits(one: Kernel) -> int:
+    """How often a kernel was found on disk."""
+    return sum(one.dispatcher.stats.cache_hits.values())

@@ -24,6 +24,7 @@ COMMANDS = {
     "show": "predict",
     "picture": "picture",
     "run": "run",
+    "warm": "warm",
     "bench": "bench",
 }
 

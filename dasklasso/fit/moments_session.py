@@ -32,7 +32,7 @@ from dasklasso.solvers.quadratic.path import load_kernels
 
 TIGHT = 1e-6  # of tol: supports are compared, so solved far beyond what is certified
 LEAST_TOL = 1e-13
-PATIENCE = 1.0  # seconds: kernels come from the cache in less
+SECONDS_BEFORE_TOLD = 1.0  # of waiting for kernels: they come from the cache in less
 
 
 @dataclass(frozen=True)
@@ -168,16 +168,16 @@ def open_session(
     """
     began = time.monotonic()
     with ThreadPoolExecutor(1) as beside:
-        kernels = beside.submit(load_kernels)
+        kernels = beside.submit(load_kernels, data.n_features)
         grouped, bytes_read = moments_of_data(data, engine, assignment, run, beside)
         if progress is not None and engine.scans:
             seconds, n_jobs = time.monotonic() - began, n_problems_of(data, options)
             progress(ScanEvent(engine.scans, 0, n_jobs, 1.0, 0, bytes_read, seconds))
         try:
-            kernels.result(timeout=PATIENCE)
+            kernels.result(timeout=SECONDS_BEFORE_TOLD)
         except TimeoutError:
             if announce is not None:
-                announce("Compiling the solver, once for this installation: some 15 seconds.")
+                announce("Compiling the solver, once for this installation: a second or two.")
             kernels.result()
         yield Session(
             data=data,

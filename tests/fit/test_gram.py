@@ -145,8 +145,8 @@ def test_a_checkpoint_keeps_statistics_of_data_without_a_place(regression, tmp_p
 
 def test_who_waits_for_kernels_is_told(stored, monkeypatch):
     compiled = threading.Event()
-    monkeypatch.setattr(moments_session, "PATIENCE", 0.01)
-    monkeypatch.setattr(moments_session, "load_kernels", lambda: compiled.wait(60))
+    monkeypatch.setattr(moments_session, "SECONDS_BEFORE_TOLD", 0.01)
+    monkeypatch.setattr(moments_session, "load_kernels", lambda _: compiled.wait(60))
     said = []
 
     def announce(line):
@@ -154,7 +154,7 @@ def test_who_waits_for_kernels_is_told(stored, monkeypatch):
         compiled.set()
 
     fit_path(stored, GRID, RUN, announce=announce)
-    assert said == ["Compiling the solver, once for this installation: some 15 seconds."]
+    assert said == ["Compiling the solver, once for this installation: a second or two."]
 
 
 # -- answers --------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
     minimise over u   ½ uᵀGu − cᵀu + ½ yy  +  alpha (ρ Σ l1_j |u_j| + (1−ρ)/2 Σ l2_j u_j²)
 
-:mod:`dasklasso.solvers.quadratic.descent` finds u. What is reported of u is computed here, apart
+:mod:`dasklasso.solvers.quadratic.follow` finds u. What is reported of u is computed here, apart
 from that: the gradient afresh, and the duality gap from it.
 """
 
@@ -14,9 +14,11 @@ from functools import partial
 import numpy as np
 from scipy.linalg.lapack import dpstrf
 
+from dasklasso.kernels import compile_kernels
 from dasklasso.objective.duality import Certificate, column_sums, squared_certificate
 from dasklasso.objective.penalties.elastic_net import elastic_net
 from dasklasso.solvers.quadratic.follow import Penalties, follow
+from dasklasso.solvers.quadratic.sweep import COMPILED_FROM
 
 REDUNDANT = 1e-13  # share of a column's square, not explained by the others, that is rounding
 REFINEMENTS = 3  # solutions again, each to a tenth of the tolerance, where a gap was mistaken
@@ -108,10 +110,10 @@ def solve_path(
     )
 
 
-def load_kernels() -> None:
-    """Load the compiled kernels from the cache, or compile them: what a first solve waits for."""
-    one = np.ones(1)
-    solve_path(Quadratic(np.eye(1), one, 1.0), one, one, one, tol=1.0)
+def load_kernels(n_features: int) -> None:
+    """Load the kernels of a path from the cache, or compile them: what a first solve waits for."""
+    if n_features >= COMPILED_FROM:
+        compile_kernels(wanted=lambda signature: "float32" not in signature)
 
 
 def _solve(
