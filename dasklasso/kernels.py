@@ -1,4 +1,4 @@
-"""Loops that NumPy has no words for, compiled by numba when a problem is large enough to gain by it.
+"""Loops that NumPy has no words for, compiled by numba for problems that are large enough.
 
 A kernel is registered where it is written, with every signature that it is called with, and its
 module is listed here, so that ``dasklasso warm`` can compile all of them ahead. numba is imported
@@ -90,9 +90,7 @@ class Compiled:
 _REGISTERED: list[Kernel] = []
 
 
-def kernel(
-    *signatures: str, reorders_sums: bool = False
-) -> Callable[[Callable[..., Any]], Kernel]:
+def kernel(*signatures: str, reorders_sums: bool = False) -> Callable[[Callable[..., Any]], Kernel]:
     """Register a function as a kernel with these signatures."""
 
     def register(function: Callable[..., Any]) -> Kernel:

@@ -124,4 +124,3 @@ def _preconditioned(
         whole[face] = slope / curvatures
     whole[members] = factor.solve(inside)
     return whole[face]
-

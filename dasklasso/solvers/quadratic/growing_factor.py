@@ -14,7 +14,7 @@ from dasklasso.solvers.quadratic.subproblem import Subproblem
 
 MAX_ROWS = 4096  # of a factor
 DEPENDENT = 1e-11  # share of a column's square, not explained by the others, that is rounding
-STALE_PARTS = 64  # a factor is cut back where more than one part in so many is of columns not in use
+STALE_PARTS = 64  # it is cut back where more than one row in so many is not in use
 FACTOR_SPEED = 32.0  # multiplications of a factor in the time of one of a product with a vector
 ONE_BY_ONE = 6  # columns: more are appended together
 ALWAYS = 100  # columns of a factor that is never waited for
@@ -34,9 +34,7 @@ class GrowingFactor:
     max_rows : columns that it takes at most
     """
 
-    def __init__(
-        self, n_columns: int, *, compiled: bool = False, max_rows: int = MAX_ROWS
-    ) -> None:
+    def __init__(self, n_columns: int, *, compiled: bool = False, max_rows: int = MAX_ROWS) -> None:
         self._members = np.empty(0, np.int64)
         self._inverse = np.empty((0, 0))
         self._max_rows, self._compiled = max_rows, compiled

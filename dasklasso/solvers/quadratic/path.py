@@ -22,7 +22,7 @@ from dasklasso.solvers.quadratic.sweep import COMPILED_FROM
 
 REDUNDANT = 1e-13  # share of a column's square, not explained by the others, that is rounding
 REFINEMENTS = 3  # solutions again, each to a tenth of the tolerance, where a gap was mistaken
-REFINING_SWEEPS = 1_000  # for each: unpenalised coefficients are near their optimum by then
+REFINING_PASSES = 1_000  # for each: unpenalised coefficients are near their optimum by then
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,14 @@ class QuadraticPath:
     gap : (n_alphas,) float64
         Absolute duality gap, in units of the objective.
     objective : (n_alphas,) float64
-    sweeps : int
+    passes : int
         Passes over the coordinates, in all.
     """
 
     coef: np.ndarray
     gap: np.ndarray
     objective: np.ndarray
-    sweeps: int
+    passes: int
 
 
 def solve_path(
@@ -74,7 +74,7 @@ def solve_path(
     positive: bool = False,
     tol: float,
     start: np.ndarray | None = None,
-    max_sweeps: int = 100_000,
+    max_passes: int = 100_000,
 ) -> QuadraticPath:
     """Minimise at every alpha, each started from the one before.
 
@@ -87,7 +87,7 @@ def solve_path(
     positive : whether coefficients are held non-negative
     tol : absolute duality gap to reach; where rounding forbids it, the gap reached is reported
     start : (n_features,), where the first alpha begins; zeros by default
-    max_sweeps : for each alpha
+    max_passes : for each alpha
     """
     alphas = np.asarray(alphas, dtype=np.float64)
     l1, l2 = l1_ratio * np.asarray(l1), (1.0 - l1_ratio) * np.asarray(l2)
@@ -95,7 +95,7 @@ def solve_path(
     u = np.zeros(d) if start is None else np.asarray(start, dtype=np.float64)
     if positive:
         u = np.maximum(u, 0.0)
-    solve = partial(_solve, quadratic, l1, l2, positive=positive, tol=tol, max_sweeps=max_sweeps)
+    solve = partial(_solve, quadratic, l1, l2, positive=positive, tol=tol, max_passes=max_passes)
     paths = []
     # without any penalty other columns are free, and some of them redundant
     for group in (alphas[alphas > 0], alphas[alphas == 0]):
@@ -106,7 +106,7 @@ def solve_path(
         np.concatenate([np.empty((0, d)), *(path.coef for path in paths)]),
         np.concatenate([np.empty(0), *(path.gap for path in paths)]),
         np.concatenate([np.empty(0), *(path.objective for path in paths)]),
-        sum(path.sweeps for path in paths),
+        sum(path.passes for path in paths),
     )
 
 
@@ -125,7 +125,7 @@ def _solve(
     *,
     positive: bool,
     tol: float,
-    max_sweeps: int,
+    max_passes: int,
 ) -> QuadraticPath:
     """Solve from u at alphas that are all zero or none; l1 and l2 with the l1 ratio in them."""
     usable = np.diagonal(quadratic.gram) > 0
@@ -134,16 +134,16 @@ def _solve(
         usable[redundant(quadratic.gram, np.flatnonzero(free))] = False
 
     def certified(
-        alphas: np.ndarray, goal: float, u: np.ndarray, most: int = max_sweeps
+        alphas: np.ndarray, goal: float, u: np.ndarray, most: int = max_passes
     ) -> QuadraticPath:
-        coef, slope, sweeps = np.empty((alphas.size, u.size)), np.empty((alphas.size, u.size)), 0
+        coef, slope, passes = np.empty((alphas.size, u.size)), np.empty((alphas.size, u.size)), 0
         points = follow(
             quadratic.gram, quadratic.linear, quadratic.yy, Penalties(alphas, l1, l2, positive),
             usable, np.where(usable, u, 0.0), tol=goal, max_passes=most,
         )  # fmt: skip
         for k, point in enumerate(points):
             coef[k], slope[k] = point.u, point.q
-            sweeps += point.passes
+            passes += point.passes
         a, b = np.multiply.outer(alphas, l1), np.multiply.outer(alphas, l2)
         found = certify(quadratic, coef, a, b, positive=positive, slope=slope)
         return QuadraticPath(coef, found.gap, found.primal, sweeps)
@@ -152,19 +152,19 @@ def _solve(
     if not free.any():
         return path
     # where columns have no penalty the kernels know an estimate of the gap only
-    sweeps, most = path.sweeps, min(max_sweeps, REFINING_SWEEPS)
+    passes, most = path.passes, min(max_passes, REFINING_PASSES)
     for k in np.flatnonzero(path.gap > tol):
         for digits in range(1, REFINEMENTS + 1):
             moved = regressed(quadratic, path.coef[k], free, positive)
             better = certified(alphas[k : k + 1], tol * 0.1**digits, moved, most)
-            sweeps += better.sweeps
+            passes += better.passes
             if not better.gap[0] < path.gap[k]:
                 break
             path.coef[k], path.gap[k] = better.coef[0], better.gap[0]
             path.objective[k] = better.objective[0]
             if path.gap[k] <= tol:
                 break
-    return replace(path, sweeps=sweeps)
+    return replace(path, passes=passes)
 
 
 def regressed(quadratic: Quadratic, u: np.ndarray, free: np.ndarray, positive: bool) -> np.ndarray:

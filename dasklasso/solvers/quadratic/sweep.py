@@ -59,8 +59,8 @@ def sweep(
 # holds it to the proximal operator of :mod:`dasklasso.objective.penalties`
 @kernel(
     *(
-        "Tuple((float64, int64))({}[:, ::1], float64[::1], float64[::1], float64[::1], "
-        "boolean[::1], int64[::1], float64[::1], float64[::1], float64)".format(dtype)
+        f"Tuple((float64, int64))({dtype}[:, ::1], float64[::1], float64[::1], float64[::1], "
+        "boolean[::1], int64[::1], float64[::1], float64[::1], float64)"
         for dtype in ("float64", "float32")
     )
 )

@@ -1,4 +1,4 @@
-"""Descent over a subproblem, and over a face of it: the conditions of an optimum hold at its end."""
+"""Descent over a subproblem and over a face of it ends where the conditions of an optimum hold."""
 
 from __future__ import annotations
 

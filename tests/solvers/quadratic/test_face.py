@@ -1,4 +1,4 @@
-"""A quadratic model of one step, minimised: the conditions of an optimum, whatever the matrix is."""
+"""A quadratic model of one step is minimised, whatever its matrix is."""
 
 from __future__ import annotations
 

@@ -234,15 +234,15 @@ def test_powers_of_one_column_are_no_obstacle():
 
 def test_a_tolerance_below_rounding_ends_with_the_gap_that_is():
     quadratic, ones = wide(200, 30), np.ones(30)
-    found = solve_path(quadratic, ones, ones, grid(quadratic), tol=0.0, max_sweeps=100_000)
-    assert found.sweeps < 100_000
+    found = solve_path(quadratic, ones, ones, grid(quadratic), tol=0.0, max_passes=100_000)
+    assert found.passes < 100_000
     assert np.max(found.gap) < 1e-14 * quadratic.yy
 
 
 def test_sweeps_end_at_their_limit():
     quadratic, ones = wide(80, 600), np.ones(600)
-    found = solve_path(quadratic, ones, ones, grid(quadratic, 5), tol=0.0, max_sweeps=3)
-    assert found.sweeps <= 15
+    found = solve_path(quadratic, ones, ones, grid(quadratic, 5), tol=0.0, max_passes=3)
+    assert found.passes <= 15
 
 
 def test_a_good_start_saves_sweeps():
@@ -250,7 +250,7 @@ def test_a_good_start_saves_sweeps():
     alpha, tol = grid(quadratic)[-1:], 1e-9 * quadratic.yy
     cold = solve_path(quadratic, ones, ones, alpha, tol=tol)
     warm = solve_path(quadratic, ones, ones, alpha, tol=tol, start=cold.coef[0])
-    assert warm.sweeps < cold.sweeps
+    assert warm.passes < cold.passes
 
 
 def test_the_matrix_and_the_start_are_left_as_they_were():
@@ -282,7 +282,7 @@ def test_correlated_columns_take_few_sweeps_in_a_block_and_beyond():
     quadratic, ones = quadratic_of(X, y), np.ones(60)
     found = solve_path(quadratic, ones, ones, grid(quadratic, 100), tol=1e-8 * quadratic.yy)
     assert np.count_nonzero(found.coef[-1]) > 30
-    assert found.sweeps < 3 * 100
+    assert found.passes < 3 * 100
 
 
 def test_where_no_column_varies_all_coefficients_are_zero():

@@ -41,9 +41,7 @@ def test_the_gap_is_the_certificates_where_all_columns_are_penalised(subproblem,
     problem = subproblem(**case)
     u, q = point(problem)
     quadratic = Quadratic(problem.matrix, problem.linear, problem.yy)
-    found = certify(
-        quadratic, u[None], problem.a[None], problem.b[None], positive=problem.positive
-    )
+    found = certify(quadratic, u[None], problem.a[None], problem.b[None], positive=problem.positive)
     assert problem.gap(u, q) == pytest.approx(found.gap[0], rel=1e-10)
 
 
