@@ -11,12 +11,13 @@ of ours. What takes numba long is not used: array expressions, slices, structure
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
 MODULES = (  # all that register kernels
+    "dasklasso.solvers.quadratic.groups",
     "dasklasso.solvers.quadratic.growing_factor",
     "dasklasso.solvers.quadratic.subproblem",
     "dasklasso.solvers.quadratic.sweep",
@@ -104,21 +105,24 @@ def registered() -> list[Kernel]:
     """All kernels of the package."""
     for module in MODULES:
         import_module(module)
-    return list(_REGISTERED)
+    return sorted(_REGISTERED, key=lambda one: one.name)
 
 
 def compile_kernels(
-    wanted: Callable[[str], bool] = bool, report: Callable[[Compiled], None] | None = None
+    kernels: Iterable[Kernel] | None = None,
+    wanted: Callable[[str], bool] = bool,
+    report: Callable[[Compiled], None] | None = None,
 ) -> list[Compiled]:
     """Compile the kernels' signatures, or load what is on disk already.
 
     Parameters
     ----------
+    kernels : all of the package by default
     wanted : says of a signature whether it is; all are by default
     report : called after each
     """
     done = []
-    for one in registered():
+    for one in registered() if kernels is None else kernels:
         for signature in filter(wanted, one.signatures):
             began, known = time.perf_counter(), _hits(one)
             one.dispatcher.compile(signature)

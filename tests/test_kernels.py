@@ -16,6 +16,7 @@ import dasklasso
 from dasklasso.cli import main
 from dasklasso.kernels import MODULES, registered
 from dasklasso.solvers.quadratic.face import Face, minimise
+from dasklasso.solvers.quadratic.groups import Groups, minimise_groups
 from dasklasso.solvers.quadratic.path import Quadratic, solve_path
 from dasklasso.solvers.quadratic.sweep import COMPILED_FROM
 
@@ -69,6 +70,11 @@ def test_what_is_solved_compiles_what_is_registered_and_nothing_else():
     for dtype in (np.float32, np.float64):
         free = np.zeros(d, bool)
         minimise(Face(gram.astype(dtype), -quadratic.linear, 0.0 * ones, 0.1 * ones, free), 1e-3)
+        pairs = np.arange(0, d + 1, 2)
+        groups = Groups(
+            gram.astype(dtype), -quadratic.linear, 0.0 * ones, pairs, 0.1 * ones[: d // 2]
+        )
+        minimise_groups(groups, 1e-3)
     for kernel in registered():
         assert len(kernel.dispatcher.signatures) == len(kernel.signatures), kernel.name
 

@@ -152,6 +152,6 @@ def _minimum(
         positive=own_penalty.penalty.nonnegative,
         tol=tol,
         start=start,
-        max_sweeps=most_sweeps(columns.size),
+        max_passes=most_sweeps(columns.size),
     )
     return path.coef[0]

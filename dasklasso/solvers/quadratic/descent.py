@@ -51,7 +51,7 @@ def descend(
         gap = problem.gap(u, q)
         if gap <= tol or gain <= least:
             break
-        if crossings <= max(FEW_CROSSINGS, np.count_nonzero(u) // CROSSING_PARTS):
+        if crossings <= max(FEW_CROSSINGS, int(np.count_nonzero(u)) // CROSSING_PARTS):
             steps, gap = _over_face(problem, factor, tol, max_passes - passes, u, q)
             passes += steps
             if gap <= tol:

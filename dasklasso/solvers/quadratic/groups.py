@@ -18,8 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import get_lapack_funcs
 
-from dasklasso.solvers.quadratic.descent import compiled
+from dasklasso.kernels import kernel
 from dasklasso.solvers.quadratic.face import RIDGE
+from dasklasso.solvers.quadratic.sweep import COMPILED_FROM
 
 EPOCHS = 10  # of block coordinate descent in a round
 ROUNDS = 30
@@ -71,40 +72,65 @@ class Groups:
         return np.array([np.linalg.eigvalsh(part)[-1] for part in parts])
 
 
-@compiled
 def descend(
-    matrix: np.ndarray,
-    gradient: np.ndarray,
-    u: np.ndarray,
-    starts: np.ndarray,
-    l1: np.ndarray,
-    bounds: np.ndarray,
-    epochs: int,
+    problem: Groups, gradient: np.ndarray, u: np.ndarray, bounds: np.ndarray, epochs: int
 ) -> None:
     """Block coordinate descent, in place; ``gradient`` is kept that at ``u``."""
+    if len(u) >= COMPILED_FROM:
+        change = np.empty(len(u))
+        descend_kernel(
+            problem.matrix, gradient, u, problem.starts, problem.l1, bounds, change, epochs
+        )
+        return
+    ends = list(zip(problem.starts[:-1].tolist(), problem.starts[1:].tolist(), strict=True))
+    for _ in range(epochs):
+        moved = False
+        for (first, stop), bound, l1 in zip(ends, bounds, problem.l1, strict=True):
+            if not bound > 0.0:
+                continue
+            own = slice(first, stop)
+            z = u[own] - gradient[own] / bound
+            size, threshold = np.sqrt(z @ z), l1 / bound
+            change = (1.0 - threshold / size if size > threshold else 0.0) * z - u[own]
+            if change.any():
+                moved = True
+                u[own] += change
+                gradient += change @ problem.matrix[own]
+        if not moved:
+            break
+
+
+@kernel(
+    *(
+        f"void({dtype}[:, ::1], float64[::1], float64[::1], int64[::1], float64[::1], "
+        "float64[::1], float64[::1], int64)"
+        for dtype in ("float64", "float32")
+    ),
+    reorders_sums=True,
+)
+def descend_kernel(  # type: ignore[no-untyped-def]
+    matrix, gradient, u, starts, l1, bounds, change, epochs
+):
+    """As :func:`descend`; ``change`` is (p,) to work in."""
     for _ in range(epochs):
         moved = False
         for g in range(l1.size):
-            bound = bounds[g]
+            bound, size = bounds[g], 0.0
             if not bound > 0.0:
                 continue
-            size = 0.0
             for i in range(starts[g], starts[g + 1]):
-                z = u[i] - gradient[i] / bound
-                size += z * z
+                change[i] = u[i] - gradient[i] / bound
+                size += change[i] * change[i]
             size, threshold = np.sqrt(size), l1[g] / bound
             share = 1.0 - threshold / size if size > threshold else 0.0
-            first, stop = starts[g], starts[g + 1]
-            change = np.empty(stop - first)
-            for i in range(first, stop):
-                change[i - first] = share * (u[i] - gradient[i] / bound) - u[i]
-            for i in range(first, stop):
-                if change[i - first] != 0.0:
+            for i in range(starts[g], starts[g + 1]):
+                change[i] = share * change[i] - u[i]
+            for i in range(starts[g], starts[g + 1]):
+                if change[i] != 0.0:
                     moved = True
-                    u[i] += change[i - first]
-                    row = matrix[i]
+                    u[i] += change[i]
                     for k in range(u.size):
-                        gradient[k] += change[i - first] * row[k]
+                        gradient[k] += change[i] * matrix[i, k]
         if not moved:
             break
 
@@ -120,7 +146,7 @@ def minimise_groups(problem: Groups, tol: float) -> np.ndarray:
     ridge = RIDGE[problem.matrix.dtype.name]
     bounds = (1.0 + ridge) * problem.curvature_bounds()
     for _ in range(ROUNDS):
-        descend(problem.matrix, gradient, u, problem.starts, problem.l1, bounds, EPOCHS)
+        descend(problem, gradient, u, bounds, EPOCHS)
         if problem.violation(gradient, u).max() <= tol:
             break
         used = (problem.norms(u) > 0) | (problem.l1 == 0)

@@ -18,7 +18,9 @@ from dasklasso.kernels import compile_kernels
 from dasklasso.objective.duality import Certificate, column_sums, squared_certificate
 from dasklasso.objective.penalties.elastic_net import elastic_net
 from dasklasso.solvers.quadratic.follow import Penalties, follow
-from dasklasso.solvers.quadratic.sweep import COMPILED_FROM
+from dasklasso.solvers.quadratic.growing_factor import solve_kernel
+from dasklasso.solvers.quadratic.subproblem import gap_sums, times_kernel
+from dasklasso.solvers.quadratic.sweep import COMPILED_FROM, sweep_kernel
 
 REDUNDANT = 1e-13  # share of a column's square, not explained by the others, that is rounding
 REFINEMENTS = 3  # solutions again, each to a tenth of the tolerance, where a gap was mistaken
@@ -113,7 +115,8 @@ def solve_path(
 def load_kernels(n_features: int) -> None:
     """Load the kernels of a path from the cache, or compile them: what a first solve waits for."""
     if n_features >= COMPILED_FROM:
-        compile_kernels(wanted=lambda signature: "float32" not in signature)
+        kernels = (sweep_kernel, gap_sums, times_kernel, solve_kernel)
+        compile_kernels(kernels, wanted=lambda signature: "float32" not in signature)
 
 
 def _solve(
@@ -146,7 +149,7 @@ def _solve(
             passes += point.passes
         a, b = np.multiply.outer(alphas, l1), np.multiply.outer(alphas, l2)
         found = certify(quadratic, coef, a, b, positive=positive, slope=slope)
-        return QuadraticPath(coef, found.gap, found.primal, sweeps)
+        return QuadraticPath(coef, found.gap, found.primal, passes)
 
     path = certified(alphas, tol, u)
     if not free.any():

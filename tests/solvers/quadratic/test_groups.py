@@ -8,7 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from dasklasso.solvers.quadratic.groups import Groups, minimise_groups
+from dasklasso.solvers.quadratic.groups import (
+    Groups,
+    descend,
+    descend_kernel,
+    minimise_groups,
+)
 
 
 def drawn(seed, n_groups=5, width=3, singular=False, dtype="float64", free=False):
@@ -71,3 +76,19 @@ def test_single_precision_ends_near_the_same_minimum():
     double, single = drawn(5), drawn(5, dtype="float32")
     ends = [objective(double, minimise_groups(one, 1e-6)) for one in (double, single)]
     assert ends[1] == pytest.approx(ends[0], rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_kernel_descends_as_numpy_does(dtype):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 24))
+    matrix = np.ascontiguousarray(X.T @ X / 60).astype(dtype)
+    gradient, u = rng.standard_normal(24), 0.1 * rng.standard_normal(24)
+    starts, l1 = np.array([0, 1, 4, 10, 24]), np.array([0.0, 0.2, 0.5, 3.0])
+    problem = Groups(matrix, gradient, u, starts, l1)
+    bounds = problem.curvature_bounds()
+    at = [(gradient.copy(), u.copy()) for _ in range(2)]
+    descend(problem, *at[0], bounds, 3)
+    descend_kernel(matrix, *at[1], starts, l1, bounds, np.empty(24), 3)
+    np.testing.assert_allclose(at[0][1], at[1][1], atol=1e-12)
+    np.testing.assert_allclose(at[0][0], at[1][0], atol=1e-12)
