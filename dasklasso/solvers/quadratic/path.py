@@ -24,6 +24,7 @@ from dasklasso.solvers.quadratic.sweep import COMPILED_FROM, sweep_kernel
 
 REDUNDANT = 1e-13  # share of a column's square, not explained by the others, that is rounding
 REFINEMENTS = 3  # solutions again, each to a tenth of the tolerance, where a gap was mistaken
+MAX_PASSES = 10_000  # over the working set, for an alpha: more help no problem that is well posed
 REFINING_PASSES = 1_000  # for each: unpenalised coefficients are near their optimum by then
 
 
@@ -76,7 +77,7 @@ def solve_path(
     positive: bool = False,
     tol: float,
     start: np.ndarray | None = None,
-    max_passes: int = 100_000,
+    max_passes: int = MAX_PASSES,
 ) -> QuadraticPath:
     """Minimise at every alpha, each started from the one before.
 
