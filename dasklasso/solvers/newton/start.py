@@ -142,7 +142,7 @@ def _rough_path(
             positive=objective.penalty.nonnegative,
             tol=ROUGH * float(problem.null_loss[target]),
             start=start,
-            max_sweeps=most_sweeps(len(columns)),
+            max_passes=most_sweeps(len(columns)),
         ).coef
         start = found[some][-1]
         done[0] += len(found[some])
