@@ -157,10 +157,11 @@ class PathFollower:
         best = Reached(np.zeros(a.size), np.full(a.size, np.nan), 0)
         least, goal, patience = np.inf, 0.5 * tol, 0
         gap = 0.0 if complete else whole.gap(line.u, line.q)
-        passes = 0
+        # the factor's b is of alphas before: where there is one, faces are solved inexactly
+        settled, passes = k > 0 and not b.any(), 0
         while True:
             aim = goal if complete else max(goal, INCOMPLETE_GAP * gap)
-            passes += self._descend(whole, line, aim, max_passes - passes, settled=k > 0)
+            passes += self._descend(whole, line, aim, max_passes - passes, settled=settled)
             # afresh: what was taken from q one step at a time has drifted
             used = line.u.nonzero()[0]
             line.q = self.linear - whole.times(used, line.u[used])
