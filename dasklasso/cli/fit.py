@@ -25,13 +25,7 @@ if TYPE_CHECKING:
     epilog=options.example("dasklasso fit diabetes.zarr --alpha 0.1 --out model"),
 )
 @click.argument("store")
-@click.option(
-    "--alpha",
-    type=click.FloatRange(min=0, min_open=True),
-    multiple=True,
-    required=True,
-    help="Strength of the penalty; may be repeated.",
-)
+@options.alphas("Strength of the penalty; may be repeated.", required=True)
 @options.out
 @options.model
 @options.stochastic
@@ -39,6 +33,7 @@ if TYPE_CHECKING:
 @options.checkpoint
 @options.statistics
 @options.overwrite
+@options.quiet
 @options.as_json
 def fit_command(as_json: bool, **values: Any) -> None:
     """Fit a model to STORE at one alpha, or at several.
@@ -67,6 +62,7 @@ def fit_command(as_json: bool, **values: Any) -> None:
 @options.checkpoint
 @options.statistics
 @options.overwrite
+@options.quiet
 @options.as_json
 def path_command(as_json: bool, **values: Any) -> None:
     """Fit models to STORE along a grid of alphas.
@@ -87,18 +83,8 @@ def path_command(as_json: bool, **values: Any) -> None:
 @click.argument("store")
 @options.folds("Number of folds.", "Of random folds.")
 @options.criterion
-@click.option(
-    "--alpha",
-    type=click.FloatRange(min=0, min_open=True),
-    multiple=True,
-    help="Instead of a grid; may be repeated.",
-)
-@click.option(
-    "--l1-ratios",
-    type=click.FloatRange(0, 1),
-    multiple=True,
-    help="To choose from, instead of --l1-ratio; may be repeated.",
-)
+@options.alphas("Instead of a grid; may be repeated.")
+@options.l1_ratios
 @options.grid
 @options.stop_saturated
 @options.out
@@ -108,6 +94,7 @@ def path_command(as_json: bool, **values: Any) -> None:
 @options.checkpoint
 @options.statistics
 @options.overwrite
+@options.quiet
 @options.as_json
 def cv_command(as_json: bool, **values: Any) -> None:
     """Choose alpha for STORE by cross-validation, and certify the whole path on all rows.
@@ -137,7 +124,9 @@ def run_with_progress(stage: SolveStage) -> FittedPath:
     from dasklasso.solvers.checkpoint import has_checkpoint
 
     try:
-        with ScanProgress(tol=stage.tol) as progress:
+        with ScanProgress(
+            tol=stage.tol, resumed=stage.resume, quiet=options.is_quiet()
+        ) as progress:
             return stage.run(progress=progress, announce=progress.announce)
     except KeyboardInterrupt as error:
         cause = str(error) or "interrupted."

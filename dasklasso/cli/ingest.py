@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     help="Compression of X; auto: by how much a sample shrinks.",
 )
 @options.overwrite
+@options.quiet
 def ingest_command(**values: Any) -> None:
     """Turn the table SOURCE into the Zarr store STORE, in bounded memory.
 
@@ -82,7 +83,7 @@ def run_ingest(stage: IngestStage) -> None:
     """Run the stage with progress; warnings to standard error, a report to standard output."""
     from dasklasso.cli.progress import CountProgress
 
-    with CountProgress("ingest", "rows") as progress:
+    with CountProgress("ingest", "rows", quiet=options.is_quiet()) as progress:
         report = stage.run(progress=progress)
     for warning in report.warnings:
         click.echo(f"Warning: {warning}", err=True)
@@ -125,6 +126,7 @@ def _why(report: IngestReport) -> str:
 @click.option("--codec", type=options.choice(Codec), default="none", show_default=True)
 @click.option("--memory", type=options.Size(), default="1GiB", show_default=True)
 @options.overwrite
+@options.quiet
 def generate_command(kind: Any, store: str, memory: str, **values: Any) -> None:
     """Write synthetic data with known coefficients to STORE, chunk by chunk.
 
@@ -135,7 +137,7 @@ def generate_command(kind: Any, store: str, memory: str, **values: Any) -> None:
     from dasklasso.dataset.generate import generate
     from dasklasso.units import parse_size
 
-    with CountProgress("generate", "rows") as progress:
+    with CountProgress("generate", "rows", quiet=options.is_quiet()) as progress:
         manifest = generate(kind, store, memory=parse_size(memory), progress=progress, **values)
     click.echo(f"rows      {manifest.n_rows:,}")
     click.echo(f"features  {manifest.n_features:,}, target {', '.join(manifest.target_names[:5])}")

@@ -86,6 +86,26 @@ def example(text: str) -> str:
 
 
 overwrite = click.option("--overwrite", is_flag=True, help="Replace what is there already.")
+
+
+def is_quiet() -> bool:
+    """Whether the command that runs was given ``--quiet``."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.meta.get(_QUIET))
+
+
+def _set_quiet(context: click.Context, param: click.Parameter, value: bool) -> None:
+    context.meta[_QUIET] = value
+
+
+_QUIET = "dasklasso.quiet"
+quiet = click.option(
+    "--quiet",
+    is_flag=True,
+    expose_value=False,
+    callback=_set_quiet,
+    help="No progress and no notes on standard error; warnings and errors stay.",
+)
 as_json = click.option(
     "--json", "as_json", is_flag=True, help="End standard output with one JSON object."
 )
@@ -167,7 +187,21 @@ model = stacked(
     ),
 )
 
-stochastic = stacked(
+
+
+def seed(of: str) -> Callable[[F], F]:
+    """The seed of what is drawn at random.
+
+    Parameters
+    ----------
+    of : help on what that is
+    """
+    return click.option(
+        "--seed", type=click.IntRange(min=0), default=0, show_default=True, help=of
+    )
+
+
+steps = stacked(
     click.option(
         "--epochs",
         type=click.IntRange(min=1),
@@ -182,14 +216,8 @@ stochastic = stacked(
         show_default=True,
         help="Of solver prox_sgd: rows of a step.",
     ),
-    click.option(
-        "--seed",
-        type=click.IntRange(min=0),
-        default=0,
-        show_default=True,
-        help="Of solver prox_sgd: of the order of rows.",
-    ),
 )
+stochastic = stacked(steps, seed("Of solver prox_sgd: of the order of rows."))
 
 checkpoint = stacked(
     click.option("--checkpoint", metavar="DIR", help="Keep the state here while running."),
@@ -222,15 +250,42 @@ stop_saturated = click.option(
 )
 
 
-def folds(of: str, seed_of: str) -> Callable[[F], F]:
+def alphas(of: str, *, required: bool = False) -> Callable[[F], F]:
+    """Chosen alphas.
+
+    Parameters
+    ----------
+    of : help on what they are
+    """
+    return click.option(
+        "--alpha",
+        type=click.FloatRange(min=0, min_open=True),
+        multiple=True,
+        required=required,
+        help=of,
+    )
+
+
+l1_ratios = click.option(
+    "--l1-ratios",
+    type=click.FloatRange(0, 1),
+    multiple=True,
+    help="To choose from, instead of --l1-ratio; may be repeated.",
+)
+
+
+def folds(of: str, seed_of: str, *, default: int | None = 5) -> Callable[[F], F]:
     """How rows are put into folds, and which alpha their errors choose.
 
     Parameters
     ----------
     of, seed_of : help on what has folds, and what the seed is of
+    default : number of folds; None where there need be none
     """
     return stacked(
-        click.option("--folds", type=click.IntRange(min=2), default=5, show_default=True, help=of),
+        click.option(
+            "--folds", type=click.IntRange(min=2), default=default, show_default=True, help=of
+        ),
         click.option(
             "--fold-kind",
             type=choice(FoldKind),
@@ -239,9 +294,7 @@ def folds(of: str, seed_of: str) -> Callable[[F], F]:
             help="Rows at random; runs of rows; whole groups (the store's fold column); or folds "
             "as that column says.",
         ),
-        click.option(
-            "--seed", type=click.IntRange(min=0), default=0, show_default=True, help=seed_of
-        ),
+        seed(seed_of),
         click.option(
             "--rule",
             type=choice(Rule),

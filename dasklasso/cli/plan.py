@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from dasklasso.cli import options
 
@@ -22,45 +23,28 @@ if TYPE_CHECKING:
     epilog=options.example("dasklasso plan diabetes.zarr --folds 5 --memory 1.5GiB"),
 )
 @click.argument("store")
-@click.option(
-    "--alpha",
-    type=click.FloatRange(min=0, min_open=True),
-    multiple=True,
-    help="Plan a fit at this alpha; may be repeated [default: a grid].",
-)
-@click.option(
-    "--n-alphas", type=click.IntRange(min=1), help="Plan a grid of so many [default: 100]."
-)
-@click.option("--folds", type=click.IntRange(min=2), help="Plan a cross-validation.")
+@options.alphas("Plan a fit at this alpha; may be repeated [default: a grid].")
+@options.grid
+@options.stop_saturated
+@options.folds("Plan a cross-validation.", "Of random folds, and of solver prox_sgd.", default=None)
+@options.criterion
+@options.l1_ratios
 @options.model
-@options.stochastic
+@options.steps
 @options.cluster
 @options.statistics
 @options.as_json
-def plan_command(
-    store: str,
-    alpha: tuple[float, ...],
-    n_alphas: int | None,
-    folds: int | None,
-    as_json: bool,
-    **values: Any,
-) -> None:
+@click.pass_context
+def plan_command(context: click.Context, as_json: bool, **values: Any) -> None:
     """Show which solver fits STORE and why, how often it reads the data, and what it needs.
 
-    Reads a few chunks, to measure how fast they come, and fits nothing. Exit code 2 where the
-    memory does not suffice.
+    Takes the options of fit, path and cv: a cross-validation is planned where one of cv's is
+    given. Reads a few chunks, to measure how fast they come, and fits nothing. Exit code 2 where
+    the memory does not suffice.
     """
     from dasklasso.cli.tables import print_pairs
-    from dasklasso.jobs.fit_stage import FitStage, PathStage
 
-    if alpha and n_alphas is not None:
-        raise click.UsageError("--alpha and --n-alphas: give one of them.")
-    stage: SolveStage
-    if alpha:
-        stage = FitStage(store=store, out="", alpha=alpha, **values)
-    else:
-        stage = PathStage(store=store, out="", n_alphas=n_alphas or 100, **values)
-    plan, machine = _plan(stage, folds)
+    plan, machine = _plan(_stage(context, values))
     if as_json:
         from dataclasses import asdict
 
@@ -70,7 +54,34 @@ def plan_command(
         print_pairs(_lines(plan, machine))
 
 
-def _plan(stage: SolveStage, folds: int | None) -> tuple[Plan, Machine | None]:
+_OF_CV = ("folds", "fold_kind", "rule", "criterion", "l1_ratios")
+
+
+def _stage(context: click.Context, values: dict[str, Any]) -> SolveStage:
+    """The fit that the options describe: at chosen alphas, along a grid, or cross-validated."""
+    from dasklasso.jobs.fit_stage import CvStage, FitStage, PathStage
+
+    def given(name: str) -> bool:
+        return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+    on_grid = next((name for name in ("n_alphas", "eps") if given(name)), None)
+    if values["alpha"] and on_grid is not None:
+        option = on_grid.replace("_", "-")
+        raise click.UsageError(f"--alpha and --{option}: give one of them.")
+    if any(given(name) for name in _OF_CV):
+        folds = CvStage.folds if values["folds"] is None else values["folds"]
+        return CvStage(out="", **values | {"folds": folds})
+    values = {name: value for name, value in values.items() if name not in _OF_CV}
+    if not values["alpha"]:
+        return PathStage(out="", **_without(values, "alpha"))
+    return FitStage(out="", **_without(values, "n_alphas", "eps", "stop_saturated"))
+
+
+def _without(values: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in names}
+
+
+def _plan(stage: SolveStage) -> tuple[Plan, Machine | None]:
     from functools import partial
 
     from dasklasso.dataset.dataset import open_dataset
@@ -80,13 +91,13 @@ def _plan(stage: SolveStage, folds: int | None) -> tuple[Plan, Machine | None]:
     from dasklasso.fit.plan import plan_fit
     from dasklasso.fit.statistics import are_kept
     from dasklasso.fit.targets import labelled, with_classes
-    from dasklasso.options import CvOptions
+    from dasklasso.jobs.fit_stage import CvStage
 
     data = open_dataset(stage.store, empty_chunks=stage.empty_chunks)
     run = stage._solve_options()
-    assignment = (
-        FoldAssignment(FoldScheme()) if folds is None else CvOptions(folds).assignment(data)
-    )
+    assignment = FoldAssignment(FoldScheme())
+    if isinstance(stage, CvStage):
+        assignment = stage._cv_options().assignment(data)
     asked = stage._fit_options(data)
     asked = with_classes(asked, labelled(data, asked))
     plan = partial(
@@ -110,7 +121,7 @@ def _lines(plan: Plan, machine: Machine | None) -> Iterator[tuple[str, str]]:
     yield "data", f"{plan.n_rows:,} rows x {plan.n_features:,} features{targets}"
     folds = f", {plan.n_folds} folds" if plan.n_folds > 1 else ""
     yield "alphas", f"{plan.n_alphas:,}{folds}"
-    yield "scans", f"{plan.scans:.4g}"
+    yield "scans", f"{plan.scans:.4g}{_range(plan)}"
     yield "read", format_size(plan.bytes_to_read)
     yield "compute", f"{_figure(plan.flops / 1e9)} GFLOP"
     yield (
@@ -132,6 +143,13 @@ def _lines(plan: Plan, machine: Machine | None) -> Iterator[tuple[str, str]]:
         )
     if plan.note:
         yield "note", plan.note
+
+
+def _range(plan: Plan) -> str:
+    """How many scans there may be, where that is not certain."""
+    if plan.scans_least == plan.scans_most:
+        return ""
+    return f" ({plan.scans_least:,} to {plan.scans_most:,})"
 
 
 def _figure(number: float) -> str:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 @options.encoding
 @options.cluster
 @options.overwrite
+@options.quiet
 def predict_command(**values: Any) -> None:
     """Predict for every row with MODEL, in the order of the rows, in bounded memory.
 
@@ -55,8 +56,8 @@ def predict_command(**values: Any) -> None:
 
 
 def say_notes(notes: Sequence[str]) -> None:
-    """Say on standard error what in a table deserves it."""
-    for note in notes:
+    """Print notes on a table to standard error; ``--quiet`` prints none."""
+    for note in () if options.is_quiet() else notes:
         click.echo(f"Note: {note}", err=True)
 
 

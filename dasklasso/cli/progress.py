@@ -22,10 +22,19 @@ class Estimate:
 
     A run is as far as the share of its alphas that are done, plus, for the alphas under way, the
     share of the digits that their gap has come down by: log(first gap/gap) / log(first gap/tol).
+
+    Parameters
+    ----------
+    tol : float
+        The gap that is aimed at.
+    resumed : bool
+        Whether an earlier run did a part. How fast a run is then follows from what is done since
+        its first event: the seconds of an event do not count the earlier run.
     """
 
-    def __init__(self, tol: float) -> None:
+    def __init__(self, tol: float, *, resumed: bool = False) -> None:
         self._tol = tol
+        self._start = None if resumed else (0.0, 0.0)  # seconds and share, where rates begin
         self._done = -1
         self._first_gap = math.inf
 
@@ -44,9 +53,12 @@ class Estimate:
         if event.stage:  # of a stage in memory, whose share of the work is not known
             return None
         share = self.share(event)
-        if share < 0.01 or event.scan < 2:
+        if self._start is None:
+            self._start = (event.seconds, share)
+        seconds, done = event.seconds - self._start[0], share - self._start[1]
+        if done < 0.01 or event.scan < 2:
             return None
-        return event.seconds * (1 - share) / share
+        return seconds * (1 - share) / done
 
 
 class ScanProgress:
@@ -56,18 +68,24 @@ class ScanProgress:
     ----------
     tol : float
         The gap that is aimed at.
+    resumed : bool
+        Whether an earlier run did a part, whose bytes and problems are in the events.
+    quiet : bool
+        Whether nothing is shown.
     """
 
-    def __init__(self, *, tol: float) -> None:
-        self._estimate = Estimate(tol)
-        self._recent: deque[tuple[float, int]] = deque()
+    def __init__(self, *, tol: float, resumed: bool = False, quiet: bool = False) -> None:
+        self._estimate = Estimate(tol, resumed=resumed)
+        self._quiet = quiet
+        # seconds and bytes of the last events; a run that is not resumed begins without bytes
+        self._recent: deque[tuple[float, int]] = deque([] if resumed else [(0.0, 0)])
         self._live: Any = None
         self._next_show = 0.0
         self._unseen: str | None = None
         self._terminal = sys.stderr.isatty()
 
     def __enter__(self) -> ScanProgress:
-        if self._terminal:
+        if self._terminal and not self._quiet:
             from rich.console import Console
             from rich.live import Live
 
@@ -88,14 +106,19 @@ class ScanProgress:
 
     def announce(self, text: str) -> None:
         """Show a line that stays."""
+        if self._quiet:
+            return
         if self._live is not None:
             self._live.console.print(text, soft_wrap=True, markup=False, highlight=False)
         else:
             print(text, file=sys.stderr, flush=True)
 
     def __call__(self, event: ScanEvent) -> None:
+        if self._quiet:
+            return
         seconds_left = self._estimate.seconds_left(event)
-        self._recent.append((event.seconds, event.bytes_read))
+        if not event.stage:  # which counts no bytes
+            self._recent.append((event.seconds, event.bytes_read))
         while len(self._recent) > 2 and event.seconds - self._recent[0][0] > _RATE_WINDOW:
             self._recent.popleft()
         now = time.monotonic()
@@ -105,14 +128,12 @@ class ScanProgress:
         self._next_show = now + (LIVE_SECONDS if self._terminal else PLAIN_SECONDS)
         self._show(describe(event, self._rate(), seconds_left))
 
-    def _rate(self) -> float:
-        """Bytes a second over the last seconds."""
+    def _rate(self) -> float | None:
+        """Bytes a second over the last seconds; None after the first event of a resumed run."""
+        if not self._recent:
+            return None
         (first, before), (last, after) = self._recent[0], self._recent[-1]
-        return (
-            after / last
-            if first == last and last > 0
-            else ((after - before) / (last - first) if last > first else 0.0)
-        )
+        return (after - before) / (last - first) if last > first else None
 
     def _show(self, text: str) -> None:
         self._unseen = None
@@ -124,7 +145,7 @@ class ScanProgress:
             print(text, file=sys.stderr, flush=True)
 
 
-def describe(event: ScanEvent, bytes_per_second: float, seconds_left: float | None) -> str:
+def describe(event: ScanEvent, bytes_per_second: float | None, seconds_left: float | None) -> str:
     """One line: ``scan 12 | 3/20 alphas | gap 1.2e-04 | 17 nonzero | 1.31 GB/s | ETA 0:00:41``.
 
     Between scans: ``after scan 2, in memory | 3/20 alphas | 0:00:05 so far``.
@@ -142,7 +163,7 @@ def describe(event: ScanEvent, bytes_per_second: float, seconds_left: float | No
         f"{event.n_done}/{event.n_alphas} alphas",
         f"gap {event.worst_gap:.1e}",
         f"{event.n_nonzero:,} nonzero",
-        f"{bytes_per_second / 1e9:.2f} GB/s",
+        *([] if bytes_per_second is None else [f"{bytes_per_second / 1e9:.2f} GB/s"]),
         f"{clock(event.seconds)} so far",
     ]
     if event.n_done < event.n_alphas:
@@ -165,17 +186,20 @@ class CountProgress:
         What is being done, "ingest".
     unit : str
         What is counted, "rows".
+    quiet : bool
+        Whether nothing is shown.
     """
 
-    def __init__(self, doing: str, unit: str) -> None:
+    def __init__(self, doing: str, unit: str, *, quiet: bool = False) -> None:
         self._doing = doing
+        self._quiet = quiet
         self._unit = unit
         self._bar: Any = None
         self._task: Any = None
         self._began = self._last = time.monotonic()
 
     def __enter__(self) -> CountProgress:
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and not self._quiet:
             from rich.console import Console
             from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -208,7 +232,7 @@ class CountProgress:
         if self._bar is not None:
             text = f"{rate:,.0f} {self._unit}/s"
             self._bar.update(self._task, completed=done, total=total, rate=text)
-        elif now - self._last >= PLAIN_SECONDS:
+        elif not self._quiet and now - self._last >= PLAIN_SECONDS:
             self._last = now
             print(self._line(done, total, rate), file=sys.stderr, flush=True)
 

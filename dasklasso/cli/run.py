@@ -16,6 +16,7 @@ from dasklasso.cli import options
 @click.option(
     "--set", "overrides", multiple=True, metavar="STAGE.KEY=VALUE", help="Override a key."
 )
+@options.quiet
 def run_command(job: str, overrides: tuple[str, ...]) -> None:
     """Run the stages of JOB.toml: ingest; fit, path, cv or select; predict; score; picture.
 

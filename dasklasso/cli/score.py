@@ -51,6 +51,7 @@ MOST_CLASSES = 50  # printed; --json has all
 @options.table
 @options.cluster
 @options.overwrite
+@options.quiet
 @options.as_json
 def score_command(as_json: bool, **values: Any) -> None:
     """Score MODEL on the rows of a store or a table, in bounded memory.

@@ -120,6 +120,7 @@ _stability = options.stacked(
 @options.cluster
 @options.statistics
 @options.overwrite
+@options.quiet
 @options.as_json
 def select_command(as_json: bool, out: str | None, **values: Any) -> None:
     """Choose features of STORE, and an alpha, from second moments.
@@ -138,7 +139,7 @@ def run_select(stage: SelectStage, *, as_json: bool = False) -> None:
     from dasklasso.cli.fit import require_convergence
     from dasklasso.cli.progress import ScanProgress
 
-    with ScanProgress(tol=stage.tol) as progress:
+    with ScanProgress(tol=stage.tol, quiet=options.is_quiet()) as progress:
         found = stage.run(progress=progress, announce=progress.announce)
     if as_json:
         out = stage.out or None

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 )
 @click.option("--dataset", metavar="PATH", help="HDF5, NPZ: the array that is X.")
 @click.option("--stats", metavar="PATH", help="Where statistics are kept [default: STORE.stats].")
+@options.quiet
 @options.as_json
 def update_command(
     store: str, new_rows: str, memory: str, dataset: str | None, as_json: bool, **values: Any
@@ -49,7 +50,7 @@ def update_command(
     from dasklasso.moments.append import update_store
     from dasklasso.units import parse_size
 
-    with CountProgress("update", "rows") as progress:
+    with CountProgress("update", "rows", quiet=options.is_quiet()) as progress:
         report, carried = update_store(
             store,
             new_rows,

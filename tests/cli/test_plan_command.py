@@ -8,6 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from dasklasso.cli import main
+from dasklasso.cli.fit import cv_command, path_command
+from dasklasso.cli.plan import plan_command
 from dasklasso.dataset.generate import generate
 from dasklasso.fit.machine import Machine
 
@@ -122,3 +124,37 @@ def test_nothing_is_written(store):
     before = sorted(store.parent.rglob("*"))
     run("plan", store)
     assert sorted(store.parent.rglob("*")) == before
+
+
+# what a plan has no use for: it writes nothing but what it prints, and resumes nothing
+NOT_OF_PLAN = {
+    "out",
+    "table",
+    "overwrite",
+    "checkpoint",
+    "checkpoint_seconds",
+    "resume",
+    "quiet",
+}
+
+
+def test_plan_has_the_options_of_path_and_cv():
+    def names(command):
+        return {option.name for option in command.params}
+
+    assert names(plan_command) == (names(path_command) | names(cv_command)) - NOT_OF_PLAN
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--folds", 5], ["--fold-kind", "contiguous"], ["--rule", "1se"], ["--l1-ratios", 0.5]],
+)
+def test_an_option_of_cv_plans_a_cross_validation(store, arguments):
+    assert planned(store, *arguments)["n_folds"] == 5
+
+
+def test_scans_that_are_not_certain_are_a_range(store):
+    found = planned(store, "--solver", "fista")
+    shown = next(x for x in run("plan", store, "--solver", "fista").stdout.splitlines()
+                 if x.startswith("scans"))  # fmt: skip
+    assert f"({found['scans_least']:,} to {found['scans_most']:,})" in shown

@@ -44,6 +44,33 @@ def test_a_quarter_of_the_way_leaves_three_times_as_long():
     assert left == pytest.approx(60.0)
 
 
+def test_the_time_left_after_a_resume_follows_from_what_this_run_did():
+    # 50 of 100 alphas were done before; this run did 10 more in 20 seconds: 40 are left
+    estimate = Estimate(tol=1e-6, resumed=True)
+    assert estimate.seconds_left(event(scan=200, n_done=50, n_alphas=100, seconds=1.0)) is None
+    left = estimate.seconds_left(event(scan=210, n_done=60, n_alphas=100, seconds=21.0))
+    assert left == pytest.approx(80.0)
+
+
+def test_the_bytes_of_an_earlier_run_are_in_no_rate(capsys, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    with ScanProgress(tol=1e-6, resumed=True) as shown:
+        for k in (1, 2):
+            now = k * 10.0
+            shown(event(scan=100 + k, seconds=float(k), bytes_read=10**12 + k * 10**9))
+    first, second = capsys.readouterr().err.splitlines()
+    assert "GB/s" not in first
+    assert "1.00 GB/s" in second
+
+
+def test_a_quiet_run_shows_nothing(capsys):
+    with ScanProgress(tol=1e-6, quiet=True) as shown:
+        shown(event())
+        shown.announce("Dashboard: there")
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("gap", [float("inf"), float("nan"), 1.0, 0.0])
 def test_the_first_scan_gives_no_estimate(gap):
     assert Estimate(tol=1e-6).seconds_left(event(scan=1, worst_gap=gap)) is None

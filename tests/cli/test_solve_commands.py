@@ -161,6 +161,13 @@ def test_progress_and_the_dashboard_are_on_standard_error(solver, store, tmp_pat
     assert len(result.stdout.splitlines()) == 1
 
 
+def test_quiet_leaves_standard_error_empty(solver, store, tmp_path):
+    result = run("fit", store, "--alpha", 0.5, "--out", tmp_path / "m", "--quiet")
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    assert "model " in result.stdout
+
+
 def test_a_gap_above_the_tolerance_exits_1_says_so_and_saves_the_model(solver, store, tmp_path):
     solver.gap = 3e-4
     result = run("fit", store, "--alpha", 0.5, "--out", tmp_path / "m", "--json")
