@@ -188,7 +188,6 @@ model = stacked(
 )
 
 
-
 def seed(of: str) -> Callable[[F], F]:
     """The seed of what is drawn at random.
 
@@ -196,9 +195,7 @@ def seed(of: str) -> Callable[[F], F]:
     ----------
     of : help on what that is
     """
-    return click.option(
-        "--seed", type=click.IntRange(min=0), default=0, show_default=True, help=of
-    )
+    return click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help=of)
 
 
 steps = stacked(
