@@ -76,11 +76,11 @@ def make_newton(setup: Setup) -> Newton:
     null = null_models(problem, gradient, first.slope, some, matrices)
     rows = _asked(setup, SampleRows)
     sample = None if rows is None else first.answers[rows]
-    return Newton(setup, limits, null.points, Beginning(setup, limits, null, sample))
+    return Newton(setup, limits, null.points, BeginningOnRows(setup, limits, null, sample))
 
 
 @dataclass(frozen=True)
-class Beginning:
+class BeginningOnRows:
     """How the first trials of a fit are found.
 
     Attributes

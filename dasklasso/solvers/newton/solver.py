@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import dask.array as da
 import numpy as np
@@ -46,9 +46,6 @@ from dasklasso.solvers.newton.shared import (
 from dasklasso.solvers.newton.side_by_side import side_by_side
 from dasklasso.solvers.newton.step import Point, WeightedPenalty, newton_step
 
-if TYPE_CHECKING:
-    from dasklasso.solvers.newton.beginning import Beginning
-
 INNER = 1e-3  # of a problem's gap: how far its model is minimised
 LEAST_INNER = 1e-12  # of the null loss
 NOISE = {"float32": 1e-6, "float64": 1e-13}  # of an objective
@@ -69,6 +66,19 @@ class Tilt:
 
     gradient: np.ndarray
     slope: np.ndarray
+
+
+class Beginning(Protocol):
+    """How the first trials of a fit are found: see :mod:`dasklasso.solvers.newton.beginning`."""
+
+    def start(self, jobs: Jobs) -> Start | None:
+        """The first trials; None where they need a scan."""
+
+    def question(self) -> Trials:
+        """That scan: of the null models, with their Hessians."""
+
+    def start_after(self, jobs: Jobs, matrices: Sequence[np.ndarray]) -> Start:
+        """The first trials, once it has taken the Hessians."""
 
 
 @dataclass(frozen=True)
