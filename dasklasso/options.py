@@ -235,12 +235,14 @@ class RunOptions:
     workers : number of worker processes, or None for threads in this process
     scheduler : address of a running scheduler, or None
     device : {"cpu", "cuda"}
-    dashboard : whether the embedded cluster serves one
+    dashboard : whether the embedded cluster serves one; None: where there is such a cluster.
+        True starts one also for data that are small enough to do without
     checkpoint : folder, or None
     checkpoint_seconds : least time between checkpoints
     resume : go on from the checkpoint if there is one
     band_bytes : decoded bytes of a band; it fixes the order of summation
-    in_process : bare threads instead of an embedded cluster, for data already in memory
+    in_process : bare threads instead of an embedded cluster; None: for data that are in memory or
+        small, where nothing above asks for a cluster
     stats : folder in which second moments are kept, or None for one beside the store
     keep_statistics : whether they are kept and, where there are some, used
 
@@ -254,12 +256,12 @@ class RunOptions:
     workers: int | None = None
     scheduler: str | None = None
     device: str = "cpu"
-    dashboard: bool = True
+    dashboard: bool | None = None
     checkpoint: str | None = None
     checkpoint_seconds: float = 30.0
     resume: bool = False
     band_bytes: int = BAND_BYTES
-    in_process: bool = False
+    in_process: bool | None = None
     stats: str | None = None
     keep_statistics: bool = True
 

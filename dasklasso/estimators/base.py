@@ -180,7 +180,8 @@ class Model(BaseEstimator):
             workers=None if self.workers is None else integer("workers", self.workers),
             scheduler=self.scheduler,
             device=self.device,
-            dashboard=bool(self.verbose),  # a link that nobody is told of serves nobody
+            # a link that is printed nowhere serves nobody
+            dashboard=None if self.verbose else False,
             checkpoint=folder("checkpoint", self.checkpoint),
             resume=bool(self.resume),
             stats=None if self.stats is False else folder("stats", self.stats),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from dataclasses import replace
 
 import numpy as np
 import sklearn.exceptions
@@ -22,7 +21,6 @@ from dasklasso.problem.zero_scan import targets_met
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.runners import InProcess, existing_client
 from dasklasso.solvers.base import ScanEvent
-from dasklasso.storage.blocks import MemoryBlocks
 
 PRINT_SECONDS = 1.0  # between two lines of a verbose fit
 
@@ -70,7 +68,7 @@ def solve(
     verbose: bool,
     stacklevel: int,
 ) -> FittedPath:
-    """Fit, on bare threads for data in memory unless a cluster was asked for or is there.
+    """Fit; data in memory go where the workers can read them, if a cluster is to.
 
     Parameters
     ----------
@@ -86,8 +84,6 @@ def solve(
     """
     if run.workers is not None or run.scheduler is not None or existing_client() is not None:
         data = reachable_by_workers(data)
-    else:
-        run = replace(run, in_process=isinstance(data.X, MemoryBlocks))
     watch = Watch() if verbose else None
     announce = None if watch is None else watch.announce
     try:

@@ -21,6 +21,8 @@ from dasklasso.scan.runners import Runner, runner_for
 from dasklasso.solvers.base import Jobs, Solution
 from dasklasso.storage.blocks import MemoryBlocks
 
+SMALL_BYTES = 64 << 20  # of X, decoded: read in less time than a cluster takes to start
+
 
 @dataclass(frozen=True)
 class Solved:
@@ -61,6 +63,9 @@ def open_runner(
     needed : bytes of each process that are not for decoded blocks
     """
     in_memory = isinstance(data.X, MemoryBlocks)
+    in_process = run.in_process
+    if in_process is None:
+        in_process = in_memory or _does_without_cluster(data, run)
     row_chunk = int(np.diff(data.X.row_bounds).max())
     column_chunk = int(np.diff(data.X.column_bounds).max())
     return runner_for(
@@ -68,13 +73,22 @@ def open_runner(
         scheduler=run.scheduler,
         device=run.device,
         memory=run.memory,
-        dashboard=run.dashboard,
+        dashboard=run.dashboard is not False,
         block_bytes=0 if in_memory else row_chunk * column_chunk * data.X.dtype.itemsize,
-        in_process=run.in_process,
+        in_process=in_process,
         held_here=in_memory,
         needed=needed,
         announce=announce,
     )
+
+
+def _does_without_cluster(data: Dataset, run: RunOptions) -> bool:
+    """Whether a scan is over before a cluster would have started, and none is asked for."""
+    if run.workers is not None or run.scheduler is not None or run.device != "cpu":
+        return False
+    if run.dashboard:
+        return False
+    return data.n_rows * data.n_features * data.X.dtype.itemsize < SMALL_BYTES
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from dasklasso.choices import (
     Device,
     EmptyChunks,
 )
+from dasklasso.errors import OptionError
 from dasklasso.units import parse_size
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class ClusterStage:
     workers: int | None = None
     scheduler: str | None = None
     device: Device = "cpu"
+    dashboard: bool = False
     no_dashboard: bool = False
     empty_chunks: EmptyChunks = "error"
     overwrite: bool = False
@@ -41,6 +43,14 @@ class ClusterStage:
             workers=self.workers,
             scheduler=self.scheduler,
             device=self.device,
-            dashboard=not self.no_dashboard,
+            dashboard=self._dashboard(),
             **more,
         )
+
+    def _dashboard(self) -> bool | None:
+        """Whether one is asked for; None where it is not said."""
+        if self.dashboard and self.no_dashboard:
+            raise OptionError("dashboard: cannot be together with no_dashboard")
+        if self.dashboard:
+            return True
+        return False if self.no_dashboard else None

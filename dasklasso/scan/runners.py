@@ -48,7 +48,7 @@ class Runner(Protocol):
 
 @dataclass
 class InProcess:
-    """Runs graphs on threads of this process, without a cluster. For data already in memory.
+    """Runs graphs on threads of this process, without a cluster. For data in memory or small.
 
     Attributes
     ----------
@@ -79,9 +79,12 @@ class InProcess:
         tasks.forget(token)
 
     def _scheduler(self) -> dict[str, Any]:
+        # functions, not their names: to look up a name Dask imports all of distributed
         if self.threads == 1:
-            return {"scheduler": "synchronous"}
-        return {"scheduler": "threads", "num_workers": self.threads}
+            return {"scheduler": dask.get}
+        from dask.threaded import get
+
+        return {"scheduler": get, "num_workers": self.threads}
 
 
 class OnCluster:
@@ -182,7 +185,7 @@ def runner_for(
 
     An existing ``distributed.Client`` of the caller is used, and left open. Else a scheduler's
     address connects to it; ``workers`` starts that many processes; ``in_process`` runs on bare
-    threads; the default is a LocalCluster of threads in this process. ``held_here`` says that the
+    threads, without a cluster; else it is a LocalCluster of threads in this process. ``held_here`` says that the
     data are in this process's memory, where no other process can read them. ``needed`` bytes of
     each process's memory are for the fit itself; decoded blocks are kept in what is left.
 

@@ -110,11 +110,12 @@ def test_options_reach_the_solver(solver, store, tmp_path, arguments, options):
 @pytest.mark.parametrize(
     ("arguments", "options"),
     [
-        ([], {"memory": None, "workers": None, "dashboard": True, "resume": False}),
+        ([], {"memory": None, "workers": None, "dashboard": None, "resume": False}),
         (["--memory", "1.5GiB"], {"memory": 3 << 29}),
         (["--workers", 2], {"workers": 2}),
         (["--scheduler", "tcp://h:1"], {"scheduler": "tcp://h:1"}),
         (["--device", "cuda"], {"device": "cuda"}),
+        (["--dashboard"], {"dashboard": True}),
         (["--no-dashboard"], {"dashboard": False}),
         (["--checkpoint", "ck", "--resume"], {"checkpoint": "ck", "resume": True}),
         (["--checkpoint-seconds", 5], {"checkpoint_seconds": 5.0}),

@@ -54,7 +54,7 @@ def test_any_number_of_threads_gives_the_same_bits(threads, stored, expected, mo
 
 
 def test_the_embedded_cluster_gives_the_same_bits(stored, expected):
-    assert_same_bits(fit(stored), expected)
+    assert_same_bits(fit(stored, in_process=False), expected)
 
 
 def test_a_client_that_is_there_already_gives_the_same_bits_and_stays_open(stored, expected):

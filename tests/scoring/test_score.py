@@ -189,7 +189,7 @@ def test_one_class_only_is_said_and_the_errors_are_there(make_store):
 def test_worker_processes_are_not_needed_for_a_read_in_pieces(make_store, tiny):
     X, y, s = labels()
     data = make_store(X, y[:, 0], s, codec="zstd", chunk_rows=90)
-    embedded = score_store(data, path_of("logistic"), run=RunOptions(dashboard=False))
+    embedded = score_store(data, path_of("logistic"), run=replace(RUN, in_process=False))
     assert embedded.rows() == score_store(data, path_of("logistic"), run=RUN).rows()
 
 
