@@ -142,13 +142,25 @@ def _batches(blocks: Blocks, names: Sequence[str], attributes: dict[str, Any]) -
 
     schema = None
     for _, _, values, columns in blocks:
-        predicted = [pa.array(np.ascontiguousarray(column)) for column in values.T]
+        predicted = [_arrow(column) for column in values.T]
         arrays = [*columns, *predicted]
         if schema is None:
             fields = [pa.field(n, a.type) for n, a in zip(names, arrays, strict=True)]
             schema = pa.schema(fields, metadata={"dasklasso": json.dumps(attributes)})
         arrays = [a.cast(f.type) for a, f in zip(arrays, schema, strict=True)]
         yield pa.record_batch(arrays, schema=schema)
+
+
+def _arrow(column: np.ndarray) -> Any:
+    """A column of numbers or labels as an Arrow array."""
+    import pyarrow as pa
+
+    values = np.ascontiguousarray(column)
+    if values.dtype.kind not in "iuf":
+        return pa.array(values)
+    # pyarrow.array would import pandas where that is installed: most of a second
+    kind = pa.from_numpy_dtype(values.dtype)
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])
 
 
 def _names(target_names: Sequence[str] | None, beside: Sequence[str]) -> list[str]:

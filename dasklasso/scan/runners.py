@@ -185,9 +185,10 @@ def runner_for(
 
     An existing ``distributed.Client`` of the caller is used, and left open. Else a scheduler's
     address connects to it; ``workers`` starts that many processes; ``in_process`` runs on bare
-    threads, without a cluster; else it is a LocalCluster of threads in this process. ``held_here`` says that the
-    data are in this process's memory, where no other process can read them. ``needed`` bytes of
-    each process's memory are for the fit itself; decoded blocks are kept in what is left.
+    threads, without a cluster; else it is a LocalCluster of threads in this process. ``held_here``
+    says that the data are in this process's memory, where no other process can read them.
+    ``needed`` bytes of each process's memory are for the fit itself; decoded blocks are kept in
+    what is left.
 
     Raises
     ------
