@@ -124,9 +124,7 @@ cluster = stacked(
     ),
     click.option("--scheduler", metavar="URL", help="A running Dask cluster: tcp://host:8786."),
     click.option("--device", type=choice(Device), default="cpu", show_default=True),
-    click.option(
-        "--dashboard", is_flag=True, help="Serve the Dask dashboard, for small data too."
-    ),
+    click.option("--dashboard", is_flag=True, help="Serve the Dask dashboard, for small data too."),
     click.option("--no-dashboard", is_flag=True, help="Do not serve the Dask dashboard."),
     empty_chunks,
 )
