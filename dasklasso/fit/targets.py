@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -10,8 +11,13 @@ from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.labels.class_codes import Labelled, binary_labels, class_labels
 from dasklasso.dataset.labels.class_weights import class_factors, class_totals, weighted_by_class
 from dasklasso.dataset.labels.offsets import less_offset
-from dasklasso.errors import OptionError, ValueFound
+from dasklasso.errors import DataWarning, OptionError, ValueFound
+from dasklasso.objective.losses.huber import Huber
 from dasklasso.options import FitOptions
+from dasklasso.storage.zarr_blocks import read_rows
+
+FAR_BELOW = 1e-3  # of the spread of the target: a huber_delta that makes the loss hard
+SPREAD_ROWS = 1_000_000  # of which the spread is taken
 
 
 def labelled(data: Dataset, options: FitOptions) -> Labelled:
@@ -84,6 +90,23 @@ def check_numbers(data: Dataset, loss: str) -> None:
                 f"loss: {loss} found, and target {name} of {data.location} is text of "
                 f"{len(classes)} values; expected numbers. Loss softmax takes classes."
             )
+
+
+def warn_of_small_delta(data: Dataset, options: FitOptions) -> None:
+    """Say where ``huber_delta`` is far below the spread of a target. Reads some rows of y."""
+    if options.loss != Huber.name or data.y is None:
+        return
+    y = np.asarray(read_rows(data.y, 0, min(data.n_rows, SPREAD_ROWS)), dtype=np.float64)
+    # of normal numbers the median absolute deviation is 1/1.4826 of the standard deviation
+    spread = 1.4826 * np.median(np.abs(y - np.median(y, axis=0)), axis=0).max()
+    if options.huber_delta < FAR_BELOW * spread < np.inf:
+        warnings.warn(
+            f"huber_delta: {options.huber_delta:g} found, far below the spread of the target, "
+            f"{spread:.3g}: next to all residuals count by their size alone, and scans may be "
+            f"many; 1.345 of the spread, {1.345 * spread:.3g}, is usual",
+            DataWarning,
+            stacklevel=5,
+        )
 
 
 def with_classes(options: FitOptions, coded: Labelled) -> FitOptions:
