@@ -21,7 +21,7 @@ COMMANDS = {
     "select": "select",
     "predict": "predict",
     "score": "score",
-    "show": "predict",
+    "show": "show",
     "picture": "picture",
     "run": "run",
     "warm": "warm",

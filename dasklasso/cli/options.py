@@ -37,6 +37,21 @@ class Size(click.ParamType):
         return str(value)
 
 
+class Alpha(click.ParamType):
+    """An alpha of a model: a number, which keeps its digits as text, or "min" or "1se"."""
+
+    name = "number|min|1se"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from dasklasso.errors import OptionError
+        from dasklasso.model.asked_alpha import WORDS, parse_alpha
+
+        try:
+            return value if value in WORDS else str(parse_alpha(value))
+        except OptionError as error:
+            self.fail(str(error), param, ctx)
+
+
 def choice(literal: Any) -> click.Choice[str]:
     """The values of a Literal, so that they are listed once."""
     return click.Choice(get_args(literal))
@@ -303,6 +318,12 @@ def folds(of: str, seed_of: str, *, default: int | None = 5) -> Callable[[F], F]
     )
 
 
+model_alpha = click.option(
+    "--alpha",
+    type=Alpha(),
+    help="Within the model's alphas, as typed from a table; min, 1se: of the cross-validation "
+    "[default: the selected or only one].",
+)
 unseen = click.option(
     "--unseen",
     type=choice(Unseen),

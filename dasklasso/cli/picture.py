@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.argument("model")
 @click.option("--shape", required=True, metavar="HxW", help="Height and width, like 28x28.")
 @click.option("--out", required=True, metavar="FOLDER", help="Of the PNGs, one for each alpha.")
-@click.option("--alpha", type=click.FloatRange(min=0), help="Draw only this one.")
+@click.option("--alpha", type=options.Alpha(), help="Draw only this one; min, 1se: as chosen.")
 @click.option(
     "--label",
     multiple=True,

@@ -28,11 +28,7 @@ MOST_CLASSES = 50  # printed; --json has all
 )
 @click.argument("model")
 @click.argument("store", metavar="STORE|TABLE")
-@click.option(
-    "--alpha",
-    type=click.FloatRange(min=0),
-    help="Within the model's alphas [default: the selected or only one].",
-)
+@options.model_alpha
 @click.option("--all-alphas", is_flag=True, help="Every alpha of the model, from one read.")
 @click.option(
     "--bins",

@@ -15,7 +15,7 @@ from dasklasso.dataset.labels.class_codes import Classes
 from dasklasso.fit.session import Solved
 from dasklasso.model.path import FittedPath
 from dasklasso.options import FitOptions
-from dasklasso.problem.problem import penalty_at, stored_values
+from dasklasso.problem.problem import Problem, penalty_at, stored_values
 from dasklasso.solvers.rounding import rounding_of_gap, summed_exactly
 
 
@@ -102,7 +102,19 @@ def as_path(
         classes=tuple(classes) if any(classes) else None,
         has_offset=data.offset is not None or None,
         schema=data.schema,
+        feature_scales=standard_deviations_of(problem),
     )
+
+
+def standard_deviations_of(problem: Problem) -> np.ndarray | None:
+    """(n_features,) of the stored columns, 0 for constant ones; None without an intercept.
+
+    Without an intercept, columns are standardised by their root mean squares.
+    """
+    if not problem.objective.fit_intercept:
+        return None
+    inverse = problem.frame.inverse_scale
+    return np.divide(1.0, inverse, out=np.zeros_like(inverse), where=inverse > 0)
 
 
 def _gaps(solved: Solved, errors: np.ndarray, n_rows: int) -> np.ndarray:

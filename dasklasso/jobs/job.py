@@ -226,6 +226,8 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         return str(value)  # bytes
     if where.endswith(": missing_value") and type(value) in (int, float):
         return str(value)
+    if where.endswith(": alpha") and hint is str and type(value) in (int, float):
+        return str(value)  # of a saved model; "min" and "1se" are words that it knows
     if type(value) is not hint:
         raise OptionError(f"{where} is {value!r}, expected {_WORDS[hint]}.")
     return value

@@ -25,7 +25,7 @@ class PictureStage:
     model: str
     shape: str
     out: str
-    alpha: float | None = None
+    alpha: str | float | None = None
     label: tuple[str, ...] = ()
     scores: str | None = None
     overwrite: bool = False
@@ -69,8 +69,11 @@ class PictureStage:
 
     def _files(self, path: FittedPath) -> dict[str, float]:
         """Alphas by the names of their files, which sort as the path does."""
-        if self.alpha is not None:
-            return {f"alpha-{self.alpha:.4g}.png": self.alpha}
+        from dasklasso.model.asked_alpha import asked_alpha
+
+        alpha = asked_alpha(path, self.alpha)
+        if alpha is not None:
+            return {f"alpha-{alpha:.4g}.png": alpha}
         digits = len(str(path.n_alphas))
         return {
             f"{k:0{digits}}-alpha-{alpha:.4g}.png": float(alpha)

@@ -30,7 +30,7 @@ class PredictStage(ClusterStage):
     """
 
     model: str
-    alpha: float | None = None
+    alpha: str | float | None = None
     proba: bool = False
     id: tuple[str, ...] = ()
     offset: str | None = None
@@ -49,18 +49,20 @@ class PredictStage(ClusterStage):
     def run(self) -> Predicted:
         """Predict and write."""
         from dasklasso.dataset.sources import looks_like_table
+        from dasklasso.model.asked_alpha import asked_alpha
         from dasklasso.model.path import load_model
 
         self.check()
         path = load_model(self.model)
         if self.proba:
             path.loss_of_probabilities()
-        path.coefficients_at(self.alpha)  # an alpha that is not there is said before any work
+        alpha = path.resolve_alpha(asked_alpha(path, self.alpha))
+        path.coefficients_at(alpha)  # an alpha that is not there is said before any work
         if looks_like_table(self.store):
-            return self._run_on_table(path)
-        return self._run_on_store(path)
+            return self._run_on_table(path, alpha)
+        return self._run_on_store(path, alpha)
 
-    def _run_on_table(self, path: FittedPath) -> Predicted:
+    def _run_on_table(self, path: FittedPath, alpha: float) -> Predicted:
         from dasklasso.scoring.predict_table import TablePredictor
 
         predictor = TablePredictor(
@@ -78,14 +80,14 @@ class PredictStage(ClusterStage):
 
         def counted() -> Any:
             nonlocal n_rows
-            for block in predictor.predictions(self.alpha, proba=self.proba):
+            for block in predictor.predictions(alpha, proba=self.proba):
                 yield block
                 n_rows = block[1]
 
-        self._write(path, counted(), predictor.n_rows)
+        self._write(path, counted(), predictor.n_rows, alpha)
         return Predicted(n_rows, predictor.table.notes())
 
-    def _run_on_store(self, path: FittedPath) -> Predicted:
+    def _run_on_store(self, path: FittedPath, alpha: float) -> Predicted:
         from dasklasso.dataset.dataset import open_dataset
         from dasklasso.model.store_features import model_for
         from dasklasso.scoring.predict import predict_store
@@ -99,17 +101,16 @@ class PredictStage(ClusterStage):
         )
         data = open_dataset(self.store, empty_chunks=self.empty_chunks, require_target=False)
         path, notes = model_for(path, data, of=self.model, unseen=self.unseen)
-        found = predict_store(
-            data, path, alpha=self.alpha, proba=self.proba, run=self._run_options()
-        )
+        found = predict_store(data, path, alpha=alpha, proba=self.proba, run=self._run_options())
         blocks = ((start, stop, values, ()) for start, stop, values in found)
-        self._write(path, blocks, data.n_rows, data_fingerprint=data.fingerprint)
+        self._write(path, blocks, data.n_rows, alpha, data_fingerprint=data.fingerprint)
         return Predicted(data.n_rows, notes)
 
-    def _write(self, path: FittedPath, blocks: Any, n_rows: int | None, **attributes: str) -> None:
+    def _write(
+        self, path: FittedPath, blocks: Any, n_rows: int | None, alpha: float, **attributes: str
+    ) -> None:
         from dasklasso.files.predictions import write_predictions
 
-        alpha = self.alpha if self.alpha is not None else path.alpha_selected
         labels = path.labels if path.predicts_classes and not self.proba else None
         write_predictions(
             self.out,
@@ -119,7 +120,7 @@ class PredictStage(ClusterStage):
             labels=labels,
             beside=self.id,
             attributes={
-                "alpha": float(path.alphas[0]) if alpha is None else alpha,
+                "alpha": alpha,
                 "model_fingerprint": path.fingerprint,
                 **attributes,
                 **({"proba": True} if self.proba else {}),

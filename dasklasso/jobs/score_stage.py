@@ -29,7 +29,7 @@ class ScoreStage(ClusterStage):
 
     model: str
     out: str = ""
-    alpha: float | None = None
+    alpha: str | float | None = None
     all_alphas: bool = False
     bins: int = 10
     table: str | None = None
@@ -60,12 +60,14 @@ class ScoreStage(ClusterStage):
         from dasklasso.dataset.dataset import open_dataset
         from dasklasso.dataset.sources import looks_like_table
         from dasklasso.files.tables import write_table
+        from dasklasso.model.asked_alpha import asked_alpha
         from dasklasso.model.path import load_model
         from dasklasso.model.store_features import model_for
         from dasklasso.scoring.score import score_store
 
         self.check()
         path = load_model(self.model)
+        alpha = asked_alpha(path, self.alpha)
         with ExitStack() as stack:
             store, notes = self.store, list[str]()
             if looks_like_table(store):
@@ -88,7 +90,7 @@ class ScoreStage(ClusterStage):
             found = score_store(
                 data,
                 path,
-                alpha=self.alpha,
+                alpha=alpha,
                 all_alphas=self.all_alphas,
                 bins=self.bins,
                 run=self._run_options(),

@@ -81,6 +81,7 @@ _EXPECTED: Mapping[str, tuple[Check, str]] = {
     "classes": (_or_none(_labels), "a list of lists of labels, or null"),
     "has_offset": (_or_none(_is(bool)), "true, false or null"),
     "schema": (_or_none(_is(dict)), "an object or null"),
+    "feature_scales": (_or_none(_is(bool)), "true, false or null"),
 }
 
 

@@ -14,7 +14,7 @@ from dasklasso.dataset.schema import Schema
 from dasklasso.errors import ModelError, OptionError
 from dasklasso.model.frames import by_name, encoded_sums, encodes
 from dasklasso.model.record import PathRecord
-from dasklasso.model.store import ARRAYS, DOCUMENT, MEANS, read_model, write_model
+from dasklasso.model.store import ARRAYS, DOCUMENT, MEANS, SCALES, read_model, write_model
 from dasklasso.objective.losses.base import Loss
 from dasklasso.objective.losses.registry import loss_named
 
@@ -209,7 +209,10 @@ class FittedPath(PathRecord):
             )
 
     def table(self) -> list[dict[str, float | int]]:
-        """One row for each alpha, in plain numbers; with errors where it was cross-validated."""
+        """One row for each alpha, in plain numbers; with errors where it was cross-validated.
+
+        Intercepts are the last columns, one for each target.
+        """
         figures = (self.n_nonzero, self.dual_gap, self.objective, self.deviance_explained)
         rows: list[dict[str, float | int]] = [
             {
@@ -221,10 +224,14 @@ class FittedPath(PathRecord):
             }
             for alpha, n, gap, value, explained in zip(self.alphas, *figures, strict=True)
         ]
-        if self.cross_validation is None:
-            return rows
-        curve = self.cross_validation.best.table()
-        return [row | more for row, more in zip(rows, curve, strict=False)]
+        if self.cross_validation is not None:
+            curve = self.cross_validation.best.table()
+            rows = [row | more for row, more in zip(rows, curve, strict=False)]
+        names = ["intercept"] if self.y_is_vector else [f"intercept_{t}" for t in self.target_names]
+        return [
+            row | dict(zip(names, values, strict=True))
+            for row, values in zip(rows, self.intercepts.tolist(), strict=False)
+        ]
 
     def summary(self) -> dict[str, Any]:
         """What ``--json`` prints, in plain JSON types (all but the model's folder).
@@ -243,6 +250,7 @@ class FittedPath(PathRecord):
             "dual_gap": _known(self.dual_gap),
             "objective": _known(self.objective),
             "deviance_explained": _known(self.deviance_explained),
+            "intercepts": self.intercepts.tolist(),
             **self._chosen(),
             "plan": self.plan,
         }
@@ -272,11 +280,14 @@ class FittedPath(PathRecord):
         in_json = {
             name: _plain(getattr(self, name))
             for name in (f.name for f in fields(self))
-            if name not in _ON_DISK and name not in ("coef_rows", "feature_names")
+            if name not in _ON_DISK and name not in ("coef_rows", "feature_names", SCALES)
         }
         arrays = {on_disk: getattr(self, name) for name, on_disk in _ON_DISK.items()}
         if self.schema is not None:
             arrays[MEANS] = self.schema.means
+        in_json[SCALES] = self.feature_scales is not None
+        if self.feature_scales is not None:
+            arrays[SCALES] = self.feature_scales
         write_model(
             folder, in_json, arrays, self.coef_rows, self.feature_names, overwrite=overwrite
         )
@@ -292,7 +303,7 @@ def load_model(folder: str | Path) -> FittedPath:
     """
     document, arrays, coef_rows = read_model(folder, list(_ON_DISK.values()))
     values: dict[str, Any] = {name: arrays[on_disk] for name, on_disk in _ON_DISK.items()}
-    values["coef_rows"] = coef_rows
+    values |= {"coef_rows": coef_rows, SCALES: arrays.get(SCALES)}
     for field in fields(FittedPath):
         if field.name in values or (field.name not in document and field.default is None):
             continue

@@ -73,6 +73,9 @@ class PathRecord:
         Whether rows had offsets, which predictions then need.
     schema : Schema or None
         How the columns of a table become the features; None where that is not known.
+    feature_scales : (n_features,) float64, or None
+        Standard deviations of the columns of X where rows have weight, 0 for constant columns;
+        None where they are not known, as of fits without an intercept.
     """
 
     alphas: np.ndarray
@@ -102,6 +105,7 @@ class PathRecord:
     classes: tuple[tuple[int | float | str, ...] | None, ...] | None = None
     has_offset: bool | None = None
     schema: Schema | None = None
+    feature_scales: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         shape = (self.n_alphas, self.n_problems)
@@ -111,6 +115,8 @@ class PathRecord:
             "dual_gaps": shape,
             "objectives": shape,
         }
+        if self.feature_scales is not None:
+            expected["feature_scales"] = (self.n_features,)
         for name, want in expected.items():
             found = getattr(self, name).shape
             if found != want:

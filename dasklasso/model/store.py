@@ -33,6 +33,7 @@ VERSION = 1
 DOCUMENT = "model.json"
 ARRAYS = "coef.zarr"
 MEANS = "feature_means"  # of a model that has a schema
+SCALES = "feature_scales"  # of a model whose document says that there are some
 NAMES_IN_JSON = 100_000  # more names than this go to Zarr: nobody reads such a JSON
 CHUNK_VALUES = 1 << 20  # 8 MiB of float64
 
@@ -173,7 +174,8 @@ def read_model(
     document : dict
         With ``feature_names``, wherever they were kept.
     arrays : dict
-        Also ``feature_means``, of a model that has a schema.
+        Also ``feature_means`` of a model that has a schema, and ``feature_scales`` of one whose
+        document says so.
     coef_rows : (n_alphas * n_targets, n_features) csr_array
 
     Raises
@@ -191,6 +193,7 @@ def read_model(
     except Exception as error:
         raise ModelError(f"{path} cannot be opened: {_line(error)}.") from error
     wanted = [*names, *([] if document.get("schema") is None else [MEANS])]
+    wanted += [SCALES] if document.get("feature_scales") else []
     arrays = {name: _read_whole(_array(group, name, path), path / name) for name in wanted}
     known = document.get("feature_names")
     if known is None:

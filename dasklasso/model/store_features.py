@@ -78,7 +78,9 @@ def _moved(path: FittedPath, data: Dataset, position: dict[str, int]) -> FittedP
         (coef.data[there], (coef.coords[0][there], columns[there])),
         shape=(coef.shape[0], data.n_features),
     )
-    return replace(path, coef_rows=moved, feature_names=data.feature_names, schema=None)
+    return replace(
+        path, coef_rows=moved, feature_names=data.feature_names, schema=None, feature_scales=None
+    )
 
 
 def _levels_of_both(path: FittedPath, data: Dataset) -> set[str]:

@@ -9,10 +9,12 @@ from click.testing import CliRunner
 from scipy.sparse import csr_array
 
 from dasklasso.cli import main
+from dasklasso.cross_validation.error_curve import CrossValidation
+from dasklasso.cross_validation.record import CvRecord
 from dasklasso.model.path import FittedPath, load_model
 
 
-def saved(folder, dense, alphas, *, selected=None, targets=("y",)):
+def saved(folder, dense, alphas, *, selected=None, targets=("y",), **more):
     k = len(targets)
     shape = (len(alphas), k)
     FittedPath(
@@ -36,6 +38,7 @@ def saved(folder, dense, alphas, *, selected=None, targets=("y",)):
         peak_memory_bytes=10**8,
         fingerprint="abc",
         versions={},
+        **more,
     ).save(folder)
     return folder
 
@@ -124,6 +127,7 @@ def test_json_is_one_object_with_the_features(single):
         {"feature": "[bold]s1", "coef": [-2.0]},
         {"feature": "age", "coef": [0.5]},
     ]
+    assert (shown["alpha"], shown["intercept"]) == (0.1, [1.5])
     assert shown["dual_gap"] == [2e-7]
     assert shown["n_nonzero"] == [2]
 
@@ -131,12 +135,14 @@ def test_json_is_one_object_with_the_features(single):
 def test_json_of_a_path_has_every_alpha(grid):
     shown = json.loads(show(grid, "--json").splitlines()[-1])
     assert shown["alphas"] == load_model(grid).alphas.tolist()
+    assert shown["intercepts"] == [[1.5], [1.5]]
     assert "features" not in shown
 
 
-def test_the_features_are_written_as_a_table(single, tmp_path):
+def test_the_intercept_and_the_features_are_written_as_a_table(single, tmp_path):
     show(single, "--table", tmp_path / "f.csv")
     assert pd.read_csv(tmp_path / "f.csv").to_dict("records") == [
+        {"feature": "(intercept)", "coef": 1.5},
         {"feature": "[bold]s1", "coef": -2.0},
         {"feature": "age", "coef": 0.5},
     ]
@@ -146,7 +152,60 @@ def test_the_alphas_are_written_as_a_table(grid, tmp_path):
     show(grid, "--table", tmp_path / "a.parquet")
     found = pd.read_parquet(tmp_path / "a.parquet")
     assert found["alpha"].tolist() == load_model(grid).alphas.tolist()
+    assert found["intercept"].tolist() == [1.5, 1.5]
 
 
 def test_all_alphas_are_shown_though_one_is_selected(single):
     assert "objective" in show(single, "--alphas")
+
+
+@pytest.fixture
+def scaled(tmp_path):
+    """A model whose larger coefficient is of the column that varies less."""
+    scales = np.array([10.0, 1.0, 0.5])
+    return saved(tmp_path / "s", [[0.5, 0.0, -2.0]], [0.1], feature_scales=scales)
+
+
+def test_coefficients_are_sorted_by_their_size_times_the_columns_standard_deviation(scaled):
+    rows = [line.split() for line in show(scaled).splitlines()]
+    assert [row for row in rows if row[:1] in (["age"], ["[bold]s1"])] == [
+        ["age", "0.5", "5"],
+        ["[bold]s1", "-2", "-1"],
+    ]
+
+
+def test_a_table_and_json_have_coefficients_times_standard_deviations(scaled, tmp_path):
+    show(scaled, "--table", tmp_path / "f.parquet")
+    found = pd.read_parquet(tmp_path / "f.parquet")
+    assert found["feature"].tolist() == ["(intercept)", "age", "[bold]s1"]
+    assert found["coef_x_sd"].tolist()[1:] == [5.0, -1.0]
+    shown = json.loads(show(scaled, "--json").splitlines()[-1])
+    assert [row["coef_x_sd"] for row in shown["features"]] == [[5.0], [-1.0]]
+
+
+@pytest.mark.parametrize(("word", "alpha"), [("min", 0.1), ("1se", 1.0)])
+def test_the_alphas_of_a_cross_validation_have_words(tmp_path, word, alpha):
+    curve = CrossValidation(
+        alphas=np.array([1.0, 0.1]),
+        l1_ratio=1.0,
+        error_path=np.array([[1.1, 2.0], [1.0, 2.0]]),
+        fold_weights=np.ones(2),
+        gap=np.zeros((2, 2)),
+    )
+    record = CvRecord("random", 2, 0, "min", (curve,))
+    dense = [[0.0, 0.0, 0.0], [0.5, 0.0, -2.0]]
+    folder = saved(tmp_path / "m", dense, [1.0, 0.1], cross_validation=record)
+    assert f"alpha      {alpha:g}" in show(folder, "--alpha", word)
+
+
+def test_a_word_needs_a_cross_validated_model(grid):
+    result = CliRunner().invoke(main, ["show", str(grid), "--alpha", "1se"])
+    assert result.exit_code == 2
+    assert "was not cross-validated, so it has no alpha_1se" in result.stderr
+
+
+@pytest.mark.parametrize("text", ["best", "-1", "nan", "0.1.2"])
+def test_an_alpha_that_is_neither_a_number_nor_a_word_is_refused(grid, text):
+    result = CliRunner().invoke(main, ["show", str(grid), "--alpha", text])
+    assert result.exit_code == 2
+    assert "expected a number of 0 or more, 'min' or '1se'" in result.stderr

@@ -148,6 +148,7 @@ def test_json_is_the_last_line_of_standard_output_and_complete(solver, store, tm
         "dual_gap",
         "objective",
         "deviance_explained",
+        "intercepts",
         "model",
         "plan",
     }

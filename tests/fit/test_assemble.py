@@ -50,6 +50,23 @@ def test_of_classes_it_is_of_all_of_them():
     assert np.allclose(path.deviance_explained, expected, atol=1e-8)
 
 
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+def test_standard_deviations_of_the_columns_are_the_path_s(loss):
+    X, y, weight = drawn()
+    target = y if loss == "squared" else (y > 0).astype(float)
+    path = fit_path(from_arrays(X, target, weight), FitOptions(loss=loss, alphas=(0.1,)), RUN)
+    mean = np.average(X, axis=0, weights=weight)
+    expected = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=weight))
+    assert path.feature_scales is not None
+    np.testing.assert_allclose(path.feature_scales, expected, rtol=1e-10)
+
+
+def test_without_an_intercept_standard_deviations_are_not_known():
+    X, y, _ = drawn()
+    path = fit_path(from_arrays(X, y), FitOptions(alphas=(0.1,), fit_intercept=False), RUN)
+    assert path.feature_scales is None
+
+
 def test_it_is_saved_and_in_the_table(tmp_path):
     X, y, _ = drawn()
     path = fit_path(from_arrays(X, y), FitOptions(n_alphas=4), RUN)

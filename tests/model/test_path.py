@@ -77,6 +77,12 @@ def test_saving_and_loading_changes_no_bit(
     assert loaded.penalty_options == {"positive": False, "penalty_factor": [1.0, 1.0]}
 
 
+def test_feature_scales_come_back_from_disk(tmp_path):
+    scales = np.array([0.0, 1.5, 2.0, 1e-9, 3.0, 1e9])
+    make_path(feature_scales=scales).save(tmp_path / "m")
+    np.testing.assert_array_equal(load_model(tmp_path / "m").feature_scales, scales)
+
+
 def test_a_summary_is_json_where_nothing_was_certified():
     gaps = np.array([[1e-9], [np.inf]])
     summary = make_path(2, dual_gaps=gaps, objectives=gaps).summary()
