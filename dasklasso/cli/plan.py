@@ -87,6 +87,7 @@ def _plan(stage: SolveStage) -> tuple[Plan, Machine | None]:
     from dasklasso.dataset.dataset import open_dataset
     from dasklasso.dataset.labels.offsets import less_offset
     from dasklasso.dataset.row_folds import FoldAssignment, FoldScheme
+    from dasklasso.fit.history import case_of_run, with_history
     from dasklasso.fit.machine import machine_for
     from dasklasso.fit.plan import plan_fit
     from dasklasso.fit.statistics import are_kept
@@ -95,22 +96,19 @@ def _plan(stage: SolveStage) -> tuple[Plan, Machine | None]:
 
     data = open_dataset(stage.store, empty_chunks=stage.empty_chunks)
     run = stage._solve_options()
-    assignment = FoldAssignment(FoldScheme())
+    assignment, n_ratios = FoldAssignment(FoldScheme()), 1
     if isinstance(stage, CvStage):
-        assignment = stage._cv_options().assignment(data)
+        assignment, n_ratios = stage._cv_options().assignment(data), max(1, len(stage.l1_ratios))
     asked = stage._fit_options(data)
     asked = with_classes(asked, labelled(data, asked))
-    plan = partial(
-        plan_fit,
-        data,
-        asked,
-        run,
-        n_folds=assignment.n_folds,
-        statistics_kept=are_kept(less_offset(data), assignment.scheme, run),
-    )
-    unmeasured = plan()  # what cannot fit is refused before anything is read
+    kept = are_kept(less_offset(data), assignment.scheme, run)
+    plan = partial(plan_fit, data, asked, run, n_folds=assignment.n_folds, statistics_kept=kept)
+    found = plan()  # what cannot fit is refused before anything is read
     machine = machine_for(data, run)
-    return (unmeasured if machine is None else plan(machine=machine)), machine
+    if machine is not None:
+        found = plan(machine=machine)
+    case = case_of_run(found, asked, run, statistics_kept=kept, n_ratios=n_ratios)
+    return with_history(found, data, run, case), machine
 
 
 def _lines(plan: Plan, machine: Machine | None) -> Iterator[tuple[str, str]]:

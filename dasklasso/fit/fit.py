@@ -19,6 +19,7 @@ from dasklasso.fit.assemble import as_path
 from dasklasso.fit.by_scans import solve_by_scans
 from dasklasso.fit.fallback import finish_by_fista
 from dasklasso.fit.gram import solve_by_gram
+from dasklasso.fit.history import case_of_run, keep_run, with_history
 from dasklasso.fit.machine import Machine, machine_for
 from dasklasso.fit.plan import plan_fit
 from dasklasso.fit.session import open_engine
@@ -118,14 +119,18 @@ def _fit(
     assignment = FoldAssignment(FoldScheme()) if cv is None else cv.assignment(data)
     if cv is not None:
         _check_folds(coded, options, cv, assignment)
+    kept = are_kept(coded.data, assignment.scheme, run)
     plan = plan_fit(
         data,
         options,
         run,
         n_folds=assignment.n_folds,
-        statistics_kept=are_kept(coded.data, assignment.scheme, run),
+        statistics_kept=kept,
         machine=_measured(data, run),
     )
+    n_ratios = 1 if cv is None else len(cv.l1_ratios or (0,))
+    case = case_of_run(plan, options, run, statistics_kept=kept, n_ratios=n_ratios)
+    plan = with_history(plan, data, run, case)
     entry = solver_entry(plan.solver)
     if cv is not None and entry.make is not None:
         _check_checkpoint(options, run, cv)
@@ -145,11 +150,14 @@ def _fit(
             remove_checkpoint(Path(run.checkpoint))
     if solved.cross_validation is not None:
         _warn_of_gaps(solved.cross_validation, options.tol)
+    seconds = time.monotonic() - began
+    if solved.worst_gap <= options.tol and not run.resume:
+        keep_run(data, run, case, solved.scans, seconds)
     return as_path(
         data,
         solved,
         options,
-        seconds=time.monotonic() - began,
+        seconds=seconds,
         peak=peak.nbytes,
         plan=plan.to_json(),
         classes=coded.classes,

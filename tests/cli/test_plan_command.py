@@ -158,3 +158,15 @@ def test_scans_that_are_not_certain_are_a_range(store):
     shown = next(x for x in run("plan", store, "--solver", "fista").stdout.splitlines()
                  if x.startswith("scans"))  # fmt: skip
     assert f"({found['scans_least']:,} to {found['scans_most']:,})" in shown
+
+
+def test_a_plan_expects_what_an_earlier_fit_took(tmp_path):
+    path = tmp_path / "s.zarr"
+    generate("tall", path, rows=300, features=5, seed=1)
+    options = [path, "--solver", "fista", "--n-alphas", 4, "--eps", 0.1, "--tol", 1e-3]
+    before = planned(*options)
+    fit = run("path", *options, "--out", tmp_path / "m", "--json")
+    assert fit.exit_code == 0, fit.stderr
+    after = planned(*options)
+    assert after["scans"] == json.loads(fit.stdout.splitlines()[-1])["scans"] != before["scans"]
+    assert after["note"].startswith("scans as in a run of ")
