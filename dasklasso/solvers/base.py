@@ -134,8 +134,8 @@ class Jobs:
     """All (alpha, target) pairs, numbered ``i_alpha * n_targets + target``.
 
     Where a loss has several outputs, they are the targets: the jobs of an alpha are then one
-    problem. They are always in flight together, in slots next to each other, for whatever is
-    decided about them is decided from numbers that are the same in all of them.
+    problem. They are always in flight together, in neighbouring columns: every decision
+    about them is taken from numbers that are the same in all of them.
 
     Attributes
     ----------

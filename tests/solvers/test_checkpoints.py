@@ -17,9 +17,9 @@ from dasklasso.options import FitOptions, RunOptions
 from dasklasso.solvers import checkpoint
 from dasklasso.solvers.base import Solution, solutions_from_json, solutions_to_json
 from dasklasso.solvers.fista.backtracking import Backtracking
+from dasklasso.solvers.fista.in_flight import InFlight
 from dasklasso.solvers.fista.intercepts import Intercepts
-from dasklasso.solvers.fista.slots import Slots
-from dasklasso.solvers.fista.state import slots_from_json, slots_to_json
+from dasklasso.solvers.fista.state import in_flight_from_json, in_flight_to_json
 from dasklasso.solvers.fista.step import Lipschitz, Plan
 
 OPTIONS = FitOptions(n_alphas=4, eps=0.02, tol=1e-7, solver="fista")
@@ -254,10 +254,10 @@ FLOAT = st.floats(allow_nan=False, allow_infinity=False)
 
 
 @given(numbers=st.lists(FLOAT, min_size=3, max_size=3), best=st.floats(0, allow_nan=False))
-def test_slots_come_back_from_json_with_every_bit(numbers, best):
+def test_jobs_in_flight_come_back_from_json_with_every_bit(numbers, best):
     array = np.array(numbers)
     plan = Plan(np.array([1, -1, 0]), np.array([0, 1, 2]), array, array, -array, None, True)
-    slots = Slots(
+    in_flight = InFlight(
         np.array([4, 5, 6]),
         array,
         np.array([best, np.inf, 0.5]),
@@ -268,14 +268,16 @@ def test_slots_come_back_from_json_with_every_bit(numbers, best):
         Intercepts(array, array + 1.0, -array, True),
         Backtracking(array, np.array([best, np.inf, -1.0]), 1e-6),
     )
-    back = slots_from_json(json.loads(json.dumps(slots_to_json(slots))))
+    back = in_flight_from_json(json.loads(json.dumps(in_flight_to_json(in_flight))))
     for name in ("plan", "intercepts", "backtracking", None):
-        one, other = (slots, back) if name is None else (getattr(s, name) for s in (slots, back))
+        one, other = (
+            (in_flight, back) if name is None else (getattr(s, name) for s in (in_flight, back))
+        )
         for name, value in vars(one).items():
             if isinstance(value, np.ndarray):
                 assert np.array_equal(value, getattr(other, name))
                 assert value.dtype == getattr(other, name).dtype
-    assert (back.waiting, back.lipschitz) == (slots.waiting, slots.lipschitz)
+    assert (back.waiting, back.lipschitz) == (in_flight.waiting, in_flight.lipschitz)
     assert (back.plan.holds, back.plan.power) == (True, None)
     assert (back.intercepts.holds, back.backtracking.noise) == (True, 1e-6)
 

@@ -1,13 +1,13 @@
-"""Steps of a loss whose curvature has no largest value: each problem finds its own, and goes back.
+"""Backtracking for a loss of unbounded curvature: each problem finds its own, and may step back.
 
-A problem divides its steps by ``c λ``, where λ is the largest eigenvalue of X̃ᵀPX̃ and c a curvature
-of the loss that its rows are hoped not to exceed. Whether they did, the next scan says, in which
-the iterate h before the step is evaluated once more: an iterate u is kept where its objective is
-below that of h, by as much as the step promised if it began at h (Beck and Teboulle, 2009, A fast
-iterative shrinkage-thresholding algorithm, lemma 2.3 and section 4; monotone: O'Donoghue and
-Candès, 2015, Adaptive restart for accelerated gradient schemes, section 3.2). Where it is not, the
-problem steps again from h, without momentum, and with twice the curvature if momentum was not to
-blame. So no scan is made for a line search alone, and no step can lead astray.
+A problem divides its steps by ``c λ``, where λ is the largest eigenvalue of X̃ᵀPX̃ and c a
+curvature of the loss that its rows are hoped not to exceed. Whether they did, the next scan says,
+in which the iterate h before the step is evaluated once more: an iterate u is accepted where its
+objective is below that of h, by as much as the step promised if it began at h (Beck and Teboulle,
+2009, A fast iterative shrinkage-thresholding algorithm, lemma 2.3 and section 4; monotone:
+O'Donoghue and Candès, 2015, Adaptive restart for accelerated gradient schemes, section 3.2). Where
+it is not, the problem steps again from h, without momentum, and with twice the curvature if
+momentum was not to blame. So no scan is made for a line search alone, and no step can lead astray.
 """
 
 from __future__ import annotations
@@ -22,16 +22,21 @@ import numpy as np
 from dasklasso.problem.problem import Problem
 from dasklasso.solvers.fista.step import STEP, ZERO, Plan
 
-KEPT = 0.25  # of L‖u − h‖²: what a step from h has to gain; ½ where L is no less than the curvature
-AMPLE = 0.95  # of L‖u − h‖²: gained by steps along which the curvature is less than a tenth of L
-STEEPER, FAR_STEEPER = 2.0, 16.0  # c is raised by; where u is beyond numbers
-MET = 1.5  # c is raised by, where momentum met more curvature
-NOISE = {"float32": 1e-6, "float64": 1e-13}  # of an objective, relative to it
+SUFFICIENT_GAIN = (
+    0.25  # of L‖u − h‖²: what a step from h has to gain; ½ where L is no less than the curvature
+)
+AMPLE_GAIN = (
+    0.95  # of L‖u − h‖²: gained by steps along which the curvature is less than a tenth of L
+)
+CURVATURE_GROWTH = 2.0  # of c, after a step that was not accepted
+OVERFLOW_GROWTH = 16.0  # of c, after a step to an objective that is no finite number
+MOMENTUM_GROWTH = 1.5  # of c, where momentum met more curvature
+OBJECTIVE_ROUNDING = {"float32": 1e-6, "float64": 1e-13}  # of an objective, relative to it
 
 
 @dataclass(frozen=True)
 class Backtracking:
-    """What steps of problems allow for, and what they go back to: arrays of shape (K,).
+    """The curvature and the objective that each problem compares its next step with: (K,) arrays.
 
     Attributes
     ----------
@@ -60,15 +65,15 @@ class Backtracking:
         return cls(curvature, np.asarray(objective, dtype=float), data["noise"])
 
     def of(self, places: np.ndarray) -> Backtracking:
-        """For problems that begin at the iterates of others, or at ZERO.
+        """Take the figures of problems that begin at the iterates of others, or at ZERO.
 
         An objective is at most what it was for the larger alpha; at zero it is not known here.
         """
         objective = np.where(places == ZERO, np.inf, self.objective[places])
         return replace(self, curvature=self.curvature[places], objective=objective)
 
-    def kept(self, plan: Plan, stepwise: np.ndarray, objective: np.ndarray) -> np.ndarray:
-        """Which iterates are better than those before, as a scan showed.
+    def accepted(self, plan: Plan, stepwise: np.ndarray, objective: np.ndarray) -> np.ndarray:
+        """Decide which iterates are better than those before, as a scan showed.
 
         Parameters
         ----------
@@ -81,7 +86,9 @@ class Backtracking:
         -------
         (K,) bool
         """
-        promised = np.where(self._from_held(plan), KEPT * plan.lipschitz * stepwise[STEP], 0.0)
+        promised = np.where(
+            self._from_held(plan), SUFFICIENT_GAIN * plan.lipschitz * stepwise[STEP], 0.0
+        )
         return objective <= self.objective - promised + self.noise * np.abs(objective)
 
     def after(
@@ -89,10 +96,10 @@ class Backtracking:
         plan: Plan,
         stepwise: np.ndarray,
         objective: np.ndarray,
-        kept: np.ndarray,
+        accepted: np.ndarray,
         steep: np.ndarray,
     ) -> Backtracking:
-        """For the next step.
+        """Update curvatures and objectives for the next step.
 
         Parameters
         ----------
@@ -100,14 +107,14 @@ class Backtracking:
             Where more curvature was met between u and the point that momentum leads to.
         """
         gain = self.objective - objective
-        ample = np.isfinite(gain) & (gain > AMPLE * plan.lipschitz * stepwise[STEP])
-        steeper = np.where(np.isfinite(objective), STEEPER, FAR_STEEPER)
-        factor = np.where(kept, np.where(ample, 0.5, 1.0), steeper)
-        factor = np.where(self._from_held(plan), factor, np.where(steep, MET, 1.0))
+        ample = np.isfinite(gain) & (gain > AMPLE_GAIN * plan.lipschitz * stepwise[STEP])
+        steeper = np.where(np.isfinite(objective), CURVATURE_GROWTH, OVERFLOW_GROWTH)
+        factor = np.where(accepted, np.where(ample, 0.5, 1.0), steeper)
+        factor = np.where(self._from_held(plan), factor, np.where(steep, MOMENTUM_GROWTH, 1.0))
         return replace(
             self,
             curvature=self.curvature * factor,
-            objective=np.where(kept, objective, self.objective),
+            objective=np.where(accepted, objective, self.objective),
         )
 
     def _from_held(self, plan: Plan) -> np.ndarray:
@@ -121,7 +128,7 @@ def begin(
     slope: np.ndarray | float = 0.0,
     objective: Mapping[int, float] = MappingProxyType({}),
 ) -> Backtracking | None:
-    """For all jobs of a problem, whose loss has no largest curvature; None where it has one.
+    """Begin for all jobs of a problem; None where the loss has a largest curvature.
 
     Parameters
     ----------
@@ -138,4 +145,4 @@ def begin(
     curvature = np.maximum(problem.loss.curvature(null, np.zeros_like(null)), -slope)
     begins = problem.null_loss[targets]
     begins[list(objective)] = list(objective.values())
-    return Backtracking(curvature[targets], begins, NOISE[dtype])
+    return Backtracking(curvature[targets], begins, OBJECTIVE_ROUNDING[dtype])

@@ -1,4 +1,4 @@
-"""What a fit by FISTA takes: memory and scans."""
+"""Memory and scans that a fit by FISTA takes."""
 
 from __future__ import annotations
 
@@ -14,38 +14,40 @@ from dasklasso.solvers.cost import (
     workers_and_threads,
 )
 from dasklasso.solvers.entry import ScanCost
-from dasklasso.solvers.fista.slots import slots_for
+from dasklasso.solvers.fista.in_flight import jobs_at_once
 
 FEWEST_SCANS, USUAL_SCANS, MOST_SCANS = 15, 60, 600  # of each batch of problems
 
 
 def fista_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int = 1) -> Memory:
-    """What ``solver="fista"`` needs, without the blocks it keeps decoded where there is room."""
+    """Estimate the memory of ``solver="fista"``, without the cache of decoded blocks."""
     workers, threads = workers_and_threads(run)
-    slots, problems = slots_in_flight(data, options), n_problems_of(data, options)
+    n_in_flight, problems = n_jobs_in_flight(data, options), n_problems_of(data, options)
     # two columns for each problem in flight, its iterate and its extrapolated point, or one for
     # each of those that are certified together
-    array = 8 * data.n_features * max(2 * slots, min(4 * slots, problems))
+    array = 8 * data.n_features * max(2 * n_in_flight, min(4 * n_in_flight, problems))
     once = 4 * array  # points and gradients, the last and the next; what is found is sparse
     # a thread's sum of gradients, and one to add to it
     return Memory(once, 2 * array + reading_bytes(data, run), workers, threads)
 
 
-def slots_in_flight(data: Dataset, options: FitOptions) -> int:
-    """Problems that share each scan of fista, as the solver decides."""
+def n_jobs_in_flight(data: Dataset, options: FitOptions) -> int:
+    """Return how many jobs share each scan, as the solver decides."""
     n_problems, n_outputs = n_problems_of(data, options), max(1, options.loss_value.n_outputs)
-    return slots_for(data.n_rows, data.n_features, n_problems, n_outputs)
+    return jobs_at_once(data.n_rows, data.n_features, n_problems, n_outputs)
 
 
 def fista_scans(
     data: Dataset, options: FitOptions, run: RunOptions, n_folds: int, kept: bool
 ) -> list[ScanCost]:
-    """Scans of batches of problems: from a warm start some need 20, some hundreds."""
+    """Estimate the scans of all batches: after a warm start some need 20, some hundreds."""
     n, d = data.X.shape
-    slots = slots_in_flight(data, options)
-    batches = math.ceil(n_problems_of(data, options) / slots)
+    n_in_flight = n_jobs_in_flight(data, options)
+    batches = math.ceil(n_problems_of(data, options) / n_in_flight)
     least, times, most = (
         min(batches * scans, options.max_scans) for scans in (FEWEST_SCANS, USUAL_SCANS, MOST_SCANS)
     )
     # iterate and extrapolated point of each problem: their predictions, then gradients
-    return [ScanCost(times, 4.0 * n * d * 2 * slots, product_dtype(data), least=least, most=most)]
+    return [
+        ScanCost(times, 4.0 * n * d * 2 * n_in_flight, product_dtype(data), least=least, most=most)
+    ]

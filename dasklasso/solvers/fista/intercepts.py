@@ -55,7 +55,7 @@ class Intercepts:
         lipschitz: np.ndarray,
         curvature: np.ndarray | float,
     ) -> np.ndarray:
-        """The summary of a scan with the intercepts' share in its tests.
+        """Add the intercepts' share to the tests in the summary of a scan.
 
         Parameters
         ----------
@@ -85,7 +85,7 @@ class Intercepts:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What a scan showed of intercepts.
+    """Intercepts of the points that a scan evaluated, and the slope of the loss in them.
 
     Attributes
     ----------
@@ -100,7 +100,7 @@ class Evaluated:
     null: np.ndarray
 
     def step(self, plan: Plan, targets: np.ndarray, curvature: np.ndarray | float) -> Intercepts:
-        """Intercepts of a plan's points: the step that coefficients take in it."""
+        """Take for intercepts the step that a plan takes for coefficients."""
         null = self.null[targets]
         begins = plan.base == ZERO
         u = np.where(begins, null, self.at[plan.base] - self.slope[plan.base] / curvature)

@@ -40,22 +40,22 @@ from dasklasso.solvers.base import (
 )
 from dasklasso.solvers.certificate_scan import Certified, certificate_of, check_finite
 from dasklasso.solvers.fista import backtracking
-from dasklasso.solvers.fista.intercepts import Evaluated
-from dasklasso.solvers.fista.slots import (
+from dasklasso.solvers.fista.in_flight import (
     STALL_SCANS,
     advance,
-    first_slots,
+    first_in_flight,
+    jobs_at_once,
     judge,
-    slots_for,
     unpack,
 )
+from dasklasso.solvers.fista.intercepts import Evaluated
 from dasklasso.solvers.fista.state import FistaState, freeze_state, thaw_state
 from dasklasso.solvers.fista.step import ZERO, Lipschitz, Plan, prox_step, summarise
 
-FLOAT32_FLOOR = 1e-7  # tolerances below this are worked on in float64 from the start
-MARGIN = 0.3  # in float32 a gap must look this much better than tol before it is certified
-FLOAT32_SHOWS = 5e-5  # of a loss that is no quadratic: below it a gap is rounding
-NOISE = 64.0  # roundings in a difference of gradients, each of the size of all slopes
+FLOAT32_LEAST_TOL = 1e-7  # tolerances below this are worked on in float64 from the start
+FLOAT32_GAP_SHARE = 0.3  # of tol: a gap in float32 must be below it before it is certified
+FLOAT32_LEAST_GAP = 5e-5  # of a loss that is no quadratic: below it a gap is rounding
+GRADIENT_ROUNDINGS = 64.0  # roundings in a difference of gradients, each of the size of all slopes
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Steps:
         return Stepped(found, np.concatenate(found.extra[:n_parts]), found.extra[n_parts:])
 
     def _projection(self, scan: GradientScan) -> tuple[list[da.Array], list[da.Array]]:
-        """What projecting on unpenalised columns takes: in the summary, and brought back."""
+        """What projecting on unpenalised columns takes: for the summary, and for the client."""
         if self.free is None:
             return [], []
         k, gradient = self.plan.base.size, scan.gradient
@@ -147,10 +147,10 @@ class Fista(Solver[FistaState]):
         bound = curvature * max(1.0, self.problem.trace)
         lipschitz = Lipschitz(curvature, 0.0, 0, False, bound, curvature)
         lipschitz = lipschitz.after_product(first.power_norm)
-        slots = first_slots(
+        in_flight = first_in_flight(
             jobs,
             list(range(len(jobs))),
-            self._n_slots(jobs),
+            self._n_in_flight(jobs),
             lipschitz,
             base=jobs.targets,
             power=first.power_norm or None,
@@ -161,7 +161,7 @@ class Fista(Solver[FistaState]):
             jobs=jobs,
             scans=scans,
             bytes_read=bytes_read,
-            slots=slots,
+            in_flight=in_flight,
             points=first.points,
             gradient=first.gradient,
             solved={},
@@ -183,18 +183,18 @@ class Fista(Solver[FistaState]):
     def _first_dtype(self) -> str:
         """Precision that products begin in."""
         double = self.engine.table.X.dtype == np.float64
-        return "float64" if double or self.settings.tol < FLOAT32_FLOOR else "float32"
+        return "float64" if double or self.settings.tol < FLOAT32_LEAST_TOL else "float32"
 
-    def _n_slots(self, jobs: Jobs) -> int:
-        """Problems in flight."""
+    def _n_in_flight(self, jobs: Jobs) -> int:
+        """Return how many jobs are in flight at once."""
         layout = self.engine.layout
-        return slots_for(layout.n_rows, layout.n_features, len(jobs), jobs.n_outputs)
+        return jobs_at_once(layout.n_rows, layout.n_features, len(jobs), jobs.n_outputs)
 
     # -- the solver's protocol ----------------------------------------------------------------
 
     def done(self, state: FistaState) -> bool:
         """Whether nothing is in flight."""
-        return not state.slots.jobs.size
+        return not state.in_flight.jobs.size
 
     def solutions(self, state: FistaState) -> dict[int, Solution]:
         """Of the jobs that have left."""
@@ -202,39 +202,39 @@ class Fista(Solver[FistaState]):
 
     def ask(self, state: FistaState) -> Steps:
         """The gradient at the points of the next steps, which are made in the scan's own graph."""
-        slots, options = state.slots, self._options
+        in_flight, options = state.in_flight, self._options
         points = da.map_blocks(
             prox_step,
             for_map_blocks(self.engine, state.points),
             for_map_blocks(self.engine, state.gradient),
             self.frame,
-            plan=slots.plan,
+            plan=in_flight.plan,
             **options,
             dtype=np.float64,
             meta=np.empty((0, 0)),
             name=f"prox-{state.scans}-{id(state)}",
-            chunks=(self.engine.column_chunks, (slots.plan.n_points,)),
+            chunks=(self.engine.column_chunks, (in_flight.plan.n_points,)),
         )
-        k, b = slots.jobs.size, slots.intercepts
+        k, b = in_flight.jobs.size, in_flight.intercepts
         query = gradient_query(
             self.problem,
-            np.tile(state.jobs.target(slots.jobs), slots.plan.n_iterates // k).tolist(),
+            np.tile(state.jobs.target(in_flight.jobs), in_flight.plan.n_iterates // k).tolist(),
             state.dtype,
             self.settings.device,
             None if b is None else b.points,
         )
         options = {**options, "frequency": self.problem.frequency}
         return Steps(
-            query, points, self.frame, slots.plan, options, self.free, self.settings.device
+            query, points, self.frame, in_flight.plan, options, self.free, self.settings.device
         )
 
     def tell(self, state: FistaState, answer: Stepped) -> FistaState:
         """Judge every problem in flight, and decide what the next step of each is."""
-        slots, found = state.slots, answer.found
-        k, b = slots.jobs.size, slots.intercepts
+        in_flight, found = state.in_flight, answer.found
+        k, b = in_flight.jobs.size, in_flight.intercepts
         stepwise, power = unpack(answer.summary, k)
         columns = combine_column_sums(stepwise)
-        targets = state.jobs.target(slots.jobs)
+        targets = state.jobs.target(in_flight.jobs)
         certificate = certificate_of(
             self.problem,
             found.sums[:k],
@@ -245,32 +245,32 @@ class Fista(Solver[FistaState]):
             None if b is None else b.u,
         )
         double = state.dtype == "float64"
-        goal = self.settings.tol * (1.0 if double else MARGIN)
+        goal = self.settings.tol * (1.0 if double else FLOAT32_GAP_SHARE)
         if not double and not self.problem.loss.quadratic:
-            goal = max(goal, FLOAT32_SHOWS)
-        patience = self.settings.max_scans if double else STALL_SCANS
-        outcome = judge(slots, certificate, self.problem.null_loss[targets], goal, patience)
+            goal = max(goal, FLOAT32_LEAST_GAP)
+        stall_scans = self.settings.max_scans if double else STALL_SCANS
+        outcome = judge(in_flight, certificate, self.problem.null_loss[targets], goal, stall_scans)
         leaving = np.flatnonzero(outcome.leaving)
         solved = dict(state.solved)
         if leaving.size:
             nonzeros = self._nonzeros(found.points, leaving.tolist())
-            for slot, column in zip(leaving, nonzeros, strict=True):
-                solved[int(slots.jobs[slot])] = Solution(
+            for place, column in zip(leaving, nonzeros, strict=True):
+                solved[int(in_flight.jobs[place])] = Solution(
                     column,
-                    float(certificate.primal[slot]),
-                    float(outcome.relative_gap[slot]),
-                    float(found.sums.slope[slot]),
+                    float(certificate.primal[place]),
+                    float(outcome.relative_gap[place]),
+                    float(found.sums.slope[place]),
                     certified=double,
-                    intercept=0.0 if b is None else float(b.u[slot]),
+                    intercept=0.0 if b is None else float(b.u[place]),
                 )
         evaluated = (
             None if b is None else self._evaluated(b.points, found.sums.slope[: b.points.size])
         )
         noise = self._noise(found.sums.slope_squares[:k], state)
-        following = advance(slots, state.jobs, outcome, columns, power, evaluated, noise)
+        following = advance(in_flight, state.jobs, outcome, columns, power, evaluated, noise)
         return replace(
             state,
-            slots=following,
+            in_flight=following,
             points=found.points,
             gradient=found.gradient,
             solved=solved,
@@ -278,7 +278,7 @@ class Fista(Solver[FistaState]):
         )
 
     def certified(self, state: FistaState, jobs: Sequence[int], found: Certified) -> FistaState:
-        """Those whose gap the scan in float64 does not confirm go on in float64, from there."""
+        """Go on in float64 with the jobs whose gap the scan in float64 did not confirm."""
         numbers, answers = np.asarray(jobs, dtype=int), found.found
         gaps, objective = found.relative_gap, found.certificate.primal
         solved = dict(state.solved)
@@ -291,16 +291,16 @@ class Fista(Solver[FistaState]):
                 residual_mean=float(answers.sums.slope[k]),
                 certified=bool(gaps[k] <= self.settings.tol),
             )
-        n_slots = self._n_slots(state.jobs)
-        again = [k for k in range(numbers.size) if gaps[k] > self.settings.tol][:n_slots]
+        n_in_flight = self._n_in_flight(state.jobs)
+        again = [k for k in range(numbers.size) if gaps[k] > self.settings.tol][:n_in_flight]
         base = np.full(len(state.jobs), ZERO)
         base[numbers] = np.arange(numbers.size)
         objectives = dict(zip(jobs, objective, strict=True))
-        slots = first_slots(
+        in_flight = first_in_flight(
             state.jobs,
             numbers[again].tolist(),
-            n_slots,
-            state.slots.lipschitz,
+            n_in_flight,
+            state.in_flight.lipschitz,
             base,
             None,
             self._evaluated(intercepts, answers.sums.slope),
@@ -308,7 +308,7 @@ class Fista(Solver[FistaState]):
         )
         return replace(
             state,
-            slots=slots,
+            in_flight=in_flight,
             points=answers.points,
             gradient=answers.gradient,
             solved=solved,
@@ -317,21 +317,23 @@ class Fista(Solver[FistaState]):
         )
 
     def stop(self, state: FistaState) -> FistaState:
-        """What is in flight stays as it was last evaluated, without a certificate."""
-        slots, solved = state.slots, dict(state.solved)
-        begun = [k for k, column in enumerate(slots.plan.previous) if column != ZERO]
-        columns = [int(slots.plan.previous[k]) for k in begun]
+        """Leave the jobs in flight as they were last evaluated, without a certificate."""
+        in_flight, solved = state.in_flight, dict(state.solved)
+        begun = [k for k, column in enumerate(in_flight.plan.previous) if column != ZERO]
+        columns = [int(in_flight.plan.previous[k]) for k in begun]
         found = dict(zip(begun, self._nonzeros(state.points, columns), strict=True))
         empty = (np.zeros(0, dtype=np.int64), np.zeros(0))
-        for k, job in enumerate([*slots.jobs.tolist(), *slots.waiting]):
+        for k, job in enumerate([*in_flight.jobs.tolist(), *in_flight.waiting]):
             if job not in solved:
                 b = self.problem.null_intercept[state.jobs.target(job)]
-                if slots.intercepts is not None and k < slots.jobs.size:
-                    b = slots.intercepts.previous[k]
+                if in_flight.intercepts is not None and k < in_flight.jobs.size:
+                    b = in_flight.intercepts.previous[k]
                 solved[job] = Solution(
                     found.get(k, empty), np.inf, np.inf, 0.0, certified=False, intercept=float(b)
                 )
-        return replace(state, slots=replace(slots, jobs=slots.jobs[:0], waiting=()), solved=solved)
+        return replace(
+            state, in_flight=replace(in_flight, jobs=in_flight.jobs[:0], waiting=()), solved=solved
+        )
 
     def freeze(self, state: FistaState) -> Frozen:
         """The state for a checkpoint: one that is read back takes the same steps, bit for bit."""
@@ -366,7 +368,7 @@ class Fista(Solver[FistaState]):
             return 0.0
         of_problems = together(slope_squares[None], state.jobs.n_outputs)[0]
         size = np.sqrt(of_problems * self.problem.n_features)
-        return NOISE * float(np.finfo(state.dtype).eps) * size
+        return GRADIENT_ROUNDINGS * float(np.finfo(state.dtype).eps) * size
 
     def _standing(
         self,

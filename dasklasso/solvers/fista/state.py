@@ -1,4 +1,4 @@
-"""What FISTA is in the middle of: to checkpoints and back."""
+"""The state of FISTA, and how a checkpoint holds it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from dasklasso.solvers.base import (
     solutions_to_json,
 )
 from dasklasso.solvers.fista.backtracking import Backtracking
+from dasklasso.solvers.fista.in_flight import InFlight
 from dasklasso.solvers.fista.intercepts import Intercepts
-from dasklasso.solvers.fista.slots import Slots
 from dasklasso.solvers.fista.step import Lipschitz, Plan
 
 
@@ -30,14 +30,14 @@ class FistaState(State):
 
     Attributes
     ----------
-    slots : Slots
+    in_flight : InFlight
     points, gradient : (n_features, n_points)
         Points last evaluated and the gradient there; on the workers where they are large.
     solved : solutions of the jobs that are done
     dtype : precision of products
     """
 
-    slots: Slots
+    in_flight: InFlight
     points: Coefficients
     gradient: Coefficients
     solved: dict[int, Solution]
@@ -52,7 +52,7 @@ class FistaState(State):
 def freeze_state(state: FistaState, engine: ScanEngine) -> Frozen:
     """The state as a checkpoint holds it."""
     numbers = {
-        "slots": slots_to_json(state.slots),
+        "slots": in_flight_to_json(state.in_flight),
         "solutions": solutions_to_json(state.solved),
         "dtype": state.dtype,
     }
@@ -77,7 +77,7 @@ def thaw_state(
         jobs=jobs,
         scans=scans,
         bytes_read=bytes_read,
-        slots=slots_from_json(numbers["slots"]),
+        in_flight=in_flight_from_json(numbers["slots"]),
         points=points,
         gradient=gradient,
         solved=solutions_from_json(numbers["solutions"]),
@@ -85,27 +85,28 @@ def thaw_state(
     )
 
 
-def slots_to_json(slots: Slots) -> dict[str, Any]:
-    """Slots as plain JSON types."""
+def in_flight_to_json(in_flight: InFlight) -> dict[str, Any]:
+    """The jobs in flight as plain JSON types."""
     return {
-        "jobs": slots.jobs.tolist(),
-        "t": slots.t.tolist(),
-        "best_gap": [None if np.isinf(gap) else gap for gap in slots.best_gap.tolist()],
-        "since_best": slots.since_best.tolist(),
-        "waiting": list(slots.waiting),
+        "jobs": in_flight.jobs.tolist(),
+        "t": in_flight.t.tolist(),
+        "best_gap": [None if np.isinf(gap) else gap for gap in in_flight.best_gap.tolist()],
+        "since_best": in_flight.since_best.tolist(),
+        "waiting": list(in_flight.waiting),
         "plan": {
-            field.name: _plain(getattr(slots.plan, field.name)) for field in fields(slots.plan)
+            field.name: _plain(getattr(in_flight.plan, field.name))
+            for field in fields(in_flight.plan)
         },
-        "lipschitz": asdict(slots.lipschitz),
-        "intercepts": slots.intercepts and slots.intercepts.to_json(),
-        "backtracking": slots.backtracking and slots.backtracking.to_json(),
+        "lipschitz": asdict(in_flight.lipschitz),
+        "intercepts": in_flight.intercepts and in_flight.intercepts.to_json(),
+        "backtracking": in_flight.backtracking and in_flight.backtracking.to_json(),
     }
 
 
-def slots_from_json(data: dict[str, Any]) -> Slots:
-    """The slots that :func:`slots_to_json` wrote."""
+def in_flight_from_json(data: dict[str, Any]) -> InFlight:
+    """The jobs in flight that :func:`in_flight_to_json` wrote."""
     plan = data["plan"]
-    return Slots(
+    return InFlight(
         jobs=np.asarray(data["jobs"], dtype=int),
         t=np.asarray(data["t"], dtype=float),
         best_gap=np.asarray(

@@ -2,14 +2,15 @@
 
 Beck and Teboulle (2009), A fast iterative shrinkage-thresholding algorithm, section 4; restart on
 the gradient condition of O'Donoghue and Candès (2015), Adaptive restart for accelerated gradient
-schemes, eq. 13. Each scan brings the gradient both at the iterate u, which certifies it, and at
+schemes, eq. 13. Each scan returns the gradient both at the iterate u, which certifies it, and at
 the extrapolated point z, from which the next step goes; a step that momentum would spoil is taken
-from u instead, on the same scan. The Lipschitz constant is a power iteration that rides along as
-one more column; the curvature seen between u and z is its safeguard. Where the loss has no largest
-curvature, problems keep the iterate they come from, and go back to it (:mod:`backtracking`).
+from u instead, on the same scan. The Lipschitz constant comes from a power iteration, which is
+one more column of each scan; the curvature seen between u and z is its safeguard. Where the loss
+has no largest curvature, problems hold the iterate before, and may step back to it
+(:mod:`dasklasso.solvers.fista.backtracking`).
 
 The functions here are pure arithmetic on one block of columns, or on small arrays of one number
-for each problem; :mod:`dasklasso.solvers.fista.slots` decides which problem does what.
+for each problem; :mod:`dasklasso.solvers.fista.in_flight` decides which problem does what.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ ZERO = -1  # as a base: start at zero
 
 @dataclass(frozen=True)
 class Plan:
-    """What the next step does. Columns count those of the points last evaluated.
+    """The next step of every job in flight. Columns count those of the points last evaluated.
 
     Attributes
     ----------
@@ -81,7 +82,7 @@ def prox_step(
     penalty: Penalty,
     device: str,
 ) -> Array:
-    """One step of all problems on one block of columns.
+    """Take one step of all problems on one block of columns.
 
     Parameters
     ----------
@@ -106,7 +107,7 @@ def prox_step(
     penalty = penalty_at(frame, _row(plan.alpha, backend), penalty)
     step = _row(1.0 / plan.lipschitz, backend)
     u = penalty.prox(base - step * slope, step)
-    # columns that cannot matter (no spread) stay out, whatever rounding says
+    # columns without spread stay at zero, whatever rounding says
     u = xp.where(frame.matters[:, None], u, xp.zeros_like(u))
     z = u + _row(plan.momentum, backend) * (u - previous)
     found = [u, z, previous] if plan.holds else [u, z]
@@ -126,7 +127,7 @@ def summarise(
     sums: LossSums | None = None,
     frequency: np.ndarray | None = None,
 ) -> Array:
-    """What decisions need of one block of columns, once its gradient is known.
+    """Sum over one block of columns what decisions need, once its gradient is known.
 
     Parameters
     ----------
@@ -216,7 +217,7 @@ class Lipschitz:
         grown = norm - self.seen
         seen = max(self.seen, norm)
         settled = self.rounds >= 4 and (grown < 1e-3 * seen or self.rounds >= 40)
-        # what is still to come is about what the last rounds brought
+        # the growth still to come is about that of the last rounds
         margin = 1.02 if settled else 1.0 + min(1.0, max(0.05, 4.0 * grown / max(seen, 1e-300)))
         return Lipschitz(
             # nothing seen: no column varies, or the first direction is one that X maps to zero;

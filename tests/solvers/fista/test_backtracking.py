@@ -1,4 +1,4 @@
-"""Which iterates are kept, what curvature steps allow for next, and where problems begin."""
+"""Which iterates are accepted, what curvature steps allow for next, and where problems begin."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def step(square):
     ],
 )
 def test_an_iterate_is_kept_where_it_gained_enough(places, objective, is_kept):
-    kept = HELD.kept(plan(*places), step(0.25), np.array([objective, 0.0]))
-    assert kept.tolist() == [is_kept, True]
+    accepted = HELD.accepted(plan(*places), step(0.25), np.array([objective, 0.0]))
+    assert accepted.tolist() == [is_kept, True]
 
 
 @pytest.mark.parametrize(
@@ -54,16 +54,16 @@ def test_an_iterate_is_kept_where_it_gained_enough(places, objective, is_kept):
 )
 def test_curvature_follows_what_steps_showed(places, objective, steep, curvature):
     numbers, one = np.array([objective, 0.0]), plan(*places)
-    kept = HELD.kept(one, step(0.25), numbers)
-    after = HELD.after(one, step(0.25), numbers, kept, np.array([steep, False]))
+    accepted = HELD.accepted(one, step(0.25), numbers)
+    after = HELD.after(one, step(0.25), numbers, accepted, np.array([steep, False]))
     assert after.curvature[0] == curvature
-    assert after.objective[0] == (objective if kept[0] else 10.0)
+    assert after.objective[0] == (objective if accepted[0] else 10.0)
 
 
 def test_who_begins_at_zero_takes_any_first_step():
     begun = HELD.of(np.array([1, ZERO]))
     assert begun.objective.tolist() == [20.0, np.inf]
-    assert begun.kept(plan(*STARTS_AGAIN), step(0.25), np.array([20.1, 1e9])).tolist() == [
+    assert begun.accepted(plan(*STARTS_AGAIN), step(0.25), np.array([20.1, 1e9])).tolist() == [
         False,
         True,
     ]

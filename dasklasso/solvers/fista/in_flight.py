@@ -1,8 +1,8 @@
-"""Slots: which of many problems is worked on in which column, and when it is done.
+"""The jobs in flight: which column each of them has, what its next step is, and when it is done.
 
-A job is one (alpha, target). As many jobs as there are slots are in flight on every scan; one that
-is done leaves, and the next joins in its column, warm-started from the nearest larger alpha of its
-target. All of it is small arithmetic on the client, from sums that the scan brought home.
+A job is one (alpha, target). Every scan serves a batch of jobs, the jobs in flight; one that is
+done leaves, and the next takes its column, warm-started from the nearest larger alpha of its
+target. All of it is small arithmetic on the client, from sums that the scan returned.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ STALL_SCANS = 300  # without a better gap: float32 has given what it has
 
 
 @dataclass(frozen=True)
-class Slots:
-    """Who is in flight, and how far they are.
+class InFlight:
+    """The jobs that the next scan serves, and how far each of them is.
 
     Attributes
     ----------
@@ -86,25 +86,28 @@ class Outcome:
     leaving: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
 
 
-def slots_for(n_rows: int, n_features: int, n_jobs: int, n_outputs: int = 1) -> int:
-    """How many jobs share each read: more, until their columns outweigh it. Whole problems."""
+def jobs_at_once(n_rows: int, n_features: int, n_jobs: int, n_outputs: int = 1) -> int:
+    """Return how many jobs share each scan: more, until their columns cost more than the read.
+
+    The jobs of a problem with several outputs are never parted.
+    """
     worthwhile = int(np.clip(2.5e8 / (n_rows * n_features), 16, 128))
     fits = max(1, (64 << 20) // (16 * n_features))
     most = min(worthwhile, fits, n_jobs)
     return max(1, most // n_outputs) * n_outputs
 
 
-def first_slots(
+def first_in_flight(
     jobs: Jobs,
     wanted: list[int],
-    n_slots: int,
+    n_in_flight: int,
     lipschitz: Lipschitz,
     base: np.ndarray,
     power: float | None,
     evaluated: Evaluated | None = None,
     backtracking: Backtracking | None = None,
-) -> Slots:
-    """Fill the slots with the first jobs of ``wanted``.
+) -> InFlight:
+    """Start the first jobs of ``wanted``; the others wait.
 
     Parameters
     ----------
@@ -117,50 +120,57 @@ def first_slots(
     backtracking : Backtracking or None
         Of all jobs, where the loss has no largest curvature.
     """
-    flying = np.asarray(wanted[:n_slots], dtype=int)
-    held = None if backtracking is None else backtracking.of(flying)
+    started = np.asarray(wanted[:n_in_flight], dtype=int)
+    held = None if backtracking is None else backtracking.of(started)
     plan = Plan(
-        base=base[flying],
-        previous=base[flying],
-        momentum=np.zeros(flying.size),
-        alpha=jobs.alpha(flying),
-        lipschitz=_divisors(lipschitz, held, flying.size),
+        base=base[started],
+        previous=base[started],
+        momentum=np.zeros(started.size),
+        alpha=jobs.alpha(started),
+        lipschitz=_divisors(lipschitz, held, started.size),
         power=power,
         holds=held is not None,
     )
-    return Slots(
-        jobs=flying,
-        t=np.ones(flying.size),
-        best_gap=np.full(flying.size, np.inf),
-        since_best=np.zeros(flying.size, dtype=int),
-        waiting=tuple(wanted[n_slots:]),
+    return InFlight(
+        jobs=started,
+        t=np.ones(started.size),
+        best_gap=np.full(started.size, np.inf),
+        since_best=np.zeros(started.size, dtype=int),
+        waiting=tuple(wanted[n_in_flight:]),
         plan=plan,
         lipschitz=lipschitz,
-        intercepts=_stepped(evaluated, plan, jobs.target(flying), lipschitz, held),
+        intercepts=_stepped(evaluated, plan, jobs.target(started), lipschitz, held),
         backtracking=held,
     )
 
 
 def judge(
-    slots: Slots, certificate: Certificate, null_loss: np.ndarray, goal: float, patience: int
+    in_flight: InFlight,
+    certificate: Certificate,
+    null_loss: np.ndarray,
+    goal: float,
+    stall_scans: int,
 ) -> Outcome:
-    """Which jobs are done: their gap is within ``goal``, or it has stopped falling."""
+    """Decide which jobs are done: their gap is within ``goal``, or it has stopped falling.
+
+    ``stall_scans`` is the number of scans without a better gap after which a job is given up.
+    """
     known = np.isfinite(certificate.primal) & np.isfinite(certificate.gap)
     relative = np.where(known, certificate.gap, np.inf) / null_loss
-    stalled = (relative >= slots.best_gap) & (slots.since_best + 1 >= patience)
+    stalled = (relative >= in_flight.best_gap) & (in_flight.since_best + 1 >= stall_scans)
     return Outcome(certificate, relative, (relative <= goal) | stalled)
 
 
 def advance(
-    slots: Slots,
+    in_flight: InFlight,
     jobs: Jobs,
     outcome: Outcome,
     stepwise: np.ndarray,
     power: np.ndarray,
     evaluated: Evaluated | None = None,
     noise: np.ndarray | float = 0.0,
-) -> Slots:
-    """The slots for the next scan.
+) -> InFlight:
+    """Plan the next scan: the next step of each job, and the jobs that replace those done.
 
     Parameters
     ----------
@@ -173,59 +183,63 @@ def advance(
     noise : (K,)
         How far rounding may move differences of gradients.
     """
-    k = slots.jobs.size
-    if slots.intercepts is not None and evaluated is not None:
-        stepwise = slots.intercepts.in_stepwise(
-            stepwise, evaluated.slope, slots.plan.lipschitz, slots.loss_curvature
+    k = in_flight.jobs.size
+    if in_flight.intercepts is not None and evaluated is not None:
+        stepwise = in_flight.intercepts.in_stepwise(
+            stepwise, evaluated.slope, in_flight.plan.lipschitz, in_flight.loss_curvature
         )
     stepwise = together(stepwise, jobs.n_outputs, RATIO)
-    lipschitz, too_small = _lipschitz(slots, stepwise, power, noise)
-    restart, previous, held = (stepwise[RESTART] > 0) | too_small, np.arange(k), slots.backtracking
+    lipschitz, too_small = _lipschitz(in_flight, stepwise, power, noise)
+    restart, previous, held = (
+        (stepwise[RESTART] > 0) | too_small,
+        np.arange(k),
+        in_flight.backtracking,
+    )
     if held is not None:
         objective = outcome.certificate.primal
-        kept = held.kept(slots.plan, stepwise, objective)
-        held = held.after(slots.plan, stepwise, objective, kept, too_small)
-        restart, previous = restart | ~kept, np.where(kept, previous, 2 * k + previous)
-    momentum, t = next_momentum(slots.t, restart)
+        accepted = held.accepted(in_flight.plan, stepwise, objective)
+        held = held.after(in_flight.plan, stepwise, objective, accepted, too_small)
+        restart, previous = restart | ~accepted, np.where(accepted, previous, 2 * k + previous)
+    momentum, t = next_momentum(in_flight.t, restart)
     base = np.where(restart, previous, k + np.arange(k))
-    better = outcome.relative_gap < slots.best_gap
-    best = np.minimum(slots.best_gap, outcome.relative_gap)
-    since = np.where(better, 0, slots.since_best + 1)
+    better = outcome.relative_gap < in_flight.best_gap
+    best = np.minimum(in_flight.best_gap, outcome.relative_gap)
+    since = np.where(better, 0, in_flight.since_best + 1)
 
-    flying, waiting, places = slots.jobs.copy(), list(slots.waiting), np.arange(k)
+    following, waiting, places = in_flight.jobs.copy(), list(in_flight.waiting), np.arange(k)
     begins, keep = previous.copy(), ~outcome.leaving
-    for slot in np.flatnonzero(outcome.leaving):
+    for column in np.flatnonzero(outcome.leaving):
         if not waiting:
             break
-        job = _next_for(jobs, waiting, slots.jobs[slot])
-        source = _warm_start(jobs, slots.jobs, job)
-        flying[slot], keep[slot] = job, True
-        places[slot] = source
-        base[slot] = previous[slot] = ZERO if source == ZERO else begins[source]
-        momentum[slot], t[slot], best[slot], since[slot] = 0.0, 1.0, np.inf, 0
+        job = _next_for(jobs, waiting, in_flight.jobs[column])
+        source = _warm_start(jobs, in_flight.jobs, job)
+        following[column], keep[column] = job, True
+        places[column] = source
+        base[column] = previous[column] = ZERO if source == ZERO else begins[source]
+        momentum[column], t[column], best[column], since[column] = 0.0, 1.0, np.inf, 0
     if held is not None:
         held = held.of(places[keep])
     plan = Plan(
         base=base[keep],
         previous=previous[keep],
         momentum=momentum[keep],
-        alpha=jobs.alpha(flying[keep]),
+        alpha=jobs.alpha(following[keep]),
         lipschitz=_divisors(lipschitz, held, int(keep.sum())),
         power=None
-        if slots.plan.power is None or lipschitz.settled
+        if in_flight.plan.power is None or lipschitz.settled
         else float(np.sqrt(power[0])) or None,
-        holds=slots.plan.holds,
+        holds=in_flight.plan.holds,
     )
     return replace(
-        slots,
-        jobs=flying[keep],
+        in_flight,
+        jobs=following[keep],
         t=t[keep],
         best_gap=best[keep],
         since_best=since[keep],
         waiting=tuple(waiting),
         plan=plan,
         lipschitz=lipschitz,
-        intercepts=_stepped(evaluated, plan, jobs.target(flying[keep]), lipschitz, held),
+        intercepts=_stepped(evaluated, plan, jobs.target(following[keep]), lipschitz, held),
         backtracking=held,
     )
 
@@ -243,17 +257,17 @@ def _stepped(
     return evaluated.step(plan, targets, curvature)
 
 
-def _divisors(lipschitz: Lipschitz, held: Backtracking | None, n_slots: int) -> np.ndarray:
+def _divisors(lipschitz: Lipschitz, held: Backtracking | None, n_jobs: int) -> np.ndarray:
     """(K,): what the steps of coefficients are divided by."""
-    return lipschitz.value * (np.ones(n_slots) if held is None else held.curvature)
+    return lipschitz.value * (np.ones(n_jobs) if held is None else held.curvature)
 
 
 def _lipschitz(
-    slots: Slots, stepwise: np.ndarray, power: np.ndarray, noise: np.ndarray | float
+    in_flight: InFlight, stepwise: np.ndarray, power: np.ndarray, noise: np.ndarray | float
 ) -> tuple[Lipschitz, np.ndarray]:
-    """The estimate after a scan, and which problems have met more curvature than it allowed."""
-    estimate = slots.lipschitz
-    if slots.plan.power is not None:
+    """Update the estimate after a scan; also say which jobs met more curvature than it allowed."""
+    estimate = in_flight.lipschitz
+    if in_flight.plan.power is not None:
         estimate = estimate.after_product(float(np.sqrt(power[0])))
     distance = stepwise[DISTANCE]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -263,31 +277,31 @@ def _lipschitz(
     known = np.isfinite(curvature)
     moving = known & (distance > 1e-10 * np.max(distance, where=known, initial=0.0))
     worst = float(np.max(np.where(moving, curvature, 0.0), initial=0.0))
-    too_small = moving & (curvature > 1.001 * slots.plan.lipschitz)
-    if slots.backtracking is not None:  # where each problem has its own: the estimate is X's alone
+    too_small = moving & (curvature > 1.001 * in_flight.plan.lipschitz)
+    if in_flight.backtracking is not None:  # each job has its own: the estimate is X's alone
         return estimate, too_small
     if worst > 1.001 * estimate.value and estimate.value < estimate.bound:
         estimate = estimate.after_curvature(worst)
-    return estimate, too_small & (slots.lipschitz.value < slots.lipschitz.bound)
+    return estimate, too_small & (in_flight.lipschitz.value < in_flight.lipschitz.bound)
 
 
 def _next_for(jobs: Jobs, waiting: list[int], leaving: int) -> int:
-    """The next job: of the same target where one waits, for it starts warm from its neighbour."""
+    """Take the next job: one of the same target, if any waits, for it starts warm."""
     target = leaving % jobs.n_targets
     same = next((job for job in waiting if job % jobs.n_targets == target), waiting[0])
     waiting.remove(same)
     return same
 
 
-def _warm_start(jobs: Jobs, flying: np.ndarray, job: int) -> int:
-    """The slot whose iterate is the nearest for ``job``: same target, next larger alpha."""
-    same = (flying % jobs.n_targets == job % jobs.n_targets) & (flying < job)
+def _warm_start(jobs: Jobs, started: np.ndarray, job: int) -> int:
+    """Find the column whose iterate is nearest for ``job``: same target, next larger alpha."""
+    same = (started % jobs.n_targets == job % jobs.n_targets) & (started < job)
     if not np.any(same):
         return ZERO
-    return int(np.flatnonzero(same)[np.argmax(flying[same])])
+    return int(np.flatnonzero(same)[np.argmax(started[same])])
 
 
 def unpack(summary: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Blocks' summaries → ((n_blocks, 9, K), power numbers (2,) summed over blocks)."""
+    """Split blocks' summaries into ((n_blocks, 9, K), power numbers (2,) summed over blocks)."""
     stepwise = summary[:, : SUMMARY_ROWS * k].reshape(-1, SUMMARY_ROWS, k)
     return stepwise, summary[:, SUMMARY_ROWS * k :].sum(axis=0)
