@@ -114,6 +114,8 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
         With the rows that the scan at zero gathered.
     """
 
+    least_scans = 0  # the scan at zero evaluated the models without features
+
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
         first, problem, data = setup.first, setup.problem, setup.data
