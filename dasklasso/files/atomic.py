@@ -1,4 +1,9 @@
-"""A folder that comes into being whole or not at all: written beside, then renamed into place."""
+"""Files and folders that come into being whole or not at all.
+
+Everything is written beside its place, by one process at a time, synced to the disk, and renamed
+into place: stores, moments and checkpoints by :class:`PartialFolder`, models, tables, predictions
+and pictures by :func:`written_beside`, which is made of it.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +15,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal, Self
 
 from dasklasso.errors import StoreError
+
+Synced = Literal["metadata", "all"]
 
 
 class PartialFolder:
@@ -31,14 +39,15 @@ class PartialFolder:
 
     def __init__(self, path: Path, *, overwrite: bool) -> None:
         self.path = path
-        self.partial = path.with_name(path.name + ".partial")
+        self.partial = _partial(path)
+        self.content = self._content()
         self._overwrite = overwrite
         self._lock: int | None = None
         self._open = False
         self._refuse_existing()
         with self.guarded():
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._remove_stale()
+            remove_partial(path)
             self.partial.mkdir()
             self._lock = _take(self.partial, path)
             self._open = True
@@ -47,7 +56,11 @@ class PartialFolder:
             self.discard()
             self._refuse_existing()
 
-    def __enter__(self) -> PartialFolder:
+    def _content(self) -> Path:
+        """What is renamed to ``path``."""
+        return self.partial
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -64,39 +77,51 @@ class PartialFolder:
                 "Nothing was left there or changed there."
             ) from error
 
-    def publish(self) -> None:
-        """Rename the folder into place; one that it replaces is deleted last."""
-        sync(self.partial / "zarr.json")
+    def publish(self, *, synced: Synced = "metadata") -> None:
+        """Rename what was written into place; what it replaces is deleted last.
+
+        Parameters
+        ----------
+        synced : {"metadata", "all"}
+            What is on the disk before it is renamed. Chunks have checksums: where losing some in a
+            power cut costs no more than to write them again, metadata will do.
+        """
+        if synced == "all":
+            sync_tree(self.content)
+        else:
+            sync(self.content / "zarr.json")
         if not (self._overwrite and os.path.lexists(self.path)):
-            os.rename(self.partial, self.path)
+            os.rename(self.content, self.path)
+            self._release()
+        elif not (self.path.is_dir() or self.content.is_dir()):
+            os.replace(self.content, self.path)
             self._release()
         else:
-            # the process's number keeps two processes that clean up out of each other's way
-            removed = self.path.with_name(f"{self.path.name}.removed-{os.getpid()}")
+            removed = _removed(self.path)
             _remove(removed)
             self._replace(removed)
             self._release()
-            self._clean_up()
+            _clean_up(self.path)
         with suppress(OSError):  # not every file system can
             sync(self.path.parent)
 
     def _replace(self, removed: Path) -> None:
         """Put the new folder in the old one's place, and the old one at ``removed``."""
-        # after the exchange the old folder is at .partial for a moment: nobody may take it there
+        # after the exchange the old folder is at .partial for a moment: no process may take it
+        aside = _replaced(self.path)
+        _remove(aside)  # of a process that was killed after its second step
         lock = None
         if self.path.is_dir():
             with suppress(StoreError):
                 lock = _take(self.path, self.path)
         try:
-            if _exchange(self.partial, self.path):
+            if _exchange(self.content, self.path):
                 with suppress(OSError):  # it is of no use any more, wherever it stays
-                    os.rename(self.partial, removed)
+                    os.rename(self.content, removed)
                 return
-            aside = _replaced(self.path)
-            _remove(aside)
             os.rename(self.path, aside)
             try:
-                os.rename(self.partial, self.path)
+                os.rename(self.content, self.path)
             except OSError:
                 os.rename(aside, self.path)
                 raise
@@ -105,13 +130,6 @@ class PartialFolder:
         finally:
             if lock is not None:
                 os.close(lock)
-
-    def _clean_up(self) -> None:
-        """Delete what was replaced, now or by a process that was killed while deleting."""
-        pattern = glob.escape(os.fspath(self.path)) + ".removed-*"
-        for found in glob.glob(pattern):
-            with suppress(OSError):
-                _remove(Path(found))
 
     def discard(self) -> None:
         """Delete the folder; nothing happens once it is published or discarded."""
@@ -124,14 +142,6 @@ class PartialFolder:
         with self.guarded():
             for entry in list(self.partial.iterdir()):
                 _remove(entry)
-
-    def _remove_stale(self) -> None:
-        if not os.path.lexists(self.partial):
-            return
-        lock = _take(self.partial, self.path) if self.partial.is_dir() else None
-        _remove(self.partial)
-        if lock is not None:
-            os.close(lock)
 
     def _refuse_existing(self) -> None:
         if not self._overwrite and os.path.lexists(self.path):
@@ -166,6 +176,24 @@ def _take(folder: Path, path: Path) -> int | None:
     return lock
 
 
+def remove_partial(path: Path) -> None:
+    """Delete what a killed process left half written beside ``path``, if there is something.
+
+    Raises
+    ------
+    StoreError
+        A living process is writing it.
+    OSError
+    """
+    partial = _partial(path)
+    lock = _take(partial, path) if partial.is_dir() else None
+    try:
+        _remove(partial)
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
@@ -181,6 +209,39 @@ def sync(path: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def sync_tree(path: Path) -> None:
+    """Have a file, or all of a folder, on the disk; files linked from elsewhere are there."""
+    if not path.is_dir():
+        sync(path)
+        return
+    for folder, _, files in os.walk(path, topdown=False):
+        for name in files:
+            if os.stat(os.path.join(folder, name)).st_nlink == 1:
+                sync(Path(folder, name))
+        sync(Path(folder))
+
+
+def remove(path: Path) -> None:
+    """Delete a folder with all that writing it has left beside it.
+
+    It is renamed before it is deleted: what has its name is always whole.
+
+    Raises
+    ------
+    StoreError
+        Another process is writing it.
+    OSError
+    """
+    remove_partial(path)
+    for found in (path, _replaced(path)):
+        removed = _removed(found)
+        if os.path.lexists(found):
+            _remove(removed)
+            with suppress(FileNotFoundError):  # another process was faster
+                os.rename(found, removed)
+        _clean_up(found)
 
 
 def restore(path: Path) -> bool:
@@ -208,8 +269,24 @@ def _put_back(path: Path) -> bool:
     return True
 
 
+def _partial(path: Path) -> Path:
+    return path.with_name(path.name + ".partial")
+
+
 def _replaced(path: Path) -> Path:
     return path.with_name(path.name + ".replaced")
+
+
+def _removed(path: Path) -> Path:
+    # the process's number keeps two processes that clean up out of each other's way
+    return path.with_name(f"{path.name}.removed-{os.getpid()}")
+
+
+def _clean_up(path: Path) -> None:
+    """Delete what was replaced, now or by a process that was killed while deleting."""
+    for found in glob.glob(glob.escape(os.fspath(path)) + ".removed-*"):
+        with suppress(OSError):
+            _remove(Path(found))
 
 
 def _renameat2() -> Callable[[int, bytes, int, bytes, int], int] | None:
@@ -240,39 +317,37 @@ def _exchange(one: Path, other: Path) -> bool:
     )
 
 
+class _Beside(PartialFolder):
+    """What is written has the name of its place, and so its ending, in the folder that is held."""
+
+    def _content(self) -> Path:
+        return self.partial / self.path.name
+
+    def _release(self) -> None:
+        if self._open:
+            with suppress(OSError):
+                _remove(self.partial)
+        super()._release()
+
+
 @contextmanager
 def written_beside(final: Path) -> Iterator[Path]:
-    """A temporary name in the same folder; what is there at the end gets the final name.
+    """A temporary name; what is there at the end, a file or a folder, gets the final name.
 
     Replaces what has that name already, which is for the caller to allow. After an error (or
-    Ctrl-C) nothing new is left, and the old is as it was.
+    Ctrl-C) nothing new is left, and the old is as it was. What a killed process left is replaced.
 
     Parameters
     ----------
     final : Path
         Of a file or a folder; its parents are made.
+
+    Raises
+    ------
+    StoreError
+        It cannot be written, or another process is writing it.
     """
-    final.parent.mkdir(parents=True, exist_ok=True)
-    partial = final.with_name(f".{os.getpid()}.partial.{final.name}")  # the same ending
-    _remove(partial)
-    try:
-        yield partial
-        _swap(partial, final)
-    except BaseException:
-        _remove(partial)
-        raise
-
-
-def _swap(partial: Path, final: Path) -> None:
-    if not final.is_dir():
-        os.replace(partial, final)
-        return
-    # a folder that is not empty cannot be replaced in one step: the old one steps aside first
-    old = final.with_name(f".{os.getpid()}.old.{final.name}")
-    os.replace(final, old)
-    try:
-        os.replace(partial, final)
-    except OSError:
-        os.replace(old, final)
-        raise
-    _remove(old)
+    with _Beside(final, overwrite=True) as place:
+        yield place.content
+        with place.guarded():
+            place.publish(synced="all")

@@ -19,7 +19,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import time
 import warnings
 from collections.abc import Iterator
@@ -32,7 +31,7 @@ import numpy as np
 
 from dasklasso.dataset.row_folds import FoldScheme
 from dasklasso.errors import ChunkCorrupt, DataWarning, OptionError, StoreError
-from dasklasso.files.atomic import PartialFolder
+from dasklasso.files.atomic import PartialFolder, remove, remove_partial
 from dasklasso.moments.cross_moments import CrossMoments, Precision, not_ones
 from dasklasso.moments.grouped import GroupedMoments
 from dasklasso.storage.compression import bytes_codecs
@@ -219,19 +218,25 @@ def drop_all_but(folder: Path, fingerprint: str) -> None:
     for place in folder.glob("*/zarr.json"):
         head = _head(place)
         if head.get("version") == VERSION and head.get("fingerprint") != fingerprint:
-            shutil.rmtree(place.parent, ignore_errors=True)
+            _drop(place.parent)
 
 
 def drop_oldest(folder: Path) -> None:
     """Keep only those last used, so that a folder does not grow with every way of folding rows."""
     places = [place for place in folder.glob("*/zarr.json") if _head(place).get("version")]
     for place in sorted(places, key=_last_used)[: max(0, len(places) - MOST_KEPT)]:
-        shutil.rmtree(place.parent, ignore_errors=True)
+        _drop(place.parent)
     # what a run that was killed had half written; a day is longer than anybody takes to write it
     for half in folder.glob("*.partial"):
         ours = re.fullmatch(r"[0-9a-f]{32}\.partial", half.name)
         if ours and _last_used(half) < time.time() - ABANDONED_SECONDS:
-            shutil.rmtree(half, ignore_errors=True)
+            with suppress(OSError, StoreError):
+                remove_partial(half.with_suffix(""))
+
+
+def _drop(place: Path) -> None:
+    with suppress(OSError, StoreError):  # not ours to delete, or being written
+        remove(place)
 
 
 def _last_used(place: Path) -> float:

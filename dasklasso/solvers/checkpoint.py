@@ -8,8 +8,7 @@ is the state that was written, so a resumed fit takes the same steps.
 from __future__ import annotations
 
 import json
-import os
-import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,14 @@ import zarr
 from zarr.codecs import Crc32cCodec
 
 from dasklasso.backend import to_numpy
-from dasklasso.errors import CheckpointError
+from dasklasso.errors import CheckpointError, StoreError
+from dasklasso.files.atomic import PartialFolder, remove, restore
 from dasklasso.scan.runners import Runner
 
 VERSION = 3
 ARRAYS = ("points", "gradient")
 STATISTICS = "statistics"  # second moments, where there is no better place for them
-READABLE = ("state.zarr", "state.old.zarr")  # the second is there between two renames
+STATE = "state.zarr"
 
 
 def write_checkpoint(
@@ -37,25 +37,23 @@ def write_checkpoint(
     ----------
     key : str
         Names the problem: a state is only resumed under the same key.
+
+    Raises
+    ------
+    StoreError
+        It cannot be written, or another process is writing it.
     """
-    fresh, old = folder / "state.new.zarr", folder / "state.old.zarr"
-    current = folder / "state.zarr"
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(fresh, ignore_errors=True)
-    group = zarr.open_group(str(fresh), mode="w", zarr_format=3)
-    writes = [_store(group, name, array) for name, array in arrays.items()]
-    runner.compute(*writes)
-    group.attrs.put({"version": VERSION, "key": key, "state": json.dumps(numbers)})
-    shutil.rmtree(old, ignore_errors=True)
-    if current.exists():
-        os.replace(current, old)
-    os.replace(fresh, current)
-    shutil.rmtree(old, ignore_errors=True)
+    with PartialFolder(folder / STATE, overwrite=True) as place, place.guarded():
+        group = zarr.open_group(str(place.partial), mode="a", zarr_format=3)
+        writes = [_store(group, name, array) for name, array in arrays.items()]
+        runner.compute(*writes)
+        group.attrs.put({"version": VERSION, "key": key, "state": json.dumps(numbers)})
+        place.publish(synced="all")
 
 
 def has_checkpoint(folder: Path) -> bool:
     """Whether there is a state to resume."""
-    return any((folder / name).exists() for name in READABLE)
+    return _whole(folder).exists()
 
 
 def read_checkpoint(folder: Path, key: str) -> tuple[dict[str, Any], dict[str, da.Array]]:
@@ -66,28 +64,32 @@ def read_checkpoint(folder: Path, key: str) -> tuple[dict[str, Any], dict[str, d
     CheckpointError
         When there is none, it cannot be read, or it is of another problem.
     """
-    for name in READABLE:
-        path = folder / name
-        if not path.exists():
-            continue
-        try:
-            group = zarr.open_group(str(path), mode="r")
-            attributes = dict(group.attrs)
-            numbers = json.loads(str(attributes["state"]))
-            arrays = {name: _lazy(path, group[name]) for name in ARRAYS}
-        except (KeyError, ValueError, OSError) as error:
-            raise CheckpointError(f"{path}: cannot be read as a checkpoint ({error})") from None
-        if attributes.get("version") != VERSION:
-            raise CheckpointError(
-                f"{path}: checkpoint version {attributes.get('version')!r}, expected {VERSION}"
-            )
-        if attributes["key"] != key:
-            raise CheckpointError(
-                f"{path}: belongs to another problem (other data, alphas or options); "
-                "give another --checkpoint folder, or leave --resume out"
-            )
-        return numbers, arrays
-    raise CheckpointError(f"{folder}: no checkpoint found, expected {READABLE[0]} in it")
+    path = _whole(folder)
+    if not path.exists():
+        raise CheckpointError(f"{folder}: no checkpoint found, expected {STATE} in it")
+    try:
+        group = zarr.open_group(str(path), mode="r")
+        attributes = dict(group.attrs)
+        numbers = json.loads(str(attributes["state"]))
+        arrays = {name: _lazy(path, group[name]) for name in ARRAYS}
+    except (KeyError, ValueError, OSError) as error:
+        raise CheckpointError(f"{path}: cannot be read as a checkpoint ({error})") from None
+    if attributes.get("version") != VERSION:
+        raise CheckpointError(
+            f"{path}: checkpoint version {attributes.get('version')!r}, expected {VERSION}"
+        )
+    if attributes["key"] != key:
+        raise CheckpointError(
+            f"{path}: belongs to another problem (other data, alphas or options); "
+            "give another --checkpoint folder, or leave --resume out"
+        )
+    return numbers, arrays
+
+
+def _whole(folder: Path) -> Path:
+    """Where the state is, once a replacement that was cut off is undone."""
+    restore(folder / STATE)
+    return folder / STATE
 
 
 def saved_alphas(folder: Path, key: str) -> np.ndarray:
@@ -97,8 +99,9 @@ def saved_alphas(folder: Path, key: str) -> np.ndarray:
 
 def remove_checkpoint(folder: Path) -> None:
     """Remove the states of a fit that is complete, and the folder if nothing else is in it."""
-    for name in ("state.zarr", "state.old.zarr", "state.new.zarr", STATISTICS):
-        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in (STATE, STATISTICS):
+        with suppress(OSError, StoreError):  # the fit is done, whatever cannot be deleted
+            remove(folder / name)
     if folder.exists() and not any(folder.iterdir()):
         folder.rmdir()
 

@@ -221,8 +221,8 @@ def test_between_two_renames_the_old_state_is_resumed(data_and_run, tmp_path):
     data, run = data_and_run
     interrupted(data, run)
     folder = tmp_path / "state"
-    (folder / "state.zarr").rename(folder / "state.old.zarr")
-    (folder / "state.new.zarr").mkdir()  # half of a new one
+    (folder / "state.zarr").rename(folder / "state.zarr.replaced")
+    (folder / "state.zarr.partial").mkdir()  # half of a new one
     resumed = fit_path(data, OPTIONS, going_on(run))
     expected = fit_path(data, OPTIONS, replace(run, checkpoint=None))
     assert np.array_equal(resumed.coef, expected.coef)

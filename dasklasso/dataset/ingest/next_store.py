@@ -17,7 +17,7 @@ from dasklasso.dataset.fingerprint import FINGERPRINTED, Fingerprint, chunk_chec
 from dasklasso.dataset.ingest.chunks import chunk_shape
 from dasklasso.dataset.manifest import MANIFEST_KEY, Manifest
 from dasklasso.errors import OptionError, StoreError
-from dasklasso.files.atomic import PartialFolder, sync
+from dasklasso.files.atomic import PartialFolder
 from dasklasso.storage.codec_chains import simple_chain
 from dasklasso.storage.mapped_files import CHECKSUM_BYTES
 from dasklasso.storage.opening import member
@@ -137,8 +137,7 @@ class Successor:
         with self._folder.guarded():
             group = zarr.open_group(self._folder.partial, mode="a", zarr_format=3)
             group.attrs.put({**self._group.attrs.asdict(), MANIFEST_KEY: manifest.to_json()})
-            self._sync()
-            self._folder.publish()
+            self._folder.publish(synced="all")
 
     # -- what is linked -----------------------------------------------------------------------
 
@@ -219,14 +218,6 @@ class Successor:
             (new / name / _METADATA).write_text(json.dumps(metadata), encoding="utf-8")
             with zarr.config.set({"array.write_empty_chunks": True}):
                 self._arrays[name] = zarr.open_array(new / name, mode="r+", zarr_format=3)
-
-    def _sync(self) -> None:
-        """Have all that is new on the disk before it takes the place of the old."""
-        for folder, _, files in os.walk(self._folder.partial, topdown=False):
-            for name in files:
-                if os.stat(os.path.join(folder, name)).st_nlink == 1:
-                    sync(Path(folder, name))
-            sync(Path(folder))
 
 
 class _Continued(Fingerprint):
