@@ -96,10 +96,12 @@ def node_places(alphas: np.ndarray, most: int) -> np.ndarray:
     heights = log_heights(alphas)
     decades = (heights[0] - heights[-1]) / np.log(10.0)
     wanted = int(np.clip(np.ceil(NODES_PER_DECADE * decades) + 1, 1, max(most, 1)))
-    if wanted == 1 or decades == 0:
+    if wanted == 1:
         return np.array([len(alphas) - 1])
     at = np.linspace(heights[0], heights[-1], wanted)
-    return np.unique(np.abs(heights[None, :] - at[:, None]).argmin(axis=1))
+    places = np.abs(heights[None, :] - at[:, None]).argmin(axis=1)
+    places[0], places[-1] = 0, len(alphas) - 1  # alphas that are equal are one height
+    return np.unique(places)
 
 
 def log_heights(alphas: np.ndarray) -> np.ndarray:
@@ -138,7 +140,7 @@ class Hessians:
         after = int(np.searchsorted(self.places, index))
         if after == self.places.size:
             return [(after - 1, 1.0)]
-        if after == 0 or self.places[after] == index:
+        if after == 0 or self._heights[self.places[after]] == self._heights[index]:
             return [(after, 1.0)]
         above, below = self._heights[self.places[[after - 1, after]]]
         share = float((above - self._heights[index]) / (above - below))

@@ -24,27 +24,28 @@ def minimise_face(
     max_steps: int,
     u: np.ndarray,
     q: np.ndarray,
-) -> int:
-    """Minimise over the nonzero coordinates, u and q in place: the number of steps.
+) -> tuple[int, float]:
+    """Minimise over the nonzero coordinates, u and q in place: the number of steps, and the gap.
 
     Ends where the gap is within ``tol`` or nothing is gained.
     """
-    d, old_rho = u.size, 0.0
+    d, old_rho, gap = u.size, 0.0, -1.0
     face, direction = u.nonzero()[0], np.zeros(u.size)
     least_rho = 2.0 * GAIN_BY_ROUNDING * problem.yy
     factor.grow(problem, face, u)
     for step_number in range(max_steps):
         rho, hits = _step(problem, factor, face, least_rho, old_rho, u, q, direction)
         if rho < 0.0:
-            return step_number
+            return step_number, problem.gap(u, q) if gap < 0.0 else gap
         factor.credit += face.size * d
         old_rho = rho
         if hits:
             face, old_rho = u.nonzero()[0], 0.0
             factor.grow(problem, face, u)
-        if problem.gap(u, q) <= tol:
-            return step_number + 1
-    return max_steps
+        gap = problem.gap(u, q)
+        if gap <= tol:
+            return step_number + 1, gap
+    return max_steps, problem.gap(u, q) if gap < 0.0 else gap
 
 
 def _step(
@@ -71,10 +72,13 @@ def _step(
     rho : slopes times preconditioned slopes; −1 where nothing is gained any more
     hits : coordinates that have reached zero
     """
-    here, a, b = u[face], problem.a[face], problem.b[face]
+    here, a = u[face], problem.a[face]
     signs = np.sign(here)
     curvatures = problem.curvature[face]
-    slope = q[face] - a * signs - b * here
+    slope = q[face] - a * signs
+    b = problem.b[face] if problem.has_l2 else None
+    if b is not None:
+        slope -= b * here
     z = _preconditioned(factor, slope, curvatures, face, u.size)
     rho = float(slope @ z)
     if rho <= least_rho:
@@ -82,7 +86,8 @@ def _step(
     p = z if old_rho == 0.0 else z + (rho / old_rho) * direction[face]
     direction[face] = p
     change = problem.times(face, p)
-    curved, ahead = float(p @ (b * p + change[face])), float(p @ slope)
+    curving = change[face] if b is None else b * p + change[face]
+    curved, ahead = float(p @ curving), float(p @ slope)
     # along duplicates there is no curvature: rounding must not make a huge step of it
     size, step = float(p @ (curvatures * p)), np.inf
     if curved > CURVATURE_BY_ROUNDING * size:

@@ -106,13 +106,14 @@ def _over_face(
     q: np.ndarray,
 ) -> tuple[int, float]:
     """Minimise over the face of u, but where rounding leads astray u stays: passes, and the gap."""
-    gap_before, value = problem.gap_and_value(u, q)
-    u_before, q_before = u.copy(), q.copy()
+    value, u_before, q_before = problem.value(u, q), u.copy(), q.copy()
     most = min(max_passes, STEPS_ALLOWED + problem.order.size)
-    steps = minimise_face(problem, factor, tol, most, u, q)
-    gap, reached = problem.gap_and_value(u, q)
+    steps, gap = minimise_face(problem, factor, tol, most, u, q)
+    if not steps:
+        return 0, gap
+    reached = problem.value(u, q)
     slack = RISE_BY_ROUNDING * (problem.yy + float(problem.diagonal @ (u_before * u_before)))
     if not -(0.5 + NEGATIVE_BY_ROUNDING) * problem.yy <= reached <= value + slack:
         u[:], q[:] = u_before, q_before  # columns are so nearly dependent
-        return steps, gap_before
+        return steps, problem.gap(u, q)
     return steps, gap

@@ -4,7 +4,8 @@ Only columns that can matter are worked on: those in use, those that the sequent
 keeps (Tibshirani et al., 2012, Strong rules for discarding predictors in lasso-type problems,
 eq. 22), and those found to violate the optimality conditions afterwards. Their part of G is
 gathered into a block of its own, which stays in the cache, while they are less than half of all;
-beyond that the rows of G itself are used, and nothing is copied.
+beyond that the rows of G itself are used, and nothing is copied. Where columns are few, all of them
+are worked on: to choose among them takes longer than to sweep over them.
 
 What takes time is matrix products and the compiled sweep, neither of which holds the interpreter's
 lock, so threads may solve paths side by side.
@@ -60,6 +61,9 @@ class Reached(NamedTuple):
     passes: int
 
 
+_NOWHERE = Reached(np.empty(0), np.empty(0), 0)  # no point with a gap has been found
+
+
 def follow(
     gram: np.ndarray,
     linear: np.ndarray,
@@ -107,11 +111,12 @@ class _Line:
         nothing but where a coefficient would change its sign and is held at zero instead.
         """
         u, q, last = self.u, self.q, self.last
-        self.last = u.copy(), q.copy()
+        self.last = u, q
+        self.u, self.q = u.copy(), q.copy()
         if last is None or ahead == 0.0:
             return
         there, q_there = u + ahead * (u - last[0]), q + ahead * (q - last[1])
-        held = np.flatnonzero((there * u <= 0.0) & (there != 0.0))
+        held = ((there * u <= 0.0) & (there != 0.0)).nonzero()[0]
         if held.size:
             q_there += problem.times(held, there[held])
             there[held] = 0.0
@@ -138,6 +143,10 @@ class PathFollower:
         self.block: np.ndarray | None = np.empty((0, 0))  # None once G itself is used
         self.gathered = 0  # rows and columns of it that are there
         self.compiled = linear.size >= COMPILED_FROM
+        self.has_l2 = bool(penalties.l2.any())
+        if not self.compiled:
+            self.order, self.block = self.everything, None
+            self.listed[:] = True
         self.factor = GrowingFactor(linear.size, compiled=self.compiled)
 
     def solve(self, k: int, line: _Line, tol: float, max_passes: int) -> Reached:
@@ -154,11 +163,11 @@ class PathFollower:
             if k > 1 and alphas[k - 2] > alphas[k - 1]:
                 ahead = (alphas[k - 1] - alphas[k]) / (alphas[k - 2] - alphas[k - 1])
             line.go_on(whole, ahead)
-        best = Reached(np.zeros(a.size), np.full(a.size, np.nan), 0)
+        best = _NOWHERE
         least, goal, patience = np.inf, 0.5 * tol, 0
         gap = 0.0 if complete else whole.gap(line.u, line.q)
         # the factor's b is of alphas before: where there is one, faces are solved inexactly
-        settled, passes = k > 0 and not b.any(), 0
+        settled, passes = k > 0 and not (self.has_l2 and alphas[k] > 0.0), 0
         while True:
             aim = goal if complete else max(goal, INCOMPLETE_GAP * gap)
             passes += self._descend(whole, line, aim, max_passes - passes, settled=settled)
@@ -168,19 +177,26 @@ class PathFollower:
             gap = whole.gap(line.u, line.q)
             if gap < least:
                 patience = 0 if gap < 0.5 * least else patience
-                least, best = gap, Reached(line.u.copy(), line.q.copy(), passes)
+                least, best = gap, Reached(line.u, line.q, passes)
             if gap <= tol or passes >= max_passes or patience == ROUNDS_WITHOUT_HALVING:
                 break
+            if best.u is line.u:
+                line.u, line.q = line.u.copy(), line.q.copy()
             before = self.order.size
-            complete = self._enlist(_size(line.q, positive) - a)
+            if self.order is not self.everything:
+                complete = self._enlist(_size(line.q, positive) - a)
             if self.order.size == before:
                 goal *= 0.1
                 patience += 1
-        line.u, line.q = best.u.copy(), best.q.copy()
+        if best is _NOWHERE:
+            best = Reached(np.zeros(a.size), np.full(a.size, np.nan), passes)
+        line.u, line.q = best.u, best.q
         return best._replace(passes=passes)
 
     def _select(self, k: int, a: np.ndarray, line: _Line) -> bool:
         """Enlist what may matter at alpha number k: whether all of it has joined."""
+        if self.order is self.everything:
+            return True
         alphas = self.penalties.alphas
         # the strong rule: |q_j| > 2 a_j − a_j at the alpha before, or at the largest that matters
         excess = _size(line.q, self.penalties.positive) - a
@@ -220,6 +236,8 @@ class PathFollower:
     ) -> int:
         """Minimise over the working set: passes it took."""
         work, d = self.order, self.linear.size
+        if work is self.everything:
+            return descend(whole, self.factor, aim, max_passes, line.u, line.q, settled=settled)
         if self.block is not None and 2 * work.size <= d:
             block = self._gather()
             part = Subproblem(

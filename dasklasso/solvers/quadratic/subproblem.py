@@ -10,7 +10,7 @@ import numpy as np
 from dasklasso.kernels import kernel
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # made for every alpha: to freeze it takes as long as a product with G
 class Subproblem:
     """``½uᵀGu − cᵀu + ½yy + Σ a_j|u_j| + ½ b_j u_j²`` over some columns, the others held at zero.
 
@@ -55,24 +55,29 @@ class Subproblem:
         return slice(None) if self.order.size == self.linear.size else self.order
 
     @cached_property
-    def _free(self) -> np.ndarray:
-        """Columns in ``order`` that have no penalty."""
-        return self.order[(self.a[self.order] == 0.0) & (self.b[self.order] == 0.0)]
+    def has_l2(self) -> bool:
+        """Whether any column has a penalty with a quadratic part."""
+        return bool(self.b.any())
 
     @cached_property
-    def _inverse_l1(self) -> np.ndarray:
-        """(n,) 1/a where the penalty has no quadratic part, else 0."""
-        a, b = self.a[self._within], self.b[self._within]
-        linear_only = (a > 0.0) & (b == 0.0)
-        return np.where(linear_only, 1.0, 0.0) / np.where(linear_only, a, 1.0)
+    def _inverses(self) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+        """What a gap divides by, and the columns in ``order`` without a penalty.
 
-    @cached_property
-    def _inverse_l2(self) -> np.ndarray | None:
-        """(n,) 1/b where the penalty has a quadratic part, else 0; None where none has."""
+        Returns
+        -------
+        inverse_l1 : (n,) 1/a where the penalty has no quadratic part, else 0
+        inverse_l2 : (n,) 1/b where it has one, else 0; None where none has
+        free : (n_free,); None where there are none
+        """
+        a = self.a[self._within]
+        if not self.has_l2 and a.all():
+            return 1.0 / a, None, None
         b = self.b[self._within]
-        if not b.any():
-            return None
-        return np.where(b > 0.0, 1.0, 0.0) / np.where(b > 0.0, b, 1.0)
+        linear_only = (a > 0.0) & (b == 0.0)
+        inverse_l1 = np.where(linear_only, 1.0, 0.0) / np.where(linear_only, a, 1.0)
+        inverse_l2 = np.where(b > 0.0, 1.0, 0.0) / np.where(b > 0.0, b, 1.0)
+        free = self.order[(a == 0.0) & (b == 0.0)]
+        return inverse_l1, inverse_l2 if b.any() else None, free if free.size else None
 
     def times(self, index: np.ndarray, values: np.ndarray) -> np.ndarray:
         """``G[:, index] values`` (d,)."""
@@ -89,7 +94,10 @@ class Subproblem:
 
     def value(self, u: np.ndarray, q: np.ndarray) -> float:
         """Objective less ½yy."""
-        return self.gap_and_value(u, q)[1]
+        if self.compiled:
+            return self.gap_and_value(u, q)[1]
+        fitted, penalty = self._fitted_and_penalty(u, q)
+        return _value(fitted, penalty)
 
     def gap_and_value(self, u: np.ndarray, q: np.ndarray) -> tuple[float, float]:
         """Both, since they are made of the same sums."""
@@ -105,23 +113,29 @@ class Subproblem:
         self, u: np.ndarray, q: np.ndarray
     ) -> tuple[float, float, float, float, float, float, bool]:
         """As :func:`gap_sums`, in NumPy."""
-        fitted, penalty, product = u @ (self.linear + q), self.a @ np.abs(u), u @ q
-        within = q[self._within]
+        fitted, penalty = self._fitted_and_penalty(u, q)
+        inverse_l1, inverse_l2, columns = self._inverses
+        product, within = float(u @ q), q[self._within]
         size = within if self.positive else np.abs(within)
-        ratio = (size * self._inverse_l1).max(initial=0.0)
+        ratio = float(np.maximum.reduce(size * inverse_l1, initial=0.0))
         conjugate = free = 0.0
-        if self._inverse_l2 is not None:
-            penalty += 0.5 * (u @ (self.b * u))
+        if inverse_l2 is not None:
             excess = np.maximum(size - self.a[self._within], 0.0)
-            conjugate = 0.5 * (excess @ (excess * self._inverse_l2))
-        if self._free.size:
-            columns = self._free
+            conjugate = float(0.5 * (excess @ (excess * inverse_l2)))
+        if columns is not None:
             if self.positive:
                 columns = columns[(q[columns] > 0.0) | (u[columns] > 0.0)]
             slope = q[columns]
-            free = slope @ (slope / self.diagonal[columns])
-            product -= u[columns] @ slope
-        return fitted, penalty, product, ratio, conjugate, free, self._inverse_l2 is not None
+            free = float(slope @ (slope / self.diagonal[columns]))
+            product -= float(u[columns] @ slope)
+        return fitted, penalty, product, ratio, conjugate, free, inverse_l2 is not None
+
+    def _fitted_and_penalty(self, u: np.ndarray, q: np.ndarray) -> tuple[float, float]:
+        """uᵀ(c + q), and the penalty, in NumPy."""
+        penalty = float(self.a @ np.abs(u))
+        if self.has_l2:
+            penalty += float(0.5 * (u @ (self.b * u)))
+        return float(u @ (self.linear + q)), penalty
 
 
 @kernel(
@@ -176,8 +190,12 @@ def _gap_and_value(
         s = 1.0 / ratio
     s = max(min(s, 1.0) if quadratic else s, 0.0)
     gap = 0.5 * squares * (1.0 - s) ** 2 + penalty + s * (conjugate - product)
-    # uᵀGu = uᵀ(c − q)
-    return float(max(gap, 0.0) + free), float(penalty - 0.5 * fitted)
+    return max(gap, 0.0) + free, _value(fitted, penalty)
+
+
+def _value(fitted: float, penalty: float) -> float:
+    """The objective less ½yy, for uᵀGu = uᵀ(c − q)."""
+    return penalty - 0.5 * fitted
 
 
 def times(
@@ -188,7 +206,8 @@ def times(
         total = np.zeros(d)
         times_kernel(matrix, index, values, total)
         return total
-    return values @ matrix[index, :d]
+    rows = matrix.take(index, axis=0)
+    return values @ (rows if d == len(matrix) else rows[:, :d])
 
 
 @kernel("void(float64[:, ::1], int64[::1], float64[::1], float64[::1])", reorders_sums=True)

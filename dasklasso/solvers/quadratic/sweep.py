@@ -8,7 +8,8 @@ being computed: a coordinate that does not move costs a comparison, one that mov
 
 Both forms do the same operations in the same order, so their results are the same bit for bit. The
 compiled one saves a microsecond or two for each coordinate that moves; to have it takes about a
-second the first time, and half of one in every process after that.
+second the first time, and half of one in every process after that. So a process goes over to it
+once it has spent about as long without it, which changes nothing but the time.
 """
 
 from __future__ import annotations
@@ -17,7 +18,14 @@ import numpy as np
 
 from dasklasso.kernels import kernel
 
-COMPILED_FROM = 256  # columns of a matrix for which the kernel is worth loading
+COMPILED_FROM = 256  # columns of a matrix for which the kernel is worth loading at once
+PLAIN_VISITS = 300_000  # coordinates that a process visits before the kernel is worth loading
+
+
+class _Spent:
+    """What this process has done without the kernel; a visit that threads miss does not matter."""
+
+    visits = 0
 
 
 def sweep(
@@ -44,14 +52,17 @@ def sweep(
     order : (n,) int64, coordinates to visit
     u, q : (d,)
     least : a coordinate stays where moving it would gain no more, and not change its sign
-    compiled : whether the kernel is to be used
+    compiled : whether the kernel is to be used, however little has been done without it
 
     Returns
     -------
     gain : what the objective lost, if G has this diagonal
     crossings : coordinates that came into use, went out of it, or changed their sign
     """
-    form = sweep_kernel if compiled else sweep_plainly
+    form = sweep_kernel
+    if not compiled and _Spent.visits < PLAIN_VISITS:
+        _Spent.visits += order.size
+        form = sweep_plainly
     return form(matrix, diagonal, a, b, bounded, order, u, q, least)
 
 

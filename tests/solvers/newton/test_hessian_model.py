@@ -34,6 +34,12 @@ def test_nodes_are_few_and_have_both_ends(n, most, decades):
     assert np.all(np.diff(places) > 0)
 
 
+def test_alphas_that_are_equal_share_a_node():
+    hessians = Hessians(np.array([1.0, 0.1, 0.1, 0.1]), 2)
+    assert hessians.places.tolist() == [0, 3]
+    assert hessians.around(1) == hessians.around(2) == [(1, 1.0)]
+
+
 def test_an_alpha_of_zero_counts_as_a_thousandth_of_the_smallest_other():
     assert log_heights(np.array([1.0, 0.1, 0.0]))[-1] == pytest.approx(np.log(1e-4))
 

@@ -98,7 +98,7 @@ def test_columns_outside_the_order_stay_at_zero(subproblem):
 def over_face(problem, u, most=MOST):
     u, d = u.copy(), problem.linear.size
     q = problem.linear - problem.matrix @ u
-    steps = minimise_face(problem, GrowingFactor(d), 0.0, most, u, q)
+    steps, _ = minimise_face(problem, GrowingFactor(d), 0.0, most, u, q)
     return u, q, steps
 
 

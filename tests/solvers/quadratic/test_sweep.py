@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dasklasso.objective.penalties.elastic_net import elastic_net
-from dasklasso.solvers.quadratic.sweep import sweep
+from dasklasso.solvers.quadratic.sweep import _Spent, sweep, sweep_kernel, sweep_plainly
 
 
 def arguments(seed: int, d: int, dtype: type = np.float64, positive: bool = False) -> list:
@@ -30,9 +30,25 @@ def test_the_kernel_and_plain_python_have_the_same_bits(dtype, positive):
     for seed in range(20):
         plain, fast = (arguments(seed, 17, dtype, positive) for _ in range(2))
         for _ in range(3):
-            assert sweep(*plain, compiled=False) == sweep(*fast, compiled=True)
+            assert sweep_plainly(*plain, 0.0) == sweep_kernel(*fast, 0.0)
         assert np.array_equal(plain[6], fast[6])
         assert np.array_equal(plain[7], fast[7])
+
+
+def test_a_process_goes_over_to_the_kernel_after_some_visits(monkeypatch):
+    used = []
+
+    def noting(name, form):
+        return lambda *args: used.append(name) or form(*args)
+
+    module = "dasklasso.solvers.quadratic.sweep"
+    monkeypatch.setattr(f"{module}.sweep_plainly", noting("plain", sweep_plainly))
+    monkeypatch.setattr(f"{module}.sweep_kernel", noting("kernel", sweep_kernel))
+    monkeypatch.setattr(f"{module}.PLAIN_VISITS", 30)
+    monkeypatch.setattr(_Spent, "visits", 0)
+    for _ in range(5):
+        sweep(*arguments(0, 12), compiled=False)
+    assert used == ["plain"] * 3 + ["kernel"] * 2
 
 
 @settings(max_examples=50, deadline=None)
