@@ -8,6 +8,7 @@ import click
 
 from dasklasso.choices import Codec, Dtype, Missing
 from dasklasso.cli import options
+from dasklasso.cli.messages import say
 from dasklasso.jobs.ingest_stage import IngestStage
 
 if TYPE_CHECKING:
@@ -85,8 +86,7 @@ def run_ingest(stage: IngestStage) -> None:
 
     with CountProgress("ingest", "rows", quiet=options.is_quiet()) as progress:
         report = stage.run(progress=progress)
-    for warning in report.warnings:
-        click.echo(f"Warning: {warning}", err=True)
+    say(report.warnings, report.notes)
     _report(report)
 
 

@@ -101,9 +101,9 @@ def codec_name(metadata: Any) -> str:
         codec.get("configuration", {}).get("cname", codec["name"]).removeprefix("numcodecs.")
         for codec in described["codecs"]
     ]
-    kept = [name for name in names if name != "bytes"]
-    plain = all(name in ("crc32c", "transpose") for name in kept)
-    return ", ".join((["none"] if plain else []) + kept)
+    named = [name for name in names if name != "bytes"]
+    plain = all(name in ("crc32c", "transpose") for name in named)
+    return ", ".join((["none"] if plain else []) + named)
 
 
 def _few(names: Any) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from dasklasso.cli import options
+from dasklasso.cli.messages import say
 
 
 @click.command(
@@ -43,11 +43,5 @@ def predict_command(**values: Any) -> None:
 
     stage = PredictStage(**values)
     predicted = stage.run()
-    say_notes(predicted.notes)
+    say(notes=predicted.notes)
     click.echo(f"{predicted.n_rows:,} predictions in {stage.out}")
-
-
-def say_notes(notes: Sequence[str]) -> None:
-    """Print notes on a table to standard error; ``--quiet`` prints none."""
-    for note in () if options.is_quiet() else notes:
-        click.echo(f"Note: {note}", err=True)

@@ -26,8 +26,8 @@ def run_command(job: str, overrides: tuple[str, ...]) -> None:
     """
     from dasklasso.cli.fit import report, require_convergence, run_with_progress
     from dasklasso.cli.ingest import run_ingest
+    from dasklasso.cli.messages import say
     from dasklasso.cli.picture import run_picture
-    from dasklasso.cli.predict import say_notes
     from dasklasso.cli.score import run_score
     from dasklasso.cli.select import run_select
     from dasklasso.jobs.ingest_stage import IngestStage
@@ -45,7 +45,7 @@ def run_command(job: str, overrides: tuple[str, ...]) -> None:
             run_ingest(stage)
         elif isinstance(stage, PredictStage):
             predicted = stage.run()
-            say_notes(predicted.notes)
+            say(notes=predicted.notes)
             click.echo(f"rows      {predicted.n_rows:,}")
             click.echo(f"out       {stage.out}")
         elif isinstance(stage, ScoreStage):

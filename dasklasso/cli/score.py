@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dasklasso.cli import options
-from dasklasso.cli.predict import say_notes
+from dasklasso.cli.messages import say
 
 if TYPE_CHECKING:
     from dasklasso.jobs.score_stage import ScoreStage
@@ -64,7 +64,7 @@ def score_command(as_json: bool, **values: Any) -> None:
 def run_score(stage: ScoreStage, *, as_json: bool = False) -> None:
     """Run a stage, and say what was found."""
     found = stage.run()
-    say_notes(found.notes)
+    say(notes=found.notes)
     if as_json:
         summary = found.summary(one_alpha=not stage.all_alphas)
         click.echo(json.dumps({**summary, "model": stage.model, "table": stage.table}))
@@ -111,8 +111,8 @@ def _print_metrics(found: Scored, *, all_alphas: bool) -> None:
     rows = []
     for row in found.rows():
         head = {**row, "alpha": f"{row['alpha']:.8g}", "features": f"{row['n_nonzero']:,}"}
-        cells = [str(head[name]) for name in leading]
-        rows.append((*cells, *(_number(row[name]) for name in found.metrics)))
+        first = [str(head[name]) for name in leading]
+        rows.append((*first, *(_number(row[name]) for name in found.metrics)))
     columns = (*leading, *(_words(name) for name in found.metrics))
     print_table(None, columns, rows, left=("target",))
 

@@ -9,6 +9,7 @@ import click
 
 from dasklasso.choices import Missing
 from dasklasso.cli import options
+from dasklasso.cli.messages import say
 
 if TYPE_CHECKING:
     from dasklasso.dataset.ingest.append import UpdateReport
@@ -59,8 +60,7 @@ def update_command(
             progress=progress,
             **values,
         )
-    for warning in report.warnings:
-        click.echo(f"Warning: {warning}", err=True)
+    say(report.warnings, report.notes)
     _report(report, carried)
     if as_json:
         click.echo(json.dumps(_as_json(report, carried)))

@@ -12,7 +12,7 @@ from dasklasso.cli import options
 @click.command(
     "warm",
     short_help="Compile ahead what fits may compile.",
-    epilog=options.example("NUMBA_CACHE_DIR=/var/cache/dasklasso dasklasso warm"),
+    epilog=options.example("dasklasso warm\nNUMBA_CACHE_DIR=/var/cache/dasklasso dasklasso warm"),
 )
 def warm_command() -> None:
     """Compile every loop that a fit may compile, once for an installation.

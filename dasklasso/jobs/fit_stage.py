@@ -59,7 +59,7 @@ class SolveStage(ClusterStage, ABC):
     seed: int = 0
 
     def check(self) -> None:
-        """Refuse, before any work, what would be refused after it."""
+        """Validate the options before any work."""
         from dasklasso.model.store import check_free
 
         if self.memory is not None:
@@ -159,7 +159,7 @@ class PathStage(SolveStage):
     table: str | None = None
 
     def check(self) -> None:
-        """Refuse, before any work, what would be refused after it."""
+        """Validate the options before any work."""
         from dasklasso.files.tables import check_table_file
 
         super().check()
@@ -201,7 +201,7 @@ class CvStage(PathStage):
     criterion: Criterion = "loss"
 
     def check(self) -> None:
-        """Refuse, before any work, what would be refused after it."""
+        """Validate the options before any work."""
         super().check()
         self._cv_options()  # checked as they are made
 

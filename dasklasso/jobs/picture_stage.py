@@ -31,7 +31,7 @@ class PictureStage:
     overwrite: bool = False
 
     def check(self) -> None:
-        """Refuse, before any work, what would be refused after it."""
+        """Validate the options before any work."""
         from dasklasso.drawing.pixels import parse_shape
         from dasklasso.drawing.weights import check_drawing
 

@@ -127,4 +127,4 @@ class ScoreStage(ClusterStage):
             array=self.dataset,
             codec="none",
         )
-        return report.warnings
+        return report.notes

@@ -51,7 +51,7 @@ class SelectStage(SolveStage):
     half_samples: int = 100
 
     def check(self) -> None:
-        """Refuse, before any work, what would be refused after it."""
+        """Validate the options before any work."""
         from dasklasso.files.tables import check_table_file
 
         self._selection()  # checked as it is made

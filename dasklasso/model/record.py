@@ -109,7 +109,7 @@ class PathRecord:
 
     def __post_init__(self) -> None:
         shape = (self.n_alphas, self.n_problems)
-        expected = {
+        expected: dict[str, tuple[int, ...]] = {
             "coef_rows": (self.n_alphas * self.n_targets, self.n_features),
             "intercepts": (self.n_alphas, self.n_targets),
             "dual_gaps": shape,

@@ -1,6 +1,7 @@
 """Errors of the command line: one line, the right exit code, no traceback."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -54,7 +55,7 @@ def test_help_imports_nothing_heavy():
 def test_every_command_has_help_with_an_example_of_itself(name):
     result = CliRunner().invoke(main, [name, "--help"])
     assert result.exit_code == 0
-    assert f"Example:\n    dasklasso {name} " in result.stdout
+    assert re.search(rf"Example:\n    dasklasso {name}\s", result.stdout)
 
 
 @pytest.mark.parametrize(
@@ -151,3 +152,11 @@ def test_sigterm_ends_a_command_with_exit_1_and_what_it_holds_is_let_go(tmp_path
     assert process.returncode == 1
     assert stderr == "Error: ended by SIGTERM.\n"
     assert (tmp_path / "cleaned").exists()
+
+
+QUIET = ("ingest", "update", "generate", "fit", "path", "cv", "select", "predict", "score", "run")
+
+
+@pytest.mark.parametrize("name", QUIET)
+def test_what_runs_for_long_can_be_quiet(name):
+    assert "--quiet" in CliRunner().invoke(main, [name, "--help"]).stdout

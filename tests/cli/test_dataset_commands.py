@@ -73,6 +73,19 @@ def test_ingest_says_what_deserves_a_look_on_standard_error(tmp_path):
     assert result.stderr.startswith("Warning: 3 of 64 columns have the same value")
 
 
+def test_a_quiet_ingest_says_nothing_of_what_it_filled_as_asked(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b,y\n1,2,3\n,5,7\n3,4,1\n")
+    arguments = ["ingest", tmp_path / "t.csv", tmp_path / "s.zarr", "--target", "y"]
+    arguments += ["--missing", "mean", "--overwrite"]
+    assert run(*arguments).stderr.startswith("Note: 1 missing values in 1 of 2 columns")
+    assert run(*arguments, "--quiet").stderr == ""
+
+
+def test_a_quiet_ingest_still_warns(tmp_path):
+    result = run("ingest", DATA / "digits.npz", tmp_path / "s.zarr", "--quiet")
+    assert result.stderr.startswith("Warning: 3 of 64 columns have the same value")
+
+
 def test_ingest_drops_columns_and_takes_weights(tmp_path):
     (tmp_path / "t.csv").write_text("a,b,w,y\n1,2,1,3\n4,5,2,7\n")
     options = ["--target", "y", "--weight", "w", "--drop", "b"]

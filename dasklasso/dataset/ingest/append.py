@@ -71,7 +71,8 @@ class UpdateReport:
     chunks_linked, chunks_written : int
         Row chunks that were left alone, and that were written.
     seconds : float
-    warnings : list of str
+    warnings, notes : list of str
+        What deserves a look, and what was done that need not worry.
     before, manifest : Manifest
         The store's manifest before and after.
     """
@@ -84,6 +85,7 @@ class UpdateReport:
     chunks_written: int
     seconds: float
     warnings: list[str]
+    notes: list[str]
     before: Manifest
     manifest: Manifest
 
@@ -191,7 +193,8 @@ def append_rows(
         chunks_linked=appending.successor.n_linked,
         chunks_written=appending.successor.n_written,
         seconds=time.perf_counter() - started,
-        warnings=_warnings(before, after, appending),
+        warnings=_warnings(after, appending),
+        notes=_notes(before, after),
         before=before,
         manifest=after,
     )
@@ -358,11 +361,15 @@ def _open(path: Path) -> tuple[Any, Manifest]:
     return group, Manifest.from_json(data, where=location)
 
 
-def _warnings(before: Manifest, after: Manifest, appending: _Appending) -> list[str]:
-    found: list[str] = []
+def _notes(before: Manifest, after: Manifest) -> list[str]:
     filled = int((after.statistics.missing - before.statistics.missing).sum())
-    if filled:
-        found.append(f"{filled} missing values were filled with the means of the first ingest.")
+    if not filled:
+        return []
+    return [f"{filled} missing values were filled with the means of the first ingest."]
+
+
+def _warnings(after: Manifest, appending: _Appending) -> list[str]:
+    found: list[str] = []
     rounding = appending.encoder.rounding
     harmed = rounding.harmed(after.statistics.std)
     if harmed.any():

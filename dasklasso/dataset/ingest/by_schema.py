@@ -204,7 +204,7 @@ def ingest_by_schema(
         copy_rows(table.source, roles, table.encoder, writer, memory, progress)
         kept = _with_targets(schema, roles)
         manifest = writer.finish(origin_of(table.source), lambda statistics: kept)
-    return report_of(store, writer, manifest, table.source, started, table.notes())
+    return report_of(store, writer, manifest, table.source, started, [], table.notes())
 
 
 def _with_targets(schema: Schema, roles: Roles) -> Schema:

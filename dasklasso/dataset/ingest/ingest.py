@@ -17,7 +17,7 @@ from dasklasso.choices import Missing
 from dasklasso.dataset.ingest.columns import Roles, assign_roles
 from dasklasso.dataset.ingest.encoder import Encoder, batch_rows, choose_dtype
 from dasklasso.dataset.ingest.first_pass import Survey, survey
-from dasklasso.dataset.ingest.notes import code_warnings, table_warnings
+from dasklasso.dataset.ingest.notes import code_warnings, table_notes, table_warnings
 from dasklasso.dataset.ingest.precision import (
     beyond_integers_warning,
     harmed_columns,
@@ -55,6 +55,8 @@ class IngestReport:
         Size of the store on disk.
     warnings : list of str
         What in the data deserves a look.
+    notes : list of str
+        What was done that need not worry: values that were filled as asked, a wider type.
     manifest : Manifest
     """
 
@@ -65,6 +67,7 @@ class IngestReport:
     seconds: float
     bytes: int
     warnings: list[str]
+    notes: list[str]
     manifest: Manifest
 
 
@@ -203,7 +206,8 @@ def ingest(
         )
     names, statistics = manifest.feature_names, manifest.statistics
     found = harmed_columns(names, statistics, rounding, harmed)
-    warnings = [widened_note(found)] if widened else []
+    notes = [widened_note(found)] if widened else []
+    warnings = []
     if found and not widened:
         warnings.append(rounded_warning(found, str(kind)))
     if beyond := [names[j] for j in np.flatnonzero(rounding.beyond_integers).tolist()]:
@@ -211,7 +215,8 @@ def ingest(
     warnings += code_warnings(names, encoder.lone_codes.found())
     constant = (statistics.std == 0) & (widened | ~harmed)
     warnings += table_warnings(manifest, opened, known, constant)
-    return report_of(store, writer, manifest, opened, started, warnings)
+    notes += table_notes(manifest, known)
+    return report_of(store, writer, manifest, opened, started, warnings, notes)
 
 
 def report_of(
@@ -221,6 +226,7 @@ def report_of(
     source: Source,
     started: float,
     warnings: list[str],
+    notes: list[str],
 ) -> IngestReport:
     """What an ingest did that began at ``started``, by the performance counter."""
     assert writer.codec is not None
@@ -232,6 +238,7 @@ def report_of(
         seconds=time.perf_counter() - started,
         bytes=sum(file.stat().st_size for file in Path(store).rglob("*") if file.is_file()),
         warnings=warnings,
+        notes=notes,
         manifest=manifest,
     )
 

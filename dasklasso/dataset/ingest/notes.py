@@ -32,6 +32,21 @@ def table_warnings(
             f"{len(constant)} of {manifest.n_features} {has} the same value in every row ({some}): "
             f"kept, {theirs} will be 0."
         )
+    for name, texts in known.levels.items():
+        if groups := alike(texts):
+            named = [", ".join(repr(text) for text in group) for group in groups]
+            found.append(
+                f"column {name}: levels that differ only in blanks or case are levels of their "
+                f"own: {_few(named, '; ')}."
+            )
+    if source.format == "csv" and all(_is_number(column.name) for column in source.columns):
+        found.append("all the column names are numbers: is the first line a header?")
+    return found
+
+
+def table_notes(manifest: Manifest, known: Survey) -> list[str]:
+    """What was done with missing values, as it was asked for."""
+    found: list[str] = []
     filled = int(manifest.statistics.missing.sum())
     if filled:
         columns = int((manifest.statistics.missing > 0).sum())
@@ -42,15 +57,6 @@ def table_warnings(
     if known.missing_texts:
         named = [f"{name}={MISSING_LEVEL} ({n:,})" for name, n in known.missing_texts.items()]
         found.append(f"missing values of text are a level of their own: {_few(named)}.")
-    for name, texts in known.levels.items():
-        if groups := alike(texts):
-            named = [", ".join(repr(text) for text in group) for group in groups]
-            found.append(
-                f"column {name}: levels that differ only in blanks or case are levels of their "
-                f"own: {_few(named, '; ')}."
-            )
-    if source.format == "csv" and all(_is_number(column.name) for column in source.columns):
-        found.append("all the column names are numbers: is the first line a header?")
     return found
 
 

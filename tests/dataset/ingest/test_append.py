@@ -178,8 +178,8 @@ def test_missing_values_are_filled_with_the_means_of_the_first_ingest(tmp_path, 
     assert read_rows(data.X, 605, 606)[0, 1] == mean
     assert read_rows(data.X, 1005, 1006)[0, 1] == mean
     np.testing.assert_array_equal(data.statistics.missing, [1, 2])
-    assert report.warnings == ["1 missing values were filled with the means of the first ingest."]
-    assert again.warnings == report.warnings
+    assert report.notes == ["1 missing values were filled with the means of the first ingest."]
+    assert again.notes == report.notes
     with pytest.raises(ValueFound, match="row 5, column b: found a missing value"):
         append_rows(store, tmp_path / "b.csv", missing="error")
 

@@ -299,7 +299,7 @@ def test_missing_values_are_filled_with_the_mean_and_counted(tmp_path: Path, end
     X = stored(tmp_path / "s")["X"]
     assert X[:, 0].tolist() == [1e8 + 1, 1e8 + 2, 1e8 + 3, 1e8 + 2]
     assert report.manifest.statistics.missing.tolist() == [2, 0, 0, 0, 0]
-    assert any("2 missing values in 1 of 5 columns were filled" in w for w in report.warnings)
+    assert any("2 missing values in 1 of 5 columns were filled" in note for note in report.notes)
     assert report.manifest.schema.fill("a") == 1e8 + 2
 
 
@@ -313,7 +313,7 @@ def test_a_missing_category_is_a_level_of_its_own(tmp_path: Path, ending: str) -
     X = stored(tmp_path / "s")["X"]
     assert X.dtype == np.uint8
     assert X[:, :3].tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0]]
-    assert any("a level of their own: c=<missing> (1)" in w for w in report.warnings)
+    assert any("a level of their own: c=<missing> (1)" in note for note in report.notes)
 
 
 def test_levels_that_differ_in_blanks_or_case_are_named(tmp_path: Path) -> None:

@@ -1,0 +1,17 @@
+"""Lines on standard error: warnings, and notes that ``--quiet`` leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from dasklasso.cli.options import is_quiet
+
+
+def say(warnings: Sequence[str] = (), notes: Sequence[str] = ()) -> None:
+    """Print warnings, and unless the command is quiet notes, to standard error, a line each."""
+    for warning in warnings:
+        click.echo(f"Warning: {warning}", err=True)
+    for note in () if is_quiet() else notes:
+        click.echo(f"Note: {note}", err=True)
