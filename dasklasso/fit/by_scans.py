@@ -87,16 +87,16 @@ def solve_by_scans(
 
 def _looked(entry: SolverEntry, setup: Setup) -> Setup:
     """Run the scan at zero: what the solver wants of it, and what problems of folds need."""
-    beside, folds, asked = list(entry.beside_zero(setup)), setup.folds, None
+    requests, folds, asked = list(entry.zero_requests(setup)), setup.folds, None
     if folds is not None:
         n_models = n_problems_of(setup.data, setup.options)
         asked = folds.queries(setup.problem, n_models, setup.data.X, setup.run.device)
-    also = beside if asked is None else [*beside, *asked.requests]
+    also = requests if asked is None else [*requests, *asked.requests]
     first = look(setup.engine, setup.problem, setup.frame, setup.run.device, also)
     if folds is not None and asked is not None:
         folds = folds.with_answers(asked, first.answers)
         warn_of_constant_columns(folds, setup.problem, setup.data.feature_names)
-    return replace(setup, first=first, folds=folds, beside=beside)
+    return replace(setup, first=first, folds=folds, zero_requests=requests)
 
 
 def _at(setup: Setup, l1_ratio: float) -> Setup:

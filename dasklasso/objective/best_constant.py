@@ -15,7 +15,7 @@ from dasklasso.errors import ValueFound
 from dasklasso.objective.losses.base import Loss
 
 MOST_ITERATIONS = 200
-SETTLED = 1e-15  # of a slope, relative to the mean of the rows' slopes without their signs
+SETTLED_SLOPE = 1e-15  # of a slope, relative to the mean of the rows' slopes without their signs
 
 # (4, n_targets): mean loss, its slope, its curvature, and the mean of |slope| of a row
 Derivatives = Callable[[np.ndarray], np.ndarray]
@@ -45,7 +45,7 @@ def best_constant(derivatives: Derivatives, start: np.ndarray) -> tuple[np.ndarr
     done = np.zeros(b.shape, bool)
     for _ in range(MOST_ITERATIONS):
         value, slope, curvature, size = derivatives(b)
-        done = done | (np.abs(slope) <= SETTLED * size)
+        done = done | (np.abs(slope) <= SETTLED_SLOPE * size)
         low, high = np.where(slope < 0, b, low), np.where(slope > 0, b, high)
         bracketed = np.isfinite(low) & np.isfinite(high)
         with np.errstate(divide="ignore", invalid="ignore"):

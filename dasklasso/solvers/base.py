@@ -295,7 +295,7 @@ class Setup:
         What the scan at zero showed; None for a fit that is resumed and needs none.
     folds : Folds or None
         Of rows, where each job is solved without each of them too.
-    beside : what the scan at zero was asked beside the gradient
+    zero_requests : what the scan at zero was asked besides the gradient
     resumed : whether the fit goes on from a checkpoint
     watch : called with the solver and a state in the middle of work in memory
     stage : called with the name of a stage of work in memory, problems done, and in all
@@ -309,7 +309,7 @@ class Setup:
     frame: PlacedFrame
     first: FirstLook | None = None
     folds: Folds | None = None
-    beside: Sequence[Request] = ()
+    zero_requests: Sequence[Request] = ()
     resumed: bool = False
     watch: Callable[[Any, Any], Any] | None = None
     stage: Callable[[str, int, int], None] | None = None

@@ -32,7 +32,7 @@ class Case:
     n_folds : of a cross-validation; 1 for a fit without one
     n_parts : column parts that X is read in
     n_features : int
-    checkpoint : whether one is to be kept
+    checkpoint : whether one is to be written
     """
 
     loss: Loss
@@ -153,12 +153,12 @@ ScansOf = Callable[[Dataset, FitOptions, RunOptions, int, bool], Sequence[ScanCo
 
 
 def no_doubt(data: Dataset, options: FitOptions) -> str:
-    """Nothing speaks against a solver."""
+    """Raise no objection to a solver."""
     return ""
 
 
-def nothing_beside(setup: Setup) -> Sequence[Request]:
-    """The scan at zero is asked for the gradient only."""
+def no_requests(setup: Setup) -> Sequence[Request]:
+    """Ask nothing of the scan at zero but the gradient."""
     return ()
 
 
@@ -171,16 +171,16 @@ class SolverEntry:
     name : what options and models call it
     requires : Requirements
     memory : what it needs, of data, options, run and the number of folds
-    scans : what it reads, of these and of whether statistics are kept
+    scans : what it reads, of these and of whether statistics are stored
     make : the solver of one problem; None for one whose scans are those of moments
-    beside_zero : what the scan at zero is asked beside the gradient there
+    zero_requests : what the scan at zero is asked besides the gradient there
     looks_when_resumed : whether a fit that is resumed needs the scan at zero too
     automatic : the losses for which "auto" may take it
     because : why "auto" takes it, half a sentence
     too_large : what does not fit where it does not, half a sentence
-    doubt : what speaks against it on some data, though it can do them; "" where nothing does
+    doubt : why it is a poor choice on some data, though it can do them; "" where it is not
     note : what is uncertain about its plan
-    fallback : whether fista goes on where it no longer gets on
+    fallback : whether fista goes on where it stops making progress
     """
 
     name: str
@@ -188,7 +188,7 @@ class SolverEntry:
     memory: MemoryOf
     scans: ScansOf
     make: Callable[[Setup], Solver[Any]] | None
-    beside_zero: Callable[[Setup], Sequence[Request]] = nothing_beside
+    zero_requests: Callable[[Setup], Sequence[Request]] = no_requests
     looks_when_resumed: bool = False
     automatic: Literal["none", "quadratic", "other", "any"] = "none"
     because: str = ""

@@ -9,7 +9,7 @@ import numpy as np
 from dasklasso.backend import Array, namespace
 from dasklasso.objective.losses.base import Loss
 
-MARGIN = 10.0  # of c: slopes have squares up to e¹⁰ beyond it
+LOG_MARGIN = 10.0  # of c: slopes have squares up to e¹⁰ beyond it
 NEARLY = 1e-3  # of log y − p: from there the mean is the slope between, but for half of that
 ROUNDING = 1e-15  # of a dual value and a target, relative to that
 
@@ -94,7 +94,7 @@ class Poisson(Loss):
 def _curved(prediction: Array) -> tuple[Array, Array]:
     """The curvature, eᵖ up to c, and by how much p is beyond c."""
     xp = namespace(prediction)
-    c = 0.5 * float(np.log(float(xp.finfo(prediction.dtype).max))) - MARGIN
+    c = 0.5 * float(np.log(float(xp.finfo(prediction.dtype).max))) - LOG_MARGIN
     most = xp.full_like(prediction, c)
     held = xp.where(prediction < most, prediction, most)
     return xp.exp(held), prediction - held

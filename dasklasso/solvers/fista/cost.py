@@ -38,7 +38,7 @@ def n_jobs_in_flight(data: Dataset, options: FitOptions) -> int:
 
 
 def fista_scans(
-    data: Dataset, options: FitOptions, run: RunOptions, n_folds: int, kept: bool
+    data: Dataset, options: FitOptions, run: RunOptions, n_folds: int, has_statistics: bool
 ) -> list[ScanCost]:
     """Estimate the scans of all batches: after a warm start some need 20, some hundreds."""
     n, d = data.X.shape

@@ -1,4 +1,4 @@
-"""What a fit on second moments takes: memory and scans."""
+"""Memory and scans that a fit on second moments takes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BANDS_IN_FLIGHT = 4  # of a thread that takes moments by tiles: rows read, and w
 
 
 def gram_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int = 1) -> Memory:
-    """What ``solver="gram"`` needs."""
+    """Estimate the memory of ``solver="gram"``."""
     workers, threads = workers_and_threads(run)
     width = data.n_features + data.n_targets + 1  # of [X, y, 1]
     matrix = 8 * width**2  # the second moments of some rows, float64
@@ -46,7 +46,7 @@ def gram_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: in
             per_thread = max(per_thread, 2 * matrix)  # all rows but one fold's, standardised
     else:
         n_blocks = default_blocks(data.n_rows, width - 1, folds, n_folds)
-        # kept apart by fold and block of rows; their total, its standardised copy, one on its way
+        # one for each fold and block of rows; their total, its standardised copy, one in transfer
         once += n_folds * n_blocks * matrix + 3 * matrix
         # sums of each fold, a product to add, and a copy that leaves; in a cross-validation the
         # last two are then all rows but one fold's, and their standardised copy
@@ -62,16 +62,16 @@ def certified_at_once(data: Dataset, options: FitOptions) -> int:
 
 
 def gram_scans(
-    data: Dataset, options: FitOptions, run: RunOptions, n_folds: int, kept: bool
+    data: Dataset, options: FitOptions, run: RunOptions, n_folds: int, has_statistics: bool
 ) -> list[ScanCost]:
-    """One scan for the moments, unless they are kept, and certificates of all problems."""
+    """Estimate the scans: one for the moments, unless they are stored, and the certificates."""
     n, d = data.X.shape
     problems, at_once = n_problems_of(data, options), certified_at_once(data, options)
     certificates = math.ceil(problems / at_once)
     certify = 4.0 * n * d * at_once
     # a gap that float32 products leave above tol takes another
     found = [ScanCost(certificates, certify, np.dtype(np.float64), most=certificates + REFINEMENTS)]
-    if not kept:
+    if not has_statistics:
         width = d + data.n_targets + 1
         # symmetric: half of 2nD²
         found.insert(0, ScanCost(1, 1.0 * n * width**2, product_dtype(data)))

@@ -37,9 +37,9 @@ from dasklasso.solvers.certificate_scan import Certified
 from dasklasso.solvers.quadratic.from_moments import standardised_gram, standardised_products
 from dasklasso.solvers.quadratic.path import Quadratic, solve_path
 
-IN_MEMORY = 1e-2  # of tol: what the solve in memory may add to the gap of the moments
+MEMORY_TOL_SHARE = 1e-2  # of tol: what the solve in memory may add to the gap of the moments
 LEAST_TOL = 1e-14  # relative gaps below this are rounding of float64
-WORTHWHILE = 0.5  # a refinement that does not halve the gap is the last
+REFINED_GAP_SHARE = 0.5  # of the gap: a refinement that leaves more is the last
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class GramSolver(Solver[GramState]):
     """
 
     name = "gram"
-    certifies_when_stopped = False  # who allows one scan wants moments
+    certifies_when_stopped = False  # max_scans of 1 leaves no scan after the moments
 
     def __init__(
         self, engine: ScanEngine, problem: Problem, moments: CrossMoments, settings: Settings
@@ -128,7 +128,7 @@ class GramSolver(Solver[GramState]):
         return GramState(jobs=jobs, scans=scans, bytes_read=bytes_read, best=best, trials=trials)
 
     def solutions(self, state: GramState) -> dict[int, Solution]:
-        """Those that are confirmed, and the points that wait for it."""
+        """Return the solutions that scans have certified, and the points that still wait."""
         trials = {job: uncertified(point) for job, point in state.trials.items()}
         return {**state.best, **trials}
 
@@ -147,7 +147,7 @@ class GramSolver(Solver[GramState]):
             )
         for job in jobs:
             del trials[job]
-        again = np.flatnonzero((gaps > self.settings.tol) & (gaps < WORTHWHILE * before))
+        again = np.flatnonzero((gaps > self.settings.tol) & (gaps < REFINED_GAP_SHARE * before))
         refined = self._refined(state.jobs, np.asarray(jobs), found, again)
         for column, k in enumerate(again.tolist()):
             trials[jobs[k]] = refined[:, column]
@@ -175,7 +175,7 @@ class GramSolver(Solver[GramState]):
         start: np.ndarray | None = None,
     ) -> np.ndarray:
         objective = self.problem.objective
-        tol = max(IN_MEMORY * self.settings.tol, LEAST_TOL)
+        tol = max(MEMORY_TOL_SHARE * self.settings.tol, LEAST_TOL)
         return solve_path(
             quadratic,
             self.problem.frame.l1_factor,

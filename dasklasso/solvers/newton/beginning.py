@@ -41,12 +41,12 @@ from dasklasso.solvers.newton.start import (
 SAMPLE_TOL = 1e-4  # relative gap on the sample: it differs from all rows by more
 SAMPLE_SCANS = 12
 SAMPLE_NOISE_SE = 1.0  # standard errors that a gradient of a sample may be off by
-MARGIN = 0.5  # of tol: where the scan that certifies will be content
+MEMORY_TOL_SHARE = 0.5  # of tol: gaps in memory, so that the scan that certifies finds less
 
 T = TypeVar("T")
 
 
-def beside_zero(setup: Setup) -> Sequence[Request]:
+def zero_requests(setup: Setup) -> Sequence[Request]:
     """What the scan at zero is asked: rows to hold, or the Hessians of the null models."""
     data, problem = setup.data, setup.problem
     every = 0
@@ -134,7 +134,7 @@ class BeginningOnRows:
             setup.problem,
             jobs,
             setup.folds,
-            goal=MARGIN * setup.options.tol,
+            goal=MEMORY_TOL_SHARE * setup.options.tol,
             most=self.limits.columns,
             report=self._report("in memory"),
         )
@@ -196,5 +196,5 @@ def _request(
 
 def _asked(setup: Setup, kind: type[T]) -> T | None:
     """The query of a kind that the scan at zero was asked."""
-    found: list[Any] = [one.query for one in setup.beside if isinstance(one.query, kind)]
+    found: list[Any] = [one.query for one in setup.zero_requests if isinstance(one.query, kind)]
     return found[0] if found else None

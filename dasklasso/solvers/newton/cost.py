@@ -107,7 +107,7 @@ def newton_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: 
 
 
 def newton_scans(
-    data: Dataset, options: FitOptions, run: RunOptions, n_folds: int, kept: bool
+    data: Dataset, options: FitOptions, run: RunOptions, n_folds: int, has_statistics: bool
 ) -> list[ScanCost]:
     """The first scan, steps of all alphas and then of folds, and the scan that certifies."""
     n, d = data.X.shape

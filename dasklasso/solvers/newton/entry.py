@@ -23,11 +23,11 @@ def _joint(setup: Setup) -> bool:
     return setup.problem.loss.n_outputs > 1
 
 
-def _beside_zero(setup: Setup) -> Sequence[Request]:
+def _zero_requests(setup: Setup) -> Sequence[Request]:
     from dasklasso.solvers.newton import beginning
     from dasklasso.solvers.softmax import solver as softmax
 
-    return (softmax if _joint(setup) else beginning).beside_zero(setup)
+    return (softmax if _joint(setup) else beginning).zero_requests(setup)
 
 
 def _make(setup: Setup) -> Solver[Any]:
@@ -50,7 +50,7 @@ ENTRY = SolverEntry(
     memory=newton_memory,
     scans=newton_scans,
     make=_make,
-    beside_zero=_beside_zero,
+    zero_requests=_zero_requests,
     looks_when_resumed=True,
     automatic="other",
     because="loss {loss}",

@@ -21,14 +21,14 @@ from dataclasses import dataclass
 import numpy as np
 
 NODES_PER_DECADE = 2.5
-MOVED = 0.3  # root mean square of a change of predictions, beyond which curvatures are others
+NODE_LARGEST_MOVE = 0.3  # root mean square change of predictions: beyond it curvatures differ
 MOST_SECANTS = 8
-LEAST_CURVATURE = 1e-3  # of what the Hessian says: less in a secant is not believed
+LEAST_SECANT_CURVATURE = 1e-3  # of that of the Hessian: a secant with less is not used
 
 
 @dataclass(frozen=True)
 class Node:
-    """A Hessian that a scan brought.
+    """A Hessian that a scan returned.
 
     Attributes
     ----------
@@ -178,16 +178,16 @@ def quadric(
     return Quadric(columns, matrix)
 
 
-@np.errstate(over="ignore", invalid="ignore")  # of a step beyond all numbers: then not believed
+@np.errstate(over="ignore", invalid="ignore")  # of a step beyond all numbers: it is not used
 def _correct(matrix: np.ndarray, columns: np.ndarray, secant: Secant) -> None:
     """Make ``matrix @ step = change``, in place, if that keeps it positive definite."""
     place = np.append(columns, secant.step.size - 1)
     step, change = secant.step[place], secant.change[place]
     if np.count_nonzero(step) < np.count_nonzero(secant.step):
-        return  # it went where this model does not
+        return  # the step has coefficients that this model lacks
     product = matrix @ step
     expected, found = float(step @ product), float(step @ change)
-    if not found > LEAST_CURVATURE * expected or not expected > 0:
+    if not found > LEAST_SECANT_CURVATURE * expected or not expected > 0:
         return
     matrix -= np.outer(product, product / expected)
     matrix += np.outer(change, change / found)

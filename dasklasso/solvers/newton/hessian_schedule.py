@@ -14,11 +14,17 @@ from dasklasso.problem.problem import Problem, hessian_query
 from dasklasso.scan.queries.folds import ALL
 from dasklasso.scan.queries.hessian import WeightedGrams
 from dasklasso.solvers.base import Jobs
-from dasklasso.solvers.newton.hessian_model import MOVED, Hessians, Node, Quadric, quadric
+from dasklasso.solvers.newton.hessian_model import (
+    NODE_LARGEST_MOVE,
+    Hessians,
+    Node,
+    Quadric,
+    quadric,
+)
 from dasklasso.solvers.newton.iterate import Iterate
 
-CANDIDATE = 0.7  # of the gradient at which a column comes into use
-RIDGE = {"float32": 2e-7, "float64": 1e-15}  # of a diagonal, for each column beside it
+CANDIDATE_SHARE = 0.7  # of the gradient at which a column comes into use
+RIDGE = {"float32": 2e-7, "float64": 1e-15}  # of a diagonal, for each other column
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Limits:
-    """What Hessians may take.
+    """How many Hessians may be held, and how large they may be.
 
     Attributes
     ----------
@@ -96,7 +102,7 @@ class Nodes:
         if gradient is None:
             u, gradient = iterate.point.u, iterate.point.gradient
         penalty = self._penalty(iterate)
-        found = (u != 0) | penalty.may_enter(-gradient, CANDIDATE, self.noise)
+        found = (u != 0) | penalty.may_enter(-gradient, CANDIDATE_SHARE, self.noise)
         for secant in iterate.secants:
             found |= secant.step[:-1] != 0
         useful = self._frames[iterate.fold].matters
@@ -238,7 +244,7 @@ class Nodes:
         iterate = iterates[at]
         moved = node.moved(*_serving(iterate))
         slow = moved > 0 and all(iterates[k].slow for k in users)
-        if not (moved > MOVED or iterate.damping > node.damping or slow):
+        if not (moved > NODE_LARGEST_MOVE or iterate.damping > node.damping or slow):
             lacks = np.ones(self.problem.n_features, bool)
             lacks[node.columns] = False
             whole = node.columns.size >= self.limits.columns

@@ -8,8 +8,8 @@ Celer: a fast solver for the lasso with dual extrapolation). Each step has the H
 point, and a backtracking line search (Lee, Sun and Saunders, 2014, Proximal Newton-type methods for
 minimizing composite functions, algorithm 1), which costs no product with X.
 
-Everything is bounded: steps, working-set rounds and inner sweeps. What is not solved by then is
-left where it is; scans go on from there.
+Everything is bounded: steps, working-set rounds and inner sweeps. What is not solved by then
+stays as it is; scans go on from there.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ MOST_STEPS = 40  # of Newton, for one alpha and one loss
 MOST_ROUNDS = 12  # of working sets
 FEWEST_JOINING = 100  # columns that may join a working set at once; beyond, as many as are in use
 MOST_HALVINGS = 30  # of a step
-SUFFICIENT = 1e-4  # of the predicted decrease
-KEPT = 0.5  # of the predicted decrease: a model that keeps so much may have less damping
+SUFFICIENT_DECREASE = 1e-4  # of the predicted decrease
+ACCURATE_DECREASE = 0.5  # of the predicted decrease: from there on a model may be less damped
 LEAST_DAMPING = 1e-4
-INNER = 0.05  # of the decrease last predicted: how far a model is minimised
+MODEL_TOL = 0.05  # of the decrease last predicted: how far a model is minimised
 STEP_GOAL = 0.03  # of the gap wanted: a working set is solved where steps predict less
-RIDGE = 1e-15  # of a Hessian's diagonal, for each column beside it: rounding
+RIDGE = 1e-15  # of a Hessian's diagonal, for each other column: rounding
 NULL_LOSSES_ADDED = 2.0  # to a model, so that it is nowhere below zero
 
 
@@ -232,7 +232,7 @@ class Chain:
                 tol=tol,
                 added=NULL_LOSSES_ADDED * self.null,
             )
-            tol = max(INNER * step.predicted, enough)
+            tol = max(MODEL_TOL * step.predicted, enough)
             u, b, moved = self._search(state, point, step, block, local, loss)
             if not moved or step.predicted <= enough:
                 break
@@ -261,21 +261,21 @@ class Chain:
             prediction = state.prediction + t * ahead
             value = loss.value(self._offset_prediction(prediction), self.y)
             trial = float(self.share @ value) + own_penalty.value(u)
-            if trial <= objective - SUFFICIENT * t * step.predicted + rounding:
-                kept = objective - trial >= KEPT * step.predicted
-                self._trust(state, whole=t == 1.0, kept=kept)
+            if trial <= objective - SUFFICIENT_DECREASE * t * step.predicted + rounding:
+                accurate = objective - trial >= ACCURATE_DECREASE * step.predicted
+                self._trust(state, whole=t == 1.0, accurate=accurate)
                 state.prediction = prediction
                 return u, b, True
             t *= 0.5
-        self._trust(state, whole=False, kept=False)
+        self._trust(state, whole=False, accurate=False)
         return point.u, point.b, False
 
     @staticmethod
-    def _trust(state: _State, *, whole: bool, kept: bool) -> None:
-        """How much of a model nowhere below the loss the next Hessian has."""
+    def _trust(state: _State, *, whole: bool, accurate: bool) -> None:
+        """Choose the next damping: how much of a model nowhere below the loss its Hessian has."""
         if not whole:
             state.damping = min(1.0, max(16.0 * state.damping, LEAST_DAMPING))
-        elif kept:
+        elif accurate:
             state.damping = 0.25 * state.damping if state.damping > LEAST_DAMPING else 0.0
 
     def _hessian(

@@ -1,4 +1,4 @@
-"""Where each problem of a proximal Newton fit is: the point it holds, and the one it tries next.
+"""The iterate of each problem of a proximal Newton fit: its point, and the trial point after it.
 
 A trial is evaluated by the next scan together with those of all other problems. If the objective
 falls by a share of what the model promised (the condition of Armijo, as Lee, Sun and Saunders,
@@ -13,7 +13,7 @@ steps cannot fail but may be short. What is added falls with every step that kee
 
 Figures of float32 may be further off than any bound on rounding says, where the loss is a small
 difference of large numbers. So what a point is evaluated to again replaces what was known of it,
-and a trial that is refused in float64 beside figures of float32 has these looked at again first.
+and before a float64 trial is rejected, figures of float32 that it is compared with are taken again.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ from dasklasso.problem.problem import Problem, penalty_at
 from dasklasso.solvers.newton.hessian_model import MOST_SECANTS, Secant
 from dasklasso.solvers.newton.step import Point, Step
 
-SUFFICIENT = 1e-4  # of the promised decrease
-SHORTER, LONGER = 0.25, 4.0
-BETTER = 0.9  # of the gap: a gain, whatever rounding makes of the objective
-KEPT = 0.5  # of the promised decrease: a model that keeps so much may be less damped
+SUFFICIENT_DECREASE = 1e-4  # of the promised decrease
+STEP_SHRINK, STEP_GROWTH = 0.25, 4.0
+GAIN_GAP_SHARE = 0.9  # of the gap: below it a gain, whatever rounding makes of the objective
+ACCURATE_DECREASE = 0.5  # of the promised decrease: from there on a model may be less damped
 LEAST_DAMPING = 1e-4
-FAR = 10.0  # times the objective: what a gradient beyond says is not true nearby
-WORTH = 0.01  # of the objective: a gain, however small that of the gap is
-STUCK = 5  # scans that one counts for which finds a problem where it was
-SLOW = 0.3  # of the gap before last: more, and the model is not good enough
+SECANT_LARGEST_OBJECTIVE = 10.0  # times the objective: a gradient beyond is no secant nearby
+WORTHWHILE_DECREASE = 0.01  # of the objective: a gain, however little the gap falls
+SCANS_COUNTED_IN_PLACE = 5  # that one scan counts for, if the problem has not moved
+SLOW_GAP_SHARE = 0.3  # of the gap before last: above it the model is not good enough
 
 
 @dataclass
 class Iterate:
-    """One problem.
+    """One problem: its point, its trial point, and how far its models are trusted.
 
     Attributes
     ----------
     index, target : of its alpha among all, and its target
     fold : int
-        Rows that it is not trained on; ALL of scan.folded for a problem of all rows.
+        Rows that it is not trained on; :data:`dasklasso.scan.queries.folds.ALL` for all rows.
     trial : (u, b) to be evaluated next
     point : Point
         The best so far.
@@ -64,7 +64,7 @@ class Iterate:
     step_share : share of a step that is taken
     damping : float
         How much of a model that is nowhere below the loss its next Hessian has: see
-        scan.weighted_gram.
+        :class:`dasklasso.scan.queries.hessian.WeightedGrams`.
     noise : how far rounding may have moved the objective
     predicted : what the objective is to lose at the trial
     """
@@ -98,7 +98,7 @@ class Iterate:
     @property
     def slow(self) -> bool:
         """Whether the last two scans gained too little."""
-        return len(self.gaps) > 2 and self.gaps[-1] > SLOW * self.gaps[-3]
+        return len(self.gaps) > 2 and self.gaps[-1] > SLOW_GAP_SHARE * self.gaps[-3]
 
     def take(
         self,
@@ -120,39 +120,40 @@ class Iterate:
         """
         doubt = self.noise + noise
         self.gaps = [*self.gaps[-2:], gap]
-        if not objective > FAR * self.objective:
+        if not objective > SECANT_LARGEST_OBJECTIVE * self.objective:
             self._learn(found)
-        enough = objective <= self.objective - SUFFICIENT * self.predicted + doubt
-        better = self.known and gap <= BETTER * self.gap
+        enough = objective <= self.objective - SUFFICIENT_DECREASE * self.predicted + doubt
+        better = self.known and gap <= GAIN_GAP_SHARE * self.gap
         gains = better or objective < self.objective - doubt
         self.stalled = 0 if gains else self.stalled + 1
         again = np.array_equal(found.u, self.point.u) and np.array_equal(found.b, self.point.b)
         if not again:
             self._trust(self.objective - objective + doubt, accepted=enough or better)
-        scans = STUCK if again and exact == self.exact else 1
+        scans = SCANS_COUNTED_IN_PLACE if again and exact == self.exact else 1
         if enough or better or again:
             self.point, self.objective, self.gap, self.noise = found, objective, gap, noise
             self.scores, self.exact = scores or {}, exact
         objective_then, gap_then = self.mark
-        if self.gap < BETTER * gap_then or self.objective < (1.0 - WORTH) * objective_then:
+        worthwhile = self.objective < (1.0 - WORTHWHILE_DECREASE) * objective_then
+        if self.gap < GAIN_GAP_SHARE * gap_then or worthwhile:
             self.mark, self.idle = (self.objective, self.gap), 0
         else:
             self.idle += scans
 
     def refuse(self) -> None:
-        """Stay, for at the trial the loss is no number."""
+        """Reject the trial: the loss there is not finite."""
         self.stalled, self.idle = self.stalled + 1, self.idle + 1
         self._trust(0.0, accepted=False)
 
     def _trust(self, gain: float, *, accepted: bool) -> None:
-        """How far to go next, and by how damped a model."""
+        """Choose the share of the next step, and the damping of its model."""
         if not accepted:
-            self.step_share *= SHORTER
-            self.damping = min(1.0, max(LONGER**2 * self.damping, LEAST_DAMPING))
+            self.step_share *= STEP_SHRINK
+            self.damping = min(1.0, max(STEP_GROWTH**2 * self.damping, LEAST_DAMPING))
             return
-        if gain >= KEPT * self.predicted and self.step_share >= 1.0:
-            self.damping = SHORTER * self.damping if self.damping > LEAST_DAMPING else 0.0
-        self.step_share = min(1.0, LONGER * self.step_share)
+        if gain >= ACCURATE_DECREASE * self.predicted and self.step_share >= 1.0:
+            self.damping = STEP_SHRINK * self.damping if self.damping > LEAST_DAMPING else 0.0
+        self.step_share = min(1.0, STEP_GROWTH * self.step_share)
 
     def borrow(self, point: Point, noise: float, objective: float) -> None:
         """Go on from the point of another problem, where this one's objective is smaller."""
@@ -161,7 +162,7 @@ class Iterate:
         self.secants, self.step_share, self.stalled, self.resting = [], 1.0, 0, False
 
     def aim(self, step: Step) -> None:
-        """Try the minimum of a model next, or as much of the way as is trusted."""
+        """Set the trial point: the minimum of a model, or the trusted share of the way to it."""
         u, b, share = self.point.u, self.point.b, self.step_share
         if share >= 1.0:
             self.trial = step.u, step.b
@@ -170,7 +171,7 @@ class Iterate:
         self.predicted = share * step.predicted
 
     def hold(self) -> None:
-        """Be evaluated again where it is."""
+        """Evaluate the point itself again in the next scan."""
         self.trial, self.predicted = (self.point.u, self.point.b), 0.0
 
     def _learn(self, found: Point) -> None:
@@ -182,7 +183,7 @@ class Iterate:
         self.secants = [*self.secants[1 - MOST_SECANTS :], Secant(step, change)]
 
 
-BORROWED = 1e-3  # of an objective: so much better must another's point be
+BORROWED_DECREASE = 1e-3  # of an objective: how much less it must be at another's point
 
 
 def share(
@@ -215,6 +216,7 @@ def share(
         for iterate in team:
             objectives = loss + alphas[iterate.index] * costs
             best = int(np.argmin(objectives))
-            margin = BORROWED * abs(iterate.objective) if np.isfinite(iterate.objective) else 0.0
+            size = abs(iterate.objective)
+            margin = BORROWED_DECREASE * size if np.isfinite(size) else 0.0
             if objectives[best] < iterate.objective - margin and not iterate.certified:
                 iterate.borrow(*known[best], float(objectives[best]))

@@ -31,8 +31,8 @@ from dasklasso.solvers.base import (
 from dasklasso.solvers.certificate_scan import Certified
 from dasklasso.solvers.newton.iterate import Iterate
 
-FOLDS_JOIN = 1e-3  # gap of problems of all rows from which those of folds begin where they are
-NEAR = 30.0  # times tol: from there a step is likely to arrive, so it is evaluated in float64
+FOLDS_JOIN_GAP = 1e-3  # gap of problems of all rows from which those of folds begin where they are
+FLOAT64_FROM_GAP = 30.0  # times tol: the next step is likely to arrive, and needs float64
 SCANS_WITHOUT_GAIN = {"float32": 2, "float64": 20}  # until a problem is given up
 
 
@@ -113,10 +113,10 @@ class IterateState(State):
         return [copy(iterate) for iterate in self.iterates]
 
 
-TrackStateT = TypeVar("TrackStateT", bound=IterateState)
+IterateStateT = TypeVar("IterateStateT", bound=IterateState)
 
 
-class IterateSolver(Solver[TrackStateT], Generic[TrackStateT]):
+class IterateSolver(Solver[IterateStateT], Generic[IterateStateT]):
     """Proximal Newton, as far as it does not depend on the number of outputs.
 
     Parameters
@@ -135,11 +135,11 @@ class IterateSolver(Solver[TrackStateT], Generic[TrackStateT]):
 
     # -- the solver's protocol ----------------------------------------------------------------
 
-    def done(self, state: TrackStateT) -> bool:
+    def done(self, state: IterateStateT) -> bool:
         """Whether all problems are certified, or given up."""
         return bool(state.iterates) and not self.in_flight(state)
 
-    def solutions(self, state: TrackStateT) -> dict[int, Solution]:
+    def solutions(self, state: IterateStateT) -> dict[int, Solution]:
         """Where problems of all rows are."""
         outputs, found = state.jobs.n_outputs, {}
         for number, iterate in enumerate(state.iterates[: state.n_whole]):
@@ -157,15 +157,17 @@ class IterateSolver(Solver[TrackStateT], Generic[TrackStateT]):
                 )
         return found
 
-    def certified(self, state: TrackStateT, jobs: Sequence[int], found: Certified) -> TrackStateT:
-        """The same: scans of its own certify."""
+    def certified(
+        self, state: IterateStateT, jobs: Sequence[int], found: Certified
+    ) -> IterateStateT:
+        """Return the state as it is: the solver's own scans certify."""
         return state
 
-    def left_out(self, state: TrackStateT) -> Sequence[LeftOut]:
+    def left_out(self, state: IterateStateT) -> Sequence[LeftOut]:
         """Problems of folds."""
         return [iterate for iterate in state.iterates if iterate.fold != ALL]
 
-    def freeze(self, state: TrackStateT) -> Frozen:
+    def freeze(self, state: IterateStateT) -> Frozen:
         """Where all problems are."""
         at = start_at(state.iterates)
         arrays = {"points": at.points, "gradient": at.gradients}
@@ -174,7 +176,7 @@ class IterateSolver(Solver[TrackStateT], Generic[TrackStateT]):
             {name: self.engine.by_columns(array) for name, array in arrays.items()},
         )
 
-    def thaw(self, jobs: Jobs, scans: int, bytes_read: int, frozen: Frozen) -> TrackStateT:
+    def thaw(self, jobs: Jobs, scans: int, bytes_read: int, frozen: Frozen) -> IterateStateT:
         """The state of problems that begin where :meth:`freeze` found them."""
         start = Start(
             frozen.arrays["points"].compute(),
@@ -186,11 +188,11 @@ class IterateSolver(Solver[TrackStateT], Generic[TrackStateT]):
     # -- parts --------------------------------------------------------------------------------
 
     @abstractmethod
-    def begin(self, jobs: Jobs, scans: int, bytes_read: int, start: Start) -> TrackStateT:
+    def begin(self, jobs: Jobs, scans: int, bytes_read: int, start: Start) -> IterateStateT:
         """The state of problems that begin at a start."""
 
     @abstractmethod
-    def in_flight(self, state: TrackStateT) -> list[int]:
+    def in_flight(self, state: IterateStateT) -> list[int]:
         """Numbers of the iterates that the next scan evaluates."""
 
     def most_scans(self, scans: int) -> int:
@@ -205,7 +207,7 @@ class IterateSolver(Solver[TrackStateT], Generic[TrackStateT]):
 
     def folds_may_join(self, state: IterateState) -> bool:
         """Whether problems of all rows are where folds may start from."""
-        near = all(iterate.certified or iterate.gap <= FOLDS_JOIN for iterate in state.iterates)
+        near = all(iterate.certified or iterate.gap <= FOLDS_JOIN_GAP for iterate in state.iterates)
         return state.is_last or near
 
     def outside(self, fold: int) -> Problem:

@@ -1,4 +1,4 @@
-"""Proximal Newton for all problems at once: a scan brings the exact gradient of each.
+"""Proximal Newton for all problems at once: each scan returns their exact gradients.
 
 Between scans each problem minimises a quadratic model of its own
 (:mod:`~dasklasso.solvers.newton.step`), with a Hessian that it shares with its neighbours along the
@@ -37,7 +37,7 @@ from dasklasso.solvers.certificate_scan import certificate_here
 from dasklasso.solvers.newton.hessian_schedule import Limits, Nodes, Wanted
 from dasklasso.solvers.newton.iterate import Iterate, share
 from dasklasso.solvers.newton.shared import (
-    NEAR,
+    FLOAT64_FROM_GAP,
     SCANS_WITHOUT_GAIN,
     IterateSolver,
     IterateState,
@@ -46,9 +46,9 @@ from dasklasso.solvers.newton.shared import (
 from dasklasso.solvers.newton.side_by_side import side_by_side
 from dasklasso.solvers.newton.step import Point, WeightedPenalty, newton_step
 
-INNER = 1e-3  # of a problem's gap: how far its model is minimised
-LEAST_INNER = 1e-12  # of the null loss
-NOISE = {"float32": 1e-6, "float64": 1e-13}  # of an objective
+MODEL_TOL = 1e-3  # of a problem's gap: how exactly its model is minimised
+LEAST_MODEL_TOL = 1e-12  # of the null loss
+OBJECTIVE_ROUNDING = {"float32": 1e-6, "float64": 1e-13}  # of an objective
 SLOW_SCANS_BEFORE_FLOAT64 = 8  # without a gain worth a scan: rounding may hold a problem
 SCANS_OF_LITTLE_GAIN = 60  # until a problem is given up
 NULL_LOSSES_ADDED = 2.0  # to models, so that they are nowhere below zero
@@ -177,7 +177,7 @@ class Newton(IterateSolver[NewtonState]):
         self._double = self.engine.table.X.dtype == np.float64
 
     def init(self, jobs: Jobs, scans: int, bytes_read: int) -> NewtonState:
-        """The state at the first trials, or one whose first scan brings what they need."""
+        """The state at the first trials, or one whose first scan returns what they need."""
         assert self.beginning is not None
         start = self.beginning.start(jobs)
         if start is not None:
@@ -314,7 +314,7 @@ class Newton(IterateSolver[NewtonState]):
         return query, at
 
     def _join(self, state: NewtonState, matters: list[np.ndarray]) -> list[np.ndarray]:
-        """Let problems of folds begin, once those of all rows are where folds may start from."""
+        """Start the problems of folds, once those of all rows are near enough to start from."""
         begun = self.has_folds(state.start, state.jobs)
         if not self.n_folds or state.folds_joined or not (begun or self.folds_may_join(state)):
             return matters
@@ -340,7 +340,7 @@ class Newton(IterateSolver[NewtonState]):
         return matters + matters[: len(state.jobs)] * self.n_folds
 
     def _judge(self, iterate: Iterate, dtype: str) -> None:
-        """Whether an iterate that was evaluated is done with this precision."""
+        """Decide whether an evaluated iterate is done with this precision."""
         done = iterate.gap <= self.settings.tol or _given_up(iterate, dtype)
         if dtype == "float64":
             iterate.certified, iterate.resting = done and iterate.exact, False
@@ -348,9 +348,9 @@ class Newton(IterateSolver[NewtonState]):
             iterate.resting = done
 
     def _next_dtype(self, state: NewtonState) -> str:
-        """float64 from when all in flight are about to arrive."""
+        """Choose float64 once all problems in flight are about to arrive."""
         evaluated = [t for t in state.iterates if not t.certified and not t.resting]
-        near = all(t.gap <= NEAR * self.settings.tol for t in evaluated)
+        near = all(t.gap <= FLOAT64_FROM_GAP * self.settings.tol for t in evaluated)
         # where float32 no longer gets on, no problem needs to wait for the others
         exhausted = any(t.resting and t.gap > self.settings.tol for t in state.iterates)
         exhausted |= any(t.idle >= SLOW_SCANS_BEFORE_FLOAT64 for t in evaluated)
@@ -408,7 +408,7 @@ class Newton(IterateSolver[NewtonState]):
                 float(sums.slope[k]),
             )
             primal = float(primals[k])
-            noise = NOISE[dtype] * abs(primal)
+            noise = OBJECTIVE_ROUNDING[dtype] * abs(primal)
             exact = dtype == "float64"
             if not iterate.known and not state.scans_left:
                 iterate.objective = np.inf  # rather a point whose gap is known than a better one
@@ -417,7 +417,7 @@ class Newton(IterateSolver[NewtonState]):
             )
 
     def _aim(self, state: NewtonState, matters: Sequence[np.ndarray], dtype: str) -> None:
-        """The next trial of every problem, after a scan of a ``dtype``."""
+        """Choose the next trial point of every problem, after a scan of a ``dtype``."""
 
         def one(k: int) -> None:
             iterate = state.iterates[k]
@@ -429,13 +429,14 @@ class Newton(IterateSolver[NewtonState]):
                 iterate.hold()
                 return
             null = float(self.problem.null_loss[iterate.target])
+            # a gap that is far too large must not keep a problem where it is
+            model_tol = MODEL_TOL * min(iterate.gap, 1.0)
             step = newton_step(
                 iterate.point,
                 quadric,
                 self._own_penalty(state, iterate),
                 fit_intercept=self.problem.steps_intercept,
-                # a gap that is far too large must not keep a problem where it is
-                tol=max(INNER * min(iterate.gap, 1.0) * 0.1**iterate.stalled, LEAST_INNER) * null,
+                tol=max(model_tol * 0.1**iterate.stalled, LEAST_MODEL_TOL) * null,
                 added=NULL_LOSSES_ADDED * null,
             )
             iterate.aim(step)

@@ -22,7 +22,7 @@ from dasklasso.solvers.newton.side_by_side import side_by_side
 from dasklasso.solvers.newton.step import Point, most_sweeps
 from dasklasso.solvers.quadratic.path import Quadratic, solve_path
 
-ROUGH = 1e-4  # of the null loss: how far the quadratic is minimised
+START_TOL = 1e-4  # of the null loss: how far the quadratic is minimised
 ALPHAS_AT_ONCE = 10  # in one compiled call, which nothing can end early
 
 
@@ -140,7 +140,7 @@ def _rough_path(
             alphas[some],
             l1_ratio=objective.l1_ratio,
             positive=objective.penalty.nonnegative,
-            tol=ROUGH * float(problem.null_loss[target]),
+            tol=START_TOL * float(problem.null_loss[target]),
             start=start,
             max_passes=most_sweeps(len(columns)),
         ).coef

@@ -28,7 +28,7 @@ def sgd_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int
 
 
 def sgd_scans(
-    data: Dataset, options: FitOptions, run: RunOptions, n_folds: int, kept: bool
+    data: Dataset, options: FitOptions, run: RunOptions, n_folds: int, has_statistics: bool
 ) -> list[ScanCost]:
     """Epochs, the first look, and certificates of two points of every problem."""
     n, d = data.X.shape

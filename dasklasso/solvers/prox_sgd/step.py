@@ -33,7 +33,7 @@ from dasklasso.scan.rows import Rows
 
 AVERAGE_GROWTH = 3.0  # weights of iterates in the average are about t to this power
 FIRST_ROUNDS = 30  # of the power iteration on the first batch, before any step
-SETTLED = 0.01  # growth of a round at which that ends
+SETTLED_GROWTH = 0.01  # growth of a round at which that ends
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ class Epoch:
                 product = self._gradient(batch, pair, frame, self.query.targets[:1])
                 following, norm = _unit(product.gradient[:, 1:])
                 curvature = max(curvature, norm)
-                if norm <= (1.0 + SETTLED) * before:
+                if norm <= (1.0 + SETTLED_GROWTH) * before:
                     break
                 direction, before = following, norm
             points = xp.concat([points[:, :k], direction], axis=1)

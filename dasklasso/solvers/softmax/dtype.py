@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-FLOAT32_FLOOR = 1e-6  # tolerances below this are worked on in float64 from the start
+FLOAT32_LEAST_TOL = 1e-6  # tolerances below this are worked on in float64 from the start
 
 
 def in_double(dtype: np.dtype, tol: float) -> bool:
     """Whether all products are in float64, for X of a ``dtype``."""
-    return dtype == np.float64 or tol < FLOAT32_FLOOR
+    return dtype == np.float64 or tol < FLOAT32_LEAST_TOL

@@ -27,12 +27,12 @@ from dasklasso.scan.threads import blas_threads
 from dasklasso.solvers.newton.step import Point
 from dasklasso.solvers.softmax.rows import HeldRows
 
-VISITS = 2.0  # of each row, over all pairs: measured on images, exact Hessians need C(C−1)/2
+VISITS_PER_ROW = 2.0  # over all pairs: measured on images; exact Hessians need C(C−1)/2
 EXACT_FLOPS = 4e9  # up to so many, all rows are taken for every pair
 THREADED_FLOPS = 1e7  # fewer are done before threads have begun
-HEIGHT = 1024  # rows of a product: what is gathered stays in the cache
+PRODUCT_ROWS = 1024  # rows of a product: what is gathered stays in the cache
 SEARCHED_ROWS = 4096  # from which τ is found
-HALVINGS = 40
+THRESHOLD_HALVINGS = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +85,7 @@ def softmax_hessian(
     flops = sum(2.0 * rows.n_rows * (len(own[k]) + len(own[m])) ** 2 for k, m in pairs)
     tau = 0.0
     if flops > EXACT_FLOPS:
-        tau = _threshold(shares, rows.share, pairs, VISITS * rows.n_rows)
+        tau = _threshold(shares, rows.share, pairs, VISITS_PER_ROW * rows.n_rows)
     matrix = np.zeros((len(coordinates), len(coordinates)), dtype)
 
     def gram(number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -98,9 +98,9 @@ def softmax_hessian(
         # the intercept's column is always there, last
         features = columns[columns < n_features]
         found = np.zeros((len(features) + 1,) * 2, dtype)
-        for i in range(0, len(picked), HEIGHT):
-            block = rows.standardised(picked[i : i + HEIGHT], features, dtype)
-            block *= root[i : i + HEIGHT, None]
+        for i in range(0, len(picked), PRODUCT_ROWS):
+            block = rows.standardised(picked[i : i + PRODUCT_ROWS], features, dtype)
+            block *= root[i : i + PRODUCT_ROWS, None]
             found += block.T @ block
         return found, _places(features, own[k]), _places(features, own[m])
 
@@ -141,7 +141,7 @@ def _threshold(
     low = 1e-30 * high
     if not high > 0 or np.count_nonzero(found) <= wanted:
         return 0.0
-    for _ in range(HALVINGS):
+    for _ in range(THRESHOLD_HALVINGS):
         middle = float(np.sqrt(low * high))
         if np.minimum(1.0, found / middle).sum() > wanted:
             low = middle

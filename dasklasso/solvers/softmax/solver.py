@@ -2,17 +2,18 @@
 
 All classes of an alpha are one problem, whose Hessian couples them. On the rows in memory, alphas
 are solved one after the other, each from the one before: a step minimises a quadratic model
-(:mod:`softmax_step`) with a Hessian that is taken anew where the last no longer serves
-(:mod:`softmax_hessian`). Where these are all rows there are, one scan in float64 then certifies the
-path. Where they are a sample, its path is where scans begin: each evaluates all alphas that are not
-done, and their next steps take the exact gradient from the scan and the Hessian from the sample.
+(:mod:`~dasklasso.solvers.softmax.step`) with a Hessian that is taken anew where the last no longer
+serves (:mod:`~dasklasso.solvers.softmax.hessian`). Where these are all rows there are, one scan in
+float64 then certifies the path. Where they are a sample, its path is where scans begin: each
+evaluates all alphas that are not done, and their next steps take the exact gradient from the scan
+and the Hessian from the sample.
 
 With folds, the problems of an alpha that each leave one out begin where that of all rows has
 arrived: in memory one after the other, else on the scans that all share.
 
 A sample is not tilted by the gradient of all rows at the model without features, as
-:mod:`newton` tilts one: where a column is rare in the sample, a softmax loss so tilted is unbounded
-below.
+:mod:`dasklasso.solvers.newton.beginning` tilts one: where a column is rare in the sample, a softmax
+loss so tilted is unbounded below.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from dasklasso.solvers.base import Jobs, Setup
 from dasklasso.solvers.certificate_scan import certificate_here
 from dasklasso.solvers.newton.iterate import Iterate
 from dasklasso.solvers.newton.shared import (
-    NEAR,
+    FLOAT64_FROM_GAP,
     SCANS_WITHOUT_GAIN,
     IterateSolver,
     IterateState,
@@ -47,12 +48,13 @@ from dasklasso.solvers.softmax.hessian import SoftmaxHessian, softmax_hessian
 from dasklasso.solvers.softmax.rows import HeldRows, Pass, Seen
 from dasklasso.solvers.softmax.step import Terms, softmax_step, terms_at
 
-JOINS, STAYS = 0.85, 0.75  # of λ: coordinates of a step, and of a Hessian that serves several
-SERVES = 1.2  # ratio of alphas up to which one Hessian serves both
-SLOW = 0.2  # of the gap before: more, and the Hessian is taken anew
-FEW = 1000  # coordinates of a Hessian, whatever is in use yet
-NOISE = {"float32": 2e-7, "float64": 1e-13}  # of an objective
-MARGIN = 0.8  # of tol: where the scan in float64 will be content
+STEP_CANDIDATE_SHARE = 0.85  # of λ: gradient from which a coordinate is in a step
+HESSIAN_CANDIDATE_SHARE = 0.75  # of λ: in a Hessian, which serves several steps
+HESSIAN_ALPHA_RATIO = 1.2  # ratio of alphas up to which one Hessian serves both
+SLOW_GAP_SHARE = 0.2  # of the gap before: above it the Hessian is taken anew
+FIRST_COORDINATES = 1000  # of a Hessian, while few are in use
+OBJECTIVE_ROUNDING = {"float32": 2e-7, "float64": 1e-13}  # of an objective
+MEMORY_TOL_SHARE = 0.8  # of tol: gaps in memory, so that the scan in float64 finds less
 SAMPLE_TOL = 1e-3  # relative gap on a sample: it differs from all rows by more
 MOST_STEPS = 60  # in memory, for one alpha
 
@@ -97,7 +99,7 @@ class SoftmaxState(IterateState):
     models: Models
 
 
-def beside_zero(setup: Setup) -> list[Request]:
+def zero_requests(setup: Setup) -> list[Request]:
     """What the scan at zero is asked: rows to hold."""
     return [Request(SampleRows(held_step(setup.data)))]
 
@@ -120,7 +122,7 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
         super().__init__(setup)
         first, problem, data = setup.first, setup.problem, setup.data
         assert first is not None
-        sample = next(one.query for one in setup.beside if isinstance(one.query, SampleRows))
+        sample = next(one.query for one in setup.zero_requests if isinstance(one.query, SampleRows))
         c = problem.n_targets
         self.rows = HeldRows(first.answers[sample], problem, whole=held_step(data) == 1)
         self.most = softmax_coordinates(data, setup.options)
@@ -157,7 +159,7 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
             for i, iterate in enumerate(state.iterates):
                 iterate.trial = start.at(i, self.problem.n_targets)
         if self.rows.whole:
-            self._in_memory(state, MARGIN * self.settings.tol)
+            self._in_memory(state, MEMORY_TOL_SHARE * self.settings.tol)
         elif start is None and not self.rows.lacks_a_class:
             self._in_memory(state, max(SAMPLE_TOL, self.settings.tol))
             for i, iterate in enumerate(state.iterates):  # what was true of the sample
@@ -219,7 +221,7 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
                 stalled = iterate.stalled >= SCANS_WITHOUT_GAIN[dtype]
                 iterate.certified = iterate.exact and (iterate.gap <= self.settings.tol or stalled)
         evaluated = [iterate for iterate in evaluated if not iterate.certified]
-        near = all(iterate.gap <= NEAR * self.settings.tol for iterate in evaluated)
+        near = all(iterate.gap <= FLOAT64_FROM_GAP * self.settings.tol for iterate in evaluated)
         slow = any(iterate.stalled >= SCANS_WITHOUT_GAIN["float32"] for iterate in evaluated)
         if near or slow or state.is_last:
             state = replace(state, dtype="float64")
@@ -228,7 +230,7 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
             if state.is_last and not iterate.exact:
                 iterate.hold()
             elif self.rows.whole:  # no scan for what memory can tell
-                self._solve(state, iterate, MARGIN * self.settings.tol, ("float64",))
+                self._solve(state, iterate, MEMORY_TOL_SHARE * self.settings.tol, ("float64",))
                 iterate.hold()
             else:
                 self._aim(state, iterate, "float64" if near or slow else dtype)
@@ -243,7 +245,7 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
     def _in_memory(self, state: SoftmaxState, goal: float) -> None:
         """The path of the rows held."""
         before: Iterate | None = None
-        beside: list[Iterate] = []
+        of_folds: list[Iterate] = []
         for iterate in state.iterates:
             if not self.rows.whole:
                 iterate.objective = iterate.gap = math.inf  # null models are of all rows
@@ -258,9 +260,9 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
                     state, iterate, (iterate.point.u, iterate.point.b)
                 ):
                     self._solve(state, other, goal, self._dtypes)
-                    beside.append(other)
+                    of_folds.append(other)
         # fold by fold
-        state.iterates.extend(sorted(beside, key=lambda iterate: iterate.fold))
+        state.iterates.extend(sorted(of_folds, key=lambda iterate: iterate.fold))
 
     def _solve(
         self, state: SoftmaxState, iterate: Iterate, goal: float, dtypes: tuple[str, ...]
@@ -290,15 +292,15 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
         return self.without.without[fold]
 
     def _join(self, state: SoftmaxState, begins: list[tuple[np.ndarray, Any]]) -> None:
-        """Let problems of folds begin, once those of all rows are where folds may start from."""
+        """Start the problems of folds, once those of all rows are near enough to start from."""
         if state.folds_joined or not self.folds_may_join(state):
             return
-        beside = [
+        of_folds = [
             other
             for iterate, at in zip(list(state.iterates), begins, strict=True)
             for other in self._without_folds(state, iterate, at)
         ]
-        state.iterates.extend(sorted(beside, key=lambda iterate: iterate.fold))
+        state.iterates.extend(sorted(of_folds, key=lambda iterate: iterate.fold))
 
     def _without_folds(
         self, state: SoftmaxState, iterate: Iterate, at: tuple[np.ndarray, Any]
@@ -352,7 +354,8 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
         found = Point(u, b, float(seen.sums.loss[0]), gradient, seen.sums.slope)
         primal, gap = float(certificate.primal[0]), float(certificate.gap[0])
         relative = gap / float(problem.null_loss[0])
-        iterate.take(found, primal, relative, NOISE[dtype] * abs(primal), scores, exact=exact)
+        noise = OBJECTIVE_ROUNDING[dtype] * abs(primal)
+        iterate.take(found, primal, relative, noise, scores, exact=exact)
         iterate.secants = []  # Hessians are taken anew instead of being corrected
 
     def _aim(self, state: SoftmaxState, iterate: Iterate, dtype: str) -> None:
@@ -362,7 +365,7 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
         terms, work = terms_at(problem, alpha), models.work.get(key)
         if work is None or work.origin is not iterate.point:
             hessian = self._serving(models, iterate, alpha, terms, dtype)
-            wanted = terms.matter(iterate.point, JOINS, self.most)
+            wanted = terms.matter(iterate.point, STEP_CANDIDATE_SHARE, self.most)
             coordinates = np.intersect1d(wanted, hessian.coordinates, assume_unique=True)
             step = softmax_step(
                 iterate.point, terms, coordinates, hessian.on(coordinates), self.settings.tol
@@ -379,7 +382,7 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
         beyond float32.
         """
         point, known = iterate.point, models.hessian
-        slow = len(iterate.gaps) > 1 and iterate.gaps[-1] > SLOW * iterate.gaps[-2]
+        slow = len(iterate.gaps) > 1 and iterate.gaps[-1] > SLOW_GAP_SHARE * iterate.gaps[-2]
         needed = _needed(point, terms)
         most = _most_coordinates(needed, point, self.most)
         if known is None or slow or not _serves(known, alpha, needed, most):
@@ -387,7 +390,7 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
             kind = dtype if slow else self._dtypes[0]
             if kind != self._dtypes[0]:
                 most = min(most, int(self.most / math.sqrt(2)))  # it takes no more memory
-            coordinates = terms.matter(point, STAYS, most)
+            coordinates = terms.matter(point, HESSIAN_CANDIDATE_SHARE, most)
             rows = self._trained(iterate.fold).rows
             known = softmax_hessian(rows, point, alpha, coordinates, kind, models.draws)
             models.hessian = known
@@ -403,18 +406,18 @@ def _needed(point: Point, terms: Terms) -> np.ndarray:
 def _most_coordinates(needed: np.ndarray, point: Point, most: int) -> int:
     """Coordinates of a Hessian: few where most of those that are needed are not in use yet.
 
-    Far from the solution next to all violate their conditions, and few will be in use: they are let
-    in by degrees, as into the working sets of Celer (Massias, Gramfort and Salmon, 2018), which are
+    Far from the solution next to all violate their conditions, and few will be in use: they join
+    by degrees, as in the working sets of Celer (Massias, Gramfort and Salmon, 2018), which are
     twice as large as what is in use.
     """
-    few = max(FEW, 2 * int(np.count_nonzero(point.u)))
+    few = max(FIRST_COORDINATES, 2 * int(np.count_nonzero(point.u)))
     return min(most, few) if len(needed) > few else most
 
 
 def _serves(hessian: SoftmaxHessian, alpha: float, needed: np.ndarray, most: int) -> bool:
     """Whether a Hessian taken elsewhere has all that a step needs."""
     ratio = hessian.alpha / alpha if alpha > 0 and hessian.alpha > 0 else math.inf
-    if hessian.alpha != alpha and not 1.0 / SERVES <= ratio <= SERVES:
+    if hessian.alpha != alpha and not 1.0 / HESSIAN_ALPHA_RATIO <= ratio <= HESSIAN_ALPHA_RATIO:
         return False
     if len(needed) > most:
         return False

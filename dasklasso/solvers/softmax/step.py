@@ -20,9 +20,9 @@ from dasklasso.solvers.newton.step import Point, Step
 from dasklasso.solvers.quadratic.face import Face, minimise
 from dasklasso.solvers.quadratic.groups import Groups, minimise_groups
 
-INNER = 0.05  # of the largest violation: how far a model is minimised
-SCALE = 20.0  # times tol, and of λ: further it never needs to be
-COARSE = 0.05  # of λ: never less than that
+MODEL_TOL = 0.05  # of the largest violation: how far a model is minimised
+MODEL_TOL_SCALE = 20.0  # times tol, and of λ: it never has to be smaller
+LARGEST_MODEL_TOL = 0.05  # of λ: it is never larger
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,9 @@ class Terms:
                 found[:, np.setdiff1d(np.arange(excess.shape[1]), columns)] = False
                 return np.flatnonzero(found)
             order = np.argsort(-excess, axis=None, kind="stable")[:most]
-            kept = np.zeros(found.size, bool)
-            kept[order] = True
-            found &= kept.reshape(found.shape)
+            largest = np.zeros(found.size, bool)
+            largest[order] = True
+            found &= largest.reshape(found.shape)
         return np.flatnonzero(found)
 
 
@@ -128,9 +128,9 @@ def softmax_step(
     )
     matrix.flat[:: len(coordinates) + 1] += l2.astype(matrix.dtype)
     least = float(np.min(l1, where=l1 > 0, initial=np.inf))
-    goal = INNER * worst
+    goal = MODEL_TOL * worst
     if np.isfinite(least):
-        goal = min(max(goal, SCALE * tol * least), COARSE * least)
+        goal = min(max(goal, MODEL_TOL_SCALE * tol * least), LARGEST_MODEL_TOL * least)
     if penalty.grouped:
         column = coordinates % full.shape[1]
         change = _grouped_minimum(matrix, slope, start, l1, column, goal) - start

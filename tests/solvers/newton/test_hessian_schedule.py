@@ -12,8 +12,8 @@ from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.queries.folds import ALL
 from dasklasso.scan.runners import InProcess
 from dasklasso.solvers.base import Jobs
-from dasklasso.solvers.newton.hessian_model import MOVED, Secant
-from dasklasso.solvers.newton.hessian_schedule import CANDIDATE, Limits, Nodes
+from dasklasso.solvers.newton.hessian_model import NODE_LARGEST_MOVE, Secant
+from dasklasso.solvers.newton.hessian_schedule import CANDIDATE_SHARE, Limits, Nodes
 from dasklasso.solvers.newton.iterate import Iterate
 from dasklasso.solvers.newton.step import Point
 
@@ -56,15 +56,15 @@ def taken(nodes, wanted, iterates, matrices=None):
 
 def test_columns_in_use_and_those_near_their_penalty_matter(problem):
     iterate = iterates_of((0.0, 2.0, 0.0, 0.0, 0.0))[0]
-    near = 0.5 * (1.0 + CANDIDATE)
-    gradient = pulls(problem, ALPHAS[0], near, 0.0, 0.9 * CANDIDATE)
+    near = 0.5 * (1.0 + CANDIDATE_SHARE)
+    gradient = pulls(problem, ALPHAS[0], near, 0.0, 0.9 * CANDIDATE_SHARE)
     found = nodes_of(problem).matters(iterate, gradient)
     assert found.tolist() == [True, True, False, False, False]
 
 
 def test_doubt_of_a_gradient_lets_more_columns_matter(problem):
     iterate = iterates_of()[0]
-    gradient = pulls(problem, ALPHAS[0], 0.9 * CANDIDATE)
+    gradient = pulls(problem, ALPHAS[0], 0.9 * CANDIDATE_SHARE)
     doubt = float(0.2 * ALPHAS[0] * problem.frame.l1_factor[0])
     assert not nodes_of(problem).matters(iterate, gradient).any()
     assert nodes_of(problem, noise=doubt).matters(iterate, gradient)[0]
@@ -107,7 +107,7 @@ def test_a_node_whose_point_moved_far_is_taken_again(problem):
     matters = [np.array([True, True, False, False, False])] * len(iterates)
     taken(nodes, nodes.wanted(iterates, matters), iterates)
     far = np.zeros(D)
-    far[0] = 2.0 * MOVED
+    far[0] = 2.0 * NODE_LARGEST_MOVE
     iterates[5].trial = far, 0.0
     assert [one.node for one in nodes.wanted(iterates, matters)] == [1]
 
