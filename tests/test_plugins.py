@@ -27,11 +27,12 @@ from dasklasso.objective.penalties.group import GroupElasticNet
 from dasklasso.objective.penalties.registry import PENALTIES, register_penalty
 from dasklasso.options import FitOptions, RunOptions
 from dasklasso.problem.problem import penalty_at
-from dasklasso.solvers.base import Solution, Solver, State, confirmed, uncertified
+from dasklasso.solvers.base import Solver, State
 from dasklasso.solvers.certificate_scan import CertificateQuestion
 from dasklasso.solvers.entry import Requirements, SolverEntry
 from dasklasso.solvers.fista.cost import fista_memory, fista_scans
 from dasklasso.solvers.registry import register_solver
+from dasklasso.solvers.solution import Solution, confirmed, uncertified
 
 RUN = RunOptions(in_process=True, keep_statistics=False)
 TOL = 1e-7

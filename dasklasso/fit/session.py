@@ -18,7 +18,8 @@ from dasklasso.options import RunOptions
 from dasklasso.problem.problem import Problem
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.runners import Runner, runner_for
-from dasklasso.solvers.base import Jobs, Solution
+from dasklasso.solvers.base import Jobs
+from dasklasso.solvers.solution import Solution
 from dasklasso.storage.blocks import MemoryBlocks
 
 SMALL_BYTES = 64 << 20  # of X, decoded: read in less time than a cluster takes to start

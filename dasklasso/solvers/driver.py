@@ -29,10 +29,10 @@ from dasklasso.solvers.base import (
     Solver,
     State,
     StateT,
-    dense_columns,
 )
 from dasklasso.solvers.certificate_scan import CertificateQuestion, Certified, points_at_once
 from dasklasso.solvers.checkpoint import read_checkpoint, write_checkpoint
+from dasklasso.solvers.solution import dense_columns
 
 LINEAGE_SCANS = 20  # arrays left on workers are anchored in a checkpoint at least this often
 

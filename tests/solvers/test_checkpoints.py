@@ -15,12 +15,12 @@ from dasklasso.errors import CheckpointError, OptionError
 from dasklasso.fit import fit_path
 from dasklasso.options import FitOptions, RunOptions
 from dasklasso.solvers import checkpoint
-from dasklasso.solvers.base import Solution, solutions_from_json, solutions_to_json
 from dasklasso.solvers.fista.backtracking import Backtracking
 from dasklasso.solvers.fista.in_flight import InFlight
 from dasklasso.solvers.fista.intercepts import Intercepts
 from dasklasso.solvers.fista.state import in_flight_from_json, in_flight_to_json
 from dasklasso.solvers.fista.step import Lipschitz, Plan
+from dasklasso.solvers.solution import Solution, solutions_from_json, solutions_to_json
 
 OPTIONS = FitOptions(n_alphas=4, eps=0.02, tol=1e-7, solver="fista")
 SPLITS = {"one part": (None, 64 << 20), "split": (4, 8 * 4 * 50)}

@@ -13,20 +13,11 @@ from dasklasso.options import FitOptions, RunOptions
 from dasklasso.problem.zero_scan import look, meet
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.runners import InProcess
-from dasklasso.solvers.base import (
-    Frozen,
-    Jobs,
-    Setup,
-    Solution,
-    Solver,
-    Standing,
-    State,
-    confirmed,
-    uncertified,
-)
+from dasklasso.solvers.base import Frozen, Jobs, Setup, Solver, Standing, State
 from dasklasso.solvers.certificate_scan import CertificateQuestion
 from dasklasso.solvers.driver import Checkpoints, Driver
 from dasklasso.solvers.registry import solver_entry
+from dasklasso.solvers.solution import Solution, confirmed, uncertified
 
 RUN = RunOptions(in_process=True)
 

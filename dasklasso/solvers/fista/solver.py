@@ -28,16 +28,7 @@ from dasklasso.scan.frame import Frame, PlacedFrame
 from dasklasso.scan.gather import Answers, Coefficients, as_dask, for_map_blocks, gather
 from dasklasso.scan.queries.gradient import Gradient
 from dasklasso.scan.tasks import PartAnswer
-from dasklasso.solvers.base import (
-    Frozen,
-    Jobs,
-    Nonzeros,
-    Setup,
-    Solution,
-    Solver,
-    Standing,
-    sparse_columns,
-)
+from dasklasso.solvers.base import Frozen, Jobs, Setup, Solver, Standing
 from dasklasso.solvers.certificate_scan import Certified, certificate_of, check_finite
 from dasklasso.solvers.fista import backtracking
 from dasklasso.solvers.fista.in_flight import (
@@ -51,6 +42,7 @@ from dasklasso.solvers.fista.in_flight import (
 from dasklasso.solvers.fista.intercepts import Evaluated
 from dasklasso.solvers.fista.state import FistaState, freeze_state, thaw_state
 from dasklasso.solvers.fista.step import ZERO, Lipschitz, Plan, prox_step, summarise
+from dasklasso.solvers.solution import Nonzeros, Solution, sparse_columns
 
 FLOAT32_LEAST_TOL = 1e-7  # tolerances below this are worked on in float64 from the start
 FLOAT32_GAP_SHARE = 0.3  # of tol: a gap in float32 must be below it before it is certified

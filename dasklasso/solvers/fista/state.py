@@ -10,18 +10,12 @@ import numpy as np
 
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.gather import Coefficients, as_dask, stays_on_workers
-from dasklasso.solvers.base import (
-    Frozen,
-    Jobs,
-    Solution,
-    State,
-    solutions_from_json,
-    solutions_to_json,
-)
+from dasklasso.solvers.base import Frozen, Jobs, State
 from dasklasso.solvers.fista.backtracking import Backtracking
 from dasklasso.solvers.fista.in_flight import InFlight
 from dasklasso.solvers.fista.intercepts import Intercepts
 from dasklasso.solvers.fista.step import Lipschitz, Plan
+from dasklasso.solvers.solution import Solution, solutions_from_json, solutions_to_json
 
 
 @dataclass(frozen=True)

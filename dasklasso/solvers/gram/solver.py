@@ -23,19 +23,11 @@ from dasklasso.moments.cross_moments import CrossMoments
 from dasklasso.problem.problem import Problem, penalty_at
 from dasklasso.problem.unpenalised import MOST, Unpenalised
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.solvers.base import (
-    Jobs,
-    Settings,
-    Solution,
-    Solver,
-    Standing,
-    State,
-    nonzeros_of,
-    uncertified,
-)
+from dasklasso.solvers.base import Jobs, Settings, Solver, Standing, State
 from dasklasso.solvers.certificate_scan import Certified
 from dasklasso.solvers.quadratic.from_moments import standardised_gram, standardised_products
 from dasklasso.solvers.quadratic.path import Quadratic, solve_path
+from dasklasso.solvers.solution import Solution, nonzeros_of, uncertified
 
 MEMORY_TOL_SHARE = 1e-2  # of tol: what the solve in memory may add to the gap of the moments
 LEAST_TOL = 1e-14  # relative gaps below this are rounding of float64

@@ -29,7 +29,7 @@ from dasklasso.solvers.newton.cost import held_whole, newton_limits, sample_step
 from dasklasso.solvers.newton.hessian_schedule import Limits
 from dasklasso.solvers.newton.in_memory import HeldColumns, solve_in_memory
 from dasklasso.solvers.newton.shared import Start, start_at
-from dasklasso.solvers.newton.solver import Newton, Tilt, Trials
+from dasklasso.solvers.newton.solver import Newton
 from dasklasso.solvers.newton.start import (
     NullModels,
     columns_at_null,
@@ -37,6 +37,7 @@ from dasklasso.solvers.newton.start import (
     null_hessians,
     null_models,
 )
+from dasklasso.solvers.newton.trials import Tilt, Trials
 
 SAMPLE_TOL = 1e-4  # relative gap on the sample: it differs from all rows by more
 SAMPLE_SCANS = 12

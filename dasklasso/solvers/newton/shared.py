@@ -17,19 +17,10 @@ import numpy as np
 
 from dasklasso.problem.problem import Problem
 from dasklasso.scan.queries.folds import ALL
-from dasklasso.solvers.base import (
-    Frozen,
-    Jobs,
-    LeftOut,
-    Setup,
-    Solution,
-    Solver,
-    Standing,
-    State,
-    nonzeros_of,
-)
+from dasklasso.solvers.base import Frozen, Jobs, LeftOut, Setup, Solver, Standing, State
 from dasklasso.solvers.certificate_scan import Certified
 from dasklasso.solvers.newton.iterate import Iterate
+from dasklasso.solvers.solution import Solution, nonzeros_of
 
 FOLDS_JOIN_GAP = 1e-3  # gap of problems of all rows from which those of folds begin where they are
 FLOAT64_FROM_GAP = 30.0  # times tol: the next step is likely to arrive, and needs float64

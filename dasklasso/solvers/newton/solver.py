@@ -19,18 +19,13 @@ from functools import partial
 from itertools import groupby
 from typing import Protocol
 
-import dask.array as da
 import numpy as np
 
 from dasklasso.backend import to_numpy
 from dasklasso.problem.folds import scores_of
 from dasklasso.problem.problem import gradient_query
-from dasklasso.scan.engine import Request, ScanEngine
-from dasklasso.scan.frame import PlacedFrame
-from dasklasso.scan.gather import Answers, gather
+from dasklasso.scan.engine import Request
 from dasklasso.scan.queries.folds import ALL
-from dasklasso.scan.queries.gradient import Gradient
-from dasklasso.scan.queries.held_out import Scores
 from dasklasso.scan.queries.hessian import WeightedGrams
 from dasklasso.solvers.base import Jobs, Setup
 from dasklasso.solvers.certificate_scan import certificate_here
@@ -45,6 +40,7 @@ from dasklasso.solvers.newton.shared import (
 )
 from dasklasso.solvers.newton.side_by_side import side_by_side
 from dasklasso.solvers.newton.step import Point, WeightedPenalty, newton_step
+from dasklasso.solvers.newton.trials import Tilt, Trials, Tried, trial_arrays
 
 MODEL_TOL = 1e-3  # of a problem's gap: how exactly its model is minimised
 LEAST_MODEL_TOL = 1e-12  # of the null loss
@@ -52,20 +48,6 @@ OBJECTIVE_ROUNDING = {"float32": 1e-6, "float64": 1e-13}  # of an objective
 SLOW_SCANS_BEFORE_FLOAT64 = 8  # without a gain worth a scan: rounding may hold a problem
 SCANS_OF_LITTLE_GAIN = 60  # until a problem is given up
 NULL_LOSSES_ADDED = 2.0  # to models, so that they are nowhere below zero
-
-
-@dataclass(frozen=True)
-class Tilt:
-    """What is added to the mean loss of some rows so that it has the gradient of all rows.
-
-    Attributes
-    ----------
-    gradient : (n_features, n_targets)
-    slope : (n_targets,), in the intercept
-    """
-
-    gradient: np.ndarray
-    slope: np.ndarray
 
 
 class Beginning(Protocol):
@@ -79,58 +61,6 @@ class Beginning(Protocol):
 
     def start_after(self, jobs: Jobs, matrices: Sequence[np.ndarray]) -> Start:
         """The first trials, once it has taken the Hessians."""
-
-
-@dataclass(frozen=True)
-class Trials:
-    """One scan at trials: loss and gradient of each, and the Hessians that are wanted.
-
-    Attributes
-    ----------
-    query : Gradient
-    points : (n_features, K), in the chunks of the layout's parts
-    frame : as the engine placed it
-    hessians : Request or None
-    held_out : Request or None
-        How well trials predict the rows that they leave out.
-    """
-
-    query: Gradient
-    points: da.Array
-    frame: PlacedFrame
-    hessians: Request | None = None
-    held_out: Request | None = None
-
-    def ask(self, engine: ScanEngine) -> Tried:
-        """Run the scan."""
-        also = [one for one in (self.hessians, self.held_out) if one is not None]
-        scan = engine.gradient(self.query, self.points, self.frame, also)
-        found = gather(engine, self.points, scan)
-        return Tried(
-            found,
-            None if self.hessians is None else found[self.hessians.query],
-            None if self.held_out is None else found[self.held_out.query],
-        )
-
-
-@dataclass(frozen=True)
-class Tried:
-    """What a scan showed of trials.
-
-    Attributes
-    ----------
-    found : Answers
-    matrices : the Hessians, or None
-    scores : of the rows left out, or None
-    """
-
-    found: Answers
-    matrices: list[np.ndarray] | None
-    scores: Scores | None
-
-    @property
-    def bytes_read(self) -> int:
-        return self.found.bytes_read
 
 
 @dataclass(frozen=True)
@@ -232,7 +162,7 @@ class Newton(IterateSolver[NewtonState]):
             assert self.beginning is not None
             return self.beginning.question()
         evaluated = [state.iterates[k] for k in self.in_flight(state)]
-        targets, points, intercepts = _trials(evaluated)
+        targets, points, intercepts = trial_arrays(evaluated)
         query = gradient_query(
             self.problem,
             targets.tolist(),
@@ -360,7 +290,7 @@ class Newton(IterateSolver[NewtonState]):
     def _settle(self, state: NewtonState, evaluated: Sequence[Iterate], answer: Tried) -> None:
         """Take what a scan showed of every trial."""
         found, dtype = answer.found, state.dtype
-        targets, points, intercepts = _trials(evaluated)
+        targets, points, intercepts = trial_arrays(evaluated)
         gradient, sums = to_numpy(found.gradient), found.sums
         if self.tilt is not None:
             gradient = gradient + self.tilt.gradient[:, targets]
@@ -452,15 +382,6 @@ class Newton(IterateSolver[NewtonState]):
         return WeightedPenalty(
             alpha, self.problem.objective.penalty, frame.l1_factor, frame.l2_factor
         )
-
-
-def _trials(iterates: Sequence[Iterate]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Targets (K,), points (n_features, K) and intercepts (K,) that are tried."""
-    return (
-        np.array([iterate.target for iterate in iterates]),
-        np.stack([iterate.trial[0] for iterate in iterates], axis=1),
-        np.array([iterate.trial[1] for iterate in iterates]),
-    )
 
 
 def _given_up(iterate: Iterate, dtype: str) -> bool:

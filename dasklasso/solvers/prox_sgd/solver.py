@@ -16,19 +16,10 @@ from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.frame import PlacedFrame
 from dasklasso.scan.gather import as_dask
 from dasklasso.scan.sequential import scan_chain
-from dasklasso.solvers.base import (
-    Jobs,
-    Setup,
-    Solution,
-    Solver,
-    Standing,
-    State,
-    confirmed,
-    nonzeros_of,
-    uncertified,
-)
+from dasklasso.solvers.base import Jobs, Setup, Solver, Standing, State
 from dasklasso.solvers.certificate_scan import CertificateQuestion, Certified
 from dasklasso.solvers.prox_sgd.step import Epoch, Iterate, n_batches, start
+from dasklasso.solvers.solution import Solution, confirmed, nonzeros_of, uncertified
 
 CERTIFY_EVERY = 5  # epochs: a certificate costs a scan
 

@@ -19,7 +19,7 @@ loss so tilted is unbounded below.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,51 +40,28 @@ from dasklasso.solvers.newton.shared import (
     IterateState,
     Start,
 )
-from dasklasso.solvers.newton.step import Point, Step
+from dasklasso.solvers.newton.step import Point
 from dasklasso.solvers.softmax.cost import held_step, softmax_coordinates
 from dasklasso.solvers.softmax.dtype import in_double
 from dasklasso.solvers.softmax.folds import Training, trainings
 from dasklasso.solvers.softmax.hessian import SoftmaxHessian, softmax_hessian
+from dasklasso.solvers.softmax.models import (
+    LastStep,
+    Models,
+    most_coordinates,
+    needed_coordinates,
+    serves,
+)
 from dasklasso.solvers.softmax.rows import HeldRows, Pass, Seen
 from dasklasso.solvers.softmax.step import Terms, softmax_step, terms_at
 
 STEP_CANDIDATE_SHARE = 0.85  # of λ: gradient from which a coordinate is in a step
 HESSIAN_CANDIDATE_SHARE = 0.75  # of λ: in a Hessian, which serves several steps
-HESSIAN_ALPHA_RATIO = 1.2  # ratio of alphas up to which one Hessian serves both
 SLOW_GAP_SHARE = 0.2  # of the gap before: above it the Hessian is taken anew
-FIRST_COORDINATES = 1000  # of a Hessian, while few are in use
 OBJECTIVE_ROUNDING = {"float32": 2e-7, "float64": 1e-13}  # of an objective
 MEMORY_TOL_SHARE = 0.8  # of tol: gaps in memory, so that the scan in float64 finds less
 SAMPLE_TOL = 1e-3  # relative gap on a sample: it differs from all rows by more
 MOST_STEPS = 60  # in memory, for one alpha
-
-
-@dataclass
-class _Work:
-    """The last step of one problem, and where it began: a shorter one may be tried."""
-
-    origin: Point
-    step: Step
-
-
-@dataclass
-class Models:
-    """Quadratic models at hand: the last step of each problem, and the last Hessian taken.
-
-    Attributes
-    ----------
-    work : by fold and alpha
-    hessian : SoftmaxHessian or None
-    draws : Hessians taken so far, which seeds the rows that they are taken of
-    """
-
-    work: dict[tuple[int, int], _Work] = field(default_factory=dict)
-    hessian: SoftmaxHessian | None = None
-    draws: int = 0
-
-    def copied(self) -> Models:
-        """The same, for the next state to change."""
-        return Models(dict(self.work), self.hessian, self.draws)
 
 
 @dataclass(frozen=True)
@@ -370,7 +347,7 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
             step = softmax_step(
                 iterate.point, terms, coordinates, hessian.on(coordinates), self.settings.tol
             )
-            work = models.work[key] = _Work(iterate.point, step)
+            work = models.work[key] = LastStep(iterate.point, step)
         iterate.aim(work.step)
 
     def _serving(
@@ -383,9 +360,9 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
         """
         point, known = iterate.point, models.hessian
         slow = len(iterate.gaps) > 1 and iterate.gaps[-1] > SLOW_GAP_SHARE * iterate.gaps[-2]
-        needed = _needed(point, terms)
-        most = _most_coordinates(needed, point, self.most)
-        if known is None or slow or not _serves(known, alpha, needed, most):
+        needed = needed_coordinates(point, terms)
+        most = most_coordinates(needed, point, self.most)
+        if known is None or slow or not serves(known, alpha, needed, most):
             models.draws += 1
             kind = dtype if slow else self._dtypes[0]
             if kind != self._dtypes[0]:
@@ -395,30 +372,3 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
             known = softmax_hessian(rows, point, alpha, coordinates, kind, models.draws)
             models.hessian = known
         return known
-
-
-def _needed(point: Point, terms: Terms) -> np.ndarray:
-    """Coordinates that are in use, or whose conditions are violated."""
-    violates = terms.excess(point) > 0
-    return np.flatnonzero(violates | (terms.useful & terms.in_use(point)))
-
-
-def _most_coordinates(needed: np.ndarray, point: Point, most: int) -> int:
-    """Coordinates of a Hessian: few where most of those that are needed are not in use yet.
-
-    Far from the solution next to all violate their conditions, and few will be in use: they join
-    by degrees, as in the working sets of Celer (Massias, Gramfort and Salmon, 2018), which are
-    twice as large as what is in use.
-    """
-    few = max(FIRST_COORDINATES, 2 * int(np.count_nonzero(point.u)))
-    return min(most, few) if len(needed) > few else most
-
-
-def _serves(hessian: SoftmaxHessian, alpha: float, needed: np.ndarray, most: int) -> bool:
-    """Whether a Hessian taken elsewhere has all that a step needs."""
-    ratio = hessian.alpha / alpha if alpha > 0 and hessian.alpha > 0 else math.inf
-    if hessian.alpha != alpha and not 1.0 / HESSIAN_ALPHA_RATIO <= ratio <= HESSIAN_ALPHA_RATIO:
-        return False
-    if len(needed) > most:
-        return False
-    return bool(np.isin(needed, hessian.coordinates, assume_unique=True).all())

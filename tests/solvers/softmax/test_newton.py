@@ -112,7 +112,7 @@ def test_far_from_the_solution_few_coordinates_are_let_in_at_a_time(monkeypatch)
         return softmax_hessian(rows, point, alpha, coordinates, *more)
 
     monkeypatch.setattr(softmax_newton, "softmax_hessian", noted)
-    monkeypatch.setattr(softmax_newton, "FIRST_COORDINATES", 20)
+    monkeypatch.setattr("dasklasso.solvers.softmax.models.FIRST_COORDINATES", 20)
     found = fitted(X, y, alphas=(0.03,), tol=1e-8)
     assert taken[0] == 20
     assert max(taken) < 2.5 * np.count_nonzero(found.coef)
