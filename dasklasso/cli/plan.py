@@ -102,7 +102,15 @@ def _plan(stage: SolveStage) -> tuple[Plan, Machine | None]:
     asked = stage._fit_options(data)
     asked = with_classes(asked, labelled(data, asked))
     kept = are_kept(less_offset(data), assignment.scheme, run)
-    plan = partial(plan_fit, data, asked, run, n_folds=assignment.n_folds, statistics_kept=kept)
+    plan = partial(
+        plan_fit,
+        data,
+        asked,
+        run,
+        n_folds=assignment.n_folds,
+        n_ratios=n_ratios,
+        statistics_kept=kept,
+    )
     found = plan()  # what cannot fit is refused before anything is read
     machine = machine_for(data, run)
     if machine is not None:

@@ -120,15 +120,16 @@ def _fit(
     if cv is not None:
         _check_folds(coded, options, cv, assignment)
     kept = are_kept(coded.data, assignment.scheme, run)
+    n_ratios = 1 if cv is None else len(cv.l1_ratios or (0,))
     plan = plan_fit(
         data,
         options,
         run,
         n_folds=assignment.n_folds,
+        n_ratios=n_ratios,
         statistics_kept=kept,
         machine=_measured(data, run),
     )
-    n_ratios = 1 if cv is None else len(cv.l1_ratios or (0,))
     case = case_of_run(plan, options, run, statistics_kept=kept, n_ratios=n_ratios)
     plan = with_history(plan, data, run, case)
     entry = solver_entry(plan.solver)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dasklasso.dataset.dataset import Dataset
+from dasklasso.errors import StoreError
 from dasklasso.files.atomic import written_beside
 from dasklasso.fit.plan import START_SECONDS, Plan
 from dasklasso.moments.store import statistics_folder
@@ -116,7 +117,7 @@ def keep_run(data: Dataset, run: RunOptions, case: RunCase, scans: int, seconds:
     if folder is None:
         return
     runs = [*_runs(folder), Run(case, scans, seconds, time.strftime("%Y-%m-%d"))]
-    with suppress(OSError), written_beside(folder / RUNS) as partial:
+    with suppress(OSError, StoreError), written_beside(folder / RUNS) as partial:
         text = json.dumps([asdict(one) for one in runs[-MOST_RUNS:]], indent=1)
         partial.write_text(text + "\n", encoding="utf-8")
 

@@ -99,6 +99,7 @@ def plan_fit(
     run: RunOptions,
     *,
     n_folds: int = 1,
+    n_ratios: int = 1,
     statistics_kept: bool = False,
     machine: Machine | None = None,
 ) -> Plan:
@@ -108,6 +109,8 @@ def plan_fit(
     ----------
     n_folds : int
         Of a cross-validation; 1 for a fit without one.
+    n_ratios : int
+        l1_ratios that a cross-validation chooses from.
     statistics_kept : bool
         Whether an earlier fit left its statistics, so that the Gram scan is not needed.
     machine : Machine or None
@@ -130,6 +133,9 @@ def plan_fit(
         )
     workers, threads = workers_and_threads(run)
     scans = choice.entry.scans(data, options, run, n_folds, statistics_kept)
+    if n_ratios > 1 and not options.loss_value.quadratic:
+        # paths of other losses share the scan at zero only; those of squared loss share moments
+        scans = [scans[0], *list(scans[1:]) * n_ratios]
     n_scans = sum(scan.times for scan in scans)
     notes = [choice.entry.note] if choice.entry.note else []
     if n_scans > options.max_scans:

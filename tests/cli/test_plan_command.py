@@ -170,3 +170,12 @@ def test_a_plan_expects_what_an_earlier_fit_took(tmp_path):
     after = planned(*options)
     assert after["scans"] == json.loads(fit.stdout.splitlines()[-1])["scans"] != before["scans"]
     assert after["note"].startswith("scans as in a run of ")
+
+
+def test_every_l1_ratio_of_a_loss_without_moments_is_planned(tmp_path):
+    path = tmp_path / "l.zarr"
+    generate("logistic", path, rows=400, features=5, seed=1)
+    logistic = [path, "--loss", "logistic", "--folds", 3]
+    one = planned(*logistic)["scans"]
+    three = planned(*logistic, "--l1-ratios", 0.3, "--l1-ratios", 0.6, "--l1-ratios", 1)["scans"]
+    assert three == 1 + 3 * (one - 1)  # the scan at zero is shared
