@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 
@@ -95,7 +96,7 @@ def as_path(
         seconds=seconds,
         peak_memory_bytes=peak,
         fingerprint=data.fingerprint,
-        versions=_versions(),
+        versions=dict(_versions()),
         cross_validation=record,
         explained=deviance_explained(solved),
         plan=plan,
@@ -154,6 +155,7 @@ def _selected(solved: Solved) -> float | None:
     return float(alphas[0]) if len(alphas) == 1 else None
 
 
+@lru_cache(maxsize=1)  # to look them up takes milliseconds, and they stay
 def _versions() -> dict[str, str]:
     named = ("dasklasso", "dask", "distributed", "numpy", "zarr")
     return {"python": platform.python_version(), **{name: version(name) for name in named}}
