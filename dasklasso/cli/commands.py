@@ -1,4 +1,4 @@
-"""A group of commands, imported when used, whose errors are one line and an exit code."""
+"""Load a command when it is used, and end it with one line and an exit code where it fails."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dasklasso.errors import ConvergenceWarning, DasklassoError, DataWarning
 
 
 class Failure(click.ClickException):
-    """One line on standard error, and an exit code."""
+    """An error that prints one line on standard error and has an exit code."""
 
     def __init__(self, message: str, exit_code: int = 1) -> None:
         super().__init__(" ".join(message.split()))
@@ -26,7 +26,7 @@ class Failure(click.ClickException):
 
 
 class Commands(click.Group):
-    """Finds ``NAME`` as the attribute ``NAME_command`` of ``dasklasso.cli.MODULE``."""
+    """A group whose command ``NAME`` is ``NAME_command`` of ``dasklasso.cli.MODULE``."""
 
     def __init__(self, *args: Any, modules: Mapping[str, str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -47,7 +47,7 @@ class Commands(click.Group):
             with _warnings_in_a_line(), _ended_by_sigterm():
                 return super().invoke(ctx)
         try:
-            with _warnings_in_a_line(), _without_remains(), _ended_by_sigterm():
+            with _warnings_in_a_line(), _without_asyncio_log(), _ended_by_sigterm():
                 return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
@@ -69,7 +69,7 @@ class Commands(click.Group):
 
 @contextmanager
 def _warnings_in_a_line() -> Iterator[None]:
-    """Our own warnings as ``Warning: ...`` on standard error, without file and line."""
+    """Print our own warnings as ``Warning: ...`` on standard error, without file and line."""
     with warnings.catch_warnings():
         usual: Callable[..., None] = warnings.showwarning
 
@@ -85,8 +85,8 @@ def _warnings_in_a_line() -> Iterator[None]:
 
 
 @contextmanager
-def _without_remains() -> Iterator[None]:
-    """No log of what asyncio finds unfinished when a cluster is closed in the middle of a scan."""
+def _without_asyncio_log() -> Iterator[None]:
+    """Silence asyncio's log of the tasks that are cut off when a cluster closes during a scan."""
     log = logging.getLogger("asyncio")
     before = log.level
     log.setLevel(logging.CRITICAL)
@@ -98,7 +98,7 @@ def _without_remains() -> Iterator[None]:
 
 @contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends a command as Ctrl-C does: what is open is closed, temporary files removed."""
+    """End a command on SIGTERM as on Ctrl-C: open files are closed, temporary ones removed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""``dasklasso fit``, ``dasklasso path`` and ``dasklasso cv``."""
+"""``dasklasso fit``, ``path`` and ``cv``: fit models to a store, with progress and a report."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _solve(stage: SolveStage, *, as_json: bool) -> None:
 
 
 def run_with_progress(stage: SolveStage) -> FittedPath:
-    """Run a stage with progress on standard error; interrupted, say what was kept."""
+    """Run a stage with progress on standard error; if interrupted, name the checkpoint."""
     from dasklasso.cli.progress import ScanProgress
     from dasklasso.solvers.checkpoint import has_checkpoint
 
@@ -141,7 +141,7 @@ def run_with_progress(stage: SolveStage) -> FittedPath:
 
 
 def report(path: FittedPath, model: str) -> None:
-    """A few lines on standard output about what was fitted."""
+    """Print a few lines about the fitted path to standard output."""
     from dasklasso.units import counted, format_size
 
     used = path.n_nonzero
@@ -191,7 +191,7 @@ def _report_choice(path: FittedPath, record: CvRecord) -> None:
 
 
 def _shown(curve: CrossValidation, name: str, at: int) -> str:
-    """A mean score, with what it may be off by and how many folds have it; "" where none has."""
+    """Format a mean score, its error bound and the folds that have it; "" where none has."""
     from dasklasso.cross_validation.error_curve import folds_with
 
     mean, bound = curve.mean_scores[name][at], curve.mean_scores.get("auc_bound")
@@ -204,7 +204,7 @@ def _shown(curve: CrossValidation, name: str, at: int) -> str:
 
 
 def _planned(plan: dict[str, Any]) -> str:
-    """What had been planned, in the order of the cost line above it."""
+    """Format a plan in the order of the cost line above it."""
     from dasklasso.units import counted, format_size
 
     about = "" if plan["seconds"] is None else f"about {plan['seconds']:.2g} s, "
@@ -215,7 +215,7 @@ def _planned(plan: dict[str, Any]) -> str:
 
 
 def require_convergence(path: FittedPath, stage: SolveStage) -> None:
-    """Exit 1, saying so, where a gap is above the tolerance. The model is saved all the same."""
+    """Exit with code 1 where a gap is above the tolerance. The model is saved all the same."""
     if path.converged:
         return
     from dasklasso.units import counted

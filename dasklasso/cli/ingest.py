@@ -1,4 +1,4 @@
-"""``dasklasso ingest`` and ``dasklasso generate``: stores come into being."""
+"""``dasklasso ingest`` and ``dasklasso generate``: make a store of a table, or a synthetic one."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def ingest_command(**values: Any) -> None:
 
 
 def run_ingest(stage: IngestStage) -> None:
-    """Run the stage with progress; warnings to standard error, a report to standard output."""
+    """Run a stage with progress; print warnings to standard error, a report to standard output."""
     from dasklasso.cli.progress import CountProgress
 
     with CountProgress("ingest", "rows", quiet=options.is_quiet()) as progress:

@@ -1,4 +1,4 @@
-"""Options that several commands share, so that they are written, and read, once."""
+"""Define the options that several commands share, once."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Alpha(click.ParamType):
 
 
 def choice(literal: Any) -> click.Choice[str]:
-    """The values of a Literal, so that they are listed once."""
+    """Offer the values of a Literal, so that they are listed once."""
     return click.Choice(get_args(literal))
 
 
@@ -84,7 +84,7 @@ def penalties() -> Iterable[str]:
 
 
 def stacked(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
-    """One decorator of several; the first is the topmost in ``--help``."""
+    """Make one decorator of several; the first is the topmost in ``--help``."""
 
     def apply(function: F) -> F:
         for decorator in reversed(decorators):
@@ -95,7 +95,7 @@ def stacked(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
 
 
 def example(text: str) -> str:
-    """An epilog that keeps its lines."""
+    """Make an epilog that keeps its lines."""
     lines = "\n".join(f"  {line}" for line in text.strip().splitlines())
     return f"\b\nExample:\n{lines}"
 

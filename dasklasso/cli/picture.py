@@ -1,4 +1,4 @@
-"""``dasklasso picture``: weights of features that are pixels, as images."""
+"""``dasklasso picture``: draw coefficients of features that are pixels as images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @click.command(
     "picture",
-    short_help="Draw weights of pixels as images.",
+    short_help="Draw coefficients of pixels as images.",
     epilog=options.example(
         "dasklasso picture model --shape 28x28 --out pictures --scores scores.csv"
     ),
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 )
 @options.overwrite
 def picture_command(**values: Any) -> None:
-    """Draw the weights of MODEL, whose features are the pixels of images.
+    """Draw the coefficients of MODEL, whose features are the pixels of images.
 
     An image for each class or target: red above 0, blue below, on one scale. Pixels come row by
     row, or where the numbers in their names say. Needs matplotlib: pip install 'dasklasso[plot]'.
@@ -47,7 +47,7 @@ def picture_command(**values: Any) -> None:
 
 
 def run_picture(stage: PictureStage) -> None:
-    """Run a stage, and say what was drawn."""
+    """Run a stage, and print how many pictures there are."""
     from dasklasso.units import counted
 
     click.echo(f"{counted(stage.run(), 'picture')} in {stage.out}")

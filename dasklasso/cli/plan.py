@@ -1,4 +1,4 @@
-"""``dasklasso plan``: what a fit will read, compute and need, before it starts."""
+"""``dasklasso plan``: say what a fit will read, compute and need, before it starts."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _OF_CV = ("folds", "fold_kind", "rule", "criterion", "l1_ratios")
 
 
 def _stage(context: click.Context, values: dict[str, Any]) -> SolveStage:
-    """The fit that the options describe: at chosen alphas, along a grid, or cross-validated."""
+    """Make the fit that is asked for: at chosen alphas, along a grid, or cross-validated."""
     from dasklasso.jobs.fit_stage import CvStage, FitStage, PathStage
 
     def given(name: str) -> bool:
@@ -152,12 +152,12 @@ def _lines(plan: Plan, machine: Machine | None) -> Iterator[tuple[str, str]]:
 
 
 def _range(plan: Plan) -> str:
-    """How many scans there may be, where that is not certain."""
+    """Format the fewest and the most scans; "" where the number is certain."""
     if plan.scans_least == plan.scans_most:
         return ""
     return f" ({plan.scans_least:,} to {plan.scans_most:,})"
 
 
 def _figure(number: float) -> str:
-    """Two digits, or all those before the point: 0.43, 8.1, 12,700."""
+    """Format two digits, or all those before the point: 0.43, 8.1, 12,700."""
     return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"

@@ -1,4 +1,4 @@
-"""``dasklasso run``: a batch job from a TOML file."""
+"""``dasklasso run``: run a batch job from a TOML file."""
 
 from __future__ import annotations
 

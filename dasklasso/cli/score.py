@@ -1,4 +1,4 @@
-"""``dasklasso score``: how well a model predicts a store."""
+"""``dasklasso score``: measure how well a model predicts a store or a table."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def score_command(as_json: bool, **values: Any) -> None:
 
 
 def run_score(stage: ScoreStage, *, as_json: bool = False) -> None:
-    """Run a stage, and say what was found."""
+    """Run a stage, and print the metrics."""
     found = stage.run()
     say(notes=found.notes)
     if as_json:

@@ -1,4 +1,4 @@
-"""``dasklasso select``: which features, which alpha."""
+"""``dasklasso select``: choose features and an alpha, and report them."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def select_command(as_json: bool, out: str | None, **values: Any) -> None:
 
 
 def run_select(stage: SelectStage, *, as_json: bool = False) -> None:
-    """Run a stage with progress on standard error, and say what it selected."""
+    """Run a stage with progress on standard error, and print what it selected."""
     from dasklasso.cli.fit import require_convergence
     from dasklasso.cli.progress import ScanProgress
 
@@ -151,7 +151,7 @@ def run_select(stage: SelectStage, *, as_json: bool = False) -> None:
 
 
 def report(found: Selected, stage: SelectStage) -> None:
-    """A few lines on standard output about what was selected, then the features."""
+    """Print a few lines about the selection to standard output, then the features."""
     from dasklasso.cli.tables import print_pairs
     from dasklasso.units import counted, format_size
 
@@ -179,7 +179,7 @@ def report(found: Selected, stage: SelectStage) -> None:
 
 
 def _choice(found: Selected) -> list[tuple[str, str]]:
-    """By what it was chosen, and what."""
+    """Name the rule that chose, and what it chose, as pairs."""
     chosen = found.chosen
     if found.path is None:
         share = f"{chosen['threshold']:.4g} of {chosen['half_samples']} half-samples"
@@ -200,8 +200,8 @@ def _choice(found: Selected) -> list[tuple[str, str]]:
 def _print_features(found: Selected, stage: SelectStage) -> None:
     from dasklasso.cli.tables import print_table
 
-    kept_elsewhere = found.path is not None or stage.table is not None
-    shown = found.features[:SHOWN] if kept_elsewhere else found.features
+    saved = found.path is not None or stage.table is not None
+    shown = found.features[:SHOWN] if saved else found.features
     if not shown:
         return
     heading = "probability" if found.path is None else "coef"

@@ -1,4 +1,4 @@
-"""``dasklasso update``: rows are appended to a store."""
+"""``dasklasso update``: append rows to a store."""
 
 from __future__ import annotations
 

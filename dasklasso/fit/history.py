@@ -1,4 +1,4 @@
-"""What earlier fits to a store took, kept beside it: the next plan of a like fit expects the same.
+"""Record what fits to a store took, beside it: the next plan of a like fit expects the same.
 
 ::
 
@@ -91,7 +91,7 @@ class Run:
 def case_of_run(
     plan: Plan, options: FitOptions, run: RunOptions, *, statistics_kept: bool, n_ratios: int = 1
 ) -> RunCase:
-    """What the scans of a planned fit depend on."""
+    """Gather what the scans of a planned fit depend on."""
     return RunCase(
         solver=plan.solver,
         loss=options.loss,
@@ -112,7 +112,7 @@ def case_of_run(
 
 
 def keep_run(data: Dataset, run: RunOptions, case: RunCase, scans: int, seconds: float) -> None:
-    """Write down what a converged fit took. A folder that cannot be written keeps nothing."""
+    """Record what a converged fit took, unless the folder cannot be written."""
     folder = _folder(data, run)
     if folder is None:
         return
@@ -123,7 +123,7 @@ def keep_run(data: Dataset, run: RunOptions, case: RunCase, scans: int, seconds:
 
 
 def with_history(plan: Plan, data: Dataset, run: RunOptions, case: RunCase) -> Plan:
-    """The plan with the scans of the earlier run that was most like this one, if there was any.
+    """Give a plan the scans of the earlier run that was most like it, if there was any.
 
     Its seconds are expected too, where a time is planned and the run had the same workers and
     device; else the planned time is scaled.
@@ -162,7 +162,7 @@ def _folder(data: Dataset, run: RunOptions) -> Path | None:
 
 
 def _runs(folder: Path | None) -> list[Run]:
-    """The runs that are kept; none where the file is missing, damaged or of another version."""
+    """Read the recorded runs: none where the file is missing, damaged or of another version."""
     if folder is None:
         return []
     try:

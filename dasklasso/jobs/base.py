@@ -1,4 +1,4 @@
-"""What the steps of a job have in common: the options of where and how to compute."""
+"""Options that all computing stages of a job share: where and how to compute."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The steps of a job: ingest, fit, path, predict. Each is a value that holds its options.
+"""The stages of a job that fit: fit, path, cv. Each is a value that holds its options.
 
 The options have the command line's names, with underscores. The command line and TOML jobs both
 make these values, so an option means the same in both.
@@ -34,7 +34,7 @@ Rule = Literal["min", "1se"]
 
 @dataclass(frozen=True, kw_only=True)
 class SolveStage(ClusterStage, ABC):
-    """What ``dasklasso fit`` and ``dasklasso path`` have in common."""
+    """Options that ``dasklasso fit``, ``path``, ``cv`` and ``select`` share."""
 
     loss: str = "squared"
     huber_delta: float = 1.35

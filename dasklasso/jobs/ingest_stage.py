@@ -1,4 +1,4 @@
-"""The ingest step of a job: a table becomes a store."""
+"""The stage of a job that ingests: a table becomes a store."""
 
 from __future__ import annotations
 

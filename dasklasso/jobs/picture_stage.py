@@ -1,4 +1,4 @@
-"""The step ``dasklasso picture``: weights of features that are pixels, as images."""
+"""The stage of a job that draws: coefficients of features that are pixels become images."""
 
 from __future__ import annotations
 

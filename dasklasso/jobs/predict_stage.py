@@ -1,4 +1,4 @@
-"""The predict step of a job: a model, and a store or a table, become predictions."""
+"""The stage of a job that predicts: a model and a store, or a table, become predictions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Predicted:
-    """What was predicted: the number of rows, and what deserves to be said of them."""
+    """The number of rows that were predicted, and notes on them."""
 
     n_rows: int
     notes: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The step ``dasklasso score``: how well a model predicts a store or a table."""
+"""The stage of a job that scores: how well a model predicts a store or a table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The step ``dasklasso select``: which features, which alpha."""
+"""The stage of a job that selects: which features, which alpha."""
 
 from __future__ import annotations
 

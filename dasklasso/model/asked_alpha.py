@@ -1,4 +1,4 @@
-"""The alpha of a path that somebody means by a word, or by the digits of a printed table."""
+"""Find the alpha of a path that a word, or the digits of a printed table, name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHOWN_DIGITS = 4  # the fewest that alphas are shown with; zeros at the end are 
 
 
 def asked_alpha(path: FittedPath, asked: str | float | None) -> float | None:
-    """The alpha that ``asked`` means to a path.
+    """Find the alpha of a path that ``asked`` names.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def asked_alpha(path: FittedPath, asked: str | float | None) -> float | None:
 
 
 def parse_alpha(text: str | float) -> Decimal:
-    """A number with the digits that it was written with.
+    """Read a number, with the digits that it was written with.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def parse_alpha(text: str | float) -> Decimal:
 
 
 def _rounded_to(alphas: np.ndarray, number: Decimal) -> int | None:
-    """Which alpha is nearest to a number and, with as many digits, is written as it."""
+    """Find the alpha nearest to a number, if it is written so with as many digits; else None."""
     _, digits, exponent = number.as_tuple()
     last = int(exponent)
     if len(digits) < LEAST_DIGITS:

@@ -34,7 +34,7 @@ DOCUMENT = "model.json"
 ARRAYS = "coef.zarr"
 MEANS = "feature_means"  # of a model that has a schema
 SCALES = "feature_scales"  # of a model whose document says that there are some
-NAMES_IN_JSON = 100_000  # more names than this go to Zarr: nobody reads such a JSON
+NAMES_IN_JSON = 100_000  # more names than this go to Zarr: such a JSON is too long to read
 CHUNK_VALUES = 1 << 20  # 8 MiB of float64
 
 
@@ -172,7 +172,7 @@ def read_model(
     Returns
     -------
     document : dict
-        With ``feature_names``, wherever they were kept.
+        With ``feature_names``, wherever they were written.
     arrays : dict
         Also ``feature_means`` of a model that has a schema, and ``feature_scales`` of one whose
         document says so.
