@@ -66,8 +66,8 @@ def _from_npy(path: Path) -> np.ndarray:
 
 
 def _numbers(path: Path, lines: list[str]) -> np.ndarray:
-    kept = [(i, line.strip()) for i, line in enumerate(lines, start=1) if line.strip()]
-    return np.array([_number(path, i, text) for i, text in kept], dtype=np.float64)
+    filled = [(i, line.strip()) for i, line in enumerate(lines, start=1) if line.strip()]
+    return np.array([_number(path, i, text) for i, text in filled], dtype=np.float64)
 
 
 def _from_named(path: Path, lines: list[str], feature_names: Sequence[str]) -> np.ndarray:
@@ -78,7 +78,7 @@ def _from_named(path: Path, lines: list[str], feature_names: Sequence[str]) -> n
         if not row:
             continue
         if len(row) != 2:
-            raise OptionError(f"{path}, line {i}: {len(row)} cells, expected {','.join(HEADER)}.")
+            raise OptionError(f"{path}, line {i}: {len(row)} fields, expected {','.join(HEADER)}.")
         name = row[0].strip()
         if name not in column:
             raise OptionError(f"{path}, line {i}: the data have no feature {name!r}.")

@@ -21,7 +21,7 @@ import numpy as np
 
 from dasklasso.dataset.checks import NumberedNames
 from dasklasso.errors import ModelError, OptionError
-from dasklasso.files.atomic import written_beside
+from dasklasso.files.atomic import restore, written_beside
 from dasklasso.model.document import check_document
 
 if TYPE_CHECKING:
@@ -184,6 +184,7 @@ def read_model(
         Names the file that is missing, foreign or damaged.
     """
     folder = Path(folder)
+    restore(folder.resolve())  # the process that replaced it may have been killed in between
     document = _read_document(folder)
     path = folder / ARRAYS
     import zarr

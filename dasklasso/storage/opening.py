@@ -48,8 +48,8 @@ def open_node(store: StoreLike, storage_options: dict[str, Any] | None) -> tuple
         raise OptionError(f"storage_options are for URLs, and {location} is a local path.")
     path = Path(location).expanduser()
     if not path.exists():
-        # whoever replaced it may have been killed between its two renames; past a link, since
-        # the store that a link leads to is what was replaced
+        # the process that replaced it may have been killed between its two renames; past a link,
+        # since the store that a link leads to is what was replaced
         restore(path.resolve())
     if not path.exists():
         partial = path.with_name(path.name + ".partial")

@@ -29,7 +29,7 @@ def test_an_npy_file_is_one_per_feature(tmp_path):
     [
         ("feature,factor\nweight,1\n", "line 2: the data have no feature 'weight'"),
         ("feature,factor\nage,1\nage,2\n", "line 3: 'age' is named twice"),
-        ("feature,factor\nage\n", "line 2: 1 cells, expected feature,factor"),
+        ("feature,factor\nage\n", "line 2: 1 fields, expected feature,factor"),
         ("feature,factor\nage,much\n", "line 2: 'much' is not a number"),
         ("feature,factor\nage,-1\n", "the penalty factor of 'age' is -1.0"),
         ("1\nnan\n1\n", "the penalty factor of 'bmi' is nan"),

@@ -252,6 +252,14 @@ def test_an_existing_model_is_kept_unless_told(tmp_path):
     np.testing.assert_array_equal(load_model(tmp_path / "m").coef, make_path(seed=1).coef)
 
 
+def test_a_model_whose_replacement_was_cut_off_is_found_again(tmp_path):
+    make_path(seed=1).save(tmp_path / "m")
+    (tmp_path / "m").rename(tmp_path / "m.replaced")  # killed between the two renames
+    (tmp_path / "m.partial").mkdir()
+    np.testing.assert_array_equal(load_model(tmp_path / "m").coef, make_path(seed=1).coef)
+    assert [p.name for p in tmp_path.iterdir()] == ["m"]
+
+
 def test_overwriting_replaces_the_model_and_leaves_nothing_beside(tmp_path):
     make_path(seed=1).save(tmp_path / "m")
     make_path(seed=2).save(tmp_path / "m", overwrite=True)
