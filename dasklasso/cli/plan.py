@@ -90,7 +90,7 @@ def _plan(stage: SolveStage) -> tuple[Plan, Machine | None]:
     from dasklasso.fit.history import case_of_run, with_history
     from dasklasso.fit.machine import machine_for
     from dasklasso.fit.plan import plan_fit
-    from dasklasso.fit.statistics import are_kept
+    from dasklasso.fit.statistics import are_stored
     from dasklasso.fit.targets import labelled, with_classes
     from dasklasso.jobs.fit_stage import CvStage
 
@@ -101,7 +101,7 @@ def _plan(stage: SolveStage) -> tuple[Plan, Machine | None]:
         assignment, n_ratios = stage._cv_options().assignment(data), max(1, len(stage.l1_ratios))
     asked = stage._fit_options(data)
     asked = with_classes(asked, labelled(data, asked))
-    kept = are_kept(less_offset(data), assignment.scheme, run)
+    kept = are_stored(less_offset(data), assignment.scheme, run)
     plan = partial(
         plan_fit,
         data,

@@ -13,7 +13,7 @@ from dasklasso.cli.messages import say
 
 if TYPE_CHECKING:
     from dasklasso.dataset.ingest.append import UpdateReport
-    from dasklasso.moments.append import CarriedStatistics
+    from dasklasso.moments.append import StatisticsUpdate
 
 
 @click.command(
@@ -52,7 +52,7 @@ def update_command(
     from dasklasso.units import parse_size
 
     with CountProgress("update", "rows", quiet=options.is_quiet()) as progress:
-        report, carried = update_store(
+        report, statistics = update_store(
             store,
             new_rows,
             memory=parse_size(memory),
@@ -61,12 +61,12 @@ def update_command(
             **values,
         )
     say(report.warnings, report.notes)
-    _report(report, carried)
+    _report(report, statistics)
     if as_json:
-        click.echo(json.dumps(_as_json(report, carried)))
+        click.echo(json.dumps(_as_json(report, statistics)))
 
 
-def _report(report: UpdateReport, carried: CarriedStatistics) -> None:
+def _report(report: UpdateReport, statistics: StatisticsUpdate) -> None:
     rate = report.n_appended / max(report.seconds, 1e-9)
     click.echo(
         f"rows        {report.n_rows:,}, {report.n_appended:,} of them new, "
@@ -75,13 +75,17 @@ def _report(report: UpdateReport, carried: CarriedStatistics) -> None:
     click.echo(
         f"row chunks  {report.chunks_written:,} written, {report.chunks_linked:,} left alone"
     )
-    if carried.carried or carried.left:
-        left = f", {len(carried.left)} to be computed again" if carried.left else ""
-        click.echo(f"statistics  {len(carried.carried)} brought up to date{left}")
+    if statistics.updated or statistics.not_updated:
+        left = (
+            f", {len(statistics.not_updated)} to be computed again"
+            if statistics.not_updated
+            else ""
+        )
+        click.echo(f"statistics  {len(statistics.updated)} brought up to date{left}")
     click.echo(f"store       {report.store}")
 
 
-def _as_json(report: UpdateReport, carried: CarriedStatistics) -> dict[str, Any]:
+def _as_json(report: UpdateReport, statistics: StatisticsUpdate) -> dict[str, Any]:
     return {
         "store": report.store,
         "rows_appended": report.n_appended,
@@ -91,6 +95,6 @@ def _as_json(report: UpdateReport, carried: CarriedStatistics) -> dict[str, Any]
         "chunks_linked": report.chunks_linked,
         "seconds": report.seconds,
         "fingerprint": report.manifest.fingerprint,
-        "statistics_carried": len(carried.carried),
-        "statistics_left": len(carried.left),
+        "statistics_carried": len(statistics.updated),
+        "statistics_left": len(statistics.not_updated),
     }

@@ -23,7 +23,7 @@ from dasklasso.fit.history import case_of_run, keep_run, with_history
 from dasklasso.fit.machine import Machine, machine_for
 from dasklasso.fit.plan import plan_fit
 from dasklasso.fit.session import open_engine
-from dasklasso.fit.statistics import are_kept
+from dasklasso.fit.statistics import are_stored
 from dasklasso.fit.targets import labelled, warn_of_small_delta, with_classes
 from dasklasso.model.path import FittedPath
 from dasklasso.options import CvOptions, FitOptions, RunOptions
@@ -119,7 +119,7 @@ def _fit(
     assignment = FoldAssignment(FoldScheme()) if cv is None else cv.assignment(data)
     if cv is not None:
         _check_folds(coded, options, cv, assignment)
-    kept = are_kept(coded.data, assignment.scheme, run)
+    kept = are_stored(coded.data, assignment.scheme, run)
     n_ratios = 1 if cv is None else len(cv.l1_ratios or (0,))
     plan = plan_fit(
         data,

@@ -138,10 +138,10 @@ def _rounded(record: CvRecord) -> float:
 
 def _may_retake(session: Session) -> bool:
     """Whether moments are in float32, and one more scan for others is within the limits."""
-    kept = sum(moments.products.nbytes for moments in session.grouped.moments)
+    held = sum(moments.products.nbytes for moments in session.grouped.moments)
     return (
         session.moments.precision > Precision.FLOAT64
-        and kept <= RETAKEN_BYTES
+        and held <= RETAKEN_BYTES
         and session.engine.scans + 2 <= session.options.max_scans
     )
 

@@ -30,7 +30,7 @@ from dasklasso.solvers.driver import Driver
 from dasklasso.solvers.gram.solver import GramSolver, GramState
 from dasklasso.solvers.quadratic.path import load_kernels
 
-TIGHT = 1e-6  # of tol: supports are compared, so solved far beyond what is certified
+PATH_TOL_SHARE = 1e-6  # of tol: supports are compared, so paths are solved far beyond it
 LEAST_TOL = 1e-13
 SECONDS_BEFORE_TOLD = 1.0  # of waiting for kernels: they come from the cache in less
 
@@ -48,7 +48,7 @@ class Session:
     moments : CrossMoments
         Of all rows.
     bytes_read : int
-        By the scan that brought the moments.
+        By the scan that took the moments.
     plan : dict or None
     began : float
         When the fit did, as ``time.monotonic()`` has it.
@@ -70,7 +70,7 @@ class Session:
     @property
     def tol(self) -> float:
         """Relative gap to which paths are solved on moments."""
-        return max(TIGHT * self.options.tol, LEAST_TOL)
+        return max(PATH_TOL_SHARE * self.options.tol, LEAST_TOL)
 
     def in_float64(self) -> Session:
         """The session on moments that another scan takes in float64."""
@@ -154,10 +154,10 @@ def open_session(
     progress: Callable[[ScanEvent], None] | None,
     announce: Callable[[str], None] | None,
 ) -> Iterator[Session]:
-    """A context with the moments of the data: kept ones, or from a scan, and then kept.
+    """Open a context with the moments of the data: stored ones, or taken by a scan and then stored.
 
-    Kernels are loaded, or compiled, beside the scan; moments are written beside what the caller
-    does with them, and are on disk when the context ends.
+    Kernels are loaded, or compiled, during the scan; moments are written while the caller works
+    with them, and are on disk when the context ends.
 
     Parameters
     ----------
@@ -167,9 +167,9 @@ def open_session(
     announce : called with a line where the caller has to wait for kernels
     """
     began = time.monotonic()
-    with ThreadPoolExecutor(1) as beside:
-        kernels = beside.submit(load_kernels, data.n_features)
-        grouped, bytes_read = moments_of_data(data, engine, assignment, run, beside)
+    with ThreadPoolExecutor(1) as executor:
+        kernels = executor.submit(load_kernels, data.n_features)
+        grouped, bytes_read = moments_of_data(data, engine, assignment, run, executor)
         if progress is not None and engine.scans:
             seconds, n_jobs = time.monotonic() - began, n_problems_of(data, options)
             progress(ScanEvent(engine.scans, 0, n_jobs, 1.0, 0, bytes_read, seconds))

@@ -1,4 +1,4 @@
-"""Second moments for a fit: those that an earlier one kept, or from a scan, and then kept."""
+"""Second moments for a fit: stored by an earlier fit, or taken by a scan and then stored."""
 
 from __future__ import annotations
 
@@ -16,47 +16,51 @@ from dasklasso.moments.grouped import GroupedMoments
 from dasklasso.moments.store import (
     Key,
     find_moments,
-    kept_keys,
     save_moments,
     serves,
     statistics_folder,
+    stored_keys,
 )
 from dasklasso.options import RunOptions
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.solvers.checkpoint import STATISTICS
 
 
-def are_kept(data: Dataset, wanted: FoldScheme, run: RunOptions) -> bool:
-    """Whether statistics that serve are on disk; they are not read."""
+def are_stored(data: Dataset, wanted: FoldScheme, run: RunOptions) -> bool:
+    """Tell whether statistics that serve are on disk; they are not read."""
     return any(
         serves(key.scheme, wanted)
         for folder in _folders(data, run)
-        for key, _ in kept_keys(folder, data.fingerprint)
+        for key, _ in stored_keys(folder, data.fingerprint)
     )
 
 
 def moments_of_data(
-    data: Dataset, engine: ScanEngine, assignment: FoldAssignment, run: RunOptions, beside: Executor
+    data: Dataset,
+    engine: ScanEngine,
+    assignment: FoldAssignment,
+    run: RunOptions,
+    executor: Executor,
 ) -> tuple[GroupedMoments, int]:
-    """The moments of the data, without a scan where they had been kept.
+    """Return the moments of the data, without a scan where they were stored.
 
     Parameters
     ----------
     assignment : FoldAssignment
         ``n_blocks`` of its scheme is the least number of blocks that will do.
-    beside : Executor
-        Where moments are written while the caller goes on; it has to wait for it at the end.
+    executor : Executor
+        Writes moments while the caller goes on, who has to wait for it at the end.
 
     Returns
     -------
     grouped : GroupedMoments
     bytes_read : int
-        Of X; 0 where moments had been kept.
+        Of X; 0 where moments were stored.
 
     Warns
     -----
     DataWarning
-        When kept statistics are damaged, or new ones cannot be kept: the fit goes on.
+        When stored statistics are damaged, or new ones cannot be stored: the fit goes on.
     """
     folders, wanted = _folders(data, run), assignment.scheme
     for folder in folders:
@@ -64,19 +68,19 @@ def moments_of_data(
         if found is not None:
             return found, 0
     grouped, bytes_read = _scanned(data, engine, assignment, run)
-    beside.submit(_keep, folders, grouped, data.fingerprint)
+    executor.submit(_store, folders, grouped, data.fingerprint)
     return grouped, bytes_read
 
 
 def moments_in_float64(
     data: Dataset, engine: ScanEngine, assignment: FoldAssignment, run: RunOptions
 ) -> tuple[GroupedMoments, int]:
-    """The moments of the data from a scan in float64, kept in the place of those that are there.
+    """Take the moments of the data by a scan in float64, and store them in place of the others.
 
     Parameters and returned values are those of :func:`moments_of_data`.
     """
     grouped, bytes_read = _scanned(data, engine, assignment, run, in_float64=True)
-    _keep(_folders(data, run), grouped, data.fingerprint)
+    _store(_folders(data, run), grouped, data.fingerprint)
     return grouped, bytes_read
 
 
@@ -97,13 +101,13 @@ def _scanned(
 
 
 def _folders(data: Dataset, run: RunOptions) -> list[Path]:
-    """Where statistics may be: beside the data, or where the user wants them; in a checkpoint."""
-    beside = statistics_folder(data.location, run.stats) if run.keep_statistics else None
+    """List the folders of statistics: next to the data or the user's choice; in a checkpoint."""
+    folder = statistics_folder(data.location, run.stats) if run.keep_statistics else None
     checkpoint = None if run.checkpoint is None else Path(run.checkpoint) / STATISTICS
-    return [folder for folder in (beside, checkpoint) if folder is not None]
+    return [place for place in (folder, checkpoint) if place is not None]
 
 
-def _keep(folders: Sequence[Path], grouped: GroupedMoments, fingerprint: str) -> None:
+def _store(folders: Sequence[Path], grouped: GroupedMoments, fingerprint: str) -> None:
     """Write moments to the first folder that takes them."""
     reasons = []
     for folder in folders:

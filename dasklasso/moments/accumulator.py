@@ -1,4 +1,4 @@
-"""The kernel of the Gram scan: rows of ``[X, y]`` become second moments, kept apart by fold.
+"""The kernel of the Gram scan: rows of ``[X, y]`` become second moments, fold by fold.
 
 Rows are gathered fold by fold into a buffer of about a thousand, which stays in the cache. A full
 one is shifted, multiplied with itself, and added in float64. The shift is the mean of the buffer
@@ -21,8 +21,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from dasklasso.backend import Array, Backend, dtype_of, namespace, to_numpy
+from dasklasso.moments.buffer_frames import BufferFrame, buffer_frame_of, held_exactly, unit_of
 from dasklasso.moments.cross_moments import CrossMoments, Precision, merge_all, not_ones
-from dasklasso.moments.rounding import BUFFER_ROWS, LARGEST_EXACT, have_few_values
+from dasklasso.moments.rounding import BUFFER_ROWS, LARGEST_EXACT
 from dasklasso.objective.square_units import unit_for
 from dasklasso.scan.queries.row_terms import beyond_numbers
 from dasklasso.scan.rows import Rows
@@ -31,28 +32,6 @@ STRIP_ROWS = 128  # of a buffer, as float64, stay in the cache for several sums
 MOST_BUFFERS = 1024  # of which means are held, so that memory does not grow with the rows
 FAR_SPREADS = 8.0  # standard deviations from shift to mean beyond which a buffer is shifted anew
 LOST_SHARE = 1e-2  # of a column's squares: rounding of a buffer is far less
-UNSCALED_SPREAD = 2.0**20  # spreads within this of 1 are not scaled: their products are in range
-LARGEST_EXPONENT = 1020  # of powers of two that are scales
-WEIGHT_EXPONENTS = 60  # weights are counted in units of 2 to a multiple of this: mostly of 1
-
-
-@dataclass(frozen=True)
-class _Frame:
-    """How values of a buffer are shifted and scaled: ``(value − shift) * scale``.
-
-    Attributes
-    ----------
-    shift : (D,) float64, exact in the precision of products for X
-    scale : (D,) float64 powers of two, or None for ones
-    whole : (n_features,) bool
-        Features of whole numbers, whose shifts are whole numbers too.
-    few_values : whether some other feature has few values
-    """
-
-    shift: np.ndarray
-    scale: np.ndarray | None
-    whole: np.ndarray
-    few_values: bool
 
 
 @dataclass(eq=False)
@@ -85,7 +64,7 @@ class _Fold:
     unit: float = 1.0  # of the weights in the sums
     filled: int = 0
     without_weight: int = 0  # rows
-    frame: _Frame | None = None
+    frame: BufferFrame | None = None
     count: int = 0
     sums: _Sums | None = None  # over all buffers, ``features`` in float64
     within: np.ndarray | None = None  # (D,): squares about the means of their buffers
@@ -225,7 +204,7 @@ class GramAccumulator:
         fold.shifts.append(frame.shift)
         fold.rests.append(rest)
         shift = frame.shift + (rest if frame.scale is None else rest / frame.scale)
-        fold.frame = replace(frame, shift=_held_exactly(shift, frame.whole, self._dtype))
+        fold.frame = replace(frame, shift=held_exactly(shift, frame.whole, self._dtype))
         if len(fold.totals) >= MOST_BUFFERS:
             self._finish(fold)
 
@@ -239,7 +218,7 @@ class GramAccumulator:
         sums.squares += more.squares
         sums.precision = max(sums.precision, more.precision)
 
-    def _products_of(self, fold: _Fold, frame: _Frame) -> _Sums:
+    def _products_of(self, fold: _Fold, frame: BufferFrame) -> _Sums:
         """Products over the rows in the buffer."""
         d, n = self._shape[0], fold.filled
         z = self._z[:n]
@@ -266,7 +245,7 @@ class GramAccumulator:
         )
 
     def _precision(
-        self, frame: _Frame, z: np.ndarray, squares: np.ndarray, root: np.ndarray | None
+        self, frame: BufferFrame, z: np.ndarray, squares: np.ndarray, root: np.ndarray | None
     ) -> Precision:
         """Of a float32 product of z with itself."""
         plain = frame.scale is None and root is None and frame.whole.all()
@@ -277,7 +256,7 @@ class GramAccumulator:
         return Precision.FLOAT32_FEW_VALUES if frame.few_values else Precision.FLOAT32
 
     def _in_strips(
-        self, fold: _Fold, frame: _Frame, y: np.ndarray, root: np.ndarray | None
+        self, fold: _Fold, frame: BufferFrame, y: np.ndarray, root: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """In float64: products of features with targets and 1, and their squares."""
         d, n = self._shape[0], fold.filled
@@ -306,9 +285,9 @@ class GramAccumulator:
         xp = self._backend.xp
         return xp.astype(product, dtype_of(xp, np.float64))
 
-    def _frame_of(self, fold: _Fold) -> _Frame:
+    def _frame_of(self, fold: _Fold) -> BufferFrame:
         """A frame for the rows in the buffer, from themselves."""
-        return _frame_of(fold.x[: fold.filled], fold.y[: fold.filled], self._dtype)
+        return buffer_frame_of(fold.x[: fold.filled], fold.y[: fold.filled], self._dtype)
 
     @beyond_numbers
     def _finish(self, fold: _Fold) -> None:
@@ -386,41 +365,5 @@ def _lost(found: _Sums) -> bool:
     return not bool(np.all(off <= LOST_SHARE * found.squares))
 
 
-def unit_of(weight: np.ndarray) -> float:
-    """A power of two, with a root that is one too, from which the largest weight is not far."""
-    _, exponent = np.frexp(weight.max())
-    units = round(int(exponent) / WEIGHT_EXPONENTS) * WEIGHT_EXPONENTS
-    return float(np.ldexp(1.0, int(np.clip(units, -LARGEST_EXPONENT, LARGEST_EXPONENT))))
-
-
 def _same(a: np.ndarray | None, b: np.ndarray | None) -> bool:
     return a is b or (a is not None and b is not None and np.array_equal(a, b))
-
-
-def _held_exactly(shift: np.ndarray, whole: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Shifts of features rounded: to the precision of products, and where they can, to integers."""
-    d = len(whole)
-    of_features = np.where(whole, np.rint(shift[:d]), shift[:d])
-    return np.concatenate([of_features.astype(dtype), shift[d:]])
-
-
-def _frame_of(x: np.ndarray, y: np.ndarray, dtype: np.dtype) -> _Frame:
-    """Shifts at the means of some rows, exact in ``dtype`` for X, and scales if they matter.
-
-    A column that is constant is shifted by its value, so that it becomes exactly zero.
-    """
-    z = np.concatenate([x.astype(np.float64), y], axis=1)
-    d = x.shape[1]
-    mean = z[0] + (z - z[0]).mean(axis=0)
-    constant = (z == z[0]).all(axis=0)
-    whole = (np.rint(z[:, :d]) == z[:, :d]).all(axis=0)
-    shift = _held_exactly(np.where(constant, z[0], mean), whole & ~constant[:d], dtype)
-    few_values = bool((have_few_values(x) & ~whole & ~constant[:d]).any())
-    with np.errstate(invalid="ignore", over="ignore"):
-        spread = np.abs(z - shift).max(axis=0)
-    odd = (spread > UNSCALED_SPREAD) | ((spread < 1.0 / UNSCALED_SPREAD) & (spread > 0.0))
-    if not odd.any() or not np.isfinite(spread).all():
-        return _Frame(shift, None, whole, few_values)
-    _, exponent = np.frexp(np.where(odd, spread, 0.5))
-    exponent = np.clip(-exponent, -LARGEST_EXPONENT, LARGEST_EXPONENT)
-    return _Frame(shift, np.ldexp(1.0, exponent), whole, few_values)

@@ -1,4 +1,4 @@
-"""Kept statistics follow their data: rows that are appended are added to them, without a scan."""
+"""Stored statistics follow their data: appended rows are added to them, without a scan."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from dasklasso.moments.grouped import GroupedMoments
 from dasklasso.moments.store import (
     Key,
     drop_all_but,
-    kept_keys,
     load_moments,
     save_moments,
     statistics_folder,
+    stored_keys,
 )
 
 FoldRule = tuple[str, int, int]
 """How rows get their fold: ``folds``, ``n_folds`` and ``seed`` of a scheme."""
 
 
-class CarriedStatistics:
-    """Carries kept moments over an update (a :class:`~dasklasso.dataset.ingest.append.Follower`).
+class StatisticsUpdate:
+    """Updates stored moments with new rows (a :class:`~dasklasso.dataset.ingest.append.Follower`).
 
     The moments of the new rows are taken in float64 and merged into those of their folds, so
     the statistics are those of all the rows, to rounding. They are saved under the new
     fingerprint before the store is swapped: wherever the update is interrupted, no statistics
     are of other rows than their fingerprint says.
 
-    Where rows are kept in blocks, the new ones join the last block while that has fewer rows than
+    Where rows are in blocks, the new ones join the last block while that has fewer rows than
     the first one; else they are one more block. Blocks then are of unequal length, and still runs
     of rows.
 
-    Statistics that cannot be carried over are left out, to be computed again when they are
+    Statistics that cannot be updated are left out, to be computed again when they are
     needed: contiguous folds, whose edges move when rows are appended, and folds by groups that
     are not in the store; those that exceed the memory, and those that are damaged.
 
@@ -56,13 +56,13 @@ class CarriedStatistics:
 
     Attributes
     ----------
-    carried, left : list of FoldScheme
-        Under which statistics are there for the new rows, and are not.
+    updated, not_updated : list of FoldScheme
+        Under which statistics hold the new rows, and under which they do not.
     """
 
     def __init__(self, folder: Path | None, *, memory: int = 1 << 30, drop_old: bool) -> None:
-        self.carried: list[FoldScheme] = []
-        self.left: list[FoldScheme] = []
+        self.updated: list[FoldScheme] = []
+        self.not_updated: list[FoldScheme] = []
         self._folder = folder
         self._memory = memory
         self._drop_old = drop_old
@@ -74,13 +74,13 @@ class CarriedStatistics:
         if self._folder is None:
             return
         n = before.n_features + len(before.target_names)
-        for key, n_groups in kept_keys(self._folder, before.fingerprint):
+        for key, n_groups in stored_keys(self._folder, before.fingerprint):
             fits = (n_groups + 1) * n * n * 8 <= self._memory
             if fits and key.scheme.folds in _FOLDS_OF_ROWS:
                 self._keys.append(key)
                 self._new[_folds(key.scheme)] = {}
             else:
-                self.left.append(key.scheme)
+                self.not_updated.append(key.scheme)
 
     def rows(
         self,
@@ -105,25 +105,25 @@ class CarriedStatistics:
             assert self._folder is not None
             grouped = load_moments(self._folder, key)
             if grouped is None:
-                self.left.append(key.scheme)
+                self.not_updated.append(key.scheme)
                 continue
             more = with_rows(grouped, self._new[_folds(key.scheme)])
             try:
                 save_moments(self._folder, more, Key(after.fingerprint, more.scheme))
             except StoreError as error:  # the rows are what matters
                 warnings.warn(f"statistics were not kept: {error}", DataWarning, stacklevel=2)
-                self.left.append(key.scheme)
+                self.not_updated.append(key.scheme)
             else:
-                self.carried.append(more.scheme)
+                self.updated.append(more.scheme)
 
     def after_swap(self) -> None:
-        # also what was kept of the old rows with other targets or folds than the store's own
+        # also statistics of the old rows with other targets or folds than the store's own
         if self._folder is not None and self._drop_old and self._after is not None:
             drop_all_but(self._folder, self._after.fingerprint)
 
 
 def with_rows(grouped: GroupedMoments, new: dict[int, CrossMoments]) -> GroupedMoments:
-    """GroupedMoments with rows appended after all of theirs.
+    """Return grouped moments with rows appended after all of theirs.
 
     Parameters
     ----------
@@ -160,22 +160,22 @@ def update_store(
     stats: str | os.PathLike[str] | None = None,
     memory: int = 1 << 30,
     **options: Any,
-) -> tuple[UpdateReport, CarriedStatistics]:
-    """Append rows to a store, and add them to the statistics that are kept of it.
+) -> tuple[UpdateReport, StatisticsUpdate]:
+    """Append rows to a store, and add them to its stored statistics.
 
     Parameters
     ----------
     stats : path, optional
-        Where statistics are kept, if not beside the store. Those of the old rows stay there.
+        Where statistics are stored, if not next to the store. Those of the old rows stay there.
     store, source, memory, **options :
         As for :func:`~dasklasso.dataset.ingest.append.append_rows`.
     """
     location = os.fspath(store).removeprefix("file://")
-    carried = CarriedStatistics(
+    statistics = StatisticsUpdate(
         statistics_folder(location, stats), memory=memory, drop_old=stats is None
     )
-    report = append_rows(store, source, memory=memory, followers=[carried], **options)
-    return report, carried
+    report = append_rows(store, source, memory=memory, followers=[statistics], **options)
+    return report, statistics
 
 
 def _folds(scheme: FoldScheme) -> FoldRule:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dasklasso.backend import to_numpy
-from dasklasso.moments.accumulator import unit_of
+from dasklasso.moments.buffer_frames import unit_of
 from dasklasso.moments.cross_moments import Precision
 from dasklasso.moments.rounding import BUFFER_ROWS, LARGEST_EXACT, have_few_values
 from dasklasso.scan.columns.base import ColumnBlock

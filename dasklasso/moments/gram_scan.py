@@ -1,6 +1,6 @@
 """The Gram scan: one read of X takes the moments of every fold and block of rows.
 
-A task takes one block of rows, from its first to its last, whoever runs it: the bits depend on the
+A task takes one block of rows, from its first to its last, on any worker: the bits depend on the
 data and the scheme only. How many blocks there are is decided by the memory that their moments
 take, never by workers.
 """
@@ -35,14 +35,14 @@ FEWEST_FAST = 128  # features: for fewer, what is in float64 anyway costs as muc
 
 @dataclass(frozen=True)
 class BlockMoments:
-    """What a task hands over: moments of the rows of one block by fold, and bytes read."""
+    """The result of a task: moments of the rows of one block by fold, and bytes read."""
 
     moments: dict[int, CrossMoments]
     bytes_read: int
 
 
 def default_blocks(n_rows: int, n_columns: int, scheme: FoldScheme, n_folds: int) -> int:
-    """How many blocks of rows are kept apart, where nobody asks for a number.
+    """Return how many blocks of rows have moments of their own, where no number is asked for.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def in_tiles(n_columns: int, scheme: FoldScheme, n_folds: int) -> bool:
 
 
 def _blocks_that_fit(n_columns: int, scheme: FoldScheme, n_folds: int) -> int:
-    """Blocks whose moments fit the memory for them, each kept apart by fold."""
+    """Return how many blocks have moments, fold by fold, that fit the memory for them."""
     folds = 1 if scheme.folds == "contiguous" else n_folds  # a block lies in one fold
     return GROUPED_BYTES // (folds * n_columns**2 * 8)
 
@@ -153,7 +153,7 @@ def _by_blocks(
     keys = []
     homes = engine.workers_of_rows(edges[:-1])
     for number, (start, stop) in enumerate(pairwise(edges)):
-        # the same bands are kept decoded as by the scans that follow: as many as fit
+        # cache the same decoded bands as the scans that follow: as many as fit
         caching = Caching(budget, pin=not table.X.mapped and start * row_bytes < budget)
         function = partial(gram_block, table, assignment, start, stop, dtype.name, device, caching)
         keys.append(builder.add("scan-gram", (number,), function, workers=homes[number]))

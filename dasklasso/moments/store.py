@@ -1,4 +1,4 @@
-"""Statistics on disk: what one scan found of the rows, kept so that no other fit scans for it.
+"""Statistics on disk: second moments of the rows, stored so that no other fit scans for them.
 
 ::
 
@@ -8,7 +8,7 @@
         fold block count weight precision mean unit products
 
 Any Zarr reader can use them. Every chunk is written and carries a checksum: one that is missing
-is damage, never zeros. Products are symmetric, so a row of their upper triangle is kept together
+is damage, never zeros. Products are symmetric, so a row of their upper triangle is stored together
 with the row that fills it up to n + 1 numbers: rows i and n − 1 − i. That is half the bytes.
 """
 
@@ -21,7 +21,6 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,16 +33,15 @@ from dasklasso.errors import ChunkCorrupt, DataWarning, OptionError, StoreError
 from dasklasso.files.atomic import PartialFolder, remove, remove_partial
 from dasklasso.moments.cross_moments import CrossMoments, Precision, not_ones
 from dasklasso.moments.grouped import GroupedMoments
+from dasklasso.moments.packed_products import packed, packed_chunks, unpacked
 from dasklasso.storage.compression import bytes_codecs
 from dasklasso.storage.zarr_blocks import ZarrBlocks
 
 VERSION = 2  # 1 knew nothing of units and precision, and its float32 products were less exact
 SUFFIX = ".stats"
 ABANDONED_SECONDS = 24 * 3600.0
-MOST_KEPT = 8  # ways to group rows, for each store
+MOST_SCHEMES = 8  # ways to group rows, for each store
 _ATTRIBUTE = "dasklasso_statistics"
-_CHUNK_VALUES = 1 << 20  # 8 MiB of float64
-_TILE = 512
 _VECTORS = {
     "fold": np.int64,
     "block": np.int64,
@@ -55,7 +53,7 @@ _VECTORS = {
 
 @dataclass(frozen=True)
 class Key:
-    """What statistics are of.
+    """The data and the grouping of rows that statistics are of.
 
     Attributes
     ----------
@@ -81,7 +79,7 @@ class Key:
 
 
 def statistics_folder(location: str, override: str | os.PathLike[str] | None = None) -> Path | None:
-    """Where the statistics of some data are kept.
+    """Return the folder for the statistics of some data.
 
     Parameters
     ----------
@@ -93,7 +91,7 @@ def statistics_folder(location: str, override: str | os.PathLike[str] | None = N
     Returns
     -------
     Path or None
-        Beside a local store; None for data that are not in one, or in a part of one.
+        Next to a local store; None for data that are not in one, or in a part of one.
 
     Raises
     ------
@@ -109,12 +107,12 @@ def statistics_folder(location: str, override: str | os.PathLike[str] | None = N
         return None
     store = Path(location).expanduser().resolve()
     if _is_zarr(store.parent):
-        return None  # nothing is put into somebody's store
+        return None  # a store of others is not written to
     return store.with_name(store.name + SUFFIX)
 
 
 def save_moments(folder: Path, grouped: GroupedMoments, key: Key) -> Path:
-    """Keep statistics: written beside their place, then renamed into it.
+    """Write statistics to a partial folder, and rename it when it is complete.
 
     Parameters
     ----------
@@ -153,7 +151,7 @@ def save_moments(folder: Path, grouped: GroupedMoments, key: Key) -> Path:
 
 
 def load_moments(folder: Path, key: Key) -> GroupedMoments | None:
-    """Statistics that were kept.
+    """Load stored statistics.
 
     Returns
     -------
@@ -177,27 +175,27 @@ def load_moments(folder: Path, key: Key) -> GroupedMoments | None:
 
 
 def find_moments(folder: Path, fingerprint: str, wanted: FoldScheme) -> GroupedMoments | None:
-    """Statistics from which those wanted follow, kept under the same or another scheme.
+    """Find statistics from which those wanted follow, stored under the same or another scheme.
 
     Rows in one group, however they are labelled, add up; folds must have been made in the same way:
-    what a fit answers must not depend on what an earlier one happened to keep.
+    what a fit answers must not depend on what an earlier one happened to store.
 
     Returns
     -------
     GroupedMoments or None
         With the folds wanted, or any where none are; ``n_blocks`` may be larger.
     """
-    found = [kept for kept in kept_keys(folder, fingerprint) if serves(kept[0].scheme, wanted)]
+    found = [one for one in stored_keys(folder, fingerprint) if serves(one[0].scheme, wanted)]
     # the very same first, then those that take least reading
-    for key, _ in sorted(found, key=lambda kept: (kept[0].scheme != wanted, kept[1])):
+    for key, _ in sorted(found, key=lambda one: (one[0].scheme != wanted, one[1])):
         grouped = load_moments(folder, key)
         if grouped is not None:
             return grouped
     return None
 
 
-def kept_keys(folder: Path, fingerprint: str) -> list[tuple[Key, int]]:
-    """What is kept of some data, without reading it: keys, and the number of groups of each."""
+def stored_keys(folder: Path, fingerprint: str) -> list[tuple[Key, int]]:
+    """List what is stored of some data: keys, and the number of groups of each."""
     found = []
     for place in sorted(folder.glob("*/zarr.json")):
         head = _head(place)
@@ -214,7 +212,7 @@ def kept_keys(folder: Path, fingerprint: str) -> list[tuple[Key, int]]:
 
 
 def drop_all_but(folder: Path, fingerprint: str) -> None:
-    """Delete what is kept of data that are no more: of any but these."""
+    """Delete the statistics of all data but these."""
     for place in folder.glob("*/zarr.json"):
         head = _head(place)
         if head.get("version") == VERSION and head.get("fingerprint") != fingerprint:
@@ -222,11 +220,11 @@ def drop_all_but(folder: Path, fingerprint: str) -> None:
 
 
 def drop_oldest(folder: Path) -> None:
-    """Keep only those last used, so that a folder does not grow with every way of folding rows."""
+    """Delete all but the last used, so that a folder does not grow with every way to fold rows."""
     places = [place for place in folder.glob("*/zarr.json") if _head(place).get("version")]
-    for place in sorted(places, key=_last_used)[: max(0, len(places) - MOST_KEPT)]:
+    for place in sorted(places, key=_last_used)[: max(0, len(places) - MOST_SCHEMES)]:
         _drop(place.parent)
-    # what a run that was killed had half written; a day is longer than anybody takes to write it
+    # what a killed run left half written; no run writes for a day
     for half in folder.glob("*.partial"):
         ours = re.fullmatch(r"[0-9a-f]{32}\.partial", half.name)
         if ours and _last_used(half) < time.time() - ABANDONED_SECONDS:
@@ -242,20 +240,24 @@ def _drop(place: Path) -> None:
 def _last_used(place: Path) -> float:
     try:
         return place.stat().st_mtime
-    except OSError:  # somebody else deleted it
+    except OSError:  # another process deleted it
         return 0.0
 
 
 # -- which statistics serve ---------------------------------------------------------------------
 
 
-def serves(kept: FoldScheme, wanted: FoldScheme) -> bool:
-    """Whether the groups of one scheme add up to those of another."""
-    if kept.n_blocks < wanted.n_blocks:
+def serves(stored: FoldScheme, wanted: FoldScheme) -> bool:
+    """Tell whether the groups of one scheme add up to those of another."""
+    if stored.n_blocks < wanted.n_blocks:
         return False
     if wanted.folds == "none":
         return True
-    return (kept.folds, kept.n_folds, kept.seed) == (wanted.folds, wanted.n_folds, wanted.seed)
+    return (stored.folds, stored.n_folds, stored.seed) == (
+        wanted.folds,
+        wanted.n_folds,
+        wanted.seed,
+    )
 
 
 # -- writing ------------------------------------------------------------------------------------
@@ -290,31 +292,14 @@ def _write(group: Any, name: str, values: np.ndarray) -> None:
 
 def _write_products(group: Any, moments: tuple[CrossMoments, ...]) -> None:
     n = len(moments[0].mean)
-    n_chunks, rows = _chunking(n)
+    n_chunks, rows = packed_chunks(n)
     array = _create(
         group, "products", (len(moments) * n_chunks * rows, n + 1), (rows, n + 1), np.float64
     )
     for number, part in enumerate(moments):
         for chunk in range(n_chunks):
             start = (number * n_chunks + chunk) * rows
-            array[start : start + rows] = _folded(part.products, chunk * rows, rows)
-
-
-def _chunking(n: int) -> tuple[int, int]:
-    """Chunks of one group's products, and rows of each (the last may have some to spare)."""
-    half = (n + 1) // 2
-    n_chunks = max(1, -(-half * (n + 1) // _CHUNK_VALUES))
-    return n_chunks, -(-half // n_chunks)
-
-
-def _folded(products: np.ndarray, start: int, rows: int) -> np.ndarray:
-    """Rows of the upper triangle, the short ones behind the long ones: (rows, n + 1)."""
-    n = len(products)
-    out = np.zeros((rows, n + 1))
-    for row, i in zip(out, range(start, min(start + rows, (n + 1) // 2)), strict=False):
-        row[: n - i] = products[i, i:]
-        row[n - i :] = products[n - 1 - i, n - 1 - i :]
-    return out
+            array[start : start + rows] = packed(part.products, chunk * rows, rows)
 
 
 # -- reading ------------------------------------------------------------------------------------
@@ -346,7 +331,7 @@ def _read(place: Path, key: Key) -> GroupedMoments:
     except Exception as error:  # whatever zarr says of metadata that it cannot read
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise StoreError(f"{place} cannot be opened ({reason}).") from error
-    n_chunks, rows = _chunking(n)
+    n_chunks, rows = packed_chunks(n)
     expected = dict.fromkeys(_VECTORS, (n_groups, 1))
     expected |= {"mean": (n_groups, n), "unit": (n_groups, n)}
     expected |= {"products": (n_groups * n_chunks * rows, n + 1)}
@@ -360,7 +345,7 @@ def _read(place: Path, key: Key) -> GroupedMoments:
             float(vectors["weight"][number]),
             int(vectors["count"][number]),
             means[number].copy(),
-            _unfolded(
+            unpacked(
                 n, (_block(arrays["products"], number * n_chunks + k) for k in range(n_chunks))
             ),
             n_targets,
@@ -377,24 +362,6 @@ def _block(source: ZarrBlocks, i: int) -> np.ndarray:
         return source.block(i, 0)
     finally:
         source.forget(i, 0)  # verified anew when it is read again: that is long after
-
-
-def _unfolded(n: int, chunks: Iterator[np.ndarray]) -> np.ndarray:
-    products = np.empty((n, n))
-    i = 0
-    for chunk in chunks:
-        for row in chunk[: (n + 1) // 2 - i]:
-            products[i, i:] = row[: n - i]
-            products[n - 1 - i, n - 1 - i :] = row[n - i :]
-            i += 1
-    for a in range(0, n, _TILE):  # tiles: columns one by one would miss the cache
-        here = slice(a, a + _TILE)
-        for b in range(0, a, _TILE):
-            products[here, b : b + _TILE] = products[b : b + _TILE, here].T
-        tile = products[here, here]
-        below = np.tril_indices(len(tile), -1)
-        tile[below] = tile.T[below]
-    return products
 
 
 def _head(path: Path) -> dict[str, Any]:

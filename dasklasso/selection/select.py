@@ -15,7 +15,7 @@ from dasklasso.errors import OptionError
 from dasklasso.fit.moments_session import Session, open_session
 from dasklasso.fit.plan import plan_fit
 from dasklasso.fit.session import open_engine
-from dasklasso.fit.statistics import are_kept
+from dasklasso.fit.statistics import are_stored
 from dasklasso.fit.targets import check_numbers
 from dasklasso.options import FitOptions, RunOptions
 from dasklasso.selection.by_path import select_adaptive, select_by_criterion, select_relaxed
@@ -145,7 +145,7 @@ def _prepared(
     assignment = FoldAssignment(FoldScheme())
     if selection.is_cross_validated:
         assignment = selection.cv.assignment(data)
-    kept = are_kept(data, assignment.scheme, run)
+    kept = are_stored(data, assignment.scheme, run)
     plan = plan_fit(data, options, run, n_folds=assignment.n_folds, statistics_kept=kept)
     return assignment, plan.to_json()
 

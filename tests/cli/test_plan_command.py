@@ -81,7 +81,7 @@ def test_options_reach_the_plan(store, arguments, figures):
 
 
 def test_a_scan_less_is_planned_where_statistics_are_kept(store, monkeypatch):
-    monkeypatch.setattr("dasklasso.fit.statistics.are_kept", lambda *_: True)
+    monkeypatch.setattr("dasklasso.fit.statistics.are_stored", lambda *_: True)
     assert planned(store)["scans"] == 1
 
 

@@ -25,10 +25,10 @@ from dasklasso.moments.grouped import GroupedMoments
 from dasklasso.moments.store import (
     Key,
     find_moments,
-    kept_keys,
     load_moments,
     save_moments,
     statistics_folder,
+    stored_keys,
 )
 from dasklasso.storage.zarr_blocks import read_rows
 
@@ -80,7 +80,7 @@ KEY = Key("sha256:0", FoldScheme("random", 3, 7, 4))
 @pytest.mark.parametrize("n_columns", [2, 3, 4, 7, 50])
 @pytest.mark.parametrize("chunk_values", [1 << 20, 40])
 def test_what_is_loaded_is_what_was_saved(tmp_path, monkeypatch, n_columns, chunk_values):
-    monkeypatch.setattr(kept, "_CHUNK_VALUES", chunk_values)
+    monkeypatch.setattr("dasklasso.moments.packed_products.CHUNK_VALUES", chunk_values)
     grouped = some_moments(d=n_columns - 1, n_targets=1)
     save_moments(tmp_path, grouped, KEY)
     assert_same_groups(load_moments(tmp_path, KEY), grouped)
@@ -249,7 +249,7 @@ def test_where_the_first_are_damaged_others_serve(tmp_path):
 
 
 def test_of_many_those_last_used_stay(tmp_path, monkeypatch):
-    monkeypatch.setattr(kept, "MOST_KEPT", 3)
+    monkeypatch.setattr(kept, "MOST_SCHEMES", 3)
     keys = [Key(f"sha256:{n}", FoldScheme()) for n in range(4)]
     grouped = some_moments(FoldScheme(), n_targets=1)
     for age, key in enumerate(keys[:3]):
@@ -379,28 +379,28 @@ def keep(store: Path, *schemes: FoldScheme, folder: Path | None = None) -> Path:
 def test_statistics_after_an_update_are_those_from_scratch(store, tmp_path):
     folder = keep(store, NONE, COLUMN)
     before = open_dataset(store).fingerprint
-    _, carried = update_store(store, tmp_path / "new.csv")
-    assert set(carried.carried) == {NONE, COLUMN}
+    _, statistics = update_store(store, tmp_path / "new.csv")
+    assert set(statistics.updated) == {NONE, COLUMN}
     after = open_dataset(store).fingerprint
     for scheme in (NONE, COLUMN):
         found = load_moments(folder, Key(after, scheme))
         assert_same_groups(found, scratch(store, scheme), 1e-10)
-    assert kept_keys(folder, before) == []
+    assert stored_keys(folder, before) == []
 
 
 def test_what_cannot_be_carried_over_is_left(store, tmp_path):
     contiguous = FoldScheme("contiguous", 3, n_blocks=3)
     folder = keep(store, NONE, contiguous)
-    _, carried = update_store(store, tmp_path / "new.csv")
-    assert (carried.carried, carried.left) == ([NONE], [contiguous])
-    assert [key.scheme for key, _ in kept_keys(folder, open_dataset(store).fingerprint)] == [NONE]
+    _, statistics = update_store(store, tmp_path / "new.csv")
+    assert (statistics.updated, statistics.not_updated) == ([NONE], [contiguous])
+    assert [key.scheme for key, _ in stored_keys(folder, open_dataset(store).fingerprint)] == [NONE]
 
 
 def test_statistics_beyond_the_memory_are_left(store, tmp_path, monkeypatch):
     keep(store, NONE)
-    follower = carry.CarriedStatistics(statistics_folder(str(store)), memory=100, drop_old=True)
+    follower = carry.StatisticsUpdate(statistics_folder(str(store)), memory=100, drop_old=True)
     carry.append_rows(store, tmp_path / "new.csv", followers=[follower])
-    assert (follower.carried, follower.left) == ([], [NONE])
+    assert (follower.updated, follower.not_updated) == ([], [NONE])
 
 
 def test_damaged_statistics_do_not_stop_an_update(store, tmp_path):
@@ -408,8 +408,8 @@ def test_damaged_statistics_do_not_stop_an_update(store, tmp_path):
     before = open_dataset(store).fingerprint
     (folder / Key(before, NONE).name / "mean" / "c" / "0" / "0").unlink()
     with pytest.warns(DataWarning, match="damaged"):
-        _, carried = update_store(store, tmp_path / "new.csv")
-    assert (carried.carried, carried.left) == ([COLUMN], [NONE])
+        _, statistics = update_store(store, tmp_path / "new.csv")
+    assert (statistics.updated, statistics.not_updated) == ([COLUMN], [NONE])
     assert open_dataset(store).n_rows == 500
 
 
@@ -440,5 +440,5 @@ def test_statistics_elsewhere_are_carried_over_and_the_old_ones_stay(store, tmp_
     before = open_dataset(store).fingerprint
     update_store(store, tmp_path / "new.csv", stats=folder)
     after = open_dataset(store).fingerprint
-    assert [len(kept_keys(folder, fingerprint)) for fingerprint in (before, after)] == [1, 1]
+    assert [len(stored_keys(folder, fingerprint)) for fingerprint in (before, after)] == [1, 1]
     assert not os.path.exists(f"{store}.stats")
