@@ -1,4 +1,4 @@
-"""A dataset opened: X, y, weights and folds as block sources, checked, whoever wrote them."""
+"""A dataset opened: X, y, weights and folds as block sources, checked, whatever wrote them."""
 
 from __future__ import annotations
 
@@ -271,7 +271,7 @@ class _Opener:
         return (None, False) if found is None else self._blocks(found, self.location, name)
 
     def given(self, name: str, array: Any) -> tuple[BlockSource | None, bool]:
-        """An array given beside the store: a name in it, a path, a URL, or the array itself."""
+        """An array given with the store: a name in it, a path, a URL, or the array itself."""
         if array is None:
             return None, False
         if isinstance(array, str):
@@ -363,14 +363,14 @@ def _check(dataset: Dataset, *, values: bool) -> None:
 
 
 def _fingerprint(dataset: Dataset, manifest: Manifest | None) -> str:
-    beside: dict[str, BlockSource | None] = {
+    vectors: dict[str, BlockSource | None] = {
         "y": dataset.y,
         "sample_weight": dataset.sample_weight,
         "fold": dataset.fold,
         "offset": dataset.offset,
     }
     if manifest is None:
-        return fingerprint_of({"X": dataset.X, **beside})
+        return fingerprint_of({"X": dataset.X, **vectors})
     # X as ingested, with targets or weights from elsewhere
-    both = f"{manifest.fingerprint} {fingerprint_of(beside)}"
+    both = f"{manifest.fingerprint} {fingerprint_of(vectors)}"
     return "sha256:" + hashlib.sha256(both.encode()).hexdigest()

@@ -328,11 +328,11 @@ def _signal_variance(kind: Kind, support: np.ndarray, u: np.ndarray) -> float:
     """Variance of Σ_j u_j z_j, from z's correlations: ΣΣ u_j u_k ρ^|j−k| within a block."""
     if kind == "sparse":
         return float((u**2).sum())
-    total, carried, last = 0.0, 0.0, -1
+    total, correlated, last = 0.0, 0.0, -1
     for j, value in zip(support.tolist(), u.tolist(), strict=True):
         apart = kind == "wide" and last // _WIDE_BLOCK != j // _WIDE_BLOCK
-        carried = 0.0 if apart or last < 0 else carried * RHO ** (j - last)
-        total += value * value + 2 * value * carried
-        carried += value
+        correlated = 0.0 if apart or last < 0 else correlated * RHO ** (j - last)
+        total += value * value + 2 * value * correlated
+        correlated += value
         last = j
     return total

@@ -1,4 +1,4 @@
-"""Which fold a row is in: a function of the row alone, whoever reads it and in whatever pieces."""
+"""Which fold a row is in: a function of the row alone, in whatever pieces rows are read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def random_folds(n_folds: int, seed: int, start: int, stop: int) -> np.ndarray:
     """Folds of rows ``start`` to ``stop − 1``, drawn from the seed and the row's number.
 
     Each run of ``n_folds`` rows, counted from row 0, has one row in every fold, in random order.
-    So folds differ by at most one row, and rows appended later change nobody's fold.
+    So folds differ by at most one row, and rows appended later change no other row's fold.
 
     Returns
     -------

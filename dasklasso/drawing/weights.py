@@ -31,7 +31,7 @@ class WeightPicture:
     images : (n_images, height, width) float64
     labels : n_images texts, shown above the images
     caption : texts
-        In one line where they find room, else one below the other.
+        In one line where they fit, else one below the other.
     """
 
     images: np.ndarray
@@ -53,7 +53,7 @@ def check_drawing(n_images: int = 1) -> None:
     DependencyMissing
         Matplotlib is not installed.
     OptionError
-        There are more images than one picture has room for.
+        There are more images than fit into one picture.
     """
     try:
         import matplotlib  # noqa: F401

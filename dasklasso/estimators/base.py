@@ -180,7 +180,7 @@ class Model(BaseEstimator):
             workers=None if self.workers is None else integer("workers", self.workers),
             scheduler=self.scheduler,
             device=self.device,
-            # a link that is printed nowhere serves nobody
+            # a link is of no use where it is not printed
             dashboard=None if self.verbose else False,
             checkpoint=folder("checkpoint", self.checkpoint),
             resume=bool(self.resume),

@@ -26,9 +26,9 @@ from dasklasso.dataset.labels.class_weights import ClassWeight, checked_class_we
 from dasklasso.errors import OptionError, ValueFound
 from dasklasso.estimators.base import Model
 from dasklasso.estimators.inputs import (
+    given_labels,
     is_stored,
     labelled_dataset,
-    labels_beside,
     stored_dataset,
 )
 from dasklasso.estimators.parameters import number
@@ -86,7 +86,7 @@ class Classifier(ClassifierMixin, Model):
         """
         check_is_fitted(self)
         if is_stored(X):
-            values, names, labels = labels_beside(y)
+            values, names, labels = given_labels(y)
             data = stored_dataset(X, values, sample_weight)
             if labels is None and data.target_classes:
                 names = data.target_classes[0]
@@ -146,7 +146,7 @@ class Classifier(ClassifierMixin, Model):
         if not (is_stored(X) or is_dask(X)):
             data, self.classes_ = labelled_dataset(self, X, y, sample_weight, offset)
             return data
-        values, names, labels = labels_beside(y)
+        values, names, labels = given_labels(y)
         data = super()._dataset(X, values, sample_weight, offset)
         data = data if names is None else replace(data, target_classes=(names,))
         if data.n_targets != 1:

@@ -49,7 +49,7 @@ def stored_dataset(
     Raises
     ------
     OptionError
-        When y or weights are given beside a dataset that is open already.
+        When y or weights are given with a dataset that is open already.
     StoreError, ValueFound
         As :func:`dasklasso.dataset.dataset.open_dataset`.
     """
@@ -67,17 +67,17 @@ def stored_dataset(
         for name, source in sources.items():
             assert isinstance(source, ZarrBlocks)
             given[name] = zarr.open_array(source.store, path=source.path, mode="r")
-    beside: dict[str, Any] = {
+    arrays: dict[str, Any] = {
         name: array if array is None or isinstance(array, _NAMED) else np.asarray(array)
         for name, array in given.items()
     }
-    data = open_dataset(X, **beside, require_target=require_target)
+    data = open_dataset(X, **arrays, require_target=require_target)
     return data if keep is None else replace(data, keep=keep)
 
 
 def dask_dataset(X: Any, y: Any, sample_weight: Any, offset: Any = None) -> Dataset:
     """Dask arrays, computed once into a temporary store; y and weights may be of any kind."""
-    beside = [
+    arrays = [
         array
         if array is None or is_dask(array) or isinstance(array, zarr.Array)
         else np.asarray(array)
@@ -85,7 +85,7 @@ def dask_dataset(X: Any, y: Any, sample_weight: Any, offset: Any = None) -> Data
     ]
     if y is None:
         raise OptionError("y: X is a dask array and requires y to be passed, found None")
-    return from_arrays(X, *beside[:2], offset=beside[2])
+    return from_arrays(X, *arrays[:2], offset=arrays[2])
 
 
 def checked_dataset(model: Any, X: Any, y: Any, sample_weight: Any, offset: Any = None) -> Dataset:
@@ -105,7 +105,7 @@ def checked_dataset(model: Any, X: Any, y: Any, sample_weight: Any, offset: Any 
         dtype="numeric",
         y_numeric=True,
         multi_output=True,
-        ensure_min_samples=2,  # of one row nothing is left beside the mean
+        ensure_min_samples=2,  # of one row nothing is left but the mean
     )
     return _of_table(model, table, y, sample_weight, offset)
 
@@ -160,8 +160,8 @@ def values_of_labels(y: np.ndarray) -> tuple[np.ndarray, tuple[str, ...] | None,
     return codes.astype(np.float64), tuple(str(label) for label in classes), classes
 
 
-def labels_beside(y: Any) -> tuple[Any, tuple[str, ...] | None, np.ndarray | None]:
-    """Labels given beside a store or a dask array, as :func:`values_of_labels` has them.
+def given_labels(y: Any) -> tuple[Any, tuple[str, ...] | None, np.ndarray | None]:
+    """Labels given with a store or a dask array, as :func:`values_of_labels` has them.
 
     Names of arrays, and lazy numbers, stay as they are: their labels (None) are not known.
     """
@@ -196,7 +196,7 @@ def _in_memory(array: Any) -> Any:
 
 
 def _compact(table: np.ndarray) -> np.ndarray:
-    # integers beyond 32 bits do not survive float32, and float64 takes no more room
+    # integers beyond 32 bits do not survive float32, and float64 takes no more memory
     wide = table.dtype.kind in "iu" and table.dtype.itemsize == 8
     return table.astype(np.float64) if wide else table
 

@@ -1,4 +1,4 @@
-"""What another solver takes over, where the one that was chosen no longer gets on."""
+"""Another solver for the problems on which the chosen one makes no more progress."""
 
 from __future__ import annotations
 

@@ -205,6 +205,6 @@ def _warn_of_gaps(record: CvRecord, tol: float) -> None:
 
 
 def _measured(data: Dataset, run: RunOptions) -> Machine | None:
-    """This machine's rates, where measuring them is short beside the fit and says something."""
+    """This machine's rates, where measuring them is short against the fit and says something."""
     nbytes = data.n_rows * data.n_features * data.X.dtype.itemsize
     return None if nbytes < MEASURED_BYTES else machine_for(data, run, seconds=0.1)

@@ -1,4 +1,4 @@
-"""What this machine does with some data, measured in a moment: bytes it reads, sums it computes."""
+"""The rates of this machine, measured in a moment: bytes read and products computed a second."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PRODUCTS = 4  # at a time: some 10 ms
 
 @dataclass(frozen=True)
 class Machine:
-    """Rates of this machine with all its threads at work.
+    """Rates of this machine with all its threads in use.
 
     Attributes
     ----------

@@ -146,8 +146,8 @@ def plan_fit(
     if machine is not None:
         nbytes = data.n_rows * data.n_features * data.X.dtype.itemsize
         # mapped data stay in the page cache, others decoded in the fit's own memory, if they fit
-        room = psutil.virtual_memory().available if data.X.mapped else limit
-        read_again = nbytes + choice.memory > room
+        available = psutil.virtual_memory().available if data.X.mapped else limit
+        read_again = nbytes + choice.memory > available
         seconds = _seconds(scans, nbytes, machine, read_again=read_again)
     return Plan(
         solver=choice.solver,

@@ -50,7 +50,7 @@ class FittedPath(PathRecord):
 
         On the grid they are the certified ones. Between two alphas of the grid they are
         interpolated linearly, as R's ``predict.glmnet(exact = FALSE)`` does (Friedman, Hastie,
-        Tibshirani 2010), and carry no certificate.
+        Tibshirani 2010), and have no certificate.
 
         Parameters
         ----------

@@ -47,7 +47,7 @@ def write_model(
     *,
     overwrite: bool = False,
 ) -> None:
-    """Write a model folder beside its final name, then rename it into place.
+    """Write a model folder to a partial one, and rename it when it is complete.
 
     Parameters
     ----------

@@ -110,7 +110,7 @@ def scan_tiles(
 
 
 def units_of(table: Table) -> np.ndarray:
-    """(D,) powers of two that bring columns near unit spread, from rows spread over the data."""
+    """(D,) powers of two that scale columns to near unit spread, from rows spread over the data."""
     assert table.y is not None
     n, reader = table.X.shape[0], Reader(table)
     starts = np.unique(np.linspace(0, max(0, n - UNIT_ROWS), UNIT_PLACES).astype(int)).tolist()

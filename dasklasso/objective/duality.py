@@ -8,7 +8,7 @@ dual feasible, and
 
 bounds P(w) − P* from above (Kim, Koh, Lustig, Boyd and Gorinevsky, 2007, An interior-point method
 for large-scale l1-regularized least squares, eq. 15; Fercoq, Gramfort and Salmon, 2015, Mind the
-duality gap). Only sums over rows and over columns enter, so that a scan can bring them home.
+duality gap). Only sums over rows and over columns enter, so that a scan can return them.
 
 Losses that are no quadratics
 -----------------------------
@@ -78,7 +78,7 @@ SUM_ROUNDING = 1e-14  # of a difference of sums, relative to them
 
 
 def column_sums(w: Array, v: Array, penalty: Penalty, dual_v: Array | None = None) -> Array:
-    """What the certificate needs of some columns: additive, but for the ratio, a maximum.
+    """Sum over some columns what the certificate needs; of the ratio take the maximum.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def combine_column_sums(blocks: np.ndarray) -> np.ndarray:
 
 
 def together(sums: np.ndarray, n_outputs: int, largest: int | None = None) -> np.ndarray:
-    """Sums over the columns of each problem, again in each of them.
+    """Sum over the columns of each problem, and repeat the sum in each of them.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def together(sums: np.ndarray, n_outputs: int, largest: int | None = None) -> np
 
 
 def shift_of(sums: LossSums) -> Array:
-    """What multiple c of rows' slacks makes slopes sum to zero; 0 where it is too large for use.
+    """Return the multiple c of rows' slacks that makes slopes sum to zero; 0 where it is too large.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def shift_of(sums: LossSums) -> Array:
 
 
 def widened(v: Array, sums: LossSums, penalty: Penalty, widest: float = 1.0) -> Array:
-    """What no ``|v_j|`` exceeds once slopes sum to zero (one-sided when positive).
+    """Enlarge v to what no ``|v_j|`` exceeds once slopes sum to zero (one-sided when positive).
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def widened(v: Array, sums: LossSums, penalty: Penalty, widest: float = 1.0) -> 
 
 @dataclass(frozen=True)
 class Certificate:
-    """The outcome for each problem; all arrays of shape (n_problems,) float64.
+    """Objective and duality gap of each problem: arrays of shape (n_problems,) float64.
 
     Attributes
     ----------
@@ -200,7 +200,7 @@ def squared_certificate(
     projected_squares: np.ndarray | None = None,
     projected_product: np.ndarray | None = None,
 ) -> Certificate:
-    """Duality gap of squared-loss problems.
+    """Bound the duality gap of squared-loss problems.
 
     Parameters
     ----------
@@ -240,7 +240,7 @@ def squared_certificate(
     return Certificate(primal=primal, gap=np.maximum(gap, 0.0), n_nonzero=n_nonzero.astype(int))
 
 
-# of points beyond all numbers, and of multiples of a dual direction that is 0, nobody needs warning
+# no warnings for points beyond all numbers, or for multiples of a dual direction that is 0
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def smooth_certificate(
     sums: LossSums,
@@ -251,7 +251,7 @@ def smooth_certificate(
     slack_ratio: float,
     overshoot: np.ndarray | float = 0.0,
 ) -> Certificate:
-    """Duality gap of problems whose loss is no quadratic.
+    """Bound the duality gap of problems whose loss is not quadratic.
 
     Parameters
     ----------

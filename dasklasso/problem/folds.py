@@ -317,11 +317,11 @@ def weights_by_class(data: Dataset, assignment: FoldAssignment, n_classes: int) 
     totals = np.zeros(assignment.n_folds * n_classes)
     for start, stop in pairwise(data.y.row_bounds):
         codes = read_rows(data.y, start, stop)[:, 0].astype(np.intp)
-        cells = assignment.folds_of_rows(start, stop, data.n_rows) * n_classes + codes
+        fold_and_class = assignment.folds_of_rows(start, stop, data.n_rows) * n_classes + codes
         weight = None
         if data.sample_weight is not None:
             weight = read_rows(data.sample_weight, start, stop)[:, 0]
-        totals += np.bincount(cells, weight, minlength=len(totals))
+        totals += np.bincount(fold_and_class, weight, minlength=len(totals))
     return totals.reshape(assignment.n_folds, n_classes)
 
 

@@ -1,6 +1,6 @@
 """The first scans of a problem: for moments of columns unless they are known, then at zero.
 
-That scan brings the gradient of the null model of every target (hence alpha_max), the cross
+That scan returns the gradient of the null model of every target (hence alpha_max), the cross
 products of unpenalised columns, and the first round of the power iteration.
 """
 
@@ -42,7 +42,7 @@ from dasklasso.scan.reader import targets_only
 
 @dataclass(frozen=True)
 class FirstLook:
-    """What the scan at zero showed.
+    """The results of the scan at zero.
 
     Attributes
     ----------

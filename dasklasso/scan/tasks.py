@@ -174,7 +174,7 @@ def gradient_part(
     for rows, some in zip(reader.rows(band), residual[0], strict=True):
         product = query.gradient_part(rows, some, prepared)
         total = product if total is None else total + product
-    # every part's sums carry the band's Σ r; bytes of the prediction are counted by part 0 only
+    # every part's sums hold the band's Σ r; bytes of the prediction are counted by part 0 only
     nbytes = reader.bytes_read + (residual[2] if part == 0 else 0)
     return LossGradient(total, residual[1]), nbytes
 

@@ -31,7 +31,7 @@ def predict_store(
 ) -> Iterator[tuple[int, int, np.ndarray]]:
     """Predict every row of a data set, in bounded memory.
 
-    On the host, a row's prediction does not depend on the rows beside it, not in the last bit.
+    On the host, a row's prediction does not depend on other rows, not in the last bit.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ class TablePredictor:
     of : str
         How messages name the model.
     ids : sequence of str
-        Columns that are handed on as they are, beside the predictions.
+        Columns that are copied as they are, next to the predictions.
     offset : str, optional
         The column of offsets, where it has another name than in training.
     missing, unseen, memory, array

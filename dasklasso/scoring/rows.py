@@ -10,7 +10,7 @@ from dasklasso.dataset.dataset import Dataset
 from dasklasso.storage.blocks import BlockSource, LastBlock
 from dasklasso.storage.zarr_blocks import read_rows
 
-Beside = tuple[np.ndarray, np.ndarray, np.ndarray]
+Observed = tuple[np.ndarray, np.ndarray, np.ndarray]  # y, weight, offset
 TARGET_ROWS = 1 << 18  # read at a time for the summary of the targets
 
 
@@ -44,14 +44,14 @@ class ScoredRows:
         for y, weight, _ in self.with_offsets():
             yield y, weight
 
-    def with_offsets(self) -> Iterator[Beside]:
+    def with_offsets(self) -> Iterator[Observed]:
         """(y (n, n_targets), weight (n,), offset (n, 1)) of the rows that count."""
         for y, weight, offset in self._read():
             counted = weight > 0
             yield y[counted], weight[counted], offset[counted]
 
-    def beside(self, start: int, stop: int, prediction: np.ndarray) -> tuple[np.ndarray, Beside]:
-        """Predictions of those of these rows that count, and what is beside them."""
+    def counted(self, start: int, stop: int, prediction: np.ndarray) -> tuple[np.ndarray, Observed]:
+        """Return predictions and observed values of those of these rows that count."""
         y, weight, offset = self._between(start, stop)
         counted = weight > 0
         if counted.all():
@@ -62,11 +62,11 @@ class ScoredRows:
         """A sum of weights as they are stored."""
         return float(np.ldexp(scaled, self._exponent))
 
-    def _read(self) -> Iterator[Beside]:
+    def _read(self) -> Iterator[Observed]:
         for start in range(0, self.n_rows, TARGET_ROWS):
             yield self._between(start, min(start + TARGET_ROWS, self.n_rows))
 
-    def _between(self, start: int, stop: int) -> Beside:
+    def _between(self, start: int, stop: int) -> Observed:
         y, weight, offset = read_rows(self._y, start, stop), np.ones(stop - start), self._offset
         if self._weight is not None:
             weight = np.ldexp(read_rows(self._weight, start, stop)[:, 0], -self._exponent)

@@ -36,7 +36,7 @@ from dasklasso.scoring.metrics.target_summary import (
 from dasklasso.scoring.predict import offsets_for
 from dasklasso.scoring.ranking import Ranked
 from dasklasso.scoring.report import Scored
-from dasklasso.scoring.rows import Beside, ScoredRows
+from dasklasso.scoring.rows import Observed, ScoredRows
 from dasklasso.storage.zarr_blocks import read_rows
 
 MEMORY = 256 << 20  # for predictions and for sorting them, where no limit says less
@@ -140,11 +140,11 @@ def score_store(
                 values = values + read_rows(offset, start, stop)
             _refuse_nonfinite(data, values, start)
             shaped = values.reshape(stop - start, n_alphas, n_outputs)
-            prediction, beside = rows.beside(start, stop, shaped)
-            for some, (found, outcomes) in _judged(judge, prediction, beside, pool):
+            prediction, observed = rows.counted(start, stop, shaped)
+            for some, (found, outcomes) in _judged(judge, prediction, observed, pool):
                 sums = sums + found
                 if ranked is not None:
-                    ranked.add(outcomes, beside[1][some] if rows.weighted else None)
+                    ranked.add(outcomes, observed[1][some] if rows.weighted else None)
         metrics = judge.metrics(sums)
         areas, calibrations = np.empty((0, n_alphas)), list[list[dict[str, Any]]]()
         if ranked is not None:
@@ -230,7 +230,7 @@ def _refuse_nonfinite(data: Dataset, prediction: np.ndarray, start: int) -> None
 
 
 def _memory(run: RunOptions) -> int:
-    """Bytes for predictions and for sorting them, beside what reading takes."""
+    """Bytes for predictions and for sorting them, besides what reading takes."""
     if run.memory is None:
         return MEMORY
     left = run.memory - PROCESS_BYTES * (1 + (run.workers or 0))
@@ -243,10 +243,10 @@ def _rows_at_once(memory: int, n_models: int, threads: int) -> int:
 
 
 def _judged(
-    judge: LossMetrics, prediction: np.ndarray, beside: Beside, pool: Any
+    judge: LossMetrics, prediction: np.ndarray, observed: Observed, pool: Any
 ) -> Iterator[tuple[slice, tuple[np.ndarray, Sequence[Outcome]]]]:
     """Sums and outcomes of some rows, slab by slab on the threads of a pool, in their order."""
-    y, weight, offset = beside
+    y, weight, offset = observed
     slab = max(1, SLAB_VALUES // max(1, prediction[:1].size))
     cuts = [slice(k, k + slab) for k in range(0, len(prediction), slab)]
 

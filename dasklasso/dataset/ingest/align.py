@@ -77,13 +77,13 @@ def align(source: Source, schema: Schema, asked: Asked, *, of: str, strict: bool
         Features are missing, or are text where the schema has numbers (or the other way round).
     """
     targets = _targets(source, schema, asked, of)
-    beside = {role: _beside(source, schema, asked, role, of) for role in _BESIDE}
+    columns = {role: _column_of_role(source, schema, asked, role, of) for role in _ROLES}
     _resolve_all(source, asked.as_is, "id")
     dropped = set(resolve_dropped(source, asked.drop) if strict else asked.drop)
     dropped |= set(schema.dropped)
     given = {column.name: column for column in source.columns}
     taken = dict.fromkeys(targets, "target")
-    for role, column in beside.items():
+    for role, column in columns.items():
         if column in taken:
             raise OptionError(
                 f"{source.path}: column {column} was named by --{taken[column]} and --{role}, "
@@ -107,9 +107,9 @@ def align(source: Source, schema: Schema, asked: Asked, *, of: str, strict: bool
     roles = Roles(
         features=features,
         targets=tuple(given[name] for name in targets),
-        weight=_given(given, beside["weight"]),
-        fold=_given(given, beside["fold"]),
-        offset=_given(given, beside["offset"]),
+        weight=_given(given, columns["weight"]),
+        fold=_given(given, columns["fold"]),
+        offset=_given(given, columns["offset"]),
     )
     check_types(source, roles)
     return Aligned(
@@ -119,7 +119,7 @@ def align(source: Source, schema: Schema, asked: Asked, *, of: str, strict: bool
     )
 
 
-_BESIDE = {"weight": "sample_weight", "fold": "fold", "offset": "offset"}  # names of the arrays
+_ROLES = {"weight": "sample_weight", "fold": "fold", "offset": "offset"}  # names of the arrays
 
 
 def _given(given: Mapping[str, Column], name: str | None) -> Column | None:
@@ -155,7 +155,7 @@ def _targets(source: Source, schema: Schema, asked: Asked, of: str) -> tuple[str
     return found
 
 
-def _beside(source: Source, schema: Schema, asked: Asked, role: str, of: str) -> str | None:
+def _column_of_role(source: Source, schema: Schema, asked: Asked, role: str, of: str) -> str | None:
     """The column of weights, folds or offsets: as asked, else as in the schema."""
     need, name = asked.need(role), getattr(asked, role)
     if need == "no":
@@ -168,7 +168,7 @@ def _beside(source: Source, schema: Schema, asked: Asked, role: str, of: str) ->
     if name is None:
         if need == "optional":
             return None
-        raise OptionError(f"{of} has an array {_BESIDE[role]}: name the column with --{role}.")
+        raise OptionError(f"{of} has an array {_ROLES[role]}: name the column with --{role}.")
     found = source.resolve(name)
     if not found:
         if need == "optional" and getattr(asked, role) is None:

@@ -78,9 +78,9 @@ def distinct_values(y: BlockSource, target: int, *, most: int) -> Distinct:
         new, first = np.unique(column, return_index=True)
         unknown = ~np.isin(new, values)
         order = np.argsort(first[unknown])
-        room = most - len(values)
-        at = int(first[unknown][order[room]])
-        values = np.union1d(values, new[unknown][order[:room]])
+        n_new = most - len(values)
+        at = int(first[unknown][order[n_new]])
+        values = np.union1d(values, new[unknown][order[:n_new]])
         return Distinct(values, (start + at, float(column[at])))
     return Distinct(values)
 
@@ -209,7 +209,7 @@ def name_of(data: Dataset, target: int, value: float) -> Label:
 def derived_fingerprint(data: Dataset, kind: str, what: object) -> str:
     """The fingerprint of data with targets or weights made of those that are stored.
 
-    What is kept under a fingerprint (moments, checkpoints) is then never taken for that of the
+    What is stored under a fingerprint (moments, checkpoints) is then never taken for that of the
     data as they are.
     """
     told = json.dumps([data.fingerprint, kind, what])

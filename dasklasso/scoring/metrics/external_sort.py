@@ -32,7 +32,7 @@ class Spool:
         self._end = 0
 
     def reserve(self, n_bytes: int) -> int:
-        """Room for so many bytes; returns where it begins."""
+        """Reserve so many bytes, and return where they begin."""
         with self._lock:
             start, self._end = self._end, self._end + n_bytes
             return start
@@ -110,13 +110,13 @@ class SortedScores:
         threads: int = 1,
         mapped: Map = map,
     ) -> None:
-        beside: list[tuple[str, Any]] = [("y", y_dtype)]
-        beside += [("weight", np.float64)] if weighted else []
-        self._record = np.dtype([("score", np.float64), *beside])
+        columns: list[tuple[str, Any]] = [("y", y_dtype)]
+        columns += [("weight", np.float64)] if weighted else []
+        self._record = np.dtype([("score", np.float64), *columns])
         per_row = 8 * (n_models - 1) + self._record.itemsize + SORT_BYTES * threads
         most_rows = max(1, min(n_rows, memory // per_row))
         self._scores = np.empty((n_models, most_rows))
-        self._beside = np.empty(most_rows, beside)
+        self._columns = np.empty(most_rows, columns)
         self._held = 0
         self._merge_bytes = memory // threads
         self._mapped = mapped
@@ -127,21 +127,21 @@ class SortedScores:
         """Take in rows: scores (n, n_models), y (n,), weight (n,) or None."""
         start = 0
         while start < len(scores):
-            if self._held == len(self._beside):
+            if self._held == len(self._columns):
                 self._spill()
-            stop = min(len(scores), start + len(self._beside) - self._held)
+            stop = min(len(scores), start + len(self._columns) - self._held)
             rows = slice(self._held, self._held + stop - start)
             self._scores[:, rows] = scores[start:stop].T
-            self._beside["y"][rows] = y[start:stop]
+            self._columns["y"][rows] = y[start:stop]
             if weight is not None:
-                self._beside["weight"][rows] = weight[start:stop]
+                self._columns["weight"][rows] = weight[start:stop]
             self._held, start = rows.stop, stop
 
     def close_input(self) -> None:
         """No more rows come: what is in memory follows the rest, unless it is all there is."""
         if self._spool is not None:
             self._spill()
-            self._scores, self._beside = self._scores[:, :0].copy(), self._beside[:0].copy()
+            self._scores, self._columns = self._scores[:, :0].copy(), self._columns[:0].copy()
 
     def chunks(self, model: int) -> Iterator[Chunk]:
         """All rows in the order of a model's scores, piece by piece."""
@@ -169,8 +169,8 @@ class SortedScores:
         order = np.argsort(scores, kind="stable")
         records = np.empty(self._held, self._record)
         records["score"] = scores[order]
-        for name in self._beside.dtype.names or ():
-            records[name] = self._beside[name][order]
+        for name in self._columns.dtype.names or ():
+            records[name] = self._columns[name][order]
         return records
 
     def _spill(self) -> None:
@@ -200,7 +200,7 @@ class SortedScores:
     def _merged(self, runs: Sequence[_Run]) -> Iterator[np.ndarray]:
         """The records of some runs in order, those of an earlier run first where scores tie."""
         assert self._spool is not None
-        runs = [replace(run) for run in runs]  # read from the start again, whoever read them
+        runs = [replace(run) for run in runs]  # read from the start again, whatever has read them
         rows = max(1, self._merge_bytes // (MERGE_BYTES * len(runs)))
         while True:
             for run in runs:
