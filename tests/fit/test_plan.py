@@ -61,7 +61,7 @@ def test_gram_is_not_chosen(table, options):
 
 
 def test_folds_of_newton_are_scans_and_products_that_a_plan_counts(table):
-    data = table(2000, 12)
+    data = table(2 * 10**6, 12)  # too large to be held in memory
     options = FitOptions(loss="logistic", n_alphas=20)
     alone, folded = (plan_fit(data, options, RunOptions(), n_folds=k) for k in (1, 5))
     assert (alone.scans, folded.scans) == (8, 12)
