@@ -144,6 +144,7 @@ class PathFollower:
         self.gathered = 0  # rows and columns of it that are there
         self.compiled = linear.size >= COMPILED_FROM
         self.has_l2 = bool(penalties.l2.any())
+        self.l1_everywhere = not self.has_l2 and bool((penalties.l1 > 0.0).all())
         if not self.compiled:
             self.order, self.block = self.everything, None
             self.listed[:] = True
@@ -155,7 +156,7 @@ class PathFollower:
         a, b = alphas[k] * self.penalties.l1, alphas[k] * self.penalties.l2
         whole = Subproblem(
             self.gram, self.linear, self.diagonal, a, b, self.everything, self.yy, positive,
-            self.compiled,
+            self.compiled, self.l1_everywhere and alphas[k] > 0.0,
         )  # fmt: skip
         complete = self._select(k, a, line)
         if k > 0:

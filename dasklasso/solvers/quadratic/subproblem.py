@@ -27,6 +27,8 @@ class Subproblem:
         Whether u is held non-negative.
     compiled : bool
         Whether loops are to be compiled.
+    l1_everywhere : bool
+        Whether it is known that all a are positive and all b zero, which then is not looked for.
     """
 
     matrix: np.ndarray
@@ -38,6 +40,7 @@ class Subproblem:
     yy: float
     positive: bool
     compiled: bool
+    l1_everywhere: bool = False
 
     @cached_property
     def bounded(self) -> np.ndarray:
@@ -57,7 +60,7 @@ class Subproblem:
     @cached_property
     def has_l2(self) -> bool:
         """Whether any column has a penalty with a quadratic part."""
-        return bool(self.b.any())
+        return not self.l1_everywhere and bool(self.b.any())
 
     @cached_property
     def _inverses(self) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
@@ -70,7 +73,7 @@ class Subproblem:
         free : (n_free,); None where there are none
         """
         a = self.a[self._within]
-        if not self.has_l2 and a.all():
+        if self.l1_everywhere:
             return 1.0 / a, None, None
         b = self.b[self._within]
         linear_only = (a > 0.0) & (b == 0.0)
@@ -117,7 +120,7 @@ class Subproblem:
         inverse_l1, inverse_l2, columns = self._inverses
         product, within = float(u @ q), q[self._within]
         size = within if self.positive else np.abs(within)
-        ratio = float(np.maximum.reduce(size * inverse_l1, initial=0.0))
+        ratio = max(float(np.maximum.reduce(size * inverse_l1)), 0.0) if size.size else 0.0
         conjugate = free = 0.0
         if inverse_l2 is not None:
             excess = np.maximum(size - self.a[self._within], 0.0)
