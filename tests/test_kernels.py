@@ -15,6 +15,7 @@ from click.testing import CliRunner
 import dasklasso
 from dasklasso.cli import main
 from dasklasso.kernels import MODULES, registered
+from dasklasso.objective.penalties.elastic_net import ElasticNet
 from dasklasso.solvers.quadratic.face import Face, minimise
 from dasklasso.solvers.quadratic.groups import Groups, minimise_groups
 from dasklasso.solvers.quadratic.path import Quadratic, solve_path
@@ -52,9 +53,9 @@ def test_paths_of_few_features_import_no_numba():
         "import sys\n"
         "import numpy as np\n"
         "from dasklasso.solvers.quadratic.path import Quadratic, solve_path\n"
-        "one = np.ones(30)\n"
+        "from dasklasso.objective.penalties.elastic_net import ElasticNet\n"
         "q = Quadratic(np.eye(30) + 0.5, np.arange(30.0), 1e4)\n"
-        "found = solve_path(q, one, one, np.array([9.0, 1.0]), tol=1e-6)\n"
+        "found = solve_path(q, ElasticNet.of(1.0), np.array([9.0, 1.0]), tol=1e-6)\n"
         "assert found.coef.any() and found.gap.max() <= 1e-6\n"
         "assert 'numba' not in sys.modules"
     )
@@ -66,7 +67,7 @@ def test_what_is_solved_compiles_what_is_registered_and_nothing_else():
     X = np.random.default_rng(0).standard_normal((2 * d, d))
     gram, ones = X.T @ X / len(X), np.ones(d)
     quadratic = Quadratic(gram, gram @ np.where(np.arange(d) < 9, 1.0, 0.0), 20.0)
-    solve_path(quadratic, ones, ones, np.array([0.5, 0.1, 0.001]), tol=1e-6, l1_ratio=0.9)
+    solve_path(quadratic, ElasticNet.of(0.9), np.array([0.5, 0.1, 0.001]), tol=1e-6)
     for dtype in (np.float32, np.float64):
         free = np.zeros(d, bool)
         minimise(Face(gram.astype(dtype), -quadratic.linear, 0.0 * ones, 0.1 * ones, free), 1e-3)

@@ -18,6 +18,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import enet_path
 
+from dasklasso.objective.penalties.elastic_net import ElasticNet
 from dasklasso.solvers.quadratic.path import Quadratic, certify, solve_path
 
 ROWS, ALPHAS, EPS = 5_000, 100, 1e-3
@@ -53,10 +54,10 @@ def compare(n_features: int, correlation: float, goal: float, repeats: int) -> N
     quadratic = Quadratic(gram / ROWS, linear / ROWS, yy / ROWS)
     null = 0.5 * quadratic.yy
     alphas = np.max(np.abs(quadratic.linear)) * np.geomspace(1.0, EPS, ALPHAS)
-    ones = np.ones(n_features)
+    lasso = ElasticNet.of(1.0)
 
     def ours() -> np.ndarray:
-        return solve_path(quadratic, ones, ones, alphas, tol=goal * null).coef
+        return solve_path(quadratic, lasso, alphas, tol=goal * null).coef
 
     def theirs(tol: float) -> np.ndarray:
         path = enet_path(
@@ -66,8 +67,7 @@ def compare(n_features: int, correlation: float, goal: float, repeats: int) -> N
         return path[1].T
 
     def worst_gap(coef: np.ndarray) -> float:
-        penalty = np.multiply.outer(alphas, ones)
-        found = certify(quadratic, coef, penalty, 0.0 * penalty, positive=False)
+        found = certify(quadratic, coef, lasso.at(alphas, np.ones((n_features, 1)), 1.0))
         return float(found.gap.max() / null)
 
     our_gap = worst_gap(ours())

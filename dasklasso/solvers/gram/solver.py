@@ -166,15 +166,12 @@ class GramSolver(Solver[GramState]):
         alphas: np.ndarray,
         start: np.ndarray | None = None,
     ) -> np.ndarray:
-        objective = self.problem.objective
+        frame, penalty = self.problem.frame, self.problem.objective.penalty
         tol = max(MEMORY_TOL_SHARE * self.settings.tol, LEAST_TOL)
         return solve_path(
             quadratic,
-            self.problem.frame.l1_factor,
-            self.problem.frame.l2_factor,
+            penalty.at(1.0, frame.l1_factor, frame.l2_factor),
             alphas,
-            l1_ratio=objective.l1_ratio,
-            positive=objective.penalty.nonnegative,
             tol=tol * float(self.problem.null_loss[target]),
             start=start,
         ).coef

@@ -21,7 +21,7 @@ from threading import Event
 import numpy as np
 
 from dasklasso.objective.losses.base import Loss
-from dasklasso.objective.penalties.base import strong_share
+from dasklasso.objective.penalties.base import Penalty, strong_share
 from dasklasso.problem.folds import Folds
 from dasklasso.problem.problem import Problem
 from dasklasso.scan.queries import row_terms
@@ -31,7 +31,7 @@ from dasklasso.solvers.base import Jobs
 from dasklasso.solvers.certificate_scan import certificate_here
 from dasklasso.solvers.newton.hessian_model import Quadric
 from dasklasso.solvers.newton.side_by_side import side_by_side
-from dasklasso.solvers.newton.step import Point, Step, WeightedPenalty, newton_step
+from dasklasso.solvers.newton.step import Point, Step, newton_step
 
 MOST_STEPS = 40  # of Newton, for one alpha and one loss
 MOST_ROUNDS = 12  # of working sets
@@ -178,9 +178,7 @@ class Chain:
     ) -> tuple[float, np.ndarray]:
         """Rounds of working sets at one alpha: the gap reached, and the gradient there."""
         problem, frame = self.problem, self.problem.frame
-        penalty = problem.objective.penalty
-        own_penalty = WeightedPenalty(alpha, penalty, frame.l1_factor, frame.l2_factor)
-        here = penalty.at(alpha, frame.l1_factor, frame.l2_factor)
+        here = problem.objective.penalty.at(alpha, frame.l1_factor, frame.l2_factor)
         goal, gap, state.steps = self.goal, np.inf, 0
         likely = np.zeros(problem.n_features, bool)
         for _ in range(MOST_ROUNDS):
@@ -202,12 +200,12 @@ class Chain:
                 some = np.sort(some[np.argsort(-excess[some], kind="stable")[:largest]])
             likely[some] = True
             before = alpha
-            self._solve_on(state, some, own_penalty, loss, goal)
+            self._solve_on(state, some, here, loss, goal)
         assert gradient is not None
         return gap, gradient
 
     def _solve_on(
-        self, state: _State, some: np.ndarray, own_penalty: WeightedPenalty, loss: Loss, goal: float
+        self, state: _State, some: np.ndarray, own_penalty: Penalty, loss: Loss, goal: float
     ) -> None:
         """Steps on a working set, until they predict no more than a share of the gap wanted."""
         block = self.held.columns[some]
@@ -247,20 +245,20 @@ class Chain:
         point: Point,
         step: Step,
         block: np.ndarray,
-        own_penalty: WeightedPenalty,
+        own_penalty: Penalty,
         loss: Loss,
     ) -> tuple[np.ndarray, float, bool]:
         """Go along a step as far as the objective falls enough: (u, b, whether anywhere)."""
         along, up = step.u - point.u, step.b - point.b
         ahead = along @ block + up
-        objective = point.loss + own_penalty.value(point.u)
+        objective = point.loss + float(np.sum(own_penalty.value(point.u)))
         rounding = 1e-15 * abs(objective)
         t = 1.0
         for _ in range(MOST_HALVINGS):
             u, b = (point.u + t * along, point.b + t * up) if t < 1.0 else (step.u, step.b)
             prediction = state.prediction + t * ahead
             value = loss.value(self._offset_prediction(prediction), self.y)
-            trial = float(self.share @ value) + own_penalty.value(u)
+            trial = float(self.share @ value) + float(np.sum(own_penalty.value(u)))
             if trial <= objective - SUFFICIENT_DECREASE * t * step.predicted + rounding:
                 accurate = objective - trial >= ACCURATE_DECREASE * step.predicted
                 self._trust(state, whole=t == 1.0, accurate=accurate)

@@ -22,6 +22,7 @@ from typing import Protocol
 import numpy as np
 
 from dasklasso.backend import to_numpy
+from dasklasso.objective.penalties.base import Penalty
 from dasklasso.problem.folds import scores_of
 from dasklasso.problem.problem import gradient_query
 from dasklasso.scan.engine import Request
@@ -39,7 +40,7 @@ from dasklasso.solvers.newton.shared import (
     Start,
 )
 from dasklasso.solvers.newton.side_by_side import side_by_side
-from dasklasso.solvers.newton.step import Point, WeightedPenalty, newton_step
+from dasklasso.solvers.newton.step import Point, newton_step
 from dasklasso.solvers.newton.trials import Tilt, Trials, Tried, trial_arrays
 
 MODEL_TOL = 1e-3  # of a problem's gap: how exactly its model is minimised
@@ -377,11 +378,9 @@ class Newton(IterateSolver[NewtonState]):
 
         side_by_side([partial(one, k) for k in range(len(state.iterates))], report)
 
-    def _own_penalty(self, state: NewtonState, iterate: Iterate) -> WeightedPenalty:
+    def _own_penalty(self, state: NewtonState, iterate: Iterate) -> Penalty:
         alpha, frame = float(state.jobs.alphas[iterate.index]), self.problems[iterate.fold].frame
-        return WeightedPenalty(
-            alpha, self.problem.objective.penalty, frame.l1_factor, frame.l2_factor
-        )
+        return self.problem.objective.penalty.at(alpha, frame.l1_factor, frame.l2_factor)
 
 
 def _given_up(iterate: Iterate, dtype: str) -> bool:

@@ -126,7 +126,8 @@ def _rough_path(
     done: list[int],
 ) -> np.ndarray:
     """(n_alphas, n_columns): a quadratic's path, some alphas at a time, until it is stopped."""
-    objective, frame = problem.objective, problem.frame
+    frame = problem.frame
+    penalty = problem.objective.penalty.at(1.0, frame.l1_factor[columns], frame.l2_factor[columns])
     found = np.zeros((len(alphas), len(columns)))
     start: np.ndarray | None = None
     for first in range(0, len(alphas), ALPHAS_AT_ONCE):
@@ -135,11 +136,8 @@ def _rough_path(
         some = slice(first, first + ALPHAS_AT_ONCE)
         found[some] = solve_path(
             quadratic,
-            frame.l1_factor[columns],
-            frame.l2_factor[columns],
+            penalty,
             alphas[some],
-            l1_ratio=objective.l1_ratio,
-            positive=objective.penalty.nonnegative,
             tol=START_TOL * float(problem.null_loss[target]),
             start=start,
             max_passes=most_sweeps(len(columns)),

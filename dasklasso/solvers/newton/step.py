@@ -9,7 +9,7 @@ the Schur complement of H, which :mod:`dasklasso.solvers.quadratic.path` minimis
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -44,27 +44,6 @@ class Point:
 
 
 @dataclass(frozen=True)
-class WeightedPenalty:
-    """The penalty of one problem.
-
-    Attributes
-    ----------
-    alpha : float
-    penalty : of the objective
-    l1, l2 : (n_features,) factors
-    """
-
-    alpha: float
-    penalty: Penalty
-    l1: np.ndarray
-    l2: np.ndarray
-
-    def value(self, u: np.ndarray) -> float:
-        """Of a point."""
-        return float(np.sum(self.penalty.at(self.alpha, self.l1, self.l2).value(u)))
-
-
-@dataclass(frozen=True)
 class Step:
     """Where a model has its minimum.
 
@@ -84,7 +63,7 @@ class Step:
 def newton_step(
     point: Point,
     quadric: Quadric,
-    own_penalty: WeightedPenalty,
+    own_penalty: Penalty,
     *,
     fit_intercept: bool,
     tol: float,
@@ -94,6 +73,7 @@ def newton_step(
 
     Parameters
     ----------
+    own_penalty : of the problem at its alpha; its weights are (n_features,)
     tol : absolute duality gap of the minimum
     added : to the model's value, so that it is a square's half nowhere below zero
     """
@@ -118,8 +98,8 @@ def newton_step(
     change = (
         linear_part
         + 0.5 * along @ (full @ along)
-        + own_penalty.value(u)
-        - own_penalty.value(point.u)
+        + float(np.sum(own_penalty.value(u)))
+        - float(np.sum(own_penalty.value(point.u)))
     )
     return Step(u, b, max(-float(change), 0.0))
 
@@ -136,7 +116,7 @@ def _minimum(
     start: np.ndarray,
     height: float,
     columns: np.ndarray,
-    own_penalty: WeightedPenalty,
+    own_penalty: Penalty,
     tol: float,
 ) -> np.ndarray:
     """Where a quadratic of some height and gradient at ``start`` has its minimum."""
@@ -145,11 +125,8 @@ def _minimum(
     half = height + linear @ start - 0.5 * (start @ product)
     path = solve_path(
         Quadratic(np.ascontiguousarray(matrix), linear, 2.0 * half),
-        own_penalty.l1[columns],
-        own_penalty.l2[columns],
-        np.array([own_penalty.alpha]),
-        l1_ratio=own_penalty.penalty.l1,
-        positive=own_penalty.penalty.nonnegative,
+        replace(own_penalty, l1=own_penalty.l1[columns], l2=own_penalty.l2[columns]),
+        np.ones(1),
         tol=tol,
         start=start,
         max_passes=most_sweeps(columns.size),

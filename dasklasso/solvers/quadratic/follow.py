@@ -14,11 +14,11 @@ lock, so threads may solve paths side by side.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from dasklasso.objective.penalties.base import Penalty
 from dasklasso.solvers.quadratic.descent import descend
 from dasklasso.solvers.quadratic.growing_factor import GrowingFactor
 from dasklasso.solvers.quadratic.subproblem import Subproblem, times
@@ -27,23 +27,6 @@ from dasklasso.solvers.quadratic.sweep import COMPILED_FROM
 MIN_JOINING = 64  # columns that may join a working set at once; beyond, as many as are in it
 INCOMPLETE_GAP = 1e-2  # of the gap: how far a working set known to be incomplete is solved
 ROUNDS_WITHOUT_HALVING = 3  # of the gap, until it is what rounding allows
-
-
-@dataclass(frozen=True)
-class Penalties:
-    """The penalty at every alpha: ``alpha (l1_j |u_j| + ½ l2_j u_j²)``, u ≥ 0 if positive.
-
-    Attributes
-    ----------
-    alphas : (n_alphas,), decreasing
-    l1, l2 : (n_features,)
-    positive : bool
-    """
-
-    alphas: np.ndarray
-    l1: np.ndarray
-    l2: np.ndarray
-    positive: bool
 
 
 class Reached(NamedTuple):
@@ -68,7 +51,8 @@ def follow(
     gram: np.ndarray,
     linear: np.ndarray,
     yy: float,
-    penalties: Penalties,
+    penalty: Penalty,
+    alphas: np.ndarray,
     usable: np.ndarray,
     start: np.ndarray,
     *,
@@ -79,6 +63,8 @@ def follow(
 
     Parameters
     ----------
+    penalty : of alpha 1, separable; its weights are (n_features,)
+    alphas : (n_alphas,), decreasing
     usable : (n_features,) bool, columns with variance that are worked on
     start : (n_features,), zero for the other columns
     tol : duality gap to stop at
@@ -88,11 +74,11 @@ def follow(
     ------
     The best point that was found at each alpha; NaN in q where none has a gap.
     """
-    follower = PathFollower(gram, linear, yy, penalties, usable)
+    follower = PathFollower(gram, linear, yy, penalty, alphas, usable)
     u = start.copy()
     used, compiled = u.nonzero()[0], follower.compiled
     line = _Line(u, linear - times(gram, linear.size, used, u[used], compiled=compiled))
-    for k in range(penalties.alphas.size):
+    for k in range(alphas.size):
         found = follower.solve(k, line, tol, max_passes)
         yield found
 
@@ -132,10 +118,12 @@ class PathFollower:
         gram: np.ndarray,
         linear: np.ndarray,
         yy: float,
-        penalties: Penalties,
+        penalty: Penalty,
+        alphas: np.ndarray,
         usable: np.ndarray,
     ) -> None:
-        self.gram, self.linear, self.yy, self.penalties = gram, linear, yy, penalties
+        self.gram, self.linear, self.yy = gram, linear, yy
+        self.penalty, self.alphas, self.positive = penalty, alphas, penalty.nonnegative
         self.diagonal = gram.diagonal().copy()
         self.everything = np.flatnonzero(usable)
         self.listed = ~usable  # columns that do not wait to join
@@ -143,8 +131,8 @@ class PathFollower:
         self.block: np.ndarray | None = np.empty((0, 0))  # None once G itself is used
         self.gathered = 0  # rows and columns of it that are there
         self.compiled = linear.size >= COMPILED_FROM
-        self.has_l2 = bool(penalties.l2.any())
-        self.l1_everywhere = not self.has_l2 and bool((penalties.l1 > 0.0).all())
+        self.has_l2 = bool(penalty.l2.any())
+        self.l1_everywhere = not self.has_l2 and bool((penalty.l1 > 0.0).all())
         if not self.compiled:
             self.order, self.block = self.everything, None
             self.listed[:] = True
@@ -152,8 +140,8 @@ class PathFollower:
 
     def solve(self, k: int, line: _Line, tol: float, max_passes: int) -> Reached:
         """Solve at alpha number k, from where ``line`` is; it is there afterwards."""
-        alphas, positive = self.penalties.alphas, self.penalties.positive
-        a, b = alphas[k] * self.penalties.l1, alphas[k] * self.penalties.l2
+        alphas, positive = self.alphas, self.positive
+        a, b = alphas[k] * self.penalty.l1, alphas[k] * self.penalty.l2
         whole = Subproblem(
             self.gram, self.linear, self.diagonal, a, b, self.everything, self.yy, positive,
             self.compiled, self.l1_everywhere and alphas[k] > 0.0,
@@ -198,9 +186,9 @@ class PathFollower:
         """Enlist what may matter at alpha number k: whether all of it has joined."""
         if self.order is self.everything:
             return True
-        alphas = self.penalties.alphas
+        alphas = self.alphas
         # the strong rule: |q_j| > 2 a_j − a_j at the alpha before, or at the largest that matters
-        excess = _size(line.q, self.penalties.positive) - a
+        excess = _size(line.q, self.positive) - a
         reach = 0.0
         if k > 0:
             reach = float(alphas[k - 1] / alphas[k] - 1.0) if alphas[k] > 0.0 else 0.0

@@ -124,11 +124,8 @@ def solve_moments(
     null = float(problem.null_loss[target])
     found = solve_path(
         quadratic,
-        problem.frame.l1_factor,
-        problem.frame.l2_factor,
+        objective.penalty.at(1.0, problem.frame.l1_factor, problem.frame.l2_factor),
         np.asarray(alphas, dtype=float),
-        l1_ratio=objective.l1_ratio,
-        positive=objective.penalty.nonnegative,
         tol=tol * null,
         start=first,
     )

@@ -1,6 +1,6 @@
 """Paths of penalised least squares in memory, from the Gram matrix alone.
 
-    minimise over u   ½ uᵀGu − cᵀu + ½ yy  +  alpha (ρ Σ l1_j |u_j| + (1−ρ)/2 Σ l2_j u_j²)
+    minimise over u   ½ uᵀGu − cᵀu + ½ yy  +  alpha Σ l1_j |u_j| + ½ l2_j u_j²
 
 :mod:`dasklasso.solvers.quadratic.follow` finds u. What is reported of u is computed here, apart
 from that: the gradient afresh, and the duality gap from it.
@@ -16,8 +16,8 @@ from scipy.linalg.lapack import dpstrf
 
 from dasklasso.kernels import compile_kernels
 from dasklasso.objective.duality import Certificate, column_sums, squared_certificate
-from dasklasso.objective.penalties.elastic_net import elastic_net
-from dasklasso.solvers.quadratic.follow import Penalties, follow
+from dasklasso.objective.penalties.base import Penalty
+from dasklasso.solvers.quadratic.follow import follow
 from dasklasso.solvers.quadratic.growing_factor import solve_kernel
 from dasklasso.solvers.quadratic.subproblem import gap_sums, times_kernel
 from dasklasso.solvers.quadratic.sweep import COMPILED_FROM, sweep_kernel
@@ -69,12 +69,9 @@ class QuadraticPath:
 
 def solve_path(
     quadratic: Quadratic,
-    l1: np.ndarray,
-    l2: np.ndarray,
+    penalty: Penalty,
     alphas: np.ndarray,
     *,
-    l1_ratio: float = 1.0,
-    positive: bool = False,
     tol: float,
     start: np.ndarray | None = None,
     max_passes: int = MAX_PASSES,
@@ -83,22 +80,20 @@ def solve_path(
 
     Parameters
     ----------
-    l1, l2 : (n_features,)
-        Penalty factors; where both are zero a column is not penalised.
+    penalty : of alpha 1, separable
+        Its weights are (n_features,) or numbers; where both are zero a column is not penalised.
     alphas : (n_alphas,), decreasing
-    l1_ratio : share of the l1 penalty, 0 … 1
-    positive : whether coefficients are held non-negative
     tol : absolute duality gap to reach; where rounding forbids it, the gap reached is reported
     start : (n_features,), where the first alpha begins; zeros by default
     max_passes : for each alpha
     """
     alphas = np.asarray(alphas, dtype=np.float64)
-    l1, l2 = l1_ratio * np.asarray(l1), (1.0 - l1_ratio) * np.asarray(l2)
     d = quadratic.linear.size
+    penalty = penalty.at(1.0, np.ones(d), np.ones(d))  # a weight may be one for all
     u = np.zeros(d) if start is None else np.asarray(start, dtype=np.float64)
-    if positive:
+    if penalty.nonnegative:
         u = np.maximum(u, 0.0)
-    solve = partial(_solve, quadratic, l1, l2, positive=positive, tol=tol, max_passes=max_passes)
+    solve = partial(_solve, quadratic, penalty, tol=tol, max_passes=max_passes)
     paths = []
     # without any penalty other columns are free, and some of them redundant
     for group in (alphas[alphas > 0], alphas[alphas == 0]):
@@ -122,18 +117,18 @@ def load_kernels(n_features: int) -> None:
 
 def _solve(
     quadratic: Quadratic,
-    l1: np.ndarray,
-    l2: np.ndarray,
+    penalty: Penalty,
     alphas: np.ndarray,
     u: np.ndarray,
     *,
-    positive: bool,
     tol: float,
     max_passes: int,
 ) -> QuadraticPath:
-    """Solve from u at alphas that are all zero or none; l1 and l2 with the l1 ratio in them."""
+    """Solve from u at alphas that are all zero or none."""
+    positive = penalty.nonnegative
+    columns = replace(penalty, l1=penalty.l1[:, None], l2=penalty.l2[:, None])
     usable = np.diagonal(quadratic.gram) > 0
-    free = usable & (((l1 == 0) & (l2 == 0)) | (alphas[0] == 0))
+    free = usable & (((penalty.l1 == 0) & (penalty.l2 == 0)) | (alphas[0] == 0))
     if not positive:
         usable[redundant(quadratic.gram, np.flatnonzero(free))] = False
 
@@ -142,14 +137,13 @@ def _solve(
     ) -> QuadraticPath:
         coef, slope, passes = np.empty((alphas.size, u.size)), np.empty((alphas.size, u.size)), 0
         points = follow(
-            quadratic.gram, quadratic.linear, quadratic.yy, Penalties(alphas, l1, l2, positive),
-            usable, np.where(usable, u, 0.0), tol=goal, max_passes=most,
+            quadratic.gram, quadratic.linear, quadratic.yy, penalty, alphas, usable,
+            np.where(usable, u, 0.0), tol=goal, max_passes=most,
         )  # fmt: skip
         for k, point in enumerate(points):
             coef[k], slope[k] = point.u, point.q
             passes += point.passes
-        a, b = np.multiply.outer(alphas, l1), np.multiply.outer(alphas, l2)
-        found = certify(quadratic, coef, a, b, positive=positive, slope=slope)
+        found = certify(quadratic, coef, columns.at(alphas, 1.0, 1.0), slope)
         return QuadraticPath(coef, found.gap, found.primal, passes)
 
     path = certified(alphas, tol, u)
@@ -197,18 +191,15 @@ def redundant(gram: np.ndarray, free: np.ndarray) -> np.ndarray:
 def certify(
     quadratic: Quadratic,
     coef: np.ndarray,
-    a: np.ndarray,
-    b: np.ndarray,
-    *,
-    positive: bool,
+    penalty: Penalty,
     slope: np.ndarray | None = None,
 ) -> Certificate:
     """Objective and duality gap of points, from the matrix itself.
 
     Parameters
     ----------
-    coef, a, b : (n_points, n_features)
-        Points, and their penalties ``a|u| + ½ b u²``.
+    coef : (n_points, n_features)
+    penalty : separable, its weights (n_features, n_points)
     slope : (n_points, n_features), optional
         ``c − G u`` where it is known already.
     """
@@ -220,14 +211,14 @@ def certify(
     squares = np.maximum(yy - product - np.sum(coef * q, axis=1), 0.0)
     dual_v = np.where(varies, q, 0.0)
     dual_squares, dual_product = squares.copy(), yy - product
-    free = (a == 0) & (b == 0) & varies
+    free = ((penalty.l1 == 0) & (penalty.l2 == 0)).T & varies
+    positive = penalty.nonnegative
     for k in np.flatnonzero(free.any(axis=1)):
         index, c = project_out(gram, coef[k], q[k], free[k], positive)
         dual_v[k] -= c @ gram[index]
         dual_v[k, index if positive else free[k]] = 0.0
         dual_squares[k] += c @ (gram[np.ix_(index, index)] @ c) - 2.0 * (c @ q[k, index])
         dual_product[k] -= c @ linear[index]
-    penalty = elastic_net(nonnegative=positive)(a.T, b.T)
     columns = column_sums(coef.T, q.T, penalty, dual_v.T if free.any() else None)
     projected = {}
     if free.any():
@@ -235,7 +226,9 @@ def certify(
             "projected_squares": np.maximum(dual_squares, 0.0),
             "projected_product": dual_product,
         }
-    return squared_certificate(squares, columns, quadratic=bool(np.any(b > 0)), **projected)
+    return squared_certificate(
+        squares, columns, quadratic=bool(np.any(penalty.l2 > 0)), **projected
+    )
 
 
 def project_out(

@@ -59,10 +59,10 @@ def sweep(
     gain : what the objective lost, if G has this diagonal
     crossings : coordinates that came into use, went out of it, or changed their sign
     """
-    form = sweep_kernel
-    if not compiled and _Spent.visits < PLAIN_VISITS:
+    plain = not compiled and _Spent.visits < PLAIN_VISITS
+    if plain:
         _Spent.visits += order.size
-        form = sweep_plainly
+    form = sweep_plainly if plain else sweep_kernel
     return form(matrix, diagonal, a, b, bounded, order, u, q, least)
 
 

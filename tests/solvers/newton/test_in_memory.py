@@ -163,8 +163,9 @@ def test_a_step_never_raises_the_objective(table, loss, monkeypatch):
 
     def watched(state, point, step, block, own_penalty, loss):
         u, b, moved = search(state, point, step, block, own_penalty, loss)
-        value = float(chain.share @ loss.value(state.prediction, chain.y)) + own_penalty.value(u)
-        seen.append((point.loss + own_penalty.value(point.u), value))
+        value = float(chain.share @ loss.value(state.prediction, chain.y))
+        before, after = (own_penalty.value(at).sum() for at in (point.u, u))
+        seen.append((point.loss + before, value + after))
         return u, b, moved
 
     monkeypatch.setattr(chain, "_search", watched)

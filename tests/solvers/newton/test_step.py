@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,7 +16,6 @@ from dasklasso.solvers.newton.step import (
     FEWEST_SWEEPS,
     MOST_SWEEPS,
     Point,
-    WeightedPenalty,
     most_sweeps,
     newton_step,
 )
@@ -29,14 +30,14 @@ def drawn(seed, d=5, l1_ratio=1.0, nonnegative=False):
     u = np.abs(u) if nonnegative else u
     point = Point(u, 0.3, 1.0, rng.standard_normal(d), float(rng.standard_normal()))
     penalty = elastic_net(nonnegative=nonnegative).of(l1_ratio)
-    own_penalty = WeightedPenalty(0.2, penalty, rng.uniform(0.5, 2.0, d), rng.uniform(0.5, 2.0, d))
+    own_penalty = penalty.at(0.2, rng.uniform(0.5, 2.0, d), rng.uniform(0.5, 2.0, d))
     return point, Quadric(columns, A.T @ A / len(A)), own_penalty
 
 
 def model(point, quadric, own_penalty, u, b):
     along = np.append(u - point.u, b - point.b)
     slope = np.append(point.gradient, point.slope)
-    return slope @ along + 0.5 * along @ quadric.matrix @ along + own_penalty.value(u)
+    return slope @ along + 0.5 * along @ quadric.matrix @ along + own_penalty.value(u).sum()
 
 
 def step_of(point, quadric, own_penalty, fit_intercept=True):
@@ -61,9 +62,7 @@ def test_a_step_is_the_minimum_that_a_general_optimiser_finds(nonnegative, fit_i
         u = split(parts)[0]
         both = parts[:d] + (0.0 if nonnegative else parts[d : 2 * d])
         # where both parts are in use the penalty of the split is larger, and smooth
-        return smooth + own_penalty.alpha * own_penalty.penalty.l1 * own_penalty.l1 @ (
-            both - np.abs(u)
-        )
+        return smooth + own_penalty.l1 @ (both - np.abs(u))
 
     bounds = [(0, None)] * (2 * d) + [(None, None)]
     reference = minimize(value, np.full(2 * d + 1, 0.2), bounds=bounds, tol=1e-16).fun
@@ -91,7 +90,7 @@ def test_no_point_nearby_is_better(seed, nonnegative, l1_ratio):
 def test_what_is_predicted_is_what_the_model_loses(seed):
     point, quadric, own_penalty = drawn(seed)
     step = step_of(point, quadric, own_penalty)
-    lost = own_penalty.value(point.u) - model(point, quadric, own_penalty, step.u, step.b)
+    lost = own_penalty.value(point.u).sum() - model(point, quadric, own_penalty, step.u, step.b)
     assert step.predicted == pytest.approx(lost, abs=1e-12)
     assert step.predicted >= 0
 
@@ -116,9 +115,7 @@ def test_columns_that_are_multiples_of_each_other_have_a_minimum_all_the_same(fa
     point = Point(
         np.append(point.u, 0.0), point.b, point.loss, point.gradient[more] * scale[:-1], point.slope
     )
-    own_penalty = WeightedPenalty(
-        own_penalty.alpha, own_penalty.penalty, own_penalty.l1[more], own_penalty.l2[more]
-    )
+    own_penalty = replace(own_penalty, l1=own_penalty.l1[more], l2=own_penalty.l2[more])
     step = step_of(point, Quadric(np.arange(6), matrix), own_penalty)
     alone = step_of(*drawn(3))
     assert np.all(np.isfinite(step.u))

@@ -11,8 +11,13 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import ElasticNet, Lasso, Ridge
 
+from dasklasso.objective.penalties.base import Penalty
+from dasklasso.objective.penalties.elastic_net import ElasticNet as ElasticNetPenalty
+from dasklasso.objective.penalties.elastic_net import elastic_net
+from dasklasso.solvers.quadratic import follow
 from dasklasso.solvers.quadratic.path import Quadratic, QuadraticPath, solve_path
 
+LASSO = ElasticNetPenalty.of(1.0)
 TIGHT = {"fit_intercept": False, "tol": 1e-12, "max_iter": 1_000_000}
 
 
@@ -51,9 +56,11 @@ def diabetes() -> tuple[np.ndarray, np.ndarray]:
 def test_the_lasso_is_scikit_learns(diabetes, share, positive):
     X, y = diabetes
     quadratic = quadratic_of(X, y)
-    alpha, ones = share * largest(quadratic), np.ones(10)
+    alpha = share * largest(quadratic)
     tol = 1e-13 * quadratic.yy
-    found = solve_path(quadratic, ones, ones, np.array([alpha]), positive=positive, tol=tol)
+    found = solve_path(
+        quadratic, elastic_net(nonnegative=positive).of(1.0), np.array([alpha]), tol=tol
+    )
     theirs = Lasso(alpha=alpha, positive=positive, **TIGHT).fit(X, y)
     assert found.coef[0] == pytest.approx(theirs.coef_, abs=1e-4)
 
@@ -63,10 +70,10 @@ def test_the_lasso_is_scikit_learns(diabetes, share, positive):
 def test_the_elastic_net_is_scikit_learns(diabetes, ratio, positive):
     X, y = diabetes
     quadratic = quadratic_of(X, y)
-    alpha, ones = 0.01 * largest(quadratic), np.ones(10)
+    alpha = 0.01 * largest(quadratic)
     found = solve_path(
-        quadratic, ones, ones, np.array([alpha]),
-        l1_ratio=ratio, positive=positive, tol=1e-13 * quadratic.yy,
+        quadratic, elastic_net(nonnegative=positive).of(ratio), np.array([alpha]),
+        tol=1e-13 * quadratic.yy,
     )  # fmt: skip
     theirs = ElasticNet(alpha=alpha, l1_ratio=ratio, positive=positive, **TIGHT).fit(X, y)
     assert found.coef[0] == pytest.approx(theirs.coef_, abs=1e-4)
@@ -74,9 +81,9 @@ def test_the_elastic_net_is_scikit_learns(diabetes, ratio, positive):
 
 def test_without_an_l1_penalty_it_is_ridge_regression(diabetes):
     X, y = diabetes
-    quadratic, ones = quadratic_of(X, y), np.ones(10)
+    quadratic = quadratic_of(X, y)
     found = solve_path(
-        quadratic, ones, ones, np.array([0.3]), l1_ratio=0.0, tol=1e-14 * quadratic.yy
+        quadratic, ElasticNetPenalty.of(0.0), np.array([0.3]), tol=1e-14 * quadratic.yy
     )
     theirs = Ridge(alpha=0.3 * len(y), fit_intercept=False).fit(X, y)
     assert found.coef[0] == pytest.approx(theirs.coef_, abs=1e-5)
@@ -87,7 +94,9 @@ def test_penalty_factors_rescale_columns(diabetes):
     factor = np.linspace(0.5, 2.0, 10)
     quadratic = quadratic_of(X, y)
     alpha = 0.05 * largest(quadratic)
-    found = solve_path(quadratic, factor, factor, np.array([alpha]), tol=1e-13 * quadratic.yy)
+    found = solve_path(
+        quadratic, LASSO.at(1.0, factor, factor), np.array([alpha]), tol=1e-13 * quadratic.yy
+    )
     theirs = Lasso(alpha=alpha, **TIGHT).fit(X / factor, y)
     assert found.coef[0] == pytest.approx(theirs.coef_ / factor, abs=1e-4)
 
@@ -97,7 +106,9 @@ def test_unpenalised_columns_are_regressed_out(diabetes):
     factor = np.r_[np.zeros(3), np.ones(7)]
     quadratic = quadratic_of(X, y)
     alpha = 0.05 * largest(quadratic)
-    found = solve_path(quadratic, factor, factor, np.array([alpha]), tol=1e-13 * quadratic.yy)
+    found = solve_path(
+        quadratic, LASSO.at(1.0, factor, factor), np.array([alpha]), tol=1e-13 * quadratic.yy
+    )
     basis = np.linalg.qr(X[:, :3])[0]
     others, rest = X[:, 3:] - basis @ (basis.T @ X[:, 3:]), y - basis @ (basis.T @ y)
     theirs = Lasso(alpha=alpha, **TIGHT).fit(others, rest)
@@ -106,8 +117,8 @@ def test_unpenalised_columns_are_regressed_out(diabetes):
 
 def test_with_alpha_zero_it_is_least_squares(diabetes):
     X, y = diabetes
-    quadratic, ones = quadratic_of(X, y), np.ones(10)
-    found = solve_path(quadratic, ones, ones, np.array([0.0]), tol=1e-14 * quadratic.yy)
+    quadratic = quadratic_of(X, y)
+    found = solve_path(quadratic, LASSO, np.array([0.0]), tol=1e-14 * quadratic.yy)
     assert found.coef[0] == pytest.approx(np.linalg.lstsq(X, y)[0], abs=1e-5)
 
 
@@ -131,10 +142,15 @@ def problems(draw: st.DrawFn) -> tuple[Quadratic, np.ndarray, float, bool]:
     return quadratic_of(X, y - y.mean()), factor, ratio, draw(st.booleans())
 
 
+def penalty_of(problem: tuple[Quadratic, np.ndarray, float, bool]) -> Penalty:
+    _, factor, ratio, positive = problem
+    return elastic_net(nonnegative=positive).of(ratio).at(1.0, factor, factor)
+
+
 def solve(problem: tuple[Quadratic, np.ndarray, float, bool], tol: float) -> QuadraticPath:
-    quadratic, factor, ratio, positive = problem
+    quadratic = problem[0]
     return solve_path(
-        quadratic, factor, factor, grid(quadratic, 6), l1_ratio=ratio, positive=positive,
+        quadratic, penalty_of(problem), grid(quadratic, 6),
         tol=tol * quadratic.yy / 2,
     )  # fmt: skip
 
@@ -173,16 +189,26 @@ def test_objectives_are_those_of_the_coefficients(problem):
 @settings(max_examples=100, deadline=None)
 @given(problems())
 def test_a_warm_start_does_not_change_the_answer(problem):
-    quadratic, factor, ratio, positive = problem
-    path = solve(problem, 1e-11)
+    quadratic, path = problem[0], solve(problem, 1e-11)
     for k, alpha in enumerate(grid(quadratic, 6)):
         alone = solve_path(
-            quadratic, factor, factor, np.array([alpha]), l1_ratio=ratio, positive=positive,
+            quadratic, penalty_of(problem), np.array([alpha]),
             tol=1e-11 * quadratic.yy / 2,
         )  # fmt: skip
         # each lies within its own gap of the one optimum, also where rounding stopped it early
         apart = alone.gap[0] + path.gap[k] + 1e-12 * quadratic.yy
         assert alone.objective[0] == pytest.approx(path.objective[k], abs=apart)
+
+
+@settings(max_examples=100, deadline=None)
+@given(problems())
+def test_working_sets_and_kernels_end_where_all_columns_and_plain_python_do(problem):
+    quadratic, plain = problem[0], solve(problem, 1e-10)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(follow, "COMPILED_FROM", 0)
+        fast = solve(problem, 1e-10)
+    assert np.max(fast.gap) <= 1e-10 * quadratic.yy / 2
+    assert fast.objective == pytest.approx(plain.objective, abs=1e-10 * quadratic.yy / 2)
 
 
 @settings(max_examples=50, deadline=None)
@@ -209,16 +235,14 @@ def wide(n: int, d: int, seed: int = 0) -> Quadratic:
 
 
 def test_a_path_of_more_columns_than_rows_is_certified():
-    quadratic, ones = wide(80, 600), np.ones(600)
-    found = solve_path(quadratic, ones, ones, grid(quadratic, 30), tol=1e-10 * quadratic.yy / 2)
+    quadratic = wide(80, 600)
+    found = solve_path(quadratic, LASSO, grid(quadratic, 30), tol=1e-10 * quadratic.yy / 2)
     assert np.max(found.gap) <= 1e-10 * quadratic.yy / 2
 
 
 def test_a_single_small_alpha_needs_no_path():
-    quadratic, ones = wide(80, 600), np.ones(600)
-    found = solve_path(
-        quadratic, ones, ones, grid(quadratic, 30)[-1:], tol=1e-10 * quadratic.yy / 2
-    )
+    quadratic = wide(80, 600)
+    found = solve_path(quadratic, LASSO, grid(quadratic, 30)[-1:], tol=1e-10 * quadratic.yy / 2)
     assert found.gap[0] <= 1e-10 * quadratic.yy / 2
 
 
@@ -227,45 +251,46 @@ def test_powers_of_one_column_are_no_obstacle():
     X = x[:, None] ** np.arange(1, 16)
     X = (X - X.mean(axis=0)) / X.std(axis=0)
     y = np.exp(x) - np.exp(x).mean()
-    quadratic, ones = quadratic_of(X, y), np.ones(15)
-    found = solve_path(quadratic, ones, ones, grid(quadratic, 40), tol=1e-10 * quadratic.yy / 2)
+    quadratic = quadratic_of(X, y)
+    found = solve_path(quadratic, LASSO, grid(quadratic, 40), tol=1e-10 * quadratic.yy / 2)
     assert np.max(found.gap) <= 1e-10 * quadratic.yy / 2
 
 
 def test_a_tolerance_below_rounding_ends_with_the_gap_that_is():
-    quadratic, ones = wide(200, 30), np.ones(30)
-    found = solve_path(quadratic, ones, ones, grid(quadratic), tol=0.0, max_passes=100_000)
+    quadratic = wide(200, 30)
+    found = solve_path(quadratic, LASSO, grid(quadratic), tol=0.0, max_passes=100_000)
     assert found.passes < 100_000
     assert np.max(found.gap) < 1e-14 * quadratic.yy
 
 
 def test_sweeps_end_at_their_limit():
-    quadratic, ones = wide(80, 600), np.ones(600)
-    found = solve_path(quadratic, ones, ones, grid(quadratic, 5), tol=0.0, max_passes=3)
+    quadratic = wide(80, 600)
+    found = solve_path(quadratic, LASSO, grid(quadratic, 5), tol=0.0, max_passes=3)
     assert found.passes <= 15
 
 
 def test_a_good_start_saves_sweeps():
-    quadratic, ones = wide(200, 30), np.ones(30)
+    quadratic = wide(200, 30)
     alpha, tol = grid(quadratic)[-1:], 1e-9 * quadratic.yy
-    cold = solve_path(quadratic, ones, ones, alpha, tol=tol)
-    warm = solve_path(quadratic, ones, ones, alpha, tol=tol, start=cold.coef[0])
+    cold = solve_path(quadratic, LASSO, alpha, tol=tol)
+    warm = solve_path(quadratic, LASSO, alpha, tol=tol, start=cold.coef[0])
     assert warm.passes < cold.passes
 
 
 def test_the_matrix_and_the_start_are_left_as_they_were():
-    quadratic, ones = wide(200, 30), np.ones(30)
+    quadratic = wide(200, 30)
     gram, start = quadratic.gram.copy(), np.ones(30)
-    solve_path(quadratic, ones, ones, grid(quadratic), tol=1e-9 * quadratic.yy, start=start)
+    solve_path(quadratic, LASSO, grid(quadratic), tol=1e-9 * quadratic.yy, start=start)
     assert np.array_equal(quadratic.gram, gram)
     assert np.array_equal(start, np.ones(30))
 
 
-def test_threads_find_what_one_finds():
-    quadratics, ones = [wide(60, 90, seed) for seed in range(6)], np.ones(90)
+@pytest.mark.parametrize("d", [90, 300])
+def test_threads_find_what_one_finds(d):
+    quadratics = [wide(60, d, seed) for seed in range(6)]
 
     def solve_one(quadratic: Quadratic) -> np.ndarray:
-        return solve_path(quadratic, ones, ones, grid(quadratic), tol=1e-9 * quadratic.yy).coef
+        return solve_path(quadratic, LASSO, grid(quadratic), tol=1e-9 * quadratic.yy).coef
 
     alone = [solve_one(quadratic) for quadratic in quadratics]
     with ThreadPoolExecutor(4) as pool:
@@ -279,15 +304,15 @@ def test_correlated_columns_take_few_sweeps_in_a_block_and_beyond():
     for j in range(1, 60):
         X[:, j] = 0.95 * X[:, j - 1] + np.sqrt(1 - 0.95**2) * X[:, j]
     y = X[:, ::9].sum(axis=1) + 3.0 * rng.standard_normal(5_000)
-    quadratic, ones = quadratic_of(X, y), np.ones(60)
-    found = solve_path(quadratic, ones, ones, grid(quadratic, 100), tol=1e-8 * quadratic.yy)
+    quadratic = quadratic_of(X, y)
+    found = solve_path(quadratic, LASSO, grid(quadratic, 100), tol=1e-8 * quadratic.yy)
     assert np.count_nonzero(found.coef[-1]) > 30
     assert found.passes < 3 * 100
 
 
 def test_where_no_column_varies_all_coefficients_are_zero():
-    quadratic, ones = Quadratic(np.zeros((3, 3)), np.zeros(3), 2.0), np.ones(3)
-    found = solve_path(quadratic, ones, ones, np.array([1.0, 0.1]), tol=1e-9)
+    quadratic = Quadratic(np.zeros((3, 3)), np.zeros(3), 2.0)
+    found = solve_path(quadratic, LASSO, np.array([1.0, 0.1]), tol=1e-9)
     assert not found.coef.any()
     assert found.objective.tolist() == [1.0, 1.0]
     assert found.gap.tolist() == [0.0, 0.0]
@@ -304,7 +329,8 @@ def test_unpenalised_twins_keep_their_coefficients_small(twin, positive):
     quadratic, factor = quadratic_of(X, y - y.mean()), np.ones(29)
     factor[[1, 22]] = 0.0
     found = solve_path(
-        quadratic, factor, factor, grid(quadratic, 6), positive=positive,
+        quadratic, elastic_net(nonnegative=positive).of(1.0).at(1.0, factor, factor),
+        grid(quadratic, 6),
         tol=1e-10 * quadratic.yy / 2,
     )  # fmt: skip
     assert np.max(found.gap) <= 1e-10 * quadratic.yy / 2

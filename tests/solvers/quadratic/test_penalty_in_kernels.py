@@ -24,10 +24,8 @@ def draw(seed, d=6):
 def test_of_a_diagonal_matrix_a_path_is_the_prox(seed, l1_ratio, nonnegative):
     diagonal, c, l1, l2 = draw(seed)
     alphas, yy = np.array([1.0, 0.4, 0.1]), 1.0 + np.sum(c**2 / diagonal)
-    found = solve_path(
-        Quadratic(np.diag(diagonal), c, yy), l1, l2, alphas,
-        l1_ratio=l1_ratio, positive=nonnegative, tol=1e-15 * yy,
-    )  # fmt: skip
+    whole = elastic_net(nonnegative=nonnegative).of(l1_ratio).at(1.0, l1, l2)
+    found = solve_path(Quadratic(np.diag(diagonal), c, yy), whole, alphas, tol=1e-15 * yy)
     for k, alpha in enumerate(alphas):
         penalty = elastic_net(nonnegative=nonnegative).of(l1_ratio).at(alpha, l1, l2)
         u = penalty.prox(c / diagonal, 1.0 / diagonal)

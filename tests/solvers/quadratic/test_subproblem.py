@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dasklasso.objective.penalties.elastic_net import elastic_net
 from dasklasso.solvers.quadratic.path import Quadratic, certify
 
 CASES = [
@@ -41,7 +42,8 @@ def test_the_gap_is_the_certificates_where_all_columns_are_penalised(subproblem,
     problem = subproblem(**case)
     u, q = point(problem)
     quadratic = Quadratic(problem.matrix, problem.linear, problem.yy)
-    found = certify(quadratic, u[None], problem.a[None], problem.b[None], positive=problem.positive)
+    penalty = elastic_net(nonnegative=problem.positive)(problem.a[:, None], problem.b[:, None])
+    found = certify(quadratic, u[None], penalty)
     assert problem.gap(u, q) == pytest.approx(found.gap[0], rel=1e-10)
 
 
