@@ -24,6 +24,7 @@ from dasklasso.scan.queries.column_moments import Moments
 from dasklasso.scan.queries.gradient import Gradient
 from dasklasso.scan.queries.hessian import WeightedGrams
 
+LEAST_PENALTY_RATIO = 1e-154  # of a coefficient to that of its standardised column
 SHIFT_BEYOND = 32.0  # |mean| / std from which float32 products would lose too many digits
 
 
@@ -120,6 +121,7 @@ def make_problem(
         When penalty factors do not fit the columns.
     ValueFound
         When a target's squares, or what a column has to be multiplied by, are beyond float64. When
+        a column's values are so large that its penalty is lost in rounding. When
         a column is constant where rows have weight, and would have no penalty, beside a loss that
         has no unpenalised features.
     """
@@ -150,6 +152,13 @@ def make_problem(
         raise ValueFound(
             f"feature {beyond[0]} has standard deviation {std[beyond[0]]:g}, whose reciprocal is "
             "beyond float64; scale the column"
+        )
+    lost = np.flatnonzero(useful & (factor > 0) & (ratio < LEAST_PENALTY_RATIO))
+    if lost.size:
+        raise ValueFound(
+            f"feature {lost[0]} has standard deviation {std[lost[0]]:g}, beside which no penalty "
+            "on its coefficient counts: expected values whose squares are finite. Scale the "
+            "columns, or standardize"
         )
     loss = objective.loss
     free = np.flatnonzero(useful & (std == 0)) if objective.standardize else np.zeros(0, int)
