@@ -73,7 +73,7 @@ def dtype_of(xp: Any, dtype: Any) -> Any:
 
 
 def device_of(array: Array) -> Any:
-    """What to hand a namespace's constructors as ``device``, to be where ``array`` is."""
+    """Return what to hand a namespace's constructors as ``device``, to be where ``array`` is."""
     return None if isinstance(array, np.ndarray) else array.device
 
 

@@ -209,7 +209,7 @@ class CvOptions:
             check_l1_ratio(ratio)
 
     def scheme(self) -> FoldScheme:
-        """How rows are put into folds."""
+        """Tell how rows are put into folds."""
         if self.kind == "column":
             return FoldScheme("column")
         return FoldScheme(self.kind, self.folds, self.seed if self.kind == "random" else 0)

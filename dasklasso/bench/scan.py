@@ -176,7 +176,7 @@ def _take_turns(
 
 
 def _evict(X: ZarrBlocks) -> Callable[[], None]:
-    """What drops a store's chunks from the page cache."""
+    """Return what drops a store's chunks from the page cache."""
     grid = [(i, j) for i in range(len(X.row_bounds) - 1) for j in range(len(X.column_bounds) - 1)]
 
     def evict() -> None:

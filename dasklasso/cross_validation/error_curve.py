@@ -85,7 +85,7 @@ class CrossValidation:
 
     @property
     def index_min(self) -> int:
-        """Of the alpha with the smallest mean; the largest such alpha.
+        """Index of the alpha with the smallest mean; the largest such alpha.
 
         An alpha without an error on every fold, where scans ran out, is not chosen.
 
@@ -104,7 +104,7 @@ class CrossValidation:
 
     @property
     def index_1se(self) -> int:
-        """Of the largest alpha whose mean is within one standard error of the smallest.
+        """Index of the largest alpha whose mean is within one standard error of the smallest.
 
         The 1 SE rule of Breiman, Friedman, Olshen and Stone (1984, Classification and regression
         trees, section 3.4.3).

@@ -90,7 +90,7 @@ class CvRecord:
 
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> CvRecord:
-        """What :meth:`to_json` gave.
+        """Restore what :meth:`to_json` gave.
 
         Raises
         ------

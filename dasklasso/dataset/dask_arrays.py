@@ -36,7 +36,7 @@ def _borrowed() -> None:
 
 
 def is_dask(array: Any) -> bool:
-    """Whether an object is a dask array (without importing dask for those that are not)."""
+    """Tell whether an object is a dask array (without importing dask for those that are not)."""
     return type(array).__module__.startswith("dask.array")
 
 

@@ -22,7 +22,6 @@ from dasklasso.dataset.sources import Expected, array_format
 from dasklasso.dataset.sources.missing_values import MissingValues
 
 MISSING_LEVEL = "<missing>"
-UNKNOWN_TYPE = "unknown"
 
 
 @dataclass(frozen=True)
@@ -106,11 +105,11 @@ class Schema:
         return column in self.levels
 
     def fill(self, column: str) -> float:
-        """What a missing value of a number column becomes: the mean of the training rows."""
+        """Return what a missing value of a number column becomes: the mean of the training rows."""
         return float(self.means[self.columns[column]])
 
     def expected(self, as_is: Sequence[str] = ()) -> Expected:
-        """What a source should know of a table before it reads its types off a sample."""
+        """Return what a source should know of a table before it reads its types off a sample."""
         classed = {target.name for target in self.targets if target.classes is not None}
         if self.fold is not None and self.fold_classes is not None:
             classed.add(self.fold)

@@ -149,7 +149,7 @@ def _one_for_each_row(groups: Any, n_rows: int) -> np.ndarray:
 
 
 def _with_folds(data: Dataset, fold_of: np.ndarray) -> Dataset:
-    """The same rows in other folds.
+    """Return the same rows in other folds.
 
     Statistics are kept by fingerprint, so it must tell these folds from the data's own.
     """

@@ -27,7 +27,7 @@ _NAMED = (str, os.PathLike, zarr.Group, zarr.Array, Store)
 
 
 def is_stored(X: Any) -> bool:
-    """Whether X is a place to read from (a path, a URL, a zarr object, an open dataset)."""
+    """Tell whether X is a place to read from (a path, a URL, a zarr object, an open dataset)."""
     return isinstance(X, (*_NAMED, Dataset))
 
 
@@ -244,7 +244,7 @@ def names_given(found: Sequence[str]) -> Sequence[str] | None:
 
 
 def reachable_by_workers(data: Dataset) -> Dataset:
-    """The same dataset with what is in this process's memory written to a temporary store.
+    """Return the same dataset with what is in this process's memory written to a temporary store.
 
     The store is in Python's temporary folder (``TMPDIR``), which workers on other machines must
     see under the same path. It is gone with the dataset.

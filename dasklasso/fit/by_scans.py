@@ -100,7 +100,7 @@ def _looked(entry: SolverEntry, setup: Setup) -> Setup:
 
 
 def _at(setup: Setup, l1_ratio: float) -> Setup:
-    """The same for another share of the l1 penalty."""
+    """Return the same for another share of the l1 penalty."""
     problem = setup.problem
     objective = replace(problem.objective, l1_ratio=l1_ratio)
     return replace(setup, problem=replace(problem, objective=objective))

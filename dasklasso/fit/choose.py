@@ -110,7 +110,7 @@ def _why(entry: SolverEntry, case: Case, figures: str, doubts: list[str]) -> str
 
 
 def _none_can(case: Case) -> str:
-    """What stands in the way of the solver that would be taken."""
+    """Return what stands in the way of the solver that would be taken."""
     of_loss = [
         entry
         for entry in solver_entries()

@@ -137,7 +137,7 @@ def _rounded(record: CvRecord) -> float:
 
 
 def _may_retake(session: Session) -> bool:
-    """Whether moments are in float32, and one more scan for others is within the limits."""
+    """Tell whether moments are in float32, and one more scan for others is within the limits."""
     held = sum(moments.products.nbytes for moments in session.grouped.moments)
     return (
         session.moments.precision > Precision.FLOAT64

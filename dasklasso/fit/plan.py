@@ -70,7 +70,7 @@ class Plan:
     n_folds: int
 
     def to_json(self) -> dict[str, Any]:
-        """The same as a dict of numbers and text."""
+        """Return the same as a dict of numbers and text."""
         return asdict(self)
 
 

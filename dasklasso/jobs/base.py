@@ -48,7 +48,7 @@ class ClusterStage:
         )
 
     def _dashboard(self) -> bool | None:
-        """Whether one is asked for; None where it is not said."""
+        """Tell whether one is asked for; None where it is not said."""
         if self.dashboard and self.no_dashboard:
             raise OptionError("dashboard: cannot be together with no_dashboard")
         if self.dashboard:

@@ -103,7 +103,7 @@ class SolveStage(ClusterStage, ABC):
 
     @abstractmethod
     def _grid(self) -> dict[str, Any]:
-        """Which alphas, as options of a fit."""
+        """Return the alphas, as options of a fit."""
 
     def _fit_options(self, data: Dataset | None = None) -> FitOptions:
         """The options, as far as they are known without data."""

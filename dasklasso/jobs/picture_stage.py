@@ -100,7 +100,7 @@ class PictureStage:
         return WeightPicture(images.reshape(-1, *shape), labels, caption)
 
     def _labels(self, path: FittedPath) -> tuple[str, ...]:
-        """What each image is of: a class, a target, the greater of two labels."""
+        """Return what each image is of: a class, a target, the greater of two labels."""
         if self.label:
             if len(self.label) != path.n_targets:
                 raise OptionError(

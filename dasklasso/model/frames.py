@@ -37,7 +37,7 @@ def by_name(frame: Any, feature_names: Sequence[str]) -> Any:
 
 
 def encodes(schema: Schema | None, frame: Any, feature_names: Sequence[str]) -> bool:
-    """Whether a data frame has text columns of the training table in the place of features."""
+    """Tell whether a data frame has text columns of the training table in the place of features."""
     if schema is None or not schema.levels:
         return False
     given = set(frame.columns)

@@ -234,7 +234,7 @@ class FittedPath(PathRecord):
         ]
 
     def summary(self) -> dict[str, Any]:
-        """What ``--json`` prints, in plain JSON types (all but the model's folder).
+        """Return what ``--json`` prints, in plain JSON types (all but the model's folder).
 
         Gaps and objectives that no scan has certified are None: JSON has no infinity.
         """

@@ -247,7 +247,7 @@ class GramAccumulator:
     def _precision(
         self, frame: BufferFrame, z: np.ndarray, squares: np.ndarray, root: np.ndarray | None
     ) -> Precision:
-        """Of a float32 product of z with itself."""
+        """Tell the precision of a float32 product of z with itself."""
         plain = frame.scale is None and root is None and frame.whole.all()
         exact = plain and (squares <= LARGEST_EXACT).all()
         # stored as integers they stay whole; as other numbers the next rows may not be
@@ -348,7 +348,7 @@ def _rest_and_spread(sums: _Sums, total: float) -> tuple[np.ndarray, np.ndarray]
 
 
 def _far(fold: _Fold, rest: np.ndarray, spread: np.ndarray) -> bool:
-    """Whether the shift is so far from some column's mean that its products lost digits.
+    """Tell whether the shift is so far from some column's mean that its products lost digits.
 
     Far is measured by the column's spread within this buffer and those before: a column that
     rarely varies does not do so within every buffer.
@@ -359,7 +359,7 @@ def _far(fold: _Fold, rest: np.ndarray, spread: np.ndarray) -> bool:
 
 
 def _lost(found: _Sums) -> bool:
-    """Whether squares in float32 are far from those in float64: too small or large for it."""
+    """Tell whether squares in float32 are far from those in float64: too small or large for it."""
     diagonal = to_numpy(namespace(found.features).linalg.diagonal(found.features))
     off = np.abs(diagonal.astype(np.float64) - found.squares)
     return not bool(np.all(off <= LOST_SHARE * found.squares))

@@ -188,7 +188,7 @@ class CrossMoments:
         return replace(self, weight=self.weight * factor, products=self.products * factor)
 
     def _counting(self, more: int) -> CrossMoments:
-        """The same moments with ``more`` rows of no weight."""
+        """Return the same moments with ``more`` rows of no weight."""
         return replace(self, count=self.count + more)
 
 

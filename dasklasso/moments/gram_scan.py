@@ -131,7 +131,7 @@ def scan_moments(
 
 
 def in_tiles(n_columns: int, scheme: FoldScheme, n_folds: int) -> bool:
-    """Whether moments are too large for each task to have its own."""
+    """Tell whether moments are too large for each task to have its own."""
     return _blocks_that_fit(n_columns, scheme, n_folds) < FEWEST_BLOCKS
 
 
@@ -188,7 +188,7 @@ def _by_tiles(
 
 
 def exact_products(data: Dataset) -> bool:
-    """Whether products are in float64: where float32 does not hold X, or they are few."""
+    """Tell whether products are in float64: where float32 does not hold X, or they are few."""
     few = 2.0 * data.n_rows * (data.n_features + data.n_targets) ** 2 <= EXACT_FLOPS
     few = few or data.n_features < FEWEST_FAST
     return few or np.result_type(data.X.dtype, np.float32) == np.float64

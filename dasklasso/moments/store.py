@@ -365,7 +365,7 @@ def _block(source: ZarrBlocks, i: int) -> np.ndarray:
 
 
 def _head(path: Path) -> dict[str, Any]:
-    """What a folder says about itself; empty where it cannot be read."""
+    """Return what a folder says about itself; empty where it cannot be read."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))["attributes"][_ATTRIBUTE]
     except (OSError, ValueError, KeyError, TypeError):

@@ -161,7 +161,7 @@ def centre_band(
 
 
 def without_rows(band: Band) -> Band:
-    """What of a band is small."""
+    """Return what of a band is small."""
     return Band(
         # not a slice, which would hold on to all of them
         {fold: replace(some, z=np.empty((0, 0))) for fold, some in band.rows.items()},

@@ -83,7 +83,7 @@ def given_alphas(alphas: Sequence[float]) -> np.ndarray:
 
 
 def saturated_at(explained: np.ndarray) -> int:
-    """How many alphas of a path are worth having: what follows explains nothing more.
+    """Tell how many alphas of a path are worth having: what follows explains nothing more.
 
     The rule is glmnet's: after the fifth alpha the path ends where the share explained exceeds
     0.999, or grew by less than 1e-5 of itself (Friedman, Hastie and Tibshirani, 2010, and the

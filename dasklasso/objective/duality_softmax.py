@@ -48,7 +48,7 @@ from dasklasso.objective.loss_sums import LossSums
 
 
 def offsets(slope: Array, frequency: Array) -> Array:
-    """How far, at most, any ``v`` moves once slopes sum to zero in every class.
+    """Tell how far, at most, any ``v`` moves once slopes sum to zero in every class.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def offsets(slope: Array, frequency: Array) -> Array:
 
 
 def entropy_cost(s: np.ndarray, slope: np.ndarray, frequency: np.ndarray) -> np.ndarray:
-    """What moving probability between classes takes of the dual value, at most.
+    """Return what moving probability between classes takes of the dual value, at most.
 
     Parameters
     ----------

@@ -77,14 +77,14 @@ class AreaUnderCurve:
 
     @property
     def value(self) -> float:
-        """From 0 to 1; NaN where all rows are of one label."""
+        """The area, from 0 to 1; NaN where all rows are of one label."""
         if self._negative == 0 or self._positive == 0:
             return float("nan")
         return self._area / self._negative / self._positive
 
 
 def area_under_curve(score: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> float:
-    """Of rows in memory, in any order.
+    """Return the area under the curve of rows in memory, in any order.
 
     Parameters
     ----------

@@ -180,7 +180,7 @@ class Folds:
         return tuple(edges)
 
     def queries(self, problem: Problem, n_models: int, X: BlockSource, device: str) -> FoldQueries:
-        """What a scan is asked before problems without a fold are solved.
+        """Return what a scan is asked before problems without a fold are solved.
 
         Parameters
         ----------
@@ -198,7 +198,7 @@ class Folds:
         return FoldQueries(moments, sample)
 
     def with_answers(self, queries: FoldQueries, answers: Answers) -> Folds:
-        """The same folds, once a scan has answered :meth:`queries`."""
+        """Return the same folds, once a scan has answered :meth:`queries`."""
         moments, sample = queries.moments, queries.sample
         return replace(
             self,

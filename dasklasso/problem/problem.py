@@ -106,7 +106,6 @@ def make_problem(
     targets: Moments,
     *,
     null: tuple[np.ndarray, np.ndarray] | None = None,
-    shift_dtype: str = "float32",
 ) -> Problem:
     """Meet an objective with the moments of X's columns and of the targets.
 
@@ -137,7 +136,7 @@ def make_problem(
         inverse = np.where(useful, 1.0 / scale, 0.0)
     far = np.abs(mean) > SHIFT_BEYOND * std
     with np.errstate(over="ignore"):
-        exact = mean.astype(shift_dtype).astype(np.float64)
+        exact = mean.astype(np.float32).astype(np.float64)
     # means that float32 does not reach are of columns that only meet float64
     exact = np.where(np.isfinite(exact) & (exact != 0), exact, mean)
     frame = Frame(
@@ -193,7 +192,7 @@ def standard_deviations(columns: Moments) -> np.ndarray:
 
 
 def unit_loss(null: np.ndarray, targets: Moments) -> np.ndarray:
-    """What gaps are relative to: losses of the model without features, each above 0.
+    """Return what gaps are relative to: losses of the model without features, each above 0.
 
     A target that a constant fits exactly has no such loss. Its unit is half its mean square, what
     squared loss would be without an intercept; 1 for a target of zeros.

@@ -22,7 +22,7 @@ SMALL = 32 << 20  # bytes of coefficients up to which they travel with the graph
 
 
 def stays_on_workers(engine: ScanEngine, n_points: int) -> bool:
-    """Whether arrays of ``n_points`` coefficient columns are left on the workers."""
+    """Tell whether arrays of ``n_points`` coefficient columns are left on the workers."""
     return engine.is_split and sum(engine.column_chunks) * n_points * 8 > SMALL
 
 

@@ -75,7 +75,7 @@ def predict_store(
 def outcome(
     path: FittedPath, loss: Loss, prediction: np.ndarray, *, proba: bool, linear: bool
 ) -> np.ndarray:
-    """What is told of predictions ``Xw + b``, as :func:`predict_store` has it.
+    """Return what is told of predictions ``Xw + b``, as :func:`predict_store` has it.
 
     Parameters
     ----------

@@ -76,7 +76,7 @@ class TablePredictor:
 
     @property
     def n_rows(self) -> int | None:
-        """None where only reading would tell."""
+        """Number of rows; None where only reading would tell."""
         return self.table.source.n_rows
 
     def predictions(

@@ -82,7 +82,7 @@ class Ranked:
     def results(
         self, bins: int, total_weight: float
     ) -> tuple[np.ndarray, list[list[dict[str, Any]]]]:
-        """What the order of all rows tells. No more rows come.
+        """Return what the order of all rows tells. No more rows come.
 
         Parameters
         ----------

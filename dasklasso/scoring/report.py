@@ -93,7 +93,7 @@ class Scored:
         return found
 
     def summary(self, *, one_alpha: bool) -> dict[str, Any]:
-        """What ``--json`` prints, in plain JSON types, None where undefined.
+        """Return what ``--json`` prints, in plain JSON types, None where undefined.
 
         Parameters
         ----------

@@ -198,7 +198,7 @@ def _check(data: Dataset, path: FittedPath) -> None:
 
 
 def _judge(data: Dataset, rows: ScoredRows, loss: Loss, *, calibrated: bool) -> LossMetrics:
-    """What judges predictions of these targets, which are read and checked."""
+    """Return what judges predictions of these targets, which are read and checked."""
     if loss.n_outputs != 1:
         targets = summarise_classes(rows.in_blocks(), loss.n_outputs)
         return metrics_for(loss, targets, calibrated=calibrated)

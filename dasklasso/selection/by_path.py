@@ -83,7 +83,7 @@ def select_relaxed(session: Session, selection: SelectOptions) -> Found:
         tol=session.tol,
         map=over_workers(session.engine.runner),
     )
-    record = _record(session, selection, choice.best)
+    record = _record(selection, choice.best)
     both = relaxed_path(moments, objective, alphas, [1.0, 0.0], tol=session.tol)
     path, nbytes = session.certified(solver, alphas, both.coef[0], record)
     gamma = choice.gamma
@@ -126,7 +126,7 @@ def select_adaptive(session: Session, selection: SelectOptions) -> Found:
         tol=session.tol,
         map=over_workers(session.engine.runner),
     )
-    record = _record(session, selection, curve)
+    record = _record(selection, curve)
     solved = adaptive_path(moments, objective, alphas, first, power=power, tol=session.tol)
     path, nbytes = session.certified(solver, alphas, solved.coef, record)
     factors = [float(f) if np.isfinite(f) else None for f in factor]
@@ -169,7 +169,7 @@ def _check_rows(session: Session, selection: SelectOptions, folds: list[CrossMom
         )
 
 
-def _record(session: Session, selection: SelectOptions, curve: CrossValidation) -> CvRecord:
+def _record(selection: SelectOptions, curve: CrossValidation) -> CvRecord:
     cv = selection.cv
     return CvRecord(cv.kind, curve.error_path.shape[1], cv.seed, cv.rule, (curve,))
 

@@ -33,7 +33,7 @@ PARTS = (32, 16)  # of the rows: halves of 16 are 12,870 already, but resemble o
 def scheme_of_parts(
     data: Dataset, options: FitOptions, run: RunOptions, selection: SelectOptions
 ) -> FoldScheme:
-    """How rows are put into the parts that halves are made of. Nothing is read.
+    """Tell how rows are put into the parts that halves are made of. Nothing is read.
 
     Parts are runs of rows where rows can be read in so many runs. Where chunks that must be
     decoded whole are too few for that, parts are drawn at random, row by row.

@@ -59,7 +59,7 @@ class Criteria:
     ebic: np.ndarray
 
     def index(self, criterion: InformationCriterion) -> int:
-        """Of the model with the smallest criterion; of equals the one with the largest alpha.
+        """Index of the model with the smallest criterion; of equals the one with the largest alpha.
 
         Raises
         ------

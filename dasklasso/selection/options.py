@@ -32,7 +32,8 @@ class SelectOptions:
     gammas : of "relaxed"
         Shares of the lasso to choose from, 0 … 1: 0 is least squares on its support.
     initial, initial_alpha, power : of "adaptive"
-        As in ``initial_estimate`` and ``adaptive_factors`` of :mod:`relaxed_adaptive`.
+        As in ``initial_estimate`` and ``adaptive_factors`` of
+        :mod:`dasklasso.selection.relaxed_adaptive`.
     threshold, bound : of "stability"
         The share of half-samples that must select a feature, and which bound is meant
         (:mod:`dasklasso.selection.stability_bounds`).

@@ -67,7 +67,7 @@ class RelaxedChoice:
 
     @property
     def index(self) -> int:
-        """Of the gamma with the smallest mean error anywhere on its path; of equals the first."""
+        """Index of the gamma with the smallest mean error on its path; of equals the first."""
         return int(np.argmin([np.min(found.mean_error) for found in self.by_gamma]))
 
     @property

@@ -114,7 +114,7 @@ def select_features(
 
 
 def _for_moments(options: FitOptions) -> FitOptions:
-    """The same options, to be solved on moments.
+    """Return the same options, to be solved on moments.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def _for_moments(options: FitOptions) -> FitOptions:
 def _prepared(
     data: Dataset, options: FitOptions, selection: SelectOptions, run: RunOptions
 ) -> tuple[FoldAssignment, dict[str, Any] | None]:
-    """How rows are grouped, and the plan where there is a path.
+    """Tell how rows are grouped, and the plan where there is a path.
 
     Raises
     ------

@@ -126,7 +126,7 @@ def _checked_share(threshold: float, n_pairs: int, bound: Bound) -> float:
 
 
 def _constant(share: float, n_pairs: int, bound: Bound) -> float:
-    """What multiplies q²/p."""
+    """Return what multiplies q²/p."""
     half = 1.0 / (2.0 * n_pairs)
     if bound == "meinshausen_buhlmann":
         return 1.0 / (2.0 * share - 1.0) if share > 0.5 else np.inf

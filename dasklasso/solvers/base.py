@@ -244,11 +244,11 @@ class Solver(ABC, Generic[StateT]):
         raise NotImplementedError(f"{self.name} begins elsewhere")
 
     def done(self, state: StateT) -> bool:
-        """Whether another scan of its own gains nothing; by default it asks none."""
+        """Tell whether another scan of its own gains nothing; by default it asks none."""
         return True
 
     def ask(self, state: StateT) -> Question:
-        """What the next scan should answer."""
+        """Return what the next scan should answer."""
         raise NotImplementedError(f"{self.name} asks nothing of its own")
 
     def tell(self, state: StateT, answer: Any) -> StateT:
@@ -261,14 +261,14 @@ class Solver(ABC, Generic[StateT]):
 
     @abstractmethod
     def solutions(self, state: StateT) -> dict[int, Solution]:
-        """Of every job that is done. The driver certifies those that are not certified yet."""
+        """Return the solution of every job that is done. The driver certifies what is not."""
 
     @abstractmethod
     def certified(self, state: StateT, jobs: Sequence[int], found: Certified) -> StateT:
         """The state after the driver certified some of its solutions; they may go on from there."""
 
     def left_out(self, state: StateT) -> Sequence[LeftOut]:
-        """How each problem of a fold did on the rows that it left out, fold by fold."""
+        """Tell how each problem of a fold did on the rows that it left out, fold by fold."""
         return ()
 
     def freeze(self, state: StateT) -> Frozen:

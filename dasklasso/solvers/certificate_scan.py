@@ -113,7 +113,7 @@ class CertificateQuestion:
 
 
 def points_at_once(n_features: int) -> int:
-    """How many points one scan certifies."""
+    """Tell how many points one scan certifies."""
     return max(16, POINTS_BYTES // (POINT_BYTES * n_features))
 
 
@@ -191,7 +191,7 @@ def without_slope(
     backend: Backend,
     widest: float = 1.0,
 ) -> Array:
-    """What no ``|v_j|`` exceeds once slopes sum to zero, as an intercept needs.
+    """Return what no ``|v_j|`` exceeds once slopes sum to zero, as an intercept needs.
 
     Parameters
     ----------

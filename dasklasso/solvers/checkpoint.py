@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import dask.array as da
-import numpy as np
 import zarr
 from zarr.codecs import Crc32cCodec
 
@@ -90,11 +89,6 @@ def _whole(folder: Path) -> Path:
     """Where the state is, once a replacement that was cut off is undone."""
     restore(folder / STATE)
     return folder / STATE
-
-
-def saved_alphas(folder: Path, key: str) -> np.ndarray:
-    """The alphas of the fit in a checkpoint; errors as in :func:`read_checkpoint`."""
-    return np.asarray(read_checkpoint(folder, key)[0]["alphas"], dtype=float)
 
 
 def remove_checkpoint(folder: Path) -> None:

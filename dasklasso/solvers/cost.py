@@ -33,13 +33,13 @@ class Memory:
 
     @property
     def total(self) -> int:
-        """Of all processes."""
+        """Bytes of all processes."""
         at_work = max(1, self.workers) * self.threads * self.per_thread
         return PROCESS_BYTES * (self.workers + 1) + self.once + at_work
 
     @property
     def per_worker(self) -> int:
-        """Of one process that computes."""
+        """Bytes of one process that computes."""
         if not self.workers:
             return self.total
         return PROCESS_BYTES + self.threads * self.per_thread
@@ -56,7 +56,7 @@ def workers_and_threads(run: RunOptions) -> tuple[int, int]:
 
 
 def reading_bytes(data: Dataset, run: RunOptions) -> int:
-    """Of a thread: a slab in float64; where blocks are decoded, one, one computed on, and slack."""
+    """Bytes of a thread: a slab in float64; of decoded blocks the last, the next, and slack."""
     X, layout = data.X, layout_for(data, run)
     widest = int(np.diff(X.column_bounds).max())
     rows = min(slab_rows([widest], np.dtype(np.float64)), int(np.diff(layout.row_bounds).max()))
@@ -65,7 +65,7 @@ def reading_bytes(data: Dataset, run: RunOptions) -> int:
 
 
 def layout_for(data: Dataset, run: RunOptions) -> Layout:
-    """How X is cut, as the engine cuts it."""
+    """Return how X is cut, as the engine cuts it."""
     X = data.X
     return layout_of(
         X.row_bounds, X.column_bounds, X.dtype.itemsize, run.band_bytes, divisible=X.mapped
@@ -73,7 +73,7 @@ def layout_for(data: Dataset, run: RunOptions) -> Layout:
 
 
 def path_bytes(data: Dataset, options: FitOptions) -> int:
-    """Of a path's coefficients: as they are found, in the units of the data, and in the model."""
+    """Bytes of a path's coefficients: as found, in the units of the data, and in the model."""
     return 3 * 8 * n_problems_of(data, options) * data.n_features
 
 
@@ -93,5 +93,5 @@ def n_trained_of(data: Dataset, options: FitOptions, n_folds: int) -> int:
 
 
 def product_dtype(data: Dataset) -> np.dtype:
-    """Of products far from the solution: float32 where that holds every stored value."""
+    """Precision of products far from the solution: float32 where that holds every stored value."""
     return np.result_type(data.X.dtype, np.float32)

@@ -86,11 +86,11 @@ class Requirements:
     checkpoints: bool = True
 
     def has_folds_of(self, loss: Loss) -> bool:
-        """Whether it cross-validates fits of a loss."""
+        """Tell whether it cross-validates fits of a loss."""
         return self.folds == ("quadratic" if loss.quadratic else "other")
 
     def refusal(self, name: str, case: Case, instead: str) -> str:
-        """Why a solver of this name cannot do a case, as a whole message; "" where it can.
+        """Say why a solver of this name cannot do a case, as a whole message; "" where it can.
 
         Parameters
         ----------
@@ -198,5 +198,5 @@ class SolverEntry:
     fallback: bool = False
 
     def is_automatic(self, loss: Loss) -> bool:
-        """Whether "auto" may take it for a loss."""
+        """Tell whether "auto" may take it for a loss."""
         return self.automatic in ("any", "quadratic" if loss.quadratic else "other")

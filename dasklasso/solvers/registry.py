@@ -45,7 +45,7 @@ def register_solver(entry: SolverEntry) -> None:
 
 
 def refusal(entry: SolverEntry, case: Case) -> str:
-    """Why a solver cannot do a case, naming one that can; "" where it can."""
+    """Say why a solver cannot do a case, naming one that can; "" where it can."""
     able = [
         other.name
         for other in solver_entries()

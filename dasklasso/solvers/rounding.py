@@ -69,7 +69,7 @@ def rounding_of_gap(
     n_rows: int,
     target: int = 0,
 ) -> float:
-    """What rounding adds to the gap of one problem, at most, in units of the objective.
+    """Return what rounding adds to the gap of one problem, at most, in units of the objective.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def rounding_of_gap(
 
 
 def _largest_curvature(problem: Problem) -> float:
-    """Of the loss; where there is none, its curvature at the model without features."""
+    """Largest curvature of the loss; where there is none, that at the model without features."""
     if not problem.loss.unbounded:
         return problem.loss.max_curvature
     null = np.asarray(problem.null_intercept, dtype=np.float64)

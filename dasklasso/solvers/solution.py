@@ -44,7 +44,7 @@ class Solution:
 
 
 def nonzeros_of(column: np.ndarray) -> Nonzeros:
-    """Of one dense column."""
+    """Find the nonzeros of one dense column."""
     rows = np.flatnonzero(column)
     return rows, column[rows]
 

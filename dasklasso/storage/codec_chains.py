@@ -53,7 +53,7 @@ class Chain:
 
 
 def _decoded_size(compressor: str, data: np.ndarray) -> int | None:
-    """What a compressed chunk says its decoded size is, None where it does not."""
+    """Return what a compressed chunk says its decoded size is, None where it does not."""
     header = data[:18].tobytes()
     if compressor == "blosc" and len(header) >= 16:
         return int.from_bytes(header[4:8], "little")

@@ -62,7 +62,7 @@ _resident = _mincore()
 
 
 def in_page_cache(data: np.ndarray) -> bool:
-    """Whether a page of a mapping is in memory: a cheap guess at all of them."""
+    """Tell whether a page of a mapping is in memory: a cheap guess at all of them."""
     if _resident is None or not data.nbytes:
         return False
     last = (data.ctypes.data + data.nbytes - 1) // mmap.PAGESIZE * mmap.PAGESIZE

@@ -153,7 +153,7 @@ class ZarrBlocks:
         return f"rows {self.row_bounds[i]:,}-{self.row_bounds[i + 1] - 1:,}"
 
     def chunk_name(self, i: int, j: int) -> str:
-        """How errors name a chunk: array, key, store, rows."""
+        """Tell how errors name a chunk: array, key, store, rows."""
         return f"{self.name}/{self.chunk_key(i, j)} of {self.location} ({self.rows_of(i)})"
 
     def _title(self) -> str:

@@ -133,7 +133,7 @@ class PreparedTable:
             yield batch, self.encoder.encode(batch)
 
     def notes(self) -> list[str]:
-        """What deserves to be said once, of columns and (when all was read) of levels."""
+        """Return what deserves to be said once, of columns and (when all was read) of levels."""
         found = []
         if self._ignored:
             n = len(self._ignored)

@@ -159,7 +159,7 @@ class _Unusable:
         self.columns = {one.column: one for one in unusable_types(roles)}
 
     def look_at(self, name: str, found: _Levels) -> None:
-        """Whether a text column has more levels than can be used."""
+        """Tell whether a text column has more levels than can be used."""
         most = MAX_CLASSES if name in self._targets else MAX_LEVELS
         if len(found.texts) <= most:
             return
@@ -173,7 +173,7 @@ class _Unusable:
     def look_for_empty(
         self, levels: dict[str, _Levels], numbers: Sequence[str], count: np.ndarray
     ) -> None:
-        """Whether a column has no value, once all the rows were seen."""
+        """Tell whether a column has no value, once all the rows were seen."""
         empty = [name for name, found in levels.items() if not found.texts]
         empty += [name for name, n in zip(numbers, count, strict=True) if n == 0]
         for name in empty:

@@ -228,7 +228,7 @@ def report_of(
     warnings: list[str],
     notes: list[str],
 ) -> IngestReport:
-    """What an ingest did that began at ``started``, by the performance counter."""
+    """Return what an ingest did that began at ``started``, by the performance counter."""
     assert writer.codec is not None
     return IngestReport(
         store=os.fspath(store),
@@ -296,7 +296,7 @@ def _check_options(dtype: str, missing: str, memory: int) -> None:
 
 
 def origin_of(source: Source) -> dict[str, Any]:
-    """Where a store's rows are from, and what wrote them."""
+    """Find where a store's rows are from, and what wrote them."""
     return {
         "source": source.path,
         "format": source.format,
@@ -315,7 +315,7 @@ def _schema(
     missing: Missing,
     array: str | None,
 ) -> Schema:
-    """How the columns became features, once all the rows were seen."""
+    """Tell how the columns became features, once all the rows were seen."""
     texts = {column.name for column in roles.features if column.kind == "text"}
     means = statistics.mean.copy()
     schema = Schema(

@@ -15,7 +15,7 @@ from dasklasso.dataset.sources import Source
 def table_warnings(
     manifest: Manifest, source: Source, known: Survey, is_constant: np.ndarray
 ) -> list[str]:
-    """What of the columns deserves a look.
+    """Return what of the columns deserves a look.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def table_warnings(
 
 
 def table_notes(manifest: Manifest, known: Survey) -> list[str]:
-    """What was done with missing values, as it was asked for."""
+    """Return what was done with missing values, as it was asked for."""
     found: list[str] = []
     filled = int(manifest.statistics.missing.sum())
     if filled:
@@ -61,7 +61,7 @@ def table_notes(manifest: Manifest, known: Survey) -> list[str]:
 
 
 def code_warnings(names: Sequence[str], found: dict[int, list[int]]) -> list[str]:
-    """That a code stands for missing values, as it seems; ``found`` are columns by code."""
+    """Note that a code stands for missing values, as it seems; ``found`` are columns by code."""
     return [
         f"{len(columns)} of {len(names)} columns have 0, 1, 2 and {code} only "
         f"({_few([names[j] for j in columns])}): if {code} stands for a missing value, "

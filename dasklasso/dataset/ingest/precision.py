@@ -125,7 +125,7 @@ def harmed_columns(
 
 
 def widened_note(columns: Sequence[HarmedColumn]) -> str:
-    """Why X is float64 where float32 was the default."""
+    """Say why X is float64 where float32 was the default."""
     return (
         f"X is stored as float64, twice the size: float32 would round {_listed(columns)}. "
         "To keep float32, subtract a constant near the mean, leave the column out (--drop), or "
@@ -134,7 +134,7 @@ def widened_note(columns: Sequence[HarmedColumn]) -> str:
 
 
 def rounded_warning(columns: Sequence[HarmedColumn], dtype: str, remedy: str = "") -> str:
-    """That X was rounded, as its type was given, and by how much."""
+    """Note that X was rounded, as its type was given, and by how much."""
     remedy = remedy + " " if remedy else ""
     return (
         f"{dtype} rounds {_listed(columns)}: models see the rounded values. "
@@ -143,7 +143,7 @@ def rounded_warning(columns: Sequence[HarmedColumn], dtype: str, remedy: str = "
 
 
 def beyond_integers_warning(names: Sequence[str]) -> str:
-    """That whole numbers are too large to be told apart."""
+    """Note that whole numbers are too large to be told apart."""
     some = ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
     has = "column has" if len(names) == 1 else "columns have"
     return (

@@ -80,7 +80,7 @@ class RunningMoments:
         return np.sqrt(variance) * self._unit
 
     def statistics(self, missing: np.ndarray) -> ColumnStatistics:
-        """What the manifest records; ``missing`` is (n_columns,) int64."""
+        """Return what the manifest records; ``missing`` is (n_columns,) int64."""
         return ColumnStatistics(
             mean=self.mean,
             std=self.std,

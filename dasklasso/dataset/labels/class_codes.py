@@ -198,7 +198,7 @@ def _coded(data: Dataset, values: Sequence[np.ndarray | None]) -> Labelled:
 
 
 def name_of(data: Dataset, target: int, value: float) -> Label:
-    """What a target's value is called: a class's name where it was text, else the number."""
+    """Return what a target's value is called: a class's name where it was text, else the number."""
     names = data.target_classes[target] if data.target_classes else None
     whole = float(value).is_integer()
     if names is not None and whole and 0 <= value < len(names):

@@ -106,7 +106,7 @@ def array_format(path: str | os.PathLike[str]) -> str | None:
 
 
 def looks_like_table(path: str | os.PathLike[str]) -> bool:
-    """Whether a path, folder or pattern is of an input table, and not of a Zarr store.
+    """Tell whether a path, folder or pattern is of an input table, and not of a Zarr store.
 
     Names with the endings of tables are taken for tables also where nothing is there.
     """

@@ -92,7 +92,7 @@ class Loss(ABC):
         """df/dp."""
 
     def value_and_gradient(self, prediction: Array, y: Array) -> tuple[Array, Array]:
-        """Both at once, where one serves the other."""
+        """Return both at once, where one serves the other."""
         return self.value(prediction, y), self.gradient(prediction, y)
 
     def terms(self, prediction: Array, y: Array) -> tuple[Array, ...]:

@@ -99,7 +99,7 @@ class Huber(Loss):
         return self.delta / xp.where(size > self.delta, size, xp.full_like(size, self.delta))
 
     def easier(self, prediction: np.ndarray, y: np.ndarray) -> Sequence[Loss]:
-        """The same with larger deltas, falling from the median absolute residual.
+        """Return Huber losses of larger deltas, falling from the median absolute residual.
 
         Where delta is far below residuals, next to no row has curvature, and Newton's method goes
         astray; solutions change little from one delta to the next.

@@ -184,7 +184,7 @@ class Penalty(ABC):
     # -- optimality ----------------------------------------------------------------------------
 
     def violation(self, w: Array, v: Array) -> Array:
-        """How far each group is from its optimality conditions, in every column.
+        """Tell how far each group is from its optimality conditions, in every column.
 
         Where w is zero that is ``N°(v) − λ₁``, below 0 for what may well stay; elsewhere the norm
         of ``v − λ₂w − λ₁ ∇N(w)``, of which only what a bound does not hold counts.

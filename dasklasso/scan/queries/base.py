@@ -27,7 +27,7 @@ class Query(ABC, Generic[AnswerT_co]):
     reads_targets = True
 
     def prepare(self, inputs: Sequence[Any], widths: Sequence[int]) -> Any:
-        """What ``on_rows`` needs, made once for each task from the query's input arrays."""
+        """Return what ``on_rows`` needs, made once for each task from the query's input arrays."""
         return None
 
     @abstractmethod

@@ -160,7 +160,7 @@ def indicator_moments(totals: np.ndarray) -> Moments:
 
 
 def to_host(moments: Moments, convert: Callable[[Any], Any]) -> Moments:
-    """The same moments with every array passed through ``convert``."""
+    """Return the same moments with every array passed through ``convert``."""
     return Moments(
         weight=moments.weight,
         mean=convert(moments.mean),

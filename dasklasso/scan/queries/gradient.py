@@ -101,7 +101,7 @@ class Gradient(Query[LossGradient]):
         return self._mean(value, inputs[1], self.total_weight)
 
     def _mean(self, value: LossGradient, frame: Frame, total: Array | float) -> LossGradient:
-        """Of the mean loss in standardised columns, from sums over rows of stored ones."""
+        """Gradient of the mean loss in standardised columns, from sums over rows of stored ones."""
         gradient = kernels.standardised_gradient(
             value.gradient, value.sums, frame.on(self.backend), total
         )

@@ -99,21 +99,21 @@ class LossMetrics(ABC):
 
     @abstractmethod
     def metrics(self, sums: np.ndarray) -> dict[str, np.ndarray]:
-        """From the sums over all rows: (n_models, n_targets) for each name, NaN where undefined.
+        """Compute metrics (n_models, n_targets) by name from sums over all rows; NaN if undefined.
 
         All but ``auc``.
         """
 
     @abstractmethod
     def undefined(self) -> dict[str, Reasons]:
-        """For metrics that some target has not: why, target by target."""
+        """Say for metrics that some target lacks why, target by target."""
 
     def rankings(self) -> Sequence[Ranking]:
         """The orders of the rows that are wanted, those with a calibration by target."""
         return ()
 
     def outcomes(self, prediction: np.ndarray, y: np.ndarray) -> Sequence[Outcome]:
-        """For each of the rankings, what to rank of some rows."""
+        """Return for each of the rankings what to rank of some rows."""
         return ()
 
     def areas(self, found: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ MOST_RANKED = 100  # classes: rows are sorted for each
 
 
 class OfClasses(LossMetrics):
-    """Of a loss whose model is the probability of each of C classes.
+    """Metrics of a loss whose model is the probability of each of C classes.
 
     Predictions have the classes on their last axis, as outputs of the one target; targets are
     their indicators (``target_summary.summarise_classes``), y their codes.
@@ -39,7 +39,7 @@ class OfClasses(LossMetrics):
         weight: np.ndarray,
         offset: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Of losses; of hits by class; of rows for which each class is predicted."""
+        """Sums of losses; of hits by class; of rows for which each class is predicted."""
         n_classes = prediction.shape[2]
         chosen = prediction.argmax(axis=2)
         own = indicators(y[:, 0], n_classes, np.float64) * weight[:, None]

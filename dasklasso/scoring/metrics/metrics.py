@@ -26,7 +26,7 @@ from dasklasso.scoring.metrics.target_summary import Targets
 
 
 class OfTargets(LossMetrics):
-    """Of losses of one prediction for each target."""
+    """Metrics of losses of one prediction for each target."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class OfTargets(LossMetrics):
 
     @abstractmethod
     def _terms(self, prediction: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
-        """More to sum, (n_rows, n_models or 1, n_targets) each."""
+        """Return more arrays to sum, (n_rows, n_models or 1, n_targets) each."""
 
     def metrics(self, sums: np.ndarray) -> dict[str, np.ndarray]:
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -81,7 +81,7 @@ class OfTargets(LossMetrics):
 
     @abstractmethod
     def _metrics(self, sums: np.ndarray) -> dict[str, np.ndarray]:
-        """All but ``deviance_explained`` and what needs ranks."""
+        """Compute all metrics but ``deviance_explained`` and what needs ranks."""
 
     def undefined(self) -> dict[str, Reasons]:
         return {"deviance_explained": self._where(self.targets.constant, SAME_TARGETS)}
@@ -92,7 +92,7 @@ class OfTargets(LossMetrics):
 
 
 class OfMeans(OfTargets):
-    """Of losses whose model is the mean of y: R², mean squared and mean absolute error."""
+    """Metrics of losses whose model is the mean of y: R², mean squared and mean absolute error."""
 
     names = ("r2", "mean_squared_error", "mean_absolute_error", "deviance_explained")
 
@@ -114,7 +114,7 @@ class OfMeans(OfTargets):
 
 
 class OfProbabilities(OfTargets):
-    """Of losses whose model is the probability of the label 1.
+    """Metrics of losses whose model is the probability of the label 1.
 
     ``log_loss`` is the mean negative log-likelihood, or cross-entropy where targets are
     probabilities; ``brier_score`` the mean squared difference of probability and target;

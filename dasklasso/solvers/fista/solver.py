@@ -185,11 +185,11 @@ class Fista(Solver[FistaState]):
     # -- the solver's protocol ----------------------------------------------------------------
 
     def done(self, state: FistaState) -> bool:
-        """Whether nothing is in flight."""
+        """Tell whether nothing is in flight."""
         return not state.in_flight.jobs.size
 
     def solutions(self, state: FistaState) -> dict[int, Solution]:
-        """Of the jobs that have left."""
+        """Return the solutions of the jobs that have left."""
         return state.solved
 
     def ask(self, state: FistaState) -> Steps:
@@ -351,7 +351,7 @@ class Fista(Solver[FistaState]):
         return Evaluated(at, slope, self.problem.null_intercept)
 
     def _noise(self, slope_squares: np.ndarray, state: FistaState) -> np.ndarray | float:
-        """How far rounding may move a difference of gradients, ‖·‖ of it.
+        """Tell how far rounding may move a difference of gradients, ‖·‖ of it.
 
         A loss that is no quadratic is mostly less curved than its bound, so that only noise exceeds
         it, and would shorten every step from then on.

@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 
 def zero_requests(setup: Setup) -> Sequence[Request]:
-    """What the scan at zero is asked: rows to hold, or the Hessians of the null models."""
+    """Return what the scan at zero is asked: rows to hold, or the Hessians of the null models."""
     data, problem = setup.data, setup.problem
     every = 0
     if not setup.resumed:
@@ -115,7 +115,7 @@ class BeginningOnRows:
         return self._first_start(jobs, replace(self.null, matrices=list(matrices)))
 
     def _report(self, stage: str) -> Callable[[int, int], None]:
-        """What a stage in memory calls with how many problems are done, and of how many."""
+        """Return what a stage in memory calls with how many problems are done, and of how many."""
 
         def report(done: int, total: int) -> None:
             if self.setup.stage is not None:

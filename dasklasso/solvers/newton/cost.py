@@ -48,7 +48,7 @@ SAMPLED_VALUES = 20_000_000  # of X: with fewer a scan costs no more than the sa
 
 
 def newton_limits(data: Dataset, options: FitOptions, run: RunOptions) -> Limits:
-    """How many Hessians ``solver="newton"`` holds, and of how many columns."""
+    """Tell how many Hessians ``solver="newton"`` holds, and of how many columns."""
     columns = min(data.n_features, NEWTON_COLUMNS)
     _, threads = workers_and_threads(run)
     # held, and in every thread a sum of each that is taken, and one to add to it
@@ -83,7 +83,7 @@ def held_whole(data: Dataset) -> bool:
 
 
 def newton_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int = 1) -> Memory:
-    """What ``solver="newton"`` needs."""
+    """Return what ``solver="newton"`` needs."""
     if options.loss_value.n_outputs > 1:
         return softmax_memory(data, options, run, n_folds)
     workers, threads = workers_and_threads(run)

@@ -19,7 +19,7 @@ def _doubt(data: Dataset, options: FitOptions) -> str:
 
 
 def _joint(setup: Setup) -> bool:
-    """Whether a row has several predictions, so that they are one problem."""
+    """Tell whether a row has several predictions, so that they are one problem."""
     return setup.problem.loss.n_outputs > 1
 
 

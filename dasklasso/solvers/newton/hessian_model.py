@@ -130,7 +130,7 @@ class Hessians:
         self._heights = log_heights(alphas)
 
     def copied(self) -> Hessians:
-        """The same with a list of nodes of its own."""
+        """Copy the path, with a list of nodes of its own."""
         found = copy(self)
         found.nodes = list(self.nodes)
         return found

@@ -84,7 +84,7 @@ class Nodes:
         self.own: dict[int, Node | None] = {}  # of iterates, by their numbers
 
     def copied(self) -> Nodes:
-        """The same, for the next state to change: matrices are shared, and never changed."""
+        """Copy the nodes, for the next state to change; matrices are shared, and never changed."""
         found = copy(self)
         found.hessians, found.own = [one.copied() for one in self.hessians], dict(self.own)
         return found
@@ -117,7 +117,7 @@ class Nodes:
         return found
 
     def wanted(self, iterates: Sequence[Iterate], matters: Sequence[np.ndarray]) -> list[Wanted]:
-        """What the next scan takes.
+        """Return what the next scan takes.
 
         Parameters
         ----------
@@ -152,7 +152,7 @@ class Nodes:
     def query(
         self, wanted: Sequence[Wanted], iterates: Sequence[Iterate], dtype: str, device: str
     ) -> tuple[WeightedGrams, list[tuple[np.ndarray, float]]]:
-        """What to ask for them, and at which points and intercepts."""
+        """Return what to ask for them, and at which points and intercepts."""
         at = [_serving(iterates[one.iterate]) for one in wanted]
         query = hessian_query(
             self.problem,

@@ -54,7 +54,7 @@ class Start:
 
 
 def start_at(iterates: Sequence[Iterate]) -> Start:
-    """Where iterates are, each of one column, or of one for each class."""
+    """Find where iterates are, each of one column, or of one for each class."""
     points = [iterate.point for iterate in iterates]
     return Start(
         np.column_stack([point.u for point in points]),
@@ -127,11 +127,11 @@ class IterateSolver(Solver[IterateStateT], Generic[IterateStateT]):
     # -- the solver's protocol ----------------------------------------------------------------
 
     def done(self, state: IterateStateT) -> bool:
-        """Whether all problems are certified, or given up."""
+        """Tell whether all problems are certified, or given up."""
         return bool(state.iterates) and not self.in_flight(state)
 
     def solutions(self, state: IterateStateT) -> dict[int, Solution]:
-        """Where problems of all rows are."""
+        """Find where problems of all rows are."""
         outputs, found = state.jobs.n_outputs, {}
         for number, iterate in enumerate(state.iterates[: state.n_whole]):
             point = iterate.point
@@ -159,7 +159,7 @@ class IterateSolver(Solver[IterateStateT], Generic[IterateStateT]):
         return [iterate for iterate in state.iterates if iterate.fold != ALL]
 
     def freeze(self, state: IterateStateT) -> Frozen:
-        """Where all problems are."""
+        """Find where all problems are."""
         at = start_at(state.iterates)
         arrays = {"points": at.points, "gradient": at.gradients}
         return Frozen(
@@ -191,13 +191,13 @@ class IterateSolver(Solver[IterateStateT], Generic[IterateStateT]):
         return max(self.settings.max_scans, scans + self.least_scans)
 
     def has_folds(self, start: Start | None, jobs: Jobs) -> bool:
-        """Whether a start has problems of these folds too."""
+        """Tell whether a start has problems of these folds too."""
         if start is None or not self.n_folds:
             return False
         return len(start.intercepts) == len(jobs) * (1 + self.n_folds)
 
     def folds_may_join(self, state: IterateState) -> bool:
-        """Whether problems of all rows are where folds may start from."""
+        """Tell whether problems of all rows are where folds may start from."""
         near = all(iterate.certified or iterate.gap <= FOLDS_JOIN_GAP for iterate in state.iterates)
         return state.is_last or near
 
@@ -208,7 +208,7 @@ class IterateSolver(Solver[IterateStateT], Generic[IterateStateT]):
         )
 
     def standing(self, iterates: Sequence[Iterate], shown: Iterate, *, n_done: int) -> Standing:
-        """How far problems are; ``shown`` is the one whose coefficients are counted."""
+        """Tell how far problems are; ``shown`` is the one whose coefficients are counted."""
         gaps = [iterate.gap for iterate in iterates if iterate.known]
         worst = max(gaps, default=float("inf"))
         return Standing(n_done, len(iterates), worst, int(np.count_nonzero(shown.point.u)))

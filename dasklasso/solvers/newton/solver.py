@@ -55,13 +55,13 @@ class Beginning(Protocol):
     """How the first trials of a fit are found: see :mod:`dasklasso.solvers.newton.beginning`."""
 
     def start(self, jobs: Jobs) -> Start | None:
-        """The first trials; None where they need a scan."""
+        """Return the first trials; None where they need a scan."""
 
     def question(self) -> Trials:
-        """That scan: of the null models, with their Hessians."""
+        """Ask the scan of the null models, with their Hessians."""
 
     def start_after(self, jobs: Jobs, matrices: Sequence[np.ndarray]) -> Start:
-        """The first trials, once it has taken the Hessians."""
+        """Return the first trials, once that scan has taken the Hessians."""
 
 
 @dataclass(frozen=True)
@@ -388,7 +388,7 @@ def _given_up(iterate: Iterate, dtype: str) -> bool:
 
 
 def _holds(iterate: Iterate, dtype: str, *, is_last: bool) -> bool:
-    """Whether an iterate is to be evaluated where it is, after a scan of a ``dtype``."""
+    """Tell whether an iterate is to be evaluated where it is, after a scan of a ``dtype``."""
     if iterate.certified or iterate.resting:
         return True
     if not iterate.known:  # nothing that is reported is without a gap

@@ -57,7 +57,7 @@ def null_models(
     columns: np.ndarray,
     matrices: Sequence[np.ndarray],
 ) -> NullModels:
-    """What a scan at zero showed.
+    """Return what a scan at zero showed.
 
     Parameters
     ----------

@@ -119,7 +119,7 @@ def _minimum(
     own_penalty: Penalty,
     tol: float,
 ) -> np.ndarray:
-    """Where a quadratic of some height and gradient at ``start`` has its minimum."""
+    """Find where a quadratic of some height and gradient at ``start`` has its minimum."""
     product = matrix @ start
     linear = product - gradient
     half = height + linear @ start - 0.5 * (start @ product)

@@ -18,7 +18,7 @@ from dasklasso.solvers.prox_sgd.solver import CERTIFY_EVERY
 
 
 def sgd_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int = 1) -> Memory:
-    """What ``solver="prox_sgd"`` needs."""
+    """Return what ``solver="prox_sgd"`` needs."""
     workers, threads = workers_and_threads(run)
     # iterates and averages of all problems, which are certified together
     array = 8 * data.n_features * 2 * n_problems_of(data, options)

@@ -118,7 +118,7 @@ class ProxSgd(Solver[SgdState]):
         )
 
     def done(self, state: SgdState) -> bool:
-        """Whether epochs or scans have run out, or every gap is within ``tol``."""
+        """Tell whether epochs or scans have run out, or every gap is within ``tol``."""
         return state.ended
 
     def solutions(self, state: SgdState) -> dict[int, Solution]:
@@ -166,7 +166,7 @@ class ProxSgd(Solver[SgdState]):
         return replace(state, solved={**found, **state.solved}, ended=True)
 
     def certified(self, state: SgdState, jobs: Sequence[int], found: Certified) -> SgdState:
-        """What the driver certified, at the end."""
+        """Return what the driver certified, at the end."""
         return replace(state, solved=confirmed(state.solved, jobs, found))
 
     # -- parts --------------------------------------------------------------------------------

@@ -166,7 +166,7 @@ class Epoch:
         )
 
     def _met(self, batch: Rows, iterate: Iterate, frame: Frame, backend: Backend) -> Iterate:
-        """What is learnt of a batch's curvature the first time that its rows are seen."""
+        """Return what is learnt of a batch's curvature the first time that its rows are seen."""
         if self.number > 0:
             return iterate
         weight, k = self._weights(batch), len(self.alphas)

@@ -58,7 +58,7 @@ def softmax_unfit(data: Dataset, options: FitOptions) -> str:
 
 
 def softmax_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int) -> Memory:
-    """What ``solver="newton"`` needs for a softmax loss."""
+    """Return what ``solver="newton"`` needs for a softmax loss."""
     workers, threads = workers_and_threads(run)
     problems, n_outputs = n_problems_of(data, options), options.loss_value.n_outputs
     size = 8 if in_double(data.X.dtype, options.tol) else 4

@@ -8,5 +8,5 @@ FLOAT32_LEAST_TOL = 1e-6  # tolerances below this are worked on in float64 from 
 
 
 def in_double(dtype: np.dtype, tol: float) -> bool:
-    """Whether all products are in float64, for X of a ``dtype``."""
+    """Tell whether all products are in float64, for X of a ``dtype``."""
     return dtype == np.float64 or tol < FLOAT32_LEAST_TOL

@@ -39,7 +39,7 @@ class Models:
     draws: int = 0
 
     def copied(self) -> Models:
-        """The same, for the next state to change."""
+        """Copy the models, for the next state to change."""
         return Models(dict(self.work), self.hessian, self.draws)
 
 

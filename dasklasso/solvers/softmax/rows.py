@@ -50,7 +50,7 @@ class Seen:
     scores: Scores | None = None
 
     def of(self, k: int, n_classes: int) -> Seen:
-        """Of one of the points."""
+        """Take the part of one of the points."""
         own = slice(k * n_classes, (k + 1) * n_classes)
         return Seen(np.ascontiguousarray(self.gradient[:, own]), self.sums[own], 0)
 
@@ -163,7 +163,7 @@ class HeldRows:
         return len(self._x)
 
     def without(self, fold: int, labels: np.ndarray, problem: Problem) -> HeldRows:
-        """The same rows, those of a fold with weight zero.
+        """Return the same rows, those of a fold with weight zero.
 
         Parameters
         ----------

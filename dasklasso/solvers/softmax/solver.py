@@ -77,7 +77,7 @@ class SoftmaxState(IterateState):
 
 
 def zero_requests(setup: Setup) -> list[Request]:
-    """What the scan at zero is asked: rows to hold."""
+    """Return what the scan at zero is asked: rows to hold."""
     return [Request(SampleRows(held_step(setup.data)))]
 
 
@@ -262,7 +262,7 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
     # -- folds --------------------------------------------------------------------------------
 
     def _trained(self, fold: int) -> Training:
-        """What problems without a fold are trained on."""
+        """Return what problems without a fold are trained on."""
         if fold == ALL:
             return Training(self.problem, self.rows)
         assert self.without is not None
