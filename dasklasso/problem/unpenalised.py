@@ -17,6 +17,7 @@ from dasklasso.backend import Array, backend_for, namespace, to_numpy
 from dasklasso.objective.penalties.base import Penalty
 from dasklasso.scan.frame import Frame
 
+REDUNDANT = 1e-13  # share of a column's square, not explained by the others, that is rounding
 MOST = 256  # unpenalised columns: each is one more column in the first scan, and d numbers
 
 
@@ -85,30 +86,47 @@ class Unpenalised:
 def project(points: Array, gradient: Array, gram: np.ndarray, penalty: Penalty) -> np.ndarray:
     """Coefficients of the projection of each residual: (n_free, k) float64.
 
-    With a sign constraint only columns that are in use, or want to be, must be orthogonal.
+    With a sign constraint only columns that are in use must be orthogonal, and those that want to
+    be, or would once the others are: a product below zero will do for the rest.
+
+    Parameters
+    ----------
+    points, gradient : (n_free, k)
+        Of the unpenalised columns.
+    gram : (n_free, n_free)
+    penalty : says which signs are allowed
     """
     u, v = to_numpy(points), -to_numpy(gradient)
     if not penalty.nonnegative:  # all problems at once
-        return np.linalg.lstsq(gram, v, rcond=None)[0]
-    c, binding = np.zeros_like(v), penalty.binding(u, v)
-    for k in range(v.shape[1]):
-        bound = np.flatnonzero(binding[:, k])
-        if bound.size:
-            c[bound, k] = np.linalg.lstsq(gram[np.ix_(bound, bound)], v[bound, k], rcond=None)[0]
+        return _explained(gram, v)
+    c = np.zeros(v.shape)
+    for k, binding in enumerate(penalty.binding(u, v).T):
+        bound = np.zeros(len(v), bool)
+        more = binding
+        while more.any():
+            bound = bound | more
+            index = np.flatnonzero(bound)
+            c[index, k] = _explained(gram[np.ix_(index, index)], v[index, k])
+            more = ~bound & (v[:, k] - gram @ c[:, k] > 0.0)
     return c
 
 
-def dual_direction(
-    u: Array, grad_u: Array, frame: Frame, projection: Array | None, penalty: Penalty
-) -> Array | None:
+def _explained(gram: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """The c with ``gram c = v``, small where columns explain each other up to rounding."""
+    scale = np.sqrt(np.diagonal(gram))
+    inverse = 1.0 / np.where(scale > 0.0, scale, 1.0)
+    correlation = gram * inverse[:, None] * inverse
+    found = np.linalg.lstsq(correlation, (v.T * inverse).T, rcond=REDUNDANT)[0]
+    return (found.T * inverse).T
+
+
+def dual_direction(grad_u: Array, frame: Frame, projection: Array | None) -> Array | None:
     """``XᵀPθ`` of the dual direction θ, when unpenalised columns have been projected off it."""
     if projection is None:
         return None
-    xp = namespace(u)
-    free = frame.unpenalised[:, None]
-    # by construction zero where projected: rounding must not count as infeasible
-    gone = free & penalty.binding(u, -grad_u)
-    return xp.where(gone, xp.zeros_like(u), -grad_u - projection)
+    xp = namespace(grad_u)
+    # by construction zero there, or allowed: rounding must not count as infeasible
+    return xp.where(frame.unpenalised[:, None], xp.zeros_like(grad_u), -grad_u - projection)
 
 
 def _product(cross: Array, c: Array, device: str) -> Array:

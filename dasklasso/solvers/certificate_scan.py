@@ -244,7 +244,7 @@ def _column_sums(
     gradient = backend.asarray(at.gradient)
     alpha = backend.asarray(np.asarray(alphas, dtype=np.float64)[None, :])
     penalty = penalty_at(frame, alpha, problem.objective.penalty)
-    dual = dual_direction(points, gradient, frame, projection, penalty)
+    dual = dual_direction(gradient, frame, projection)
     if problem.steps_intercept:
         sums = at.sums.map(backend.asarray)
         dual = without_slope(-gradient, sums, penalty, problem.frequency, backend, problem.widest)

@@ -152,7 +152,7 @@ def summarise(
     u, z = points[:, :k], points[:, k : 2 * k]
     grad_u, grad_z = gradient[:, :k], gradient[:, k : 2 * k]
     penalty = penalty_at(frame, _row(plan.alpha, backend), penalty)
-    dual = dual_direction(u, grad_u, frame, projection, penalty)
+    dual = dual_direction(grad_u, frame, projection)
     if sums is not None:
         dual = without_slope(-grad_u, sums[:k].map(backend.asarray), penalty, frequency, backend)
     certificate = column_sums(u, -grad_u, penalty, dual)

@@ -17,12 +17,12 @@ from scipy.linalg.lapack import dpstrf
 from dasklasso.kernels import compile_kernels
 from dasklasso.objective.duality import Certificate, column_sums, squared_certificate
 from dasklasso.objective.penalties.base import Penalty
+from dasklasso.problem.unpenalised import REDUNDANT, project
 from dasklasso.solvers.quadratic.follow import follow
 from dasklasso.solvers.quadratic.growing_factor import solve_kernel
 from dasklasso.solvers.quadratic.subproblem import gap_sums, times_kernel
 from dasklasso.solvers.quadratic.sweep import COMPILED_FROM, sweep_kernel
 
-REDUNDANT = 1e-13  # share of a column's square, not explained by the others, that is rounding
 REFINEMENTS = 3  # solutions again, each to a tenth of the tolerance, where a gap was mistaken
 MAX_PASSES = 10_000  # over the working set, for an alpha: more help no problem that is well posed
 REFINING_PASSES = 1_000  # for each: unpenalised coefficients are near their optimum by then
@@ -153,7 +153,7 @@ def _solve(
     passes, most = path.passes, min(max_passes, REFINING_PASSES)
     for k in np.flatnonzero(path.gap > tol):
         for digits in range(1, REFINEMENTS + 1):
-            moved = regressed(quadratic, path.coef[k], free, positive)
+            moved = regressed(quadratic, path.coef[k], free, penalty)
             better = certified(alphas[k : k + 1], tol * 0.1**digits, moved, most)
             passes += better.passes
             if not better.gap[0] < path.gap[k]:
@@ -165,13 +165,15 @@ def _solve(
     return replace(path, passes=passes)
 
 
-def regressed(quadratic: Quadratic, u: np.ndarray, free: np.ndarray, positive: bool) -> np.ndarray:
+def regressed(
+    quadratic: Quadratic, u: np.ndarray, free: np.ndarray, penalty: Penalty
+) -> np.ndarray:
     """u with its unpenalised coefficients at their optimum, the others as they are."""
     q = quadratic.linear - quadratic.gram @ u
-    index, c = project_out(quadratic.gram, u, q, free, positive)
+    index, c = project_out(quadratic.gram, u, q, free, penalty)
     u = u.copy()
     u[index] += c
-    return np.maximum(u, 0.0) if positive else u
+    return np.maximum(u, 0.0) if penalty.nonnegative else u
 
 
 def redundant(gram: np.ndarray, free: np.ndarray) -> np.ndarray:
@@ -212,11 +214,10 @@ def certify(
     dual_v = np.where(varies, q, 0.0)
     dual_squares, dual_product = squares.copy(), yy - product
     free = ((penalty.l1 == 0) & (penalty.l2 == 0)).T & varies
-    positive = penalty.nonnegative
     for k in np.flatnonzero(free.any(axis=1)):
-        index, c = project_out(gram, coef[k], q[k], free[k], positive)
+        index, c = project_out(gram, coef[k], q[k], free[k], penalty)
         dual_v[k] -= c @ gram[index]
-        dual_v[k, index if positive else free[k]] = 0.0
+        dual_v[k, index] = 0.0  # or below it, which a sign constraint allows
         dual_squares[k] += c @ (gram[np.ix_(index, index)] @ c) - 2.0 * (c @ q[k, index])
         dual_product[k] -= c @ linear[index]
     columns = column_sums(coef.T, q.T, penalty, dual_v.T if free.any() else None)
@@ -232,22 +233,9 @@ def certify(
 
 
 def project_out(
-    gram: np.ndarray, u: np.ndarray, q: np.ndarray, free: np.ndarray, positive: bool
+    gram: np.ndarray, u: np.ndarray, q: np.ndarray, free: np.ndarray, penalty: Penalty
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Columns F the dual direction must be orthogonal to, and c with ``G_FF c = q_F``.
-
-    A dual point is orthogonal to every unpenalised column, which a residual is only at the very
-    optimum; r less X_F c is. With a sign constraint a product below zero will do.
-    """
-    if not positive:
-        index = np.flatnonzero(free)
-        index = np.setdiff1d(index, redundant(gram, index))
-        return index, np.linalg.lstsq(gram[np.ix_(index, index)], q[index], rcond=None)[0]
-    bound = free & ((u > 0) | (q > 0))
-    while True:
-        index = np.flatnonzero(bound)
-        c = np.linalg.lstsq(gram[np.ix_(index, index)], q[index], rcond=None)[0]
-        more = free & ~bound & (q - c @ gram[index] > 0)
-        if not more.any():
-            return index, c
-        bound |= more
+    """Columns without a penalty, and what of each is projected off the dual direction."""
+    index = np.flatnonzero(free)
+    own = gram[np.ix_(index, index)]
+    return index, project(u[index, None], -q[index, None], own, penalty)[:, 0]
