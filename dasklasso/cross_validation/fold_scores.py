@@ -21,13 +21,13 @@ def curve_of(
     """Gather the curve of one l1_ratio: the scores of every problem on the rows it left out."""
     n_folds, loss = len(folds.weights), problem.loss
     n_targets = jobs.n_targets // loss.n_outputs  # classes are one problem
-    rest = [track for track in left_out if track.fold != ALL]
+    rest = [one for one in left_out if one.fold != ALL]
     names = ["loss"]
     if loss.gives_probabilities:
         names += ["accuracy", "auc"] if loss.n_outputs == 1 else ["accuracy"]
     curves = []
     for target in range(n_targets):
-        own = [track for track in rest if track.target == target]
+        own = [one for one in rest if one.target == target]
         scores = {name: _table(own, n_folds, name) for name in names}
         if "auc" in names and np.any((bound := _table(own, n_folds, "auc_bound")) > 0):
             scores["auc_bound"] = bound
@@ -40,7 +40,7 @@ def curve_of(
                     problem.objective.l1_ratio,
                     error,
                     folds.weights,
-                    np.reshape([track.gap for track in own], (n_folds, -1)).T,
+                    np.reshape([one.gap for one in own], (n_folds, -1)).T,
                     cv.criterion,
                     scores,
                 ),
@@ -50,7 +50,7 @@ def curve_of(
     return over_targets(curves, null)[0]
 
 
-def _table(tracks: Sequence[LeftOut], n_folds: int, name: str) -> np.ndarray:
+def _table(left_out: Sequence[LeftOut], n_folds: int, name: str) -> np.ndarray:
     """(n_alphas, n_folds) of one score; NaN for what no scan in float64 has seen."""
-    found = [track.scores.get(name, np.nan) for track in tracks]
+    found = [one.scores.get(name, np.nan) for one in left_out]
     return np.reshape(found, (n_folds, -1)).T

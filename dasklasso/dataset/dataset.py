@@ -108,7 +108,7 @@ def open_dataset(
     ----------
     store : path, URL, zarr.Group or zarr.Array
         A group with arrays X and y (and optionally ``sample_weight``, ``fold`` and ``offset``),
-        or the array X alone; ingested by us or written by somebody else, Zarr v2 or v3.
+        or the array X alone; ingested or written by other programs, Zarr v2 or v3.
     y, sample_weight, offset : path, URL, zarr.Array or NumPy array, optional
         Instead of the group's own. A plain name is looked for in the group first.
     x, target : str

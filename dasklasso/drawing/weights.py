@@ -13,7 +13,7 @@ import numpy as np
 from dasklasso.errors import DependencyMissing, OptionError
 
 MOST_IMAGES = 400  # of one picture
-CLIPPED = 0.02  # share of the weights that may lie beyond the scale: a few would pale all others
+CLIPPED_SHARE = 0.02  # of the weights, beyond the scale: a few would pale all others
 DPI = 150
 # lengths in pixels of the picture
 _SIDE = 210  # of an image, about: a weight is a square of whole pixels
@@ -42,7 +42,7 @@ class WeightPicture:
     def limit(self) -> float:
         """Greatest weight of the scale, which begins at its negative; 0 without any weight."""
         sizes = np.abs(self.images[self.images != 0])
-        return float(np.quantile(sizes, 1 - CLIPPED, method="higher")) if len(sizes) else 0.0
+        return float(np.quantile(sizes, 1 - CLIPPED_SHARE, method="higher")) if len(sizes) else 0.0
 
 
 def check_drawing(n_images: int = 1) -> None:

@@ -234,7 +234,7 @@ def predict_dask(path: FittedPath, X: Any, offset: Any = None) -> np.ndarray:
 
 
 def names_given(found: Sequence[str]) -> Sequence[str] | None:
-    """Feature names that somebody chose; None where columns are only numbered."""
+    """Feature names that a user chose; None where columns are only numbered."""
     if isinstance(found, NumberedNames):
         return None
     numbered = NumberedNames("x", len(found))

@@ -31,7 +31,7 @@ from dasklasso.solvers.base import ScanEvent
 from dasklasso.solvers.checkpoint import remove_checkpoint
 from dasklasso.solvers.registry import solver_entry
 
-ROUNDING = 1e-10  # of gaps: what is below it is not worth a word
+GAP_ROUNDING = 1e-10  # of gaps: what is below it is not worth a word
 MEASURED_BYTES = 8 << 30  # of X: a plan of less has no time in it
 
 
@@ -195,7 +195,7 @@ def _check_checkpoint(options: FitOptions, run: RunOptions, cv: CvOptions) -> No
 
 def _warn_of_gaps(record: CvRecord, tol: float) -> None:
     """Say where curves are less exact than they look."""
-    if record.worst_gap > max(tol, ROUNDING):
+    if record.worst_gap > max(tol, GAP_ROUNDING):
         warnings.warn(
             f"folds: models trained without one of them have gaps of up to {record.worst_gap:.2g}, "
             f"above {tol:.2g}: their errors are not those of the optimum",

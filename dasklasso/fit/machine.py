@@ -20,7 +20,7 @@ from dasklasso.storage.blocks import BlockSource
 READ_BYTES = 64 << 20  # enough to know how fast blocks come
 SAMPLED_BLOCKS = 256
 SLAB = (1024, 512)  # rows and columns of a product, about those that a scan multiplies at a time
-PRODUCTS = 4  # at a time: some 10 ms
+PRODUCTS_AT_ONCE = 4  # at a time: some 10 ms
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _multiplying(dtype: Any, pool: ThreadPoolExecutor, threads: int, seconds: fl
     outs = [np.empty((SLAB[1], SLAB[1]), dtype) for _ in range(threads)]
 
     def multiply(thread: int) -> None:
-        for _ in range(PRODUCTS):
+        for _ in range(PRODUCTS_AT_ONCE):
             np.matmul(left.T, right, out=outs[thread])
 
     list(pool.map(multiply, range(threads)))  # fresh memory is slow
@@ -127,4 +127,4 @@ def _multiplying(dtype: Any, pool: ThreadPoolExecutor, threads: int, seconds: fl
         start = time.perf_counter()
         list(pool.map(multiply, range(threads)))
         fastest = min(fastest, time.perf_counter() - start)
-    return threads * PRODUCTS * 2.0 * SLAB[0] * SLAB[1] ** 2 / fastest
+    return threads * PRODUCTS_AT_ONCE * 2.0 * SLAB[0] * SLAB[1] ** 2 / fastest

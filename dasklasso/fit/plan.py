@@ -23,7 +23,7 @@ from dasklasso.solvers.entry import ScanCost
 from dasklasso.storage.blocks import BlockSource, MemoryBlocks
 from dasklasso.units import format_size
 
-EFFICIENCY = 0.5  # of bare products: a scan also copies, shifts, converts and adds up
+SCAN_EFFICIENCY = 0.5  # of bare products: a scan also copies, shifts, converts and adds up
 START_SECONDS = 0.5  # to start a cluster, and whatever is done in memory between scans
 SAMPLED_CHUNKS = 4096  # files whose sizes are asked for; of more, as many spread over all
 
@@ -81,7 +81,7 @@ def _seconds(
     total, reading = START_SECONDS, nbytes / machine.bytes_per_second
     for scan in scans:
         for _ in range(scan.times):
-            total += max(reading, _computing(scan, machine) / EFFICIENCY)
+            total += max(reading, _computing(scan, machine) / SCAN_EFFICIENCY)
             reading *= read_again
     return total
 

@@ -103,7 +103,7 @@ class ScoreStage(ClusterStage):
         """Encode a table by the model's schema to a store that is gone after the score."""
         from dasklasso.dataset.ingest.align import Asked
         from dasklasso.dataset.ingest.by_schema import ingest_by_schema
-        from dasklasso.scoring.predict_table import MEMORY, schema_of
+        from dasklasso.scoring.predict_table import DEFAULT_MEMORY, schema_of
 
         schema = schema_of(path, self.model)
         report = ingest_by_schema(
@@ -123,7 +123,7 @@ class ScoreStage(ClusterStage):
             ),
             missing=self.missing,
             unseen=self.unseen,
-            memory=MEMORY if self.memory is None else parse_size(self.memory),
+            memory=DEFAULT_MEMORY if self.memory is None else parse_size(self.memory),
             array=self.dataset,
             codec="none",
         )

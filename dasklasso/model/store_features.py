@@ -1,4 +1,4 @@
-"""A model brought to the features of a store that was not made for it: by name, in any order."""
+"""A model fitted to the features of a store that was not made for it: by name, in any order."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 A dual point must be orthogonal to every unpenalised column, which a residual is only at the very
 optimum. So the dual direction is the residual less its projection on those columns: θ = r − X_F c
-with ``(X_FᵀPX_F) c = X_FᵀPr``. Its products with all columns need only ``C = XᵀPX_F``, brought
-home once, as curvature products at unit vectors.
+with ``(X_FᵀPX_F) c = X_FᵀPr``. Its products with all columns need only ``C = XᵀPX_F``, taken
+by one scan, as curvature products at unit vectors.
 """
 
 from __future__ import annotations
@@ -14,11 +14,21 @@ import dask.array as da
 import numpy as np
 
 from dasklasso.backend import Array, backend_for, namespace, to_numpy
+from dasklasso.errors import OptionError
 from dasklasso.objective.penalties.base import Penalty
 from dasklasso.scan.frame import Frame
 
 REDUNDANT = 1e-13  # share of a column's square, not explained by the others, that is rounding
-MOST = 256  # unpenalised columns: each is one more column in the first scan, and d numbers
+MOST_UNPENALISED = 256  # columns: each is one more in the first scan, and d numbers
+
+
+def check_unpenalised(index: np.ndarray) -> None:
+    """Refuse more unpenalised columns than the certificate can handle."""
+    if index.size > MOST_UNPENALISED:
+        raise OptionError(
+            f"penalty_factor: {index.size} features have factor 0, "
+            f"expected at most {MOST_UNPENALISED}"
+        )
 
 
 @dataclass(frozen=True)

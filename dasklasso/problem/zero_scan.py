@@ -16,7 +16,7 @@ import numpy as np
 from dasklasso.backend import to_numpy
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.labels.class_weights import class_totals
-from dasklasso.errors import OptionError, ValueFound
+from dasklasso.errors import ValueFound
 from dasklasso.objective.loss_sums import LossSums
 from dasklasso.objective.losses.base import Loss
 from dasklasso.objective.objective import Objective
@@ -24,7 +24,7 @@ from dasklasso.objective.penalties.base import Penalty
 from dasklasso.objective.square_units import unit_for
 from dasklasso.problem.null_model import null_model
 from dasklasso.problem.problem import Problem, gradient_query, make_problem, penalty_at
-from dasklasso.problem.unpenalised import MOST, Unpenalised
+from dasklasso.problem.unpenalised import Unpenalised, check_unpenalised
 from dasklasso.scan import summation_tree
 from dasklasso.scan.bad_values import bad_value
 from dasklasso.scan.engine import Request, ScanEngine
@@ -200,10 +200,7 @@ def look(
         When more columns are unpenalised than the certificate can handle.
     """
     index = problem.unpenalised
-    if index.size > MOST:
-        raise OptionError(
-            f"penalty_factor: {index.size} features have factor 0, expected at most {MOST}"
-        )
+    check_unpenalised(index)
     n_targets = problem.n_targets
     points = _first_points(engine, n_targets, index)
     null = problem.null_intercept if problem.steps_intercept else None

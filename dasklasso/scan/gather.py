@@ -18,12 +18,12 @@ from dasklasso.scan.tasks import PartAnswer
 
 Coefficients = da.Array | np.ndarray
 
-SMALL = 32 << 20  # bytes of coefficients up to which they travel with the graph
+COEFFICIENT_BYTES_IN_GRAPH = 32 << 20  # up to so many, coefficients travel with the graph
 
 
 def stays_on_workers(engine: ScanEngine, n_points: int) -> bool:
     """Tell whether arrays of ``n_points`` coefficient columns are left on the workers."""
-    return engine.is_split and sum(engine.column_chunks) * n_points * 8 > SMALL
+    return engine.is_split and sum(engine.column_chunks) * n_points * 8 > COEFFICIENT_BYTES_IN_GRAPH
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from dasklasso.scan.columns.dense import DenseBlock
 from dasklasso.scan.queries.row_sums import row_sums
 from dasklasso.scoring.predict import outcome
 
-MEMORY = 256 << 20  # where no limit says less or more
+DEFAULT_MEMORY = 256 << 20  # where no limit says less or more
 
 
 class TablePredictor:
@@ -70,7 +70,7 @@ class TablePredictor:
             asked=Asked(needs={"offset": need}, offset=offset, as_is=self._ids),
             missing=missing,
             unseen=unseen,
-            memory=memory or MEMORY,
+            memory=memory or DEFAULT_MEMORY,
             array=array,
         )
 

@@ -39,10 +39,10 @@ from dasklasso.scoring.report import Scored
 from dasklasso.scoring.rows import Observed, ScoredRows
 from dasklasso.storage.zarr_blocks import read_rows
 
-MEMORY = 256 << 20  # for predictions and for sorting them, where no limit says less
+DEFAULT_MEMORY = 256 << 20  # for predictions and for sorting them, where no limit says less
 LEAST_MEMORY = 16 << 20
 SLAB_VALUES = 1 << 16  # predictions that are summed at a time: what is made of them stays cached
-TEMPORARIES = 8  # arrays like the predictions of some rows that exist at the same time, at most
+MOST_TEMPORARIES = 8  # arrays, like the predictions of some rows, at the same time
 
 
 @dataclass(frozen=True)
@@ -232,14 +232,14 @@ def _refuse_nonfinite(data: Dataset, prediction: np.ndarray, start: int) -> None
 def _memory(run: RunOptions) -> int:
     """Bytes for predictions and for sorting them, besides what reading takes."""
     if run.memory is None:
-        return MEMORY
+        return DEFAULT_MEMORY
     left = run.memory - PROCESS_BYTES * (1 + (run.workers or 0))
-    return max(LEAST_MEMORY, min(MEMORY, left // 2))
+    return max(LEAST_MEMORY, min(DEFAULT_MEMORY, left // 2))
 
 
 def _rows_at_once(memory: int, n_models: int, threads: int) -> int:
     """Rows that one task predicts: as many tasks as there are threads are held at the same time."""
-    return max(1, memory // (8 * n_models * (2 * threads + TEMPORARIES)))
+    return max(1, memory // (8 * n_models * (2 * threads + MOST_TEMPORARIES)))
 
 
 def _judged(

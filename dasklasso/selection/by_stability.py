@@ -1,7 +1,7 @@
 """Stability selection on a store: parts of the rows whose moments are known make the half-samples.
 
 A probability is a share of solves on moments: there is no model whose gap a scan could certify,
-and no scan after the one that brought the moments.
+and no scan after the one that took the moments.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class Criteria:
     mse : (n_alphas,)
         Mean squared residual on the rows that the models were fitted to.
     noise_variance : float or None
-        As given or estimated; None where each model brings its own.
+        As given or estimated; None where each model has its own.
     aic, bic, ebic : (n_alphas,)
     """
 

@@ -13,7 +13,7 @@ from dasklasso.model.path import FittedPath
 
 @dataclass(frozen=True)
 class Found:
-    """What a method found, before anybody knows what it cost.
+    """The features that a method selects, before the cost is known.
 
     Attributes
     ----------

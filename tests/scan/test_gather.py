@@ -53,7 +53,7 @@ def test_where_w_stays_on_the_workers_answers_are_the_same(table, monkeypatch):
     _, _, data = table
     query = Gradient((0,), (0.0,), float(N))
     here = scanned(ScanEngine(data, InProcess(1), band_bytes=8 * 4 * 20), query)
-    monkeypatch.setattr(gathering, "SMALL", 0)
+    monkeypatch.setattr(gathering, "COEFFICIENT_BYTES_IN_GRAPH", 0)
     there = scanned(ScanEngine(data, InProcess(1), band_bytes=8 * 4 * 20), query)
     assert np.array_equal(there[query].gradient.compute(), here[query].gradient)
     assert np.array_equal(there[query].sums.loss, here[query].sums.loss)

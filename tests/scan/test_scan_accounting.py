@@ -240,10 +240,10 @@ def test_split_by_columns_no_task_sees_all_of_w(make_store, regression, monkeypa
             for one in value:
                 yield from walk(one)
 
-    from dasklasso.scan import gather as bringing
+    from dasklasso.scan import gather as gathering
     from dasklasso.solvers.fista import solver as drive
 
-    monkeypatch.setattr(bringing, "SMALL", 0)  # as if w were too long to travel
+    monkeypatch.setattr(gathering, "COEFFICIENT_BYTES_IN_GRAPH", 0)  # w too long to travel
     for name in ("predict_part", "gradient_part", "join_bands", "finish_scan", "gradient_of"):
         watch(tasks, name)
     watch(drive, "prox_step")
@@ -260,14 +260,14 @@ def test_split_by_columns_no_task_sees_all_of_w(make_store, regression, monkeypa
 
 
 def test_where_w_stays_on_the_workers_the_bits_are_the_same(make_store, regression, monkeypatch):
-    from dasklasso.scan import gather as bringing
+    from dasklasso.scan import gather as gathering
 
     X, y = regression(N, D)
     data = make_store(X, y, chunk_rows=50, chunk_columns=4)
     run = RunOptions(in_process=True, band_bytes=8 * 4 * 100)
     options = FitOptions(n_alphas=2, eps=0.1, solver="fista")
     expected = fit_path(data, options, run)
-    monkeypatch.setattr(bringing, "SMALL", 0)
+    monkeypatch.setattr(gathering, "COEFFICIENT_BYTES_IN_GRAPH", 0)
     found = fit_path(data, options, run)
     assert found.scans == expected.scans
     assert np.array_equal(found.coef, expected.coef)

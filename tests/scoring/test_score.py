@@ -74,7 +74,7 @@ class Counted:
 @pytest.fixture
 def tiny(monkeypatch):
     """Memory for some tens of rows only."""
-    monkeypatch.setattr(score, "MEMORY", 6000)
+    monkeypatch.setattr(score, "DEFAULT_MEMORY", 6000)
 
 
 @pytest.mark.parametrize("codec", ["none", "zstd"])
@@ -113,7 +113,7 @@ def test_the_area_has_the_same_bits_whatever_the_memory(memory, make_store, monk
     X, y, s = labels(n=1500)
     data = make_store(X, y[:, 0], s, chunk_rows=400)
     whole = score_store(data, path_of("logistic"), all_alphas=True, run=RUN)
-    monkeypatch.setattr(score, "MEMORY", memory)
+    monkeypatch.setattr(score, "DEFAULT_MEMORY", memory)
     found = score_store(data, path_of("logistic"), all_alphas=True, run=RUN)
     assert np.array_equal(found.metrics["auc"], whole.metrics["auc"])
 

@@ -12,9 +12,9 @@ import numpy as np
 from dasklasso.errors import SourceError
 
 MOST_NAMED = 100  # names in a message
-_NEAR = 0.6  # least likeness of a name that is suggested
+_LEAST_LIKENESS = 0.6  # least likeness of a name that is suggested
 _AS_NEAR = 0.15  # by how much less likely than the likeliest a suggestion may be
-_PART = 3  # characters that a name has in common with one that it is a part of
+_LEAST_COMMON = 3  # characters that a name has in common with one that it is a part of
 TRUTHS = ("false", "true")  # names of a boolean column's 0 and 1
 
 
@@ -192,7 +192,7 @@ def suggest(name: str, known: Sequence[str]) -> str:
 
 
 def near_names(name: str, known: Iterable[str], most: int = 3) -> list[str]:
-    """The names that somebody may have meant, the likeliest first.
+    """List the names that a user may have meant, the likeliest first.
 
     Names that differ only in case or in what is neither letter nor digit are meant before all
     others, and then no other is. Else those that are spelled nearly so (difflib's ratio), and
@@ -209,13 +209,14 @@ def near_names(name: str, known: Iterable[str], most: int = 3) -> list[str]:
     matcher.set_seq2(wanted)
     for letters in by_letters:
         matcher.set_seq1(letters)
-        if matcher.real_quick_ratio() >= _NEAR and matcher.quick_ratio() >= _NEAR:
+        likely = matcher.real_quick_ratio() >= _LEAST_LIKENESS
+        if likely and matcher.quick_ratio() >= _LEAST_LIKENESS:
             ratio = matcher.ratio()
-            if ratio >= _NEAR:
+            if ratio >= _LEAST_LIKENESS:
                 scores[letters] = ratio
         shorter, longer = sorted((letters, wanted), key=len)
-        if len(shorter) >= _PART and shorter in longer:
-            part = _NEAR + (1 - _NEAR) * len(shorter) / len(longer)
+        if len(shorter) >= _LEAST_COMMON and shorter in longer:
+            part = _LEAST_LIKENESS + (1 - _LEAST_LIKENESS) * len(shorter) / len(longer)
             scores[letters] = max(part, scores.get(letters, 0.0))
     ranked = sorted(scores, key=lambda letters: -scores[letters])  # equal ones: as they came
     best = scores[ranked[0]] if ranked else 0.0

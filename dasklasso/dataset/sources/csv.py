@@ -22,7 +22,7 @@ from dasklasso.dataset.sources.base import (
 from dasklasso.dataset.sources.table import TableBatch, column_of, sliced
 from dasklasso.errors import DasklassoError, SourceError, ValueFound
 
-_MOSTLY = 0.8  # a column with this share of numbers is a number column with stray text in it
+_LEAST_NUMBER_SHARE = 0.8  # of a column that is one of numbers, with stray text in it
 
 
 class CsvSource:
@@ -121,7 +121,8 @@ def _type(column: Any, absent: Sequence[str] = ()) -> pa.DataType:
     if types.is_string(kind) or types.is_binary(kind):
         values = [value for value in column.to_pylist() if value and value not in absent]
         numbers = sum(parse_number(value) is not None for value in values)
-        return pa.float64() if values and numbers >= _MOSTLY * len(values) else pa.string()
+        mostly = bool(values) and numbers >= _LEAST_NUMBER_SHARE * len(values)
+        return pa.float64() if mostly else pa.string()
     return kind
 
 
@@ -213,7 +214,7 @@ def _short(text: str) -> str:
     return repr(text if len(text) <= 40 else text[:37] + "...")
 
 
-_BLOCK = 1 << 20
+_BLOCK_BYTES = 1 << 20
 
 
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "#N/A", "-nan", "-NaN")
@@ -241,7 +242,7 @@ class CsvLayout:
         """
         header = first_line(file)
         delimiter = max(",;\t|", key=header.count)
-        return cls(delimiter, max(_BLOCK, 16 * len(header)), absent)
+        return cls(delimiter, max(_BLOCK_BYTES, 16 * len(header)), absent)
 
     def split(self, line: str) -> list[str]:
         """The fields of a line."""
@@ -277,7 +278,7 @@ def first_line(file: str) -> str:
     try:
         with pa.input_stream(file) as stream:
             head = b""
-            while b"\n" not in head and (more := stream.read(_BLOCK)):
+            while b"\n" not in head and (more := stream.read(_BLOCK_BYTES)):
                 head += more
     except (OSError, pa.ArrowException) as error:
         raise SourceError(f"{file}: cannot be read: {error}") from error

@@ -21,7 +21,7 @@ from dasklasso.dataset.sources.parquet_wide import (
 from dasklasso.dataset.sources.table import TableBatch, column_of, sliced
 from dasklasso.errors import SourceError
 
-_SHARE = 4  # of the memory, what the Parquet reader may take
+_READER_MEMORY_PARTS = 4  # of the memory: the Parquet reader may take one
 
 
 class ParquetSource:
@@ -118,7 +118,7 @@ class ParquetSource:
         positions = [place[column.name] for column in numbers]
         flat = metadata.num_columns == len(place)
         needed = reader_bytes(metadata, positions) if flat and numbers else 0
-        budget = self._memory // _SHARE
+        budget = self._memory // _READER_MEMORY_PARTS
         if needed <= budget:
             first = 0
             # threads cost more than they gain here: a batch has few values of each column

@@ -20,8 +20,8 @@ import pyarrow as pa
 from dasklasso.dataset.sources.base import Column
 from dasklasso.dataset.sources.table import TableBatch
 
-_PAGES = 3 << 20  # a data page and a dictionary page, 1 MiB each as most writers have it, and more
-_DECODING = 1.5  # measured: resident bytes per byte of pages
+_PAGE_BYTES = 3 << 20  # a data page and a dictionary page, mostly 1 MiB each, and more
+_RESIDENT_PER_PAGE_BYTE = 1.5  # measured: resident bytes per byte of pages
 _COLUMN_READER_BYTES = 9 << 10  # measured: resident bytes of a column's reader without its pages
 _SLAB_BYTES = 8 << 20
 
@@ -68,8 +68,8 @@ def reader_bytes(metadata: Any, positions: Sequence[int]) -> int:
     for group in range(metadata.num_row_groups):
         row_group = metadata.row_group(group)
         sizes = (row_group.column(p).total_uncompressed_size for p in positions)
-        worst = max(worst, sum(min(size, _PAGES) for size in sizes))
-    return int(worst * _DECODING) + _COLUMN_READER_BYTES * len(positions)
+        worst = max(worst, sum(min(size, _PAGE_BYTES) for size in sizes))
+    return int(worst * _RESIDENT_PER_PAGE_BYTE) + _COLUMN_READER_BYTES * len(positions)
 
 
 def column_groups(n_columns: int, needed: int, budget: int) -> list[tuple[int, int]]:

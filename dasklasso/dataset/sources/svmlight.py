@@ -16,7 +16,7 @@ from dasklasso.dataset.sources.base import Column, Expected, resolve_column
 from dasklasso.dataset.sources.matrix import MatrixBatch
 from dasklasso.errors import DasklassoError, SourceError, ValueFound
 
-_BLOCK = 4 << 20
+_BLOCK_BYTES = 4 << 20
 TARGET = "y"
 
 
@@ -107,7 +107,7 @@ class SvmlightSource:
         rest = b""
         try:
             with _open(self._file) as stream:
-                while data := stream.read(_BLOCK):
+                while data := stream.read(_BLOCK_BYTES):
                     data = rest + data
                     cut = data.rfind(b"\n") + 1
                     rest = data[cut:]

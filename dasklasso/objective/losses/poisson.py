@@ -10,7 +10,7 @@ from dasklasso.backend import Array, namespace
 from dasklasso.objective.losses.base import Loss
 
 LOG_MARGIN = 10.0  # of c: slopes have squares up to e¹⁰ beyond it
-NEARLY = 1e-3  # of log y − p: from there the mean is the slope between, but for half of that
+SMALL_LOG_DIFFERENCE = 1e-3  # of log y − p: from there the mean is nearly the slope between
 ROUNDING = 1e-15  # of a dual value and a target, relative to that
 
 
@@ -69,7 +69,7 @@ class Poisson(Loss):
         mean = _curved(prediction)[0]
         logarithm = xp.log(xp.where(y > 0, y, xp.ones_like(y)))
         below = xp.where(y > 0, logarithm - prediction, 0.0 * prediction)
-        far = below > NEARLY
+        far = below > SMALL_LOG_DIFFERENCE
         steeper = (y - mean) / xp.where(far, below, xp.ones_like(below))
         return xp.where(far, steeper, mean)
 

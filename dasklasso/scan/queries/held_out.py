@@ -26,7 +26,7 @@ from dasklasso.scan.slabs import slabs
 
 RANK_EDGES = 2048  # of bins, where predictions are too many to be sorted
 SCORE_SUMS = 3 + 2 * (2 * RANK_EDGES + 1)  # loss, hits, weight, and each label's weights by bin
-TIED = 2.0**-40  # of the spread of predictions: those closer than that are equal but for rounding
+TIED_SHARE = 2.0**-40  # of the spread of predictions: closer ones are equal but for rounding
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ def ready_to_predict(
     spread = np.sqrt(np.sum(to_numpy(points) ** 2, axis=0))
     weights = kernels.stored_points(points, frame, widths, np.float64, backend_for(device))
     # spread is that of predictions where columns are not correlated
-    return weights, TIED * np.where(spread > 0, spread, 1.0)
+    return weights, TIED_SHARE * np.where(spread > 0, spread, 1.0)
 
 
 def predictions(

@@ -7,7 +7,7 @@ objective is below that of h, by as much as the step promised if it began at h (
 2009, A fast iterative shrinkage-thresholding algorithm, lemma 2.3 and section 4; monotone:
 O'Donoghue and Candès, 2015, Adaptive restart for accelerated gradient schemes, section 3.2). Where
 it is not, the problem steps again from h, without momentum, and with twice the curvature if
-momentum was not to blame. So no scan is made for a line search alone, and no step can lead astray.
+momentum was not to blame. So no scan is made for a line search alone, and no bad step is kept.
 """
 
 from __future__ import annotations

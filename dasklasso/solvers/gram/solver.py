@@ -2,7 +2,7 @@
 
 The moments of one scan are those of the data but for rounding, so a solution on them is one of the
 data to about that. One more scan, at all solutions at once, says how far it is. Where that is too
-far, it also brought the exact gradient, and the model
+far, it also returned the exact gradient, and the model
 
     f(u₀) + ∇f(u₀)ᵀ(u − u₀) + ½ (u − u₀)ᵀG(u − u₀) + penalty
 
@@ -18,10 +18,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dasklasso.backend import to_numpy
-from dasklasso.errors import OptionError
 from dasklasso.moments.cross_moments import CrossMoments
 from dasklasso.problem.problem import Problem, penalty_at
-from dasklasso.problem.unpenalised import MOST, Unpenalised
+from dasklasso.problem.unpenalised import Unpenalised, check_unpenalised
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.solvers.base import Jobs, Settings, Solver, Standing, State
 from dasklasso.solvers.certificate_scan import Certified
@@ -199,10 +198,7 @@ class GramSolver(Solver[GramState]):
         index = self.problem.unpenalised
         if not index.size:
             return None
-        if index.size > MOST:
-            raise OptionError(
-                f"penalty_factor: {index.size} features have factor 0, expected at most {MOST}"
-            )
+        check_unpenalised(index)
         cross = np.ascontiguousarray(self._gram[:, index])
         return Unpenalised(
             index, self.engine.by_columns(cross), cross[index], self._products[index]

@@ -208,7 +208,7 @@ class Nodes:
         return None if parts is None else quadric(parts, matters, iterate.secants)
 
     def _own(self, iterates: Sequence[Iterate], in_flight: Sequence[int]) -> None:
-        """Once few problems are left, each that gets on slowly has a Hessian of its own."""
+        """Give each slow problem a Hessian of its own, once few problems are left."""
         for target, hessians in enumerate(self.hessians):
             left = [k for k in in_flight if iterates[k].target == target]
             if len(left) <= hessians.places.size:

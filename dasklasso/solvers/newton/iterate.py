@@ -55,7 +55,7 @@ class Iterate:
     scores : of the rows left out, at the point, once a scan in float64 was there
     exact : whether objective and gap come from a scan in float64
     certified : whether it is done: its gap, which is exact, is small enough or falls no more
-    resting : whether it looks solved, or does not get on, and waits for a scan in float64
+    resting : whether it looks solved, or gains nothing, and waits for a scan in float64
     stalled : scans since the gap or the objective last fell
     idle : scans since they last fell by a share worth a scan, several for one in the same place
     mark : objective and gap then

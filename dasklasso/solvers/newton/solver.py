@@ -282,7 +282,7 @@ class Newton(IterateSolver[NewtonState]):
         """Choose float64 once all problems in flight are about to arrive."""
         evaluated = [t for t in state.iterates if not t.certified and not t.resting]
         near = all(t.gap <= FLOAT64_FROM_GAP * self.settings.tol for t in evaluated)
-        # where float32 no longer gets on, no problem needs to wait for the others
+        # where float32 gains no more, no problem needs to wait for the others
         exhausted = any(t.resting and t.gap > self.settings.tol for t in state.iterates)
         exhausted |= any(t.idle >= SLOW_SCANS_BEFORE_FLOAT64 for t in evaluated)
         double = state.dtype == "float64" or near or exhausted or state.is_last

@@ -18,7 +18,7 @@ from dasklasso.solvers.softmax.dtype import in_double
 HELD_BYTES = 256 << 20  # of rows held in memory for a softmax loss
 
 
-HELD_ROWS = 20  # of a sample, for each column and class: fewer, and steps would go astray
+HELD_ROWS = 20  # of a sample, for each column and class: with fewer, steps are too long
 
 
 SOFTMAX_COORDINATES = 8192  # of a softmax loss's Hessian; in float64 fewer, of as many bytes
