@@ -19,7 +19,7 @@ import numpy as np
 from dasklasso.kernels import kernel
 
 COMPILED_FROM = 256  # columns of a matrix for which the kernel is worth loading at once
-PLAIN_VISITS = 300_000  # coordinates that a process visits before the kernel is worth loading
+PLAIN_VISITS = 100_000  # coordinates that a process visits before the kernel is worth loading
 
 
 class _Spent:
