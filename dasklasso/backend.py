@@ -19,7 +19,7 @@ Array = Any  # an array of any namespace of the array API standard
 
 
 def namespace(array: Array) -> Any:
-    """The array API namespace that ``array`` belongs to."""
+    """Return the array API namespace that ``array`` belongs to."""
     if isinstance(array, np.ndarray):  # NumPy 2 follows the standard itself
         return np
     return array_api_compat.array_namespace(array)
@@ -90,7 +90,7 @@ def to_numpy(array: Array) -> np.ndarray:
 
 
 def backend_for(device: str) -> Backend:
-    """The backend that a ``--device`` setting names.
+    """Return the backend that a ``--device`` setting names.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def backend_for(device: str) -> Backend:
 
 
 def backend_named(device: str) -> Backend:
-    """The backend called ``device``, whether or not its package is installed here.
+    """Return the backend called ``device``, whether or not its package is installed here.
 
     Raises
     ------

@@ -128,7 +128,7 @@ class FitOptions:
         return elastic_net(nonnegative=self.positive)
 
     def objective(self) -> Objective:
-        """The objective these options describe."""
+        """Return the objective these options describe."""
         return Objective(
             self.l1_ratio,
             self.fit_intercept,

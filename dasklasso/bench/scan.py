@@ -72,7 +72,7 @@ class ScanBench:
 def bench_scan(
     store: str, *, repeats: int = 7, cold: bool = False, dask_glm: bool = False
 ) -> ScanBench:
-    """One gradient scan of the engine against bare loops over the same chunks.
+    """Measure one gradient scan of the engine against bare loops over the same chunks.
 
     Contenders take turns, so that a machine that slows down slows all of them.
 

@@ -258,7 +258,7 @@ def gathered(
     folds: Sequence[CrossMoments],
     paths: Sequence[FoldPath],
 ) -> CrossValidation:
-    """One cross-validation from the paths of its folds."""
+    """Assemble one cross-validation from the paths of its folds."""
     return CrossValidation(
         alphas,
         l1_ratio,

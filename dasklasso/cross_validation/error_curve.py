@@ -123,7 +123,7 @@ class CrossValidation:
         return float(self.alphas[self.index_1se])
 
     def table(self) -> list[dict[str, float]]:
-        """One row for each alpha, in plain numbers."""
+        """Return one row for each alpha, in plain numbers."""
         name = self.shown_as
         path = -self.error_path if self.greater_is_better else self.error_path
         others = {k: v for k, v in self.mean_scores.items() if k != name}
@@ -187,7 +187,7 @@ class RatioChoice:
         return self.best.alpha_min
 
     def table(self) -> list[dict[str, float]]:
-        """One row for each l1_ratio and alpha, in plain numbers."""
+        """Return one row for each l1_ratio and alpha, in plain numbers."""
         return [
             {"l1_ratio": float(found.l1_ratio), **row}
             for found in self.by_ratio

@@ -85,7 +85,7 @@ def check_training_classes(
 
 
 def _one_class(sums: np.ndarray) -> tuple[int, int, int] | None:
-    """The first fold and target whose rows are of one class, and that class.
+    """Return the first fold and target whose rows are of one class, and that class.
 
     Parameters
     ----------

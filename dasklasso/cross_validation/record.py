@@ -62,7 +62,7 @@ class CvRecord:
         return max(float(curve.gap.max()) for curve in self.by_ratio)
 
     def table(self) -> list[dict[str, float]]:
-        """One row for each l1_ratio and alpha, in plain numbers."""
+        """Return one row for each l1_ratio and alpha, in plain numbers."""
         return RatioChoice(self.by_ratio).table()
 
     def to_json(self) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def _known(path: np.ndarray) -> list[list[float | None]]:
 def over_targets(
     by_target: Sequence[tuple[CrossValidation, ...]], null_error: np.ndarray
 ) -> tuple[CrossValidation, ...]:
-    """One curve for each l1_ratio from those of every target, on the same alphas.
+    """Assemble one curve for each l1_ratio from those of every target, on the same alphas.
 
     Parameters
     ----------

@@ -54,7 +54,7 @@ class Float64Blocks(Derived):
 
 
 def as_float64(source: BlockSource) -> BlockSource:
-    """The source itself where it is float64 already."""
+    """Return the source itself where it is float64 already."""
     return source if source.dtype == np.float64 else Float64Blocks(source)
 
 

@@ -258,7 +258,7 @@ class _Opener:
         self.storage_options = storage_options
 
     def named(self, name: str) -> tuple[ZarrBlocks, bool]:
-        """The group's array, and whether it is a vector; it must be there."""
+        """Return the group's array, and whether it is a vector; it must be there."""
         source, vector = self.optional(name)
         if source is None:
             names = array_names(self.group) if self.group is not None else ()
@@ -327,7 +327,7 @@ def _target_names(y: BlockSource | None, manifest: Manifest | None) -> Sequence[
 
 
 def _schema(manifest: Manifest | None, X: BlockSource, *, own_target: bool) -> Schema | None:
-    """The schema of the features; it knows nothing of targets that are from elsewhere."""
+    """Return the schema of the features; it knows nothing of targets that are from elsewhere."""
     if manifest is None:
         return None
     schema = manifest.schema_for(X.dtype)

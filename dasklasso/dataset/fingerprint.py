@@ -44,7 +44,7 @@ class Fingerprint:
         self._checksums.setdefault(array, []).append(chunk_checksum(values))
 
     def digest(self, layout: dict[str, tuple[tuple[int, ...], np.dtype]]) -> str:
-        """The fingerprint in hexadecimal; ``layout`` gives each array's shape and dtype."""
+        """Return the fingerprint in hexadecimal; ``layout`` gives each array's shape and dtype."""
         sha = hashlib.sha256()
         for name in FINGERPRINTED:
             if name in layout:
@@ -55,7 +55,7 @@ class Fingerprint:
 
 
 def fingerprint_of(sources: dict[str, BlockSource | None]) -> str:
-    """A digest that changes when the data do, without decoding a stored chunk.
+    """Return a digest that changes when the data do, without decoding a stored chunk.
 
     Of an array in memory: its values' checksums. Of a Zarr array: its metadata and what the
     store says of each chunk (of a local file its size and time of change; of a remote object its

@@ -215,7 +215,7 @@ class Model:
 
     @classmethod
     def draw(cls, kind: Kind, n_features: int, n_targets: int, seed: int) -> Model:
-        """The model of a seed, whatever the number of rows."""
+        """Return the model of a seed, whatever the number of rows."""
         rng = np.random.default_rng(np.random.SeedSequence(seed))
         mean, scale = np.zeros(()), np.ones(())
         count = max(1, round(_NONZERO_SHARE * n_features))
@@ -276,7 +276,7 @@ class Model:
         return X, y + self.noise_std * rng.standard_normal(y.shape)
 
     def to_json(self) -> dict[str, Any]:
-        """The truth as plain JSON types, coefficients as column numbers and values."""
+        """Return the truth as plain JSON types, coefficients as column numbers and values."""
         return {
             "kind": self.kind,
             "rho": 0.0 if self.kind == "sparse" else RHO,

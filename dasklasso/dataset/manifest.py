@@ -94,7 +94,7 @@ class Manifest:
         return found if any(found) else ()
 
     def schema_for(self, dtype: np.dtype) -> Schema:
-        """The schema; of a store without one what older versions recorded in its place.
+        """Return the schema; of a store without one what older versions recorded in its place.
 
         Parameters
         ----------
@@ -122,7 +122,7 @@ class Manifest:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The manifest as plain JSON types."""
+        """Return the manifest as plain JSON types."""
         return {
             "version": MANIFEST_VERSION,
             "n_rows": self.n_rows,
@@ -166,7 +166,7 @@ class Manifest:
 
 
 def older_targets(manifest: Manifest) -> tuple[TargetColumn, ...]:
-    """The targets as versions recorded them that kept no schema."""
+    """Return the targets as versions recorded them that kept no schema."""
     recorded = manifest.origin.get("target_classes") or {}
     classes = ((name, recorded.get(name)) for name in manifest.target_names)
     return tuple(TargetColumn(name, None if c is None else tuple(c)) for name, c in classes)

@@ -145,7 +145,7 @@ def assign_folds(scheme: FoldScheme, data: Dataset) -> FoldAssignment:
 
 
 def _distinct(column: BlockSource) -> tuple[np.ndarray, np.ndarray]:
-    """The numbers in a column, ascending, and how many rows have each."""
+    """Return the numbers in a column, ascending, and how many rows have each."""
     groups, sizes = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
     n = column.shape[0]
     for start in range(0, n, _ROWS_AT_ONCE):

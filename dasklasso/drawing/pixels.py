@@ -27,7 +27,7 @@ def parse_shape(text: str) -> tuple[int, int]:
 
 
 def pixel_places(names: Sequence[str], shape: tuple[int, int]) -> np.ndarray:
-    """The place of each feature in an image, counted row by row.
+    """Return the place of each feature in an image, counted row by row.
 
     Names that end in the numbers of all pixels (``x0`` …, ``pixel1`` …) or in those of their row
     and column (``pixel_0_0``, ``1x1`` …), from 0 or 1, say it, in whatever order they come.

@@ -108,7 +108,7 @@ class Model(BaseEstimator):
         folds: RequestedFolds | None = None,
         stacklevel: int,
     ) -> tuple[FittedPath, Dataset]:
-        """The path over a grid of alphas, and the data it was fitted on."""
+        """Return the path over a grid of alphas, and the data it was fitted on."""
         self._fit_options(grid)  # a parameter that cannot be used is said before any work
         run = self._run_options()
         data, cv = self._dataset(X, y, sample_weight, offset), None

@@ -77,7 +77,7 @@ class Classifier(ClassifierMixin, Model):
         return np.exp(self.predict_log_proba(X, offset))
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """The share of rows, by their weights, whose label is predicted.
+        """Return the share of rows, by their weights, whose label is predicted.
 
         Parameters
         ----------
@@ -156,7 +156,7 @@ class Classifier(ClassifierMixin, Model):
 
 
 def _classes(data: Dataset) -> Classes:
-    """The labels of a target: two numbers or names, or more whole numbers or names.
+    """Return the labels of a target: two numbers or names, or more whole numbers or names.
 
     Raises
     ------

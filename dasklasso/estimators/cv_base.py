@@ -121,7 +121,7 @@ class ChosenAlpha(Model):
 
 
 def curves_of(path: FittedPath) -> tuple[CrossValidation, ...]:
-    """The cross-validation of each l1_ratio."""
+    """Return the cross-validation of each l1_ratio."""
     assert path.cross_validation is not None
     return path.cross_validation.by_ratio
 

@@ -43,7 +43,7 @@ class RequestedFolds:
     stratified: bool = False
 
     def of(self, data: Dataset) -> tuple[Dataset, CvOptions]:
-        """The data with the column of folds that they need, and how to read it.
+        """Return the data with the column of folds that they need, and how to read it.
 
         Raises
         ------

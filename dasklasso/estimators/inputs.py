@@ -174,7 +174,7 @@ def given_labels(y: Any) -> tuple[Any, tuple[str, ...] | None, np.ndarray | None
 def _of_table(
     model: Any, table: np.ndarray, y: np.ndarray, sample_weight: Any, offset: Any
 ) -> Dataset:
-    """A table that was checked, with its targets, weights and offsets."""
+    """Return a table that was checked, with its targets, weights and offsets."""
     sample_weight = _in_memory(sample_weight)
     if sample_weight is not None:
         sample_weight = _check_sample_weight(

@@ -42,7 +42,7 @@ class LinearModel(MultiOutputMixin, RegressorMixin, Model):
         return self._predictions(X, offset)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """The coefficient of determination R², averaged over targets.
+        """Return the coefficient of determination R², averaged over targets.
 
         Parameters
         ----------

@@ -119,7 +119,7 @@ class OnlineElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
         y_is_vector: bool | None = None,
         **params: Any,
     ) -> OnlineElasticNet:
-        """A model whose rows so far are known by their moments.
+        """Return a model whose rows so far are known by their moments.
 
         Parameters
         ----------
@@ -285,7 +285,7 @@ class OnlineElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return hasattr(self, "moments_")
 
     def _objective(self) -> Objective:
-        """The objective, once every parameter is one that can be used."""
+        """Return the objective, once every parameter is one that can be used."""
         alpha, tol = number("alpha", self.alpha), number("tol", self.tol)
         if not 0 < alpha < np.inf:
             raise OptionError(f"alpha: {alpha} found, expected a positive number")

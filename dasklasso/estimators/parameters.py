@@ -12,7 +12,7 @@ from dasklasso.errors import OptionError
 
 
 def number(name: str, value: Any) -> float:
-    """A real number as float.
+    """Return a real number as float.
 
     Raises
     ------
@@ -24,7 +24,7 @@ def number(name: str, value: Any) -> float:
 
 
 def integer(name: str, value: Any) -> int:
-    """An integer as int.
+    """Return an integer as int.
 
     Raises
     ------
@@ -36,7 +36,7 @@ def integer(name: str, value: Any) -> int:
 
 
 def folder(name: str, value: Any) -> str | None:
-    """A path as text, None where there is none.
+    """Return a path as text, None where there is none.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def factor_of(value: Any) -> np.ndarray | None:
 
 
 def grid_of(alphas: Any, n_alphas: Any, eps: Any) -> dict[str, Any]:
-    """The fit options that say which alphas a path has.
+    """Return the fit options that say which alphas a path has.
 
     Raises
     ------

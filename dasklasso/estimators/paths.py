@@ -77,7 +77,7 @@ def enet_path(
     sample_weight: Any = None,
     **options: Any,
 ) -> FittedPath:
-    """The elastic net at every alpha of a grid: as :func:`lasso_path`, with an ``l1_ratio``.
+    """Return the elastic net at every alpha of a grid: as :func:`lasso_path`, with an ``l1_ratio``.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ def as_path(
     plan: dict[str, Any] | None = None,
     classes: Sequence[Classes | None] = (),
 ) -> FittedPath:
-    """The path that is handed to the user.
+    """Return the path that is handed to the user.
 
     Parameters
     ----------

@@ -147,7 +147,7 @@ def _check_penalties(entry: SolverEntry, problem: Problem) -> None:
 
 
 def _anchor(engine: ScanEngine, run: RunOptions, stack: ExitStack) -> Path | None:
-    """The checkpoint folder; where w stays on workers, there must be one they all reach."""
+    """Return the checkpoint folder; where w stays on workers, there must be one they all reach."""
     if run.checkpoint is not None:
         return Path(run.checkpoint)
     if not engine.is_split:

@@ -86,7 +86,7 @@ def _chosen(
 
 
 def _grid(session: Session, solver: GramSolver, l1_ratio: float) -> np.ndarray:
-    """The alphas of one l1_ratio."""
+    """Return the alphas of one l1_ratio."""
     options = session.options
     grid = options.grid(session.data, solver.alpha_max(), l1_ratio)
     if options.stop_saturated and options.alphas is None:  # who names alphas wants them all
@@ -128,7 +128,7 @@ def _cross_validate(
 
 
 def _rounded(record: CvRecord) -> float:
-    """The largest share of a mean error that rounding of the moments may be."""
+    """Return the largest share of a mean error that rounding of the moments may be."""
     share = 0.0
     for curve in record.by_ratio:
         error = np.maximum(curve.mean_error, np.finfo(np.float64).tiny)

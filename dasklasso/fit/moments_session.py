@@ -73,14 +73,14 @@ class Session:
         return max(PATH_TOL_SHARE * self.options.tol, LEAST_TOL)
 
     def in_float64(self) -> Session:
-        """The session on moments that another scan takes in float64."""
+        """Return the session on moments that another scan takes in float64."""
         grouped, nbytes = moments_in_float64(self.data, self.engine, self.assignment, self.run)
         return replace(
             self, grouped=grouped, moments=grouped.total(), bytes_read=self.bytes_read + nbytes
         )
 
     def solver(self, problem: Problem) -> GramSolver:
-        """The solver of one problem on the moments of all rows."""
+        """Return the solver of one problem on the moments of all rows."""
         return GramSolver(self.engine, problem, self.moments, self._settings)
 
     @property

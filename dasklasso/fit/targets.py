@@ -110,7 +110,7 @@ def warn_of_small_delta(data: Dataset, options: FitOptions) -> None:
 
 
 def with_classes(options: FitOptions, coded: Labelled) -> FitOptions:
-    """The options of a fit, with the number of classes where the loss needs to know it."""
+    """Return the options of a fit, with the number of classes where the loss needs to know it."""
     [classes, *_] = coded.classes
     joint = options.loss_value.n_outputs != 1 and classes is not None
     return replace(options, n_classes=len(classes or ())) if joint else options

@@ -106,7 +106,7 @@ class SolveStage(ClusterStage, ABC):
         """Return the alphas, as options of a fit."""
 
     def _fit_options(self, data: Dataset | None = None) -> FitOptions:
-        """The options, as far as they are known without data."""
+        """Return the options, as far as they are known without data."""
         from dasklasso.files.penalty_factors import read_penalty_factor
         from dasklasso.options import FitOptions
 

@@ -177,7 +177,7 @@ def _override(tables: dict[str, Any], text: str) -> None:
 
 
 def _typed(table: Mapping[str, Any], kind: type[Stage], where: str) -> dict[str, Any]:
-    """The table's values in the stage's types."""
+    """Return the table's values in the stage's types."""
     hints = typing.get_type_hints(kind)
     known = [f.name for f in fields(kind)]
     options = {}
@@ -194,7 +194,7 @@ def _typed(table: Mapping[str, Any], kind: type[Stage], where: str) -> dict[str,
 
 
 def _registered_names(key: str) -> tuple[str, ...]:
-    """The names that a key may be where a registry has them; () for other keys."""
+    """Return the names that a key may be where a registry has them; () for other keys."""
     if key == "solver":
         return ("auto", *SOLVERS)
     if key == "loss":

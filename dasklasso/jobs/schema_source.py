@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def schema_at(place: str) -> Schema:
-    """The schema of the model or the store at a path or URL.
+    """Return the schema of the model or the store at a path or URL.
 
     Raises
     ------

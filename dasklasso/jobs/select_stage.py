@@ -116,7 +116,7 @@ class SelectStage(SolveStage):
 
 
 def _variance(text: str | None) -> float | Literal["estimated"] | None:
-    """A noise variance as it is written on a command line.
+    """Return a noise variance as it is written on a command line.
 
     Raises
     ------

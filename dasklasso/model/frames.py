@@ -15,7 +15,7 @@ from dasklasso.scan.queries.row_sums import row_sums
 
 
 def by_name(frame: Any, feature_names: Sequence[str]) -> Any:
-    """The features of a data frame in the model's order.
+    """Return the features of a data frame in the model's order.
 
     Raises
     ------

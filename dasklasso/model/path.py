@@ -90,7 +90,7 @@ class FittedPath(PathRecord):
         return nearest if same else None
 
     def resolve_alpha(self, alpha: float | None) -> float:
-        """The alpha itself; for None the selected or only one.
+        """Return the alpha itself; for None the selected or only one.
 
         Raises
         ------
@@ -186,7 +186,7 @@ class FittedPath(PathRecord):
         return loss.mean(self.linear_prediction(X, alpha, offset))
 
     def loss_of_probabilities(self) -> Loss:
-        """The model's loss, which turns predictions into probabilities by its ``mean``.
+        """Return the model's loss, which turns predictions into probabilities by its ``mean``.
 
         Raises
         ------

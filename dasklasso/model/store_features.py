@@ -20,7 +20,7 @@ _MOST_NAMED = 10  # ignored features in a note
 def model_for(
     path: FittedPath, data: Dataset, *, of: str, unseen: Unseen = "error"
 ) -> tuple[FittedPath, list[str]]:
-    """A model with the features of a store, in the store's order.
+    """Return a model with the features of a store, in the store's order.
 
     Features that the model does not know are ignored, and so are levels of a text column that the
     store does not have. Levels that training never met are ``unseen``.
@@ -69,7 +69,7 @@ def model_for(
 
 
 def _moved(path: FittedPath, data: Dataset, position: dict[str, int]) -> FittedPath:
-    """The path with its coefficients where the features are in the store."""
+    """Return the path with its coefficients where the features are in the store."""
     places = np.array([position.get(name, -1) for name in path.feature_names])
     coef = path.coef_rows.tocoo()
     columns = places[coef.coords[1]]

@@ -133,7 +133,7 @@ class GramAccumulator:
             self._take(name, rows, matter).without_weight += len(of_fold) - len(matter)
 
     def moments(self) -> dict[int, CrossMoments]:
-        """The moments of each fold that rows were added to. Ends the accumulation."""
+        """Return the moments of each fold that rows were added to. Ends the accumulation."""
         found = {}
         for name, fold in sorted(self._folds.items()):
             if fold.filled:
@@ -286,7 +286,7 @@ class GramAccumulator:
         return xp.astype(product, dtype_of(xp, np.float64))
 
     def _frame_of(self, fold: _Fold) -> BufferFrame:
-        """A frame for the rows in the buffer, from themselves."""
+        """Return a frame for the rows in the buffer, from themselves."""
         return buffer_frame_of(fold.x[: fold.filled], fold.y[: fold.filled], self._dtype)
 
     @beyond_numbers

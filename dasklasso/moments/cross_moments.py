@@ -57,7 +57,7 @@ class CrossMoments:
 
     @classmethod
     def nothing(cls, n_features: int, n_targets: int) -> CrossMoments:
-        """The moments of no rows."""
+        """Return the moments of no rows."""
         n = n_features + n_targets
         return cls(0.0, 0, np.zeros(n), np.zeros((n, n)), n_targets)
 
@@ -118,11 +118,11 @@ class CrossMoments:
         return replace(self, products=products, unit=unit)
 
     def of_features(self, columns: np.ndarray) -> CrossMoments:
-        """The moments of some features, by number, and of all targets."""
+        """Return the moments of some features, by number, and of all targets."""
         return self._among(np.append(columns, np.arange(self.n_features, len(self.mean))))
 
     def of_target(self, target: int) -> CrossMoments:
-        """The moments of all features and one target."""
+        """Return the moments of all features and one target."""
         if self.n_targets == 1:
             return self
         return self._among(np.append(np.arange(self.n_features), self.n_features + target))
@@ -137,7 +137,7 @@ class CrossMoments:
         )
 
     def merged(self, other: CrossMoments) -> CrossMoments:
-        """The moments of the union of two disjoint sets of rows."""
+        """Return the moments of the union of two disjoint sets of rows."""
         if other.weight == 0:
             return self._counting(other.count)
         if self.weight == 0:
@@ -159,7 +159,7 @@ class CrossMoments:
         )
 
     def without(self, part: CrossMoments) -> CrossMoments:
-        """The moments of these rows less some of them, the inverse of :meth:`merged`.
+        """Return the moments of these rows less some of them, the inverse of :meth:`merged`.
 
         Raises
         ------
@@ -193,7 +193,7 @@ class CrossMoments:
 
 
 def merge_all(parts: Iterable[CrossMoments]) -> CrossMoments:
-    """The moments of the union of one or more disjoint sets of rows, merged in order."""
+    """Return the moments of the union of one or more disjoint sets of rows, merged in order."""
     total: CrossMoments | None = None
     for part in parts:
         total = part if total is None else total.merged(part)

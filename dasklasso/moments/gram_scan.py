@@ -96,7 +96,7 @@ def scan_moments(
     *,
     in_float64: bool = False,
 ) -> tuple[GroupedMoments, int]:
-    """One read of X: the moments of every (fold, block).
+    """Read X once: the moments of every (fold, block).
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def _blocks_that_fit(n_columns: int, scheme: FoldScheme, n_folds: int) -> int:
 def _by_blocks(
     engine: ScanEngine, table: Table, assignment: FoldAssignment, dtype: np.dtype, device: str
 ) -> tuple[GroupedMoments, int]:
-    """A task for each block of rows."""
+    """Return a task for each block of rows."""
     scheme, n = assignment.scheme, table.layout.n_rows
     edges = block_edges(n, scheme, None if table.X.mapped else table.layout.row_bounds)
     budget = engine.runner.cache_bytes(engine.layout.block_bytes())
@@ -203,7 +203,7 @@ def gram_block(
     device: str,
     caching: Caching,
 ) -> BlockMoments:
-    """The moments of rows ``start`` to ``stop − 1``, by fold."""
+    """Return the moments of rows ``start`` to ``stop − 1``, by fold."""
     assert table.y is not None
     accumulator = GramAccumulator(
         table.X.shape[1],

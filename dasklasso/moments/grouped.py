@@ -36,11 +36,11 @@ class GroupedMoments:
     moments: tuple[CrossMoments, ...]
 
     def total(self) -> CrossMoments:
-        """The moments of all rows."""
+        """Return the moments of all rows."""
         return merge_all(self.moments)
 
     def by_fold(self) -> list[CrossMoments]:
-        """The moments of each fold that has rows, in the order of their labels.
+        """Return the moments of each fold that has rows, in the order of their labels.
 
         Raises
         ------
@@ -58,7 +58,7 @@ class GroupedMoments:
         return [merge_all(blocks[first:stop]) for first, stop in runs]
 
     def by_block(self) -> list[CrossMoments]:
-        """The moments of each block that has rows, in the order of the rows."""
+        """Return the moments of each block that has rows, in the order of the rows."""
         return self._apart(self.block)
 
     def _apart(self, numbers: np.ndarray) -> list[CrossMoments]:

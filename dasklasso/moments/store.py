@@ -306,7 +306,7 @@ def _write_products(group: Any, moments: tuple[CrossMoments, ...]) -> None:
 
 
 def _read(place: Path, key: Key) -> GroupedMoments:
-    """The moments in a folder.
+    """Return the moments in a folder.
 
     Raises
     ------

@@ -49,7 +49,7 @@ def scan_tiles(
     dtype: np.dtype,
     device: str,
 ) -> tuple[dict[int, CrossMoments], int]:
-    """One read of X: the moments of the rows of each fold.
+    """Read X once: the moments of the rows of each fold.
 
     Parameters
     ----------

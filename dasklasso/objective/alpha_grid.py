@@ -67,7 +67,7 @@ def alpha_grid(
 
 
 def given_alphas(alphas: Sequence[float]) -> np.ndarray:
-    """The user's own alphas, largest first, each once.
+    """Return the user's own alphas, largest first, each once.
 
     Raises
     ------

@@ -22,7 +22,7 @@ Derivatives = Callable[[np.ndarray], np.ndarray]
 
 
 def best_constant(derivatives: Derivatives, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The prediction, the same for every row, with the least mean loss.
+    """Return the prediction, the same for every row, with the least mean loss.
 
     Parameters
     ----------

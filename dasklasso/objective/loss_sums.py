@@ -51,16 +51,16 @@ class LossSums:
         return self.map(lambda one: one[points])
 
     def map(self, function: Callable[[Array], Array]) -> LossSums:
-        """The sums with ``function`` applied to each array."""
+        """Return the sums with ``function`` applied to each array."""
         return LossSums(*(None if one is None else function(one) for one in self._arrays()))
 
     def to_numpy(self) -> LossSums:
-        """The sums as NumPy arrays."""
+        """Return the sums as NumPy arrays."""
         return self.map(to_numpy)
 
     @staticmethod
     def concatenate(several: list[LossSums]) -> LossSums:
-        """The sums of the points of each, one after the other."""
+        """Return the sums of the points of each, one after the other."""
         if len(several) == 1:
             return several[0]
         xp = namespace(several[0].loss)

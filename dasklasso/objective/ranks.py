@@ -116,7 +116,7 @@ def rank_edges(score: np.ndarray, most: int) -> np.ndarray:
 
 
 def rank_bins(score: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """The bin of each score, (n_rows,) int64.
+    """Return the bin of each score, (n_rows,) int64.
 
     Bin 2j is what lies between edges j − 1 and j, bin 2j + 1 what equals edge j: all that is in it
     is tied.

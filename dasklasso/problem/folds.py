@@ -112,7 +112,7 @@ class Folds:
         return tuple(found)
 
     def weight_outside(self, fold: int, total_weight: float) -> float:
-        """The weight of the rows outside a fold, or of ALL rows."""
+        """Return the weight of the rows outside a fold, or of ALL rows."""
         return total_weight - (0.0 if fold == ALL else float(self.weights[fold]))
 
     def gradient(self, query: Gradient, groups: tuple[Group, ...]) -> FoldGradient:
@@ -134,7 +134,7 @@ class Folds:
     def held_out(
         self, query: Gradient, points: np.ndarray, frame: Frame
     ) -> HeldOut | HeldOutClasses:
-        """The query for how well points predict the rows that they leave out.
+        """Return the query for how well points predict the rows that they leave out.
 
         Parameters
         ----------
@@ -207,7 +207,7 @@ class Folds:
         )
 
     def problem_outside(self, problem: Problem, fold: int) -> Problem:
-        """The problem of the rows outside a fold, or of ALL rows, from that of all rows.
+        """Return the problem of the rows outside a fold, or of ALL rows, from that of all rows.
 
         Its gaps are relative to the null loss of all rows too, and it has their null intercept.
 
@@ -233,7 +233,7 @@ class Folds:
 
 
 def _frame_outside(problem: Problem, training: Moments, fold: int) -> Frame:
-    """The frame of all rows, but with penalties by the spread over the rows that train.
+    """Return the frame of all rows, but with penalties by the spread over the rows that train.
 
     A column that is constant there is zero once it is standardised: here too it cannot matter.
     """
@@ -326,7 +326,7 @@ def weights_by_class(data: Dataset, assignment: FoldAssignment, n_classes: int) 
 
 
 def folds_of(engine: ScanEngine, assignment: FoldAssignment) -> Folds:
-    """The folds of some data, from its targets and weights; X is not read.
+    """Return the folds of some data, from its targets and weights; X is not read.
 
     Raises
     ------
@@ -366,7 +366,7 @@ def folds_of(engine: ScanEngine, assignment: FoldAssignment) -> Folds:
 
 
 def scores_of(scores: Any, k: int) -> dict[str, float]:
-    """The scores of problem number k, by name; none where a scan was not asked for them."""
+    """Return the scores of problem number k, by name; none where a scan was not asked for them."""
     if not isinstance(scores, Scores):
         return {}
     names = [field.name for field in fields(Scores)]

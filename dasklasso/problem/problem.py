@@ -275,7 +275,7 @@ def penalty_factors(given: np.ndarray | None, n_features: int) -> np.ndarray:
 
 
 def penalty_at(frame: Frame, alpha: Array, penalty: Penalty) -> Penalty:
-    """The penalty of some columns at several alphas (1, n_problems), from their frame.
+    """Return the penalty of some columns at several alphas (1, n_problems), from their frame.
 
     Parameters
     ----------

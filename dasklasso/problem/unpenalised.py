@@ -52,7 +52,7 @@ class Unpenalised:
     start: np.ndarray
 
     def rows(self, array: da.Array) -> da.Array:
-        """The rows F of an array of coefficients, on the host, in one chunk."""
+        """Return the rows F of an array of coefficients, on the host, in one chunk."""
         # Dask cannot take rows by number from blocks that are not NumPy's
         here = da.map_blocks(to_numpy, array, dtype=array.dtype, meta=np.empty((0, 0)))
         return here[self.index].rechunk((-1, -1))
@@ -122,7 +122,7 @@ def project(points: Array, gradient: Array, gram: np.ndarray, penalty: Penalty) 
 
 
 def _explained(gram: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """The c with ``gram c = v``, small where columns explain each other up to rounding."""
+    """Return the c with ``gram c = v``, small where columns explain each other up to rounding."""
     scale = np.sqrt(np.diagonal(gram))
     inverse = 1.0 / np.where(scale > 0.0, scale, 1.0)
     correlation = gram * inverse[:, None] * inverse

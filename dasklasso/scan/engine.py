@@ -135,7 +135,7 @@ class ScanEngine:
         return array_of(builder, label, (self.column_chunks, (n_columns,)), np.float64)
 
     def placed(self, frame: Frame) -> PlacedFrame:
-        """A frame of all features, sent to the workers once: every scan needs it."""
+        """Return a frame of all features, sent to the workers once: every scan needs it."""
         builder = GraphBuilder()
         for part in range(len(self.layout.parts)):
             builder.add("frame", (part, 0), partial(_itself, frame[self.layout.columns(part)]))
@@ -177,7 +177,7 @@ class ScanEngine:
         return [result.values[0] for result in results], sum(one.bytes_read for one in results)
 
     def workers_of_rows(self, rows: Sequence[int]) -> list[list[str] | None]:
-        """The worker that reads each row in scans of a whole band's columns; None: any."""
+        """Return the worker that reads each row in scans of a whole band's columns; None: any."""
         shares = self.runner.shares()
         runs = _by_share(self._heights(), [n for _, n in shares])
         bands = np.searchsorted(np.cumsum(self._heights()), rows, side="right")

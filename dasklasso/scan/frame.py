@@ -45,15 +45,15 @@ class Frame:
         return int(self.shift.shape[0])
 
     def __getitem__(self, columns: slice | np.ndarray) -> Frame:
-        """The frame of some of the columns: views for a slice, copies for an index."""
+        """Return the frame of some of the columns: views for a slice, copies for an index."""
         return self.map(lambda column: column[columns])
 
     def map(self, function: Callable[[Array], Array]) -> Frame:
-        """The frame with ``function`` applied to each of its arrays."""
+        """Return the frame with ``function`` applied to each of its arrays."""
         return Frame(*(function(getattr(self, field.name)) for field in fields(self)))
 
     def on(self, backend: Backend) -> Frame:
-        """The frame as arrays of a backend."""
+        """Return the frame as arrays of a backend."""
         return self.map(backend.asarray)
 
     @property

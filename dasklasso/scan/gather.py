@@ -46,7 +46,7 @@ class Answers:
     extra: list[np.ndarray]
 
     def __getitem__(self, query: Query[AnswerT]) -> AnswerT:
-        """The answer to a query, which is the very object that was asked.
+        """Return the answer to a query, which is the very object that was asked.
 
         Raises
         ------
@@ -130,5 +130,5 @@ def for_map_blocks(engine: ScanEngine, array: Coefficients) -> Any:
 
 
 def as_dask(engine: ScanEngine, array: Coefficients) -> da.Array:
-    """A state's array as a Dask array, chunked by parts."""
+    """Return a state's array as a Dask array, chunked by parts."""
     return engine.by_columns(array) if isinstance(array, np.ndarray) else array

@@ -77,11 +77,11 @@ class GraphBuilder:
 def array_of(
     builder: GraphBuilder, label: str, chunks: tuple[tuple[int, ...], ...], dtype: Any
 ) -> da.Array:
-    """The tasks ``(label, i, j)`` of a finished builder as a Dask array."""
+    """Return the tasks ``(label, i, j)`` of a finished builder as a Dask array."""
     name = f"{label}-{builder.token}"
     return da.Array(builder.graph(), name, chunks=chunks, dtype=dtype, meta=np.empty((0, 0)))
 
 
 def delayed_of(builder: GraphBuilder, key: Key) -> Delayed:
-    """One task of a finished builder as a Delayed."""
+    """Return one task of a finished builder as a Delayed."""
     return Delayed(key, builder.graph(), layer=builder.layer_of(key))

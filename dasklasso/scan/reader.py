@@ -129,7 +129,7 @@ class Reader:
 
 
 def targets_only(table: Table, piece: int, blocks: Sequence[ColumnBlock] = ()) -> Rows:
-    """The targets, weights and offsets of a piece, with ``blocks`` of X."""
+    """Return the targets, weights and offsets of a piece, with ``blocks`` of X."""
     start, stop = table.layout.row_bounds[piece : piece + 2]
     y, weight, offset = table.y, table.weight, table.offset
     return Rows(

@@ -56,7 +56,7 @@ class Rows:
 
     @staticmethod
     def stacked(pieces: Sequence[Rows]) -> Rows:
-        """The rows of consecutive pieces as those of one."""
+        """Return the rows of consecutive pieces as those of one."""
         if len(pieces) == 1:
             return pieces[0]
         names = ("y", "weight", "offset")

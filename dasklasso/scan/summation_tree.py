@@ -36,7 +36,7 @@ def merge(
 
 
 def root(partials: Partials[T], n_bands: int) -> T:
-    """The sum over all bands.
+    """Return the sum over all bands.
 
     Raises
     ------

@@ -120,7 +120,7 @@ def finish_scan(
     partials: Sequence[Partial],
     *inputs: Sequence[Array],
 ) -> PartAnswer:
-    """The answers to all queries."""
+    """Return the answers to all queries."""
     joined = join_runs(queries, n_bands, partials)
     answers = [
         query.finish(summation_tree.root(forest, n_bands), given)
@@ -192,20 +192,20 @@ def join_bands(
 def predict_band(
     table: Table, query: Prediction, band: int, part: int, coef: np.ndarray
 ) -> np.ndarray:
-    """One part's share of the prediction of a band: (n_rows, n_targets) float64."""
+    """Return one part's share of the prediction of a band: (n_rows, n_targets) float64."""
     reader = Reader(table, part, with_targets=False)
     return np.concatenate([query.of_rows(rows, coef) for rows in reader.rows(band)])
 
 
 def read_band(table: Table, band: int, part: int) -> list[Rows]:
-    """The rows of a band, decoded, for :func:`predict_rows`."""
+    """Return the rows of a band, decoded, for :func:`predict_rows`."""
     return list(Reader(table, part, with_targets=False).rows(band))
 
 
 def predict_rows(
     query: Prediction, band: Sequence[Rows], wanted: slice, coef: np.ndarray
 ) -> np.ndarray:
-    """One part's share of the prediction of some rows of a band that was read before."""
+    """Return one part's share of the prediction of some rows of a band that was read before."""
     shares = []
     for rows in band:
         start, stop = max(wanted.start, rows.start), min(wanted.stop, rows.start + rows.n_rows)
@@ -218,7 +218,7 @@ def predict_rows(
 
 
 def gradient_of(answer: PartAnswer) -> Array:
-    """The gradient out of the answer to a scan that asks for it first."""
+    """Return the gradient out of the answer to a scan that asks for it first."""
     return answer.values[0].gradient
 
 

@@ -119,7 +119,7 @@ class TablePredictor:
 
 
 def schema_of(path: FittedPath, of: str) -> Schema:
-    """The schema of a model.
+    """Return the schema of a model.
 
     Raises
     ------

@@ -58,7 +58,7 @@ class Scored:
     notes: Sequence[str] = ()
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row for each alpha and target, in plain numbers, None where undefined."""
+        """Return one row for each alpha and target, in plain numbers, None where undefined."""
         return [
             {
                 "alpha": float(alpha),
@@ -71,7 +71,7 @@ class Scored:
         ]
 
     def calibration_rows(self) -> list[dict[str, Any]]:
-        """The bins of all targets."""
+        """Return the bins of all targets."""
         return [
             {**({} if self.y_is_vector else {"target": name}), **row}
             for name, table in zip(self.target_names, self.calibration or (), strict=False)
@@ -79,7 +79,7 @@ class Scored:
         ]
 
     def table(self) -> list[dict[str, Any]]:
-        """The calibration where there is one, else the metrics of every alpha and target."""
+        """Return the calibration where there is one, else the metrics of every alpha and target."""
         return self.rows() if self.calibration is None else self.calibration_rows()
 
     def reasons(self) -> dict[str, str]:

@@ -59,7 +59,7 @@ class ScoredRows:
         return prediction[counted], (y[counted], weight[counted], offset[counted])
 
     def true_weight(self, scaled: float) -> float:
-        """A sum of weights as they are stored."""
+        """Return a sum of weights as they are stored."""
         return float(np.ldexp(scaled, self._exponent))
 
     def _read(self) -> Iterator[Observed]:

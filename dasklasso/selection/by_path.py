@@ -36,7 +36,7 @@ Rows = list[dict[str, Any]]
 
 
 def select_by_criterion(session: Session, selection: SelectOptions) -> Found:
-    """The alpha with the smallest criterion; models are certified before they are judged."""
+    """Return the alpha with the smallest criterion; models are certified before they are judged."""
     moments, objective = session.moments, session.objective
     solver = session.solver(problem_of(moments, objective))
     alphas = session.alphas(solver)
@@ -67,7 +67,7 @@ def select_by_criterion(session: Session, selection: SelectOptions) -> Found:
 
 
 def select_relaxed(session: Session, selection: SelectOptions) -> Found:
-    """The alpha and the share γ of the lasso that predict best.
+    """Return the alpha and the share γ of the lasso that predict best.
 
     The lasso is certified, then each model is moved to ``γ · lasso + (1 − γ) · least squares on
     its support``. Gaps and objectives stay those of the lasso.
@@ -146,7 +146,7 @@ def select_adaptive(session: Session, selection: SelectOptions) -> Found:
 
 
 def _adaptive_problem(session: Session, factor: np.ndarray) -> Problem:
-    """The lasso with these factors; columns with an infinite one cannot matter."""
+    """Return the lasso with these factors; columns with an infinite one cannot matter."""
     kept = np.isfinite(factor)
     objective = replace(session.objective, penalty_factor=np.where(kept, factor, 1.0))
     problem = problem_of(session.moments, objective)
@@ -175,7 +175,7 @@ def _record(selection: SelectOptions, curve: CrossValidation) -> CvRecord:
 
 
 def _errors(record: CvRecord) -> dict[str, Any]:
-    """The error at the alpha that a cross-validation selects."""
+    """Return the error at the alpha that a cross-validation selects."""
     best = record.best
     at = best.index_min if record.rule == "min" else best.index_1se
     return {

@@ -86,7 +86,7 @@ def _memory(
 
 
 def select_stable(session: Session, selection: SelectOptions, scheme: FoldScheme) -> Found:
-    """The features that enough half-samples select.
+    """Return the features that enough half-samples select.
 
     Parameters
     ----------

@@ -79,11 +79,11 @@ class Criteria:
         return int(np.argmin(values))
 
     def alpha(self, criterion: InformationCriterion) -> float:
-        """The alpha that a criterion recommends."""
+        """Return the alpha that a criterion recommends."""
         return float(self.alphas[self.index(criterion)])
 
     def table(self) -> list[dict[str, float | int | None]]:
-        """One row for each alpha, in plain numbers; None for what is infinite."""
+        """Return one row for each alpha, in plain numbers; None for what is infinite."""
         rows: list[dict[str, float | int | None]] = []
         for k, alpha in enumerate(self.alphas):
             row: dict[str, float | int | None] = {

@@ -87,7 +87,7 @@ class Selected:
 
 
 def features_at(path: FittedPath) -> tuple[dict[str, Any], ...]:
-    """The features of a path's selected alpha and their coefficients, the largest first."""
+    """Return the features of a path's selected alpha and their coefficients, the largest first."""
     coef, _ = path.coefficients_at()
     row = coef.toarray()[0]
     order = np.argsort(-np.abs(row), kind="stable")[: np.count_nonzero(row)]

@@ -83,7 +83,7 @@ class RelaxedChoice:
         return self.best.alpha_min
 
     def table(self) -> list[dict[str, float]]:
-        """One row for each gamma and alpha, in plain numbers."""
+        """Return one row for each gamma and alpha, in plain numbers."""
         return [
             {"gamma": float(gamma), **row}
             for gamma, found in zip(self.gammas, self.by_gamma, strict=True)
@@ -176,7 +176,7 @@ def initial_estimate(
     target: int = 0,
     tol: float = 1e-12,
 ) -> np.ndarray:
-    """A first estimate for the adaptive lasso, from the same moments.
+    """Return a first estimate for the adaptive lasso, from the same moments.
 
     Parameters
     ----------
@@ -336,7 +336,7 @@ def fold_adaptive(
     target: int,
     tol: float,
 ) -> FoldPath:
-    """An adaptive path on some rows, judged on others: a pure function."""
+    """Return an adaptive path on some rows, judged on others: a pure function."""
     first = initial_estimate(train, objective, method, alpha=initial_alpha, target=target, tol=tol)
     found = adaptive_path(train, objective, alphas, first, power=power, target=target, tol=tol)
     return judged(train, validation, objective, found.coef, found.gap, target)

@@ -78,7 +78,7 @@ class StabilityPath:
         return expected_false(threshold, self.q, self.n_candidates, self.n_pairs, bound)
 
     def threshold_for(self, wanted: float, bound: Bound = "unimodal") -> float:
-        """The smallest threshold with that bound on the expected number of noise features.
+        """Return the smallest threshold with that bound on the expected number of noise features.
 
         Raises
         ------
@@ -112,7 +112,7 @@ class StabilityPath:
         )
 
     def table(self) -> list[dict[str, float | int]]:
-        """One row for each feature, in plain numbers."""
+        """Return one row for each feature, in plain numbers."""
         return [
             {
                 "feature": j,

@@ -76,7 +76,7 @@ def expected_false(
 def threshold_for(
     wanted: float, q: float, n_features: int, n_pairs: int, bound: Bound = "unimodal"
 ) -> float:
-    """The smallest threshold that bounds the expected number of noise features as wanted.
+    """Return the smallest threshold that bounds the expected number of noise features as wanted.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def threshold_for(
 def selected_for(
     wanted: float, threshold: float, n_features: int, n_pairs: int, bound: Bound = "unimodal"
 ) -> float:
-    """The largest mean number of selected features that a threshold bounds as wanted.
+    """Return the largest mean number of selected features that a threshold bounds as wanted.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def selected_for(
 
 
 def _checked_share(threshold: float, n_pairs: int, bound: Bound) -> float:
-    """The smallest share of half-samples that reaches a threshold."""
+    """Return the smallest share of half-samples that reaches a threshold."""
     if bound not in BOUNDS:
         expected = "', '".join(BOUNDS)
         raise OptionError(f"bound: {bound!r} found, expected one of '{expected}'")
@@ -147,7 +147,7 @@ def _largest_theta(share: float, n_pairs: int, bound: Bound) -> float:
 
 
 def _bisected(wanted: float, threshold: float, n_features: int, n_pairs: int) -> float:
-    """The largest q that the r-concave bound, which grows with q, lets through."""
+    """Return the largest q that the r-concave bound, which grows with q, lets through."""
     if wanted <= 0:
         return 0.0
     # where the unimodal bound is as wanted the r-concave one is no larger
@@ -217,7 +217,7 @@ def _whole_curves(mean: float, last: np.ndarray, r: float) -> np.ndarray:
 
 
 def _tails(log_a: np.ndarray, t: np.ndarray, mean: float, n: int, r: float) -> np.ndarray:
-    """The chance to reach t of the variables with decays a and this mean, both in steps.
+    """Return the chance to reach t of the variables with decays a and this mean, both in steps.
 
     Parameters
     ----------
@@ -244,7 +244,7 @@ def _tails(log_a: np.ndarray, t: np.ndarray, mean: float, n: int, r: float) -> n
 def _golden_maximum(
     low: np.ndarray, high: np.ndarray, t: np.ndarray, mean: float, n: int, r: float
 ) -> np.ndarray:
-    """The largest tail between two log a, for each t, by golden section."""
+    """Return the largest tail between two log a, for each t, by golden section."""
 
     def tail(log_a: np.ndarray) -> np.ndarray:
         return _tails(log_a, t[:, None], mean, n, r)[:, 0]

@@ -235,7 +235,7 @@ class Solver(ABC, Generic[StateT]):
     least_scans = 0  # of its own, whatever max_scans is
 
     def init(self, jobs: Jobs, scans: int, bytes_read: int) -> StateT:
-        """The state from which scans begin.
+        """Return the state from which scans begin.
 
         Parameters
         ----------
@@ -252,7 +252,7 @@ class Solver(ABC, Generic[StateT]):
         raise NotImplementedError(f"{self.name} asks nothing of its own")
 
     def tell(self, state: StateT, answer: Any) -> StateT:
-        """The state after that scan; the driver has counted the scan and its bytes in it."""
+        """Return the state after that scan; the driver has counted the scan and its bytes in it."""
         raise NotImplementedError(f"{self.name} asks nothing of its own")
 
     def stop(self, state: StateT) -> StateT:
@@ -272,9 +272,9 @@ class Solver(ABC, Generic[StateT]):
         return ()
 
     def freeze(self, state: StateT) -> Frozen:
-        """The state for a checkpoint."""
+        """Return the state for a checkpoint."""
         raise NotImplementedError(f"{self.name} keeps no checkpoints")
 
     def thaw(self, jobs: Jobs, scans: int, bytes_read: int, frozen: Frozen) -> StateT:
-        """The state that :meth:`freeze` wrote."""
+        """Return the state that :meth:`freeze` wrote."""
         raise NotImplementedError(f"{self.name} keeps no checkpoints")

@@ -126,7 +126,7 @@ def certificate_here(
     alphas: np.ndarray,
     intercepts: np.ndarray | None = None,
 ) -> Certificate:
-    """The certificate of K points whose gradient is here, where every column has a penalty.
+    """Return the certificate of K points whose gradient is here, where every column has a penalty.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def certificate_of(
     targets: np.ndarray,
     intercepts: np.ndarray | None = None,
 ) -> Certificate:
-    """The certificate from the sums of a scan.
+    """Return the certificate from the sums of a scan.
 
     Parameters
     ----------

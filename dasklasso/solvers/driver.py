@@ -111,7 +111,7 @@ class Driver:
         return state
 
     def resume(self, solver: Solver[StateT]) -> StateT:
-        """The state of the checkpoint.
+        """Return the state of the checkpoint.
 
         Raises
         ------

@@ -45,7 +45,7 @@ class Case:
 
 
 def case_of(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int) -> Case:
-    """The case that some options are on some data."""
+    """Return the case that some options are on some data."""
     factor = options.penalty_factor
     return Case(
         options.loss_value,

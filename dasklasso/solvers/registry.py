@@ -11,7 +11,7 @@ from dasklasso.solvers.entry import Case, SolverEntry
 
 
 def solver_entry(name: str) -> SolverEntry:
-    """The entry of a solver.
+    """Return the entry of a solver.
 
     Raises
     ------

@@ -113,6 +113,6 @@ def _gamma(n: int) -> float:
 
 
 def _high(a: np.ndarray) -> np.ndarray:
-    """The upper half of the digits."""
+    """Return the upper half of the digits."""
     scaled = _SPLIT * a
     return scaled - (scaled - a)

@@ -108,7 +108,7 @@ def solutions_to_json(solutions: dict[int, Solution]) -> dict[str, Any]:
 
 
 def solutions_from_json(data: dict[str, Any]) -> dict[int, Solution]:
-    """The solutions that :func:`solutions_to_json` wrote."""
+    """Return the solutions that :func:`solutions_to_json` wrote."""
     return {
         int(job): Solution(
             (np.asarray(one["indices"], dtype=np.int64), np.asarray(one["values"], dtype=float)),
@@ -140,5 +140,5 @@ def confirmed(
 
 
 def uncertified(point: np.ndarray, intercept: float = 0.0) -> Solution:
-    """A point (n_features,) that no scan in float64 has been at."""
+    """Return a point (n_features,) that no scan in float64 has been at."""
     return Solution(nonzeros_of(point), np.inf, np.inf, 0.0, certified=False, intercept=intercept)

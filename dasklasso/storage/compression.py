@@ -93,7 +93,7 @@ def choose_codec(name: str, values: np.ndarray) -> CodecChoice:
 
 
 def _sample(values: np.ndarray) -> np.ndarray:
-    """A few runs of rows, in one array."""
+    """Return a few runs of rows, in one array."""
     row_bytes = max(1, values[:1].nbytes)
     height = max(1, _SAMPLE_BYTES // row_bytes // _SAMPLE_RUNS)
     if len(values) <= height * _SAMPLE_RUNS:

@@ -141,7 +141,7 @@ def crc32c(data: np.ndarray) -> int:
 
 
 def checked(data: np.ndarray, name: str) -> np.ndarray:
-    """The payload of bytes that end in their crc32c (little endian), once it is verified.
+    """Return the payload of bytes that end in their crc32c (little endian), once it is verified.
 
     Raises
     ------

@@ -18,7 +18,7 @@ StoreLike = Any
 
 
 def open_node(store: StoreLike, storage_options: dict[str, Any] | None) -> tuple[Any, str]:
-    """A zarr group or array opened read-only, and how errors name where it is.
+    """Return a zarr group or array opened read-only, and how errors name where it is.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def _location_of(node: Any) -> str:
 
 
 def member(group: Any, name: str) -> Any | None:
-    """The group's array of this name, None where it has none."""
+    """Return the group's array of this name, None where it has none."""
     try:
         found = group[name]
     except KeyError:

@@ -28,7 +28,7 @@ class ShardIndex:
 
     @classmethod
     def of(cls, metadata: Any) -> ShardIndex | None:
-        """The index of an array's shards; None where it is not sharded.
+        """Return the index of an array's shards; None where it is not sharded.
 
         Also None where the index cannot be read alone: it is compressed, or a codec stands
         before the sharding.

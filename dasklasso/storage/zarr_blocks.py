@@ -140,7 +140,7 @@ class ZarrBlocks:
         return self._store
 
     def chunk_key(self, i: int, j: int) -> str:
-        """The chunk's key below the array: ``c/17/0``, or ``17.0`` in Zarr v2."""
+        """Return the chunk's key below the array: ``c/17/0``, or ``17.0`` in Zarr v2."""
         place = (i, j)[: len(self.stored_shape)]
         return self.metadata.encode_chunk_key(place)
 
@@ -149,7 +149,7 @@ class ZarrBlocks:
         return f"{self._root}/{self.chunk_key(i, j)}"
 
     def rows_of(self, i: int) -> str:
-        """The rows of row chunk i as errors give them: ``rows 850,000-899,999``."""
+        """Return the rows of row chunk i as errors give them: ``rows 850,000-899,999``."""
         return f"rows {self.row_bounds[i]:,}-{self.row_bounds[i + 1] - 1:,}"
 
     def chunk_name(self, i: int, j: int) -> str:

@@ -47,7 +47,7 @@ def _unreadable(key: str, error: Exception) -> StoreError:
 
 
 def fetch(store: Store, key: str) -> np.ndarray | None:
-    """A key's bytes as uint8, None where the store has no such key.
+    """Return a key's bytes as uint8, None where the store has no such key.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def fetch(store: Store, key: str) -> np.ndarray | None:
 
 
 def fetch_part(store: Store, key: str, nbytes: int, *, at_end: bool) -> bytes | None:
-    """The first or last ``nbytes`` of a key's bytes; otherwise as :func:`fetch`."""
+    """Return the first or last ``nbytes`` of a key's bytes; otherwise as :func:`fetch`."""
     part: ByteRequest = SuffixByteRequest(nbytes) if at_end else RangeByteRequest(0, nbytes)
     found = _fetch(store, key, part)
     return None if found is None else found.tobytes()
@@ -80,7 +80,7 @@ class ArrayCache:
         self._lock = threading.Lock()
 
     def get(self, token: str, store: Store, path: str, *, strict: bool) -> Any:
-        """The array, opened at the first call in this process.
+        """Return the array, opened at the first call in this process.
 
         ``strict``: keys missing in a store that is not local raise :class:`KeyMissing`.
         """
@@ -133,12 +133,12 @@ def _zarrs_can_read(array: Any) -> bool:
 
 
 def local_root(store: Store, path: str) -> str | None:
-    """The folder of an array in a local store, None for any other store."""
+    """Return the folder of an array in a local store, None for any other store."""
     return os.path.join(str(store.root), path) if isinstance(store, LocalStore) else None
 
 
 def read(array: Any, selection: tuple[slice, ...]) -> np.ndarray:
-    """One selection, decoded; KeyMissing and StoreError come through from a strict store.
+    """Return one selection, decoded; KeyMissing and StoreError come through from a strict store.
 
     Raises
     ------

@@ -11,7 +11,7 @@ from dasklasso.cli import main
 from dasklasso.dataset.generate import generate
 from dasklasso.model.path import FittedPath, load_model
 from dasklasso.solvers.base import ScanEvent
-from dasklasso.solvers.checkpoint import READABLE
+from dasklasso.solvers.checkpoint import STATE
 
 N_FEATURES = 3
 
@@ -188,7 +188,7 @@ def test_interrupted_with_a_checkpoint_it_says_where_it_is(solver, store, tmp_pa
     last = result.stderr.splitlines()[-1]
     assert last == f"Error: interrupted. Nothing was kept yet in {tmp_path / 'ck'}."
     (tmp_path / "ck").mkdir()
-    (tmp_path / "ck" / READABLE[0]).mkdir()
+    (tmp_path / "ck" / STATE).mkdir()
     result = run("fit", store, "--alpha", 0.5, *arguments)
     assert result.exit_code == 1
     last = result.stderr.splitlines()[-1]

@@ -156,7 +156,7 @@ def _targets(source: Source, schema: Schema, asked: Asked, of: str) -> tuple[str
 
 
 def _column_of_role(source: Source, schema: Schema, asked: Asked, role: str, of: str) -> str | None:
-    """The column of weights, folds or offsets: as asked, else as in the schema."""
+    """Return the column of weights, folds or offsets: as asked, else as in the schema."""
     need, name = asked.need(role), getattr(asked, role)
     if need == "no":
         if name is not None:
@@ -225,7 +225,7 @@ def _of_kind(source: Source, column: Column, kind: Literal["text", "number"], of
 
 
 def _survey(source: Source, schema: Schema, roles: Roles, of: str) -> Survey:
-    """The schema's levels, and its means to fill in with."""
+    """Return the schema's levels, and its means to fill in with."""
     levels = dict(schema.levels)
     for target, column in zip(schema.targets, roles.targets, strict=False):
         if not (column.is_boolean and target.classes == TRUTHS):

@@ -264,7 +264,7 @@ class _Appending:
             raise SourceError(f"{self.source.path}: has no rows, expected at least one.")
 
     def manifest(self) -> Manifest:
-        """The manifest of the old and the new rows; the last chunk is written."""
+        """Return the manifest of the old and the new rows; the last chunk is written."""
         before = self.before
         fingerprint = self.successor.complete()
         return dataclasses.replace(

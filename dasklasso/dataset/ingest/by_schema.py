@@ -208,7 +208,7 @@ def ingest_by_schema(
 
 
 def _with_targets(schema: Schema, roles: Roles) -> Schema:
-    """The schema, with the targets by the names that they have in this table."""
+    """Return the schema, with the targets by the names that they have in this table."""
     if not roles.targets:
         return schema
     classes = [target.classes for target in schema.targets] or [None] * len(roles.targets)

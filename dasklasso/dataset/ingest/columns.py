@@ -107,7 +107,7 @@ def assign_roles(
 def resolve_dropped(
     source: Source, asked: Iterable[str], others: Collection[str] = ()
 ) -> tuple[str, ...]:
-    """The columns that ``--drop`` leaves out.
+    """Return the columns that ``--drop`` leaves out.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def resolve_dropped(
 
 
 def resolve_names(source: Source, asked: Sequence[str], option: str) -> tuple[str, ...]:
-    """The columns that names mean, which may be arrays of several columns.
+    """Return the columns that names mean, which may be arrays of several columns.
 
     Raises
     ------
@@ -166,7 +166,7 @@ class Unusable:
 
 
 def unusable_types(roles: Roles) -> list[Unusable]:
-    """The features that are neither numbers nor text."""
+    """Return the features that are neither numbers nor text."""
     return [
         Unusable(column.name, f"is {column.type_name}, expected numbers or text")
         for column in roles.features

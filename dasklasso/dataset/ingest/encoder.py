@@ -163,7 +163,7 @@ class Encoder:
         return block
 
     def _one_hot(self, batch: Batch, name: str, counts: list[np.ndarray]) -> np.ndarray:
-        """One column for each level, and one for missing values where training had some."""
+        """Return one column for each level, and one for missing values where training had some."""
         n_levels = len(self._survey.levels[name])
         own_level = name in self._survey.missing_levels
         texts = self._survey.missing_values.as_null(batch.texts(name))
@@ -199,7 +199,7 @@ class Encoder:
         return codes
 
     def _unseen(self, batch: Batch, name: str, row: int, remedy: str) -> ValueFound:
-        """A text that is not a level, as an error."""
+        """Return a text that is not a level, as an error."""
         text, levels = batch.texts(name)[row].as_py(), self._survey.levels[name]
         found, hint = f"{text!r}", f" {suggest(text, levels)}" if text is not None else ""
         if text is None:
@@ -277,7 +277,7 @@ def batch_rows(n_columns: int, memory: int) -> int:
 
 
 def choose_dtype(source: Source, roles: Roles, survey: Survey, asked: str) -> np.dtype:
-    """The dtype of X on disk.
+    """Return the dtype of X on disk.
 
     Integer and boolean features (one-hot columns too) keep the small type that holds them all,
     up to 32 bits; 64-bit integers count as the type that their known bounds need. Everything else

@@ -344,7 +344,7 @@ def _schema(
 
 
 def _target(column: Column, known: Survey) -> TargetColumn:
-    """A target; if text or boolean with the names of its codes."""
+    """Return a target; if text or boolean with the names of its codes."""
     return TargetColumn(column.name, TRUTHS if column.is_boolean else known.levels.get(column.name))
 
 

@@ -114,7 +114,7 @@ class HarmedColumn:
 def harmed_columns(
     names: Sequence[str], statistics: ColumnStatistics, rounding: Rounding, harmed: np.ndarray
 ) -> list[HarmedColumn]:
-    """The columns marked in ``harmed``, with the figures that say why."""
+    """Return the columns marked in ``harmed``, with the figures that say why."""
     errors = rounding.std
     return [
         HarmedColumn(

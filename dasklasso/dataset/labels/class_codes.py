@@ -170,7 +170,7 @@ def class_labels(data: Dataset) -> Labelled:
 
 
 def _row_of(y: BlockSource, target: int, value: float) -> int:
-    """The first row that has a value."""
+    """Return the first row that has a value."""
     for start, stop in pairwise(y.row_bounds):
         rows = np.flatnonzero(read_rows(y, start, stop)[:, target] == value)
         if rows.size:
@@ -207,7 +207,7 @@ def name_of(data: Dataset, target: int, value: float) -> Label:
 
 
 def derived_fingerprint(data: Dataset, kind: str, what: object) -> str:
-    """The fingerprint of data with targets or weights made of those that are stored.
+    """Return the fingerprint of data with targets or weights made of those that are stored.
 
     What is stored under a fingerprint (moments, checkpoints) is then never taken for that of the
     data as they are.

@@ -45,7 +45,7 @@ def parse_class_weight(text: str) -> ClassWeight:
 
 
 def checked_class_weight(pairs: list[tuple[Label, float]]) -> ClassWeight:
-    """The weights given to labels.
+    """Return the weights given to labels.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def _same(label: Label, known: Label) -> bool:
 
 
 def weighted_by_class(data: Dataset, factors: np.ndarray) -> Dataset:
-    """The data with the weights of each class's rows multiplied by its factor.
+    """Return the data with the weights of each class's rows multiplied by its factor.
 
     Parameters
     ----------

@@ -122,7 +122,7 @@ def looks_like_table(path: str | os.PathLike[str]) -> bool:
 
 
 def _files(text: str) -> list[Path]:
-    """The files that a path, folder or pattern stands for, in order of their names."""
+    """Return the files that a path, folder or pattern stands for, in order of their names."""
     path = Path(text)
     if path.is_file():
         return [path]

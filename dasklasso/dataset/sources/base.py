@@ -95,11 +95,11 @@ class Batch(Protocol):
         ...
 
     def texts(self, name: str) -> Any:
-        """A text column as a pyarrow string array; null where missing."""
+        """Return a text column as a pyarrow string array; null where missing."""
         ...
 
     def as_is(self, name: str) -> Any:
-        """A column as a pyarrow array of its own type."""
+        """Return a column as a pyarrow array of its own type."""
         ...
 
 
@@ -177,7 +177,7 @@ def refuse_duplicates(names: Sequence[str], where: str, hint: str = "") -> None:
 
 
 def all_named(names: Sequence[str]) -> str:
-    """The names in quotes; of very many the first ones, and their number."""
+    """Return the names in quotes; of very many the first ones, and their number."""
     some = ", ".join(repr(name) for name in names[:MOST_NAMED])
     return some + (f", ... ({len(names):,} in all)" if len(names) > MOST_NAMED else "")
 
@@ -225,5 +225,5 @@ def near_names(name: str, known: Iterable[str], most: int = 3) -> list[str]:
 
 
 def _letters(name: str) -> str:
-    """A name's letters and digits in lower case; the name itself where it has none."""
+    """Return a name's letters and digits in lower case; the name itself where it has none."""
     return "".join(c for c in name.casefold() if c.isalnum()) or name

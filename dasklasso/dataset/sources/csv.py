@@ -113,7 +113,7 @@ def _infer(file: str, layout: CsvLayout) -> tuple[list[str], dict[str, pa.DataTy
 
 
 def _type(column: Any, absent: Sequence[str] = ()) -> pa.DataType:
-    """The type to read a column with, given its values in the sample."""
+    """Return the type to read a column with, given its values in the sample."""
     types = pa.types
     kind = column.type
     if types.is_integer(kind) or types.is_floating(kind) or types.is_null(kind):
@@ -129,7 +129,7 @@ def _type(column: Any, absent: Sequence[str] = ()) -> pa.DataType:
 def find_fault(
     file: str, layout: CsvLayout, names: Sequence[str], types: dict[str, pa.DataType]
 ) -> DasklassoError | None:
-    """The first fault of a file as an error that says where; None where none was found.
+    """Return the first fault of a file as an error that says where; None where none was found.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def _first_bad(
     types: dict[str, pa.DataType],
     absent: tuple[str, ...],
 ) -> ValueFound | None:
-    """The topmost value in a batch of strings that its column's type cannot take."""
+    """Return the topmost value in a batch of strings that its column's type cannot take."""
     found: tuple[int, str] | None = None
     for name, column in zip(names, batch.columns, strict=True):
         kind = types.get(name)
@@ -190,7 +190,7 @@ def _first_bad(
 
 
 def _first_unfit(column: Any, kind: pa.DataType, words: tuple[str, ...]) -> int | None:
-    """The first of these strings that does not spell a value of the kind.
+    """Return the first of these strings that does not spell a value of the kind.
 
     ``words`` stand for missing values, beside those that always do.
     """
@@ -245,7 +245,7 @@ class CsvLayout:
         return cls(delimiter, max(_BLOCK_BYTES, 16 * len(header)), absent)
 
     def split(self, line: str) -> list[str]:
-        """The fields of a line."""
+        """Return the fields of a line."""
         return next(csv.reader([line], delimiter=self.delimiter), [])
 
     def open(
@@ -257,7 +257,7 @@ class CsvLayout:
         threads: bool = True,
         on_ragged: Any = None,
     ) -> Any:
-        """A pyarrow streaming reader of these columns (None: all) with these types."""
+        """Return a pyarrow streaming reader of these columns (None: all) with these types."""
         return pc_csv.open_csv(
             pa.input_stream(file),
             read_options=pc_csv.ReadOptions(block_size=self.block_bytes, use_threads=threads),
@@ -274,7 +274,7 @@ class CsvLayout:
 
 
 def first_line(file: str) -> str:
-    """The header line, without byte order mark and line end."""
+    """Return the header line, without byte order mark and line end."""
     try:
         with pa.input_stream(file) as stream:
             head = b""
@@ -292,7 +292,7 @@ def first_line(file: str) -> str:
 
 
 def parse_number(text: str) -> float | None:
-    """The number that a CSV field spells, None where it is not one (as pyarrow reads it)."""
+    """Return the number that a CSV field spells, None where it is not one (as pyarrow reads it)."""
     if "_" in text or not text.isascii():  # Python would take 1_000 and digits of other scripts
         return None
     try:

@@ -27,7 +27,7 @@ class MissingValues:
 
     @classmethod
     def named(cls, values: Sequence[str | float]) -> MissingValues:
-        """The values of ``--missing-value``; numbers may be given as numbers.
+        """Return the values of ``--missing-value``; numbers may be given as numbers.
 
         Raises
         ------
@@ -63,7 +63,7 @@ class MissingValues:
         return block if absent is None else np.where(absent, np.nan, block.astype(np.float64))
 
     def as_null(self, texts: Any) -> Any:
-        """A pyarrow string array with null where a text is missing."""
+        """Return a pyarrow string array with null where a text is missing."""
         if not self.texts:
             return texts
         import pyarrow as pa
@@ -115,7 +115,7 @@ class LoneCodes:
         self._flags |= np.bitwise_or.reduce(seen, axis=0)
 
     def found(self) -> dict[int, list[int]]:
-        """The columns of 0, 1, 2 and one code, by code."""
+        """Return the columns of 0, 1, 2 and one code, by code."""
         columns = {}
         for bit, code in enumerate(self._suspects, start=2):
             marked = np.flatnonzero(self._flags == (_TWO | 1 << bit)).tolist()

@@ -80,7 +80,7 @@ def column_groups(n_columns: int, needed: int, budget: int) -> list[tuple[int, i
 
 
 def spool_dtype(metadata: Any, columns: Sequence[Column], positions: Sequence[int]) -> np.dtype:
-    """The dtype that holds all the columns; float64 when an integer may be missing."""
+    """Return the dtype that holds all the columns; float64 when an integer may be missing."""
     dtype = np.result_type(*{column.dtype for column in columns})
     if dtype.kind == "f":
         return dtype
@@ -155,7 +155,7 @@ class RowFeed:
         self._rest: Any = None
 
     def take(self, n_rows: int) -> dict[str, Any]:
-        """The next rows as Arrow arrays by column."""
+        """Return the next rows as Arrow arrays by column."""
         parts: list[Any] = []
         while self._names and n_rows:
             if self._rest is None or not self._rest.num_rows:

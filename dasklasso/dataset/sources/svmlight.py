@@ -138,7 +138,7 @@ def _open(file: Path) -> IO[bytes]:
 
 
 def _find_fault(path: str, block: bytes, row: int) -> DasklassoError | None:
-    """The first field of a block that is not as the format wants it."""
+    """Return the first field of a block that is not as the format wants it."""
     for line in block.splitlines():
         fields = line.split(b"#", 1)[0].split()
         if not fields:

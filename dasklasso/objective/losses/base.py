@@ -57,7 +57,7 @@ class Loss(ABC):
 
     @classmethod
     def of(cls, *, n_classes: int, huber_delta: float) -> Self:
-        """The loss that options describe, of whose parameters it takes those that it has."""
+        """Return the loss that options describe, of whose parameters it takes those that it has."""
         return cls()
 
     @property
@@ -118,7 +118,7 @@ class Loss(ABC):
         """d²f/dp²."""
 
     def model_curvature(self, prediction: Array, y: Array) -> Array:
-        """The curvature of a quadratic that is to stand for f around p: f'', or more.
+        """Return the curvature of a quadratic that is to stand for f around p: f'', or more.
 
         More where f'' would let a step go much too far.
         """
@@ -135,15 +135,15 @@ class Loss(ABC):
 
     @abstractmethod
     def conjugate(self, dual: Array, y: Array) -> Array:
-        """The convex conjugate in p: ``f*(u, y) = sup_p (u p - f(p, y))``."""
+        """Return the convex conjugate in p: ``f*(u, y) = sup_p (u p - f(p, y))``."""
 
     @abstractmethod
     def mean(self, prediction: Array) -> Array:
-        """The mean of y that a prediction stands for: the inverse of the link."""
+        """Return the mean of y that a prediction stands for: the inverse of the link."""
 
     @abstractmethod
     def link(self, mean: np.ndarray) -> np.ndarray:
-        """The prediction that stands for a mean of y, ±inf where none does."""
+        """Return the prediction that stands for a mean of y, ±inf where none does."""
 
     def null_model(
         self, mean: np.ndarray, variance: np.ndarray, *, fit_intercept: bool

@@ -92,7 +92,7 @@ class Poisson(Loss):
 
 
 def _curved(prediction: Array) -> tuple[Array, Array]:
-    """The curvature, eᵖ up to c, and by how much p is beyond c."""
+    """Return the curvature, eᵖ up to c, and by how much p is beyond c."""
     xp = namespace(prediction)
     c = 0.5 * float(np.log(float(xp.finfo(prediction.dtype).max))) - LOG_MARGIN
     most = xp.full_like(prediction, c)

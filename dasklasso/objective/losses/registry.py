@@ -29,7 +29,7 @@ def register_loss(loss: type[Loss]) -> type[Loss]:
 
 
 def loss_named(name: str, n_classes: int = 0, huber_delta: float = HUBER_DELTA) -> Loss:
-    """The loss called ``name``.
+    """Return the loss called ``name``.
 
     Parameters
     ----------

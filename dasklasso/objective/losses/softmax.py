@@ -109,7 +109,7 @@ class Softmax(Loss):
     def null_model(
         self, mean: np.ndarray, variance: np.ndarray, *, fit_intercept: bool
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The model without features, from the classes' frequencies.
+        """Return the model without features, from the classes' frequencies.
 
         Parameters
         ----------

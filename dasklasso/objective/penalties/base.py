@@ -76,7 +76,7 @@ class Penalty(ABC):
 
     @abstractmethod
     def along(self, v: Array, length: Array) -> Array:
-        """The u in the cone of norm ``length`` with the greatest vᵀu; 0 where there is none.
+        """Return the u in the cone of norm ``length`` with the greatest vᵀu; 0 where there is none.
 
         Of length 1, with ``vᵀu = N°(v)``, that is the gradient of N in v, if v is in the cone.
         """
@@ -91,7 +91,7 @@ class Penalty(ABC):
 
     @classmethod
     def of(cls, l1_ratio: float, n_outputs: int = 1) -> Self:
-        """The penalty of alpha 1 and a factor of 1.
+        """Return the penalty of alpha 1 and a factor of 1.
 
         Parameters
         ----------
@@ -101,7 +101,7 @@ class Penalty(ABC):
         return cls(l1_ratio, 1.0 - l1_ratio)
 
     def at(self, alpha: Array, l1_factor: Array, l2_factor: Array) -> Self:
-        """The penalty of some features at some alphas.
+        """Return the penalty of some features at some alphas.
 
         Parameters
         ----------
@@ -163,7 +163,7 @@ class Penalty(ABC):
         return xp.where(l1 > 0, size / xp.where(l1 > 0, l1, zero + 1.0), over_nothing)
 
     def enlarged(self, v: Array, offset: Array) -> Array:
-        """A v whose size and conjugate none exceeds that is within ``offset`` of this one.
+        """Return a v whose size and conjugate none exceeds that is within ``offset`` of this one.
 
         What is not penalised stays as it is.
 
@@ -200,7 +200,7 @@ class Penalty(ABC):
         return xp.where(self.norm(w) > 0, self.norm(left), self.size(v) - self.l1)
 
     def may_enter(self, v: Array, share: Array, noise: float = 0.0) -> Array:
-        """The strong rule: features at zero that may come into use, as bool in every column.
+        """Apply the strong rule: features at zero that may come into use, as bool in every column.
 
         Tibshirani et al. (2012), Strong rules for discarding predictors in lasso-type problems,
         section 2: a gradient changes no faster than λ₁ does, as a rule. At an alpha that follows

@@ -42,5 +42,5 @@ class NonNegativeElasticNet(ElasticNet):
 
 
 def elastic_net(*, nonnegative: bool) -> type[ElasticNet]:
-    """The class of the elastic net over all w, or over w ≥ 0."""
+    """Return the class of the elastic net over all w, or over w ≥ 0."""
     return NonNegativeElasticNet if nonnegative else ElasticNet

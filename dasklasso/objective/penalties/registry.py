@@ -26,7 +26,7 @@ def register_penalty(penalty: type[Penalty]) -> type[Penalty]:
 
 
 def penalty_named(name: str) -> type[Penalty]:
-    """The class of the penalty called ``name``.
+    """Return the class of the penalty called ``name``.
 
     Raises
     ------

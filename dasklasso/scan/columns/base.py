@@ -53,7 +53,7 @@ class ColumnBlock(ABC):
     @classmethod
     @abstractmethod
     def stacked(cls, blocks: Sequence[Self]) -> Self:
-        """The rows of several blocks of the same columns, one block after the other."""
+        """Return the rows of several blocks of the same columns, one block after the other."""
 
     @abstractmethod
     def dense(self) -> Array:
@@ -130,7 +130,7 @@ class ColumnBlock(ABC):
 
     @abstractmethod
     def extremes(self) -> tuple[Array, Array]:
-        """The least and the greatest value of every column, each (width,)."""
+        """Return the least and the greatest value of every column, each (width,)."""
 
     # -- values that are not finite numbers ---------------------------------------------------
 
@@ -167,7 +167,7 @@ def weighted_gram(blocks: Sequence[ColumnBlock], root: Array) -> Array:
 
 
 def _symmetric(n: int, tile: Callable[[int, int], Array], xp: Any) -> Array:
-    """A symmetric matrix from its tiles (i, j) with i <= j."""
+    """Return a symmetric matrix from its tiles (i, j) with i <= j."""
     upper = {(i, j): tile(i, j) for i in range(n) for j in range(i, n)}
     rows = [[upper[i, j] if i <= j else upper[j, i].T for j in range(n)] for i in range(n)]
     return xp.concat([xp.concat(row, axis=1) for row in rows], axis=0)

@@ -22,7 +22,7 @@ class Buffers:
         self._flat: dict[str, np.ndarray] = {}
 
     def array(self, name: str, shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
-        """An array with anything in it."""
+        """Return an array with anything in it."""
         size = shape[0] * shape[1]
         flat = self._flat.get(name)
         if flat is None or flat.size < size or flat.dtype != dtype:

@@ -32,13 +32,13 @@ class Query(ABC, Generic[AnswerT_co]):
 
     @abstractmethod
     def on_rows(self, rows: Rows, prepared: Any) -> Any:
-        """The answer for some rows."""
+        """Return the answer for some rows."""
 
     @abstractmethod
     def combine(self, a: Any, b: Any) -> Any:
-        """The answer for two disjoint sets of rows. Must not change either."""
+        """Return the answer for two disjoint sets of rows. Must not change either."""
 
     def finish(self, value: Any, inputs: Sequence[Any]) -> AnswerT_co:
-        """The finished answer, from that for all rows."""
+        """Return the finished answer, from that for all rows."""
         answer: AnswerT_co = value
         return answer

@@ -44,7 +44,7 @@ class _Part:
     places: list[np.ndarray | None]
 
     def standardised(self, blocks: Sequence[ColumnBlock]) -> ColumnBlock:
-        """The union's columns of a slab, standardised."""
+        """Return the union's columns of a slab, standardised."""
         block = blocks[self.block]
         some = block if self.union is None else block.take_columns(self.union)
         return some.standardised(self.centre, self.inverse)

@@ -33,7 +33,7 @@ def row_arrays(
 
 
 def row_offsets(rows: Rows, dtype: Any, backend: Backend) -> Array | None:
-    """The offsets of some rows, where they have any."""
+    """Return the offsets of some rows, where they have any."""
     return None if rows.offset is None else backend.asarray(rows.offset.astype(dtype))
 
 

@@ -75,7 +75,7 @@ class SampleRows(Query[Sample]):
 
 
 def as_dataset(sample: Sample, data: Dataset) -> Dataset:
-    """The rows of a sample of some data as a data set in this process's memory."""
+    """Return the rows of a sample of some data as a data set in this process's memory."""
     x = sample.x
     height = max(1, _BLOCK_BYTES // max(1, x.shape[1] * x.dtype.itemsize))
     bounds = chunk_bounds(len(x), height)

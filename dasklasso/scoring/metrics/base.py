@@ -109,7 +109,7 @@ class LossMetrics(ABC):
         """Say for metrics that some target lacks why, target by target."""
 
     def rankings(self) -> Sequence[Ranking]:
-        """The orders of the rows that are wanted, those with a calibration by target."""
+        """Return the orders of the rows that are wanted, those with a calibration by target."""
         return ()
 
     def outcomes(self, prediction: np.ndarray, y: np.ndarray) -> Sequence[Outcome]:

@@ -51,7 +51,7 @@ class Calibration:
         np.maximum.at(self._range[1], at, probability)
 
     def table(self) -> list[dict[str, Any]]:
-        """One row for each bin that is not empty, in plain numbers."""
+        """Return one row for each bin that is not empty, in plain numbers."""
         rows: list[dict[str, Any]] = []
         for (count, weight, predicted, observed), (low, high) in zip(
             self._sums.T, self._range.T, strict=True

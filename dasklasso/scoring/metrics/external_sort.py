@@ -164,7 +164,7 @@ class SortedScores:
             self._spool.close()
 
     def _sorted(self, model: int) -> np.ndarray:
-        """The rows in memory as records, sorted by one model."""
+        """Return the rows in memory as records, sorted by one model."""
         scores = self._scores[model, : self._held]
         order = np.argsort(scores, kind="stable")
         records = np.empty(self._held, self._record)
@@ -186,7 +186,7 @@ class SortedScores:
         return self._written([self._sorted(model)], self._held)
 
     def _joined(self, runs: Sequence[_Run]) -> _Run:
-        """One run of several neighbours."""
+        """Return one run of several neighbours."""
         return self._written(self._merged(runs), sum(run.n_left for run in runs))
 
     def _written(self, pieces: Iterable[np.ndarray], n_rows: int) -> _Run:

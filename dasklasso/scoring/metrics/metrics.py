@@ -190,7 +190,7 @@ def check_scorable(loss: str) -> None:
 def metrics_for(
     loss: Loss, targets: Targets, null: np.ndarray | None = None, *, calibrated: bool = False
 ) -> LossMetrics:
-    """The metrics of a loss, for the targets of some rows.
+    """Return the metrics of a loss, for the targets of some rows.
 
     Parameters are those of :class:`~dasklasso.scoring.metrics.base.LossMetrics`.
 

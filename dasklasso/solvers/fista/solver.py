@@ -131,7 +131,7 @@ class Fista(Solver[FistaState]):
     # -- beginning ----------------------------------------------------------------------------
 
     def init(self, jobs: Jobs, scans: int, bytes_read: int) -> FistaState:
-        """The state after the first look: every job may start at zero."""
+        """Return the state after the first look: every job may start at zero."""
         first, dtype = self.first, self._first_dtype
         assert first is not None
         held = backtracking.begin(self.problem, jobs.targets, dtype, first.slope)
@@ -332,7 +332,7 @@ class Fista(Solver[FistaState]):
         return freeze_state(state, self.engine)
 
     def thaw(self, jobs: Jobs, scans: int, bytes_read: int, frozen: Frozen) -> FistaState:
-        """The state that :meth:`freeze` wrote."""
+        """Return the state that :meth:`freeze` wrote."""
         return thaw_state(jobs, scans, bytes_read, frozen, self.engine)
 
     # -- parts --------------------------------------------------------------------------------

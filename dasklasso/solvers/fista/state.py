@@ -44,7 +44,7 @@ class FistaState(State):
 
 
 def freeze_state(state: FistaState, engine: ScanEngine) -> Frozen:
-    """The state as a checkpoint holds it."""
+    """Return the state as a checkpoint holds it."""
     numbers = {
         "slots": in_flight_to_json(state.in_flight),
         "solutions": solutions_to_json(state.solved),
@@ -60,7 +60,7 @@ def freeze_state(state: FistaState, engine: ScanEngine) -> Frozen:
 def thaw_state(
     jobs: Jobs, scans: int, bytes_read: int, frozen: Frozen, engine: ScanEngine
 ) -> FistaState:
-    """The state that :func:`freeze_state` made."""
+    """Return the state that :func:`freeze_state` made."""
     numbers, arrays = frozen.numbers, frozen.arrays
     on_workers = stays_on_workers(engine, arrays["points"].shape[1])
     points, gradient = (
@@ -80,7 +80,7 @@ def thaw_state(
 
 
 def in_flight_to_json(in_flight: InFlight) -> dict[str, Any]:
-    """The jobs in flight as plain JSON types."""
+    """Return the jobs in flight as plain JSON types."""
     return {
         "jobs": in_flight.jobs.tolist(),
         "t": in_flight.t.tolist(),
@@ -98,7 +98,7 @@ def in_flight_to_json(in_flight: InFlight) -> dict[str, Any]:
 
 
 def in_flight_from_json(data: dict[str, Any]) -> InFlight:
-    """The jobs in flight that :func:`in_flight_to_json` wrote."""
+    """Return the jobs in flight that :func:`in_flight_to_json` wrote."""
     plan = data["plan"]
     return InFlight(
         jobs=np.asarray(data["jobs"], dtype=int),

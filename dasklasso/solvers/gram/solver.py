@@ -113,7 +113,7 @@ class GramSolver(Solver[GramState]):
     # -- the solver's protocol ----------------------------------------------------------------
 
     def begin(self, jobs: Jobs, points: np.ndarray, scans: int, bytes_read: int) -> GramState:
-        """The state at points (n_features, n_jobs) in standardised coordinates."""
+        """Return the state at points (n_features, n_jobs) in standardised coordinates."""
         trials = {job: points[:, job] for job in range(len(jobs))}
         best = {job: uncertified(point) for job, point in trials.items()}
         return GramState(jobs=jobs, scans=scans, bytes_read=bytes_read, best=best, trials=trials)

@@ -63,7 +63,7 @@ def zero_requests(setup: Setup) -> Sequence[Request]:
 
 
 def make_newton(setup: Setup) -> Newton:
-    """The solver of a problem, after the scan at zero."""
+    """Return the solver of a problem, after the scan at zero."""
     first, problem = setup.first, setup.problem
     assert first is not None
     limits = newton_limits(setup.data, setup.options, setup.run)
@@ -99,7 +99,7 @@ class BeginningOnRows:
     sample: Sample | None
 
     def start(self, jobs: Jobs) -> Start | None:
-        """The first trials; None where they need a scan (:meth:`question`)."""
+        """Return the first trials; None where they need a scan (:meth:`question`)."""
         if self.sample is None:
             return self._first_start(jobs, self.null) if self.null.matrices else None
         if held_whole(self.setup.data):
@@ -107,11 +107,11 @@ class BeginningOnRows:
         return self._on_sample(jobs, self.sample)
 
     def question(self) -> Trials:
-        """The null models on all rows, with Hessians over the columns that matter there."""
+        """Return the null models on all rows, with Hessians over the columns that matter there."""
         return _at_null(self.setup, self.setup.engine, self.setup.frame, self.null.columns)
 
     def start_after(self, jobs: Jobs, matrices: Sequence[np.ndarray]) -> Start:
-        """The first trials, once a scan has taken the Hessians of the null models."""
+        """Return the first trials, once a scan has taken the Hessians of the null models."""
         return self._first_start(jobs, replace(self.null, matrices=list(matrices)))
 
     def _report(self, stage: str) -> Callable[[int, int], None]:
@@ -142,7 +142,7 @@ class BeginningOnRows:
         return Start(points, intercepts, gradients, solved=True)
 
     def _on_sample(self, jobs: Jobs, sample: Sample) -> Start:
-        """The path of a tilted sample."""
+        """Return the path of a tilted sample."""
         setup, null = self.setup, self.null
         problem = replace(setup.problem, total_weight=sample.total_weight)
         rows = as_dataset(sample, setup.data)
@@ -174,7 +174,7 @@ class BeginningOnRows:
 
 
 def _at_null(setup: Setup, engine: ScanEngine, frame: PlacedFrame, columns: np.ndarray) -> Trials:
-    """A scan at the null models: loss, gradients, and Hessians over some columns."""
+    """Return a scan at the null models: loss, gradients, and Hessians over some columns."""
     problem = setup.problem
     null = problem.null_intercept if problem.steps_intercept else None
     query = gradient_query(problem, range(problem.n_targets), "float64", setup.run.device, null)
@@ -196,6 +196,6 @@ def _request(
 
 
 def _asked(setup: Setup, kind: type[T]) -> T | None:
-    """The query of a kind that the scan at zero was asked."""
+    """Return the query of a kind that the scan at zero was asked."""
     found: list[Any] = [one.query for one in setup.zero_requests if isinstance(one.query, kind)]
     return found[0] if found else None

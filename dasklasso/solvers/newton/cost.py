@@ -59,7 +59,7 @@ def newton_limits(data: Dataset, options: FitOptions, run: RunOptions) -> Limits
 
 
 def sample_step(data: Dataset) -> int:
-    """One of how many rows ``solver="newton"`` holds in memory as a sample; 0 for none."""
+    """Return one of how many rows ``solver="newton"`` holds in memory as a sample; 0 for none."""
     n, d = data.X.shape
     most = SAMPLE_BYTES // max(1, d * data.X.dtype.itemsize)
     rows = min(SAMPLE_ROWS * d, most, n // 4)
@@ -109,7 +109,7 @@ def newton_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: 
 def newton_scans(
     data: Dataset, options: FitOptions, run: RunOptions, n_folds: int, has_statistics: bool
 ) -> list[ScanCost]:
-    """The first scan, steps of all alphas and then of folds, and the scan that certifies."""
+    """Return the first scan, steps of all alphas and then of folds, and the scan that certifies."""
     n, d = data.X.shape
     n_outputs, exact = options.loss_value.n_outputs, np.dtype(np.float64)
     trained = n_trained_of(data, options, n_folds)

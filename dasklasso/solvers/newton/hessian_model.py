@@ -136,7 +136,7 @@ class Hessians:
         return found
 
     def around(self, index: int) -> list[tuple[int, float]]:
-        """The nodes that the Hessian at ``alphas[index]`` comes from, and their shares."""
+        """Return the nodes that the Hessian at ``alphas[index]`` comes from, and their shares."""
         after = int(np.searchsorted(self.places, index))
         if after == self.places.size:
             return [(after - 1, 1.0)]
@@ -147,7 +147,7 @@ class Hessians:
         return [(after - 1, 1.0 - share), (after, share)]
 
     def parts(self, index: int) -> list[tuple[Node, float]] | None:
-        """The nodes themselves, and their shares; None where one is not taken yet."""
+        """Return the nodes themselves, and their shares; None where one is not taken yet."""
         found = [(self.nodes[k], share) for k, share in self.around(index)]
         known = [(node, share) for node, share in found if node is not None]
         return known if len(known) == len(found) else None
@@ -156,7 +156,7 @@ class Hessians:
 def quadric(
     parts: Sequence[tuple[Node, float]], wanted: np.ndarray, secants: Sequence[Secant]
 ) -> Quadric:
-    """The model of a mean of Hessians, over those of some columns that all of them have.
+    """Return the model of a mean of Hessians, over those of some columns that all of them have.
 
     Parameters
     ----------

@@ -202,7 +202,7 @@ class Nodes:
                 iterates[k].secants = []
 
     def quadric(self, k: int, iterate: Iterate, matters: np.ndarray) -> Quadric | None:
-        """The model of iterate number k; None where no Hessian of it is known yet."""
+        """Return the model of iterate number k; None where no Hessian of it is known yet."""
         own = self.own.get(k)
         parts = self.hessians[iterate.target].parts(iterate.index) if own is None else [(own, 1.0)]
         return None if parts is None else quadric(parts, matters, iterate.secants)

@@ -299,7 +299,7 @@ class Chain:
 
     @row_terms.beyond_numbers
     def _gap(self, state: _State, alpha: float, loss: Loss) -> tuple[float, np.ndarray]:
-        """The relative gap of a point, and the gradient of all columns there."""
+        """Return the relative gap of a point, and the gradient of all columns there."""
         prediction = self._offset_prediction(state.prediction)
         weighted = self.share * loss.gradient(prediction, self.y)
         # a column that is constant outside a fold is zero there once it is standardised

@@ -100,7 +100,7 @@ class IterateState(State):
         return len(self.iterates) > self.n_whole
 
     def copies(self) -> list[Iterate]:
-        """The iterates, for the next state to change."""
+        """Return the iterates, for the next state to change."""
         return [copy(iterate) for iterate in self.iterates]
 
 
@@ -168,7 +168,7 @@ class IterateSolver(Solver[IterateStateT], Generic[IterateStateT]):
         )
 
     def thaw(self, jobs: Jobs, scans: int, bytes_read: int, frozen: Frozen) -> IterateStateT:
-        """The state of problems that begin where :meth:`freeze` found them."""
+        """Return the state of problems that begin where :meth:`freeze` found them."""
         start = Start(
             frozen.arrays["points"].compute(),
             np.asarray(frozen.numbers["intercepts"], dtype=float),
@@ -180,7 +180,7 @@ class IterateSolver(Solver[IterateStateT], Generic[IterateStateT]):
 
     @abstractmethod
     def begin(self, jobs: Jobs, scans: int, bytes_read: int, start: Start) -> IterateStateT:
-        """The state of problems that begin at a start."""
+        """Return the state of problems that begin at a start."""
 
     @abstractmethod
     def in_flight(self, state: IterateStateT) -> list[int]:
@@ -202,7 +202,7 @@ class IterateSolver(Solver[IterateStateT], Generic[IterateStateT]):
         return state.is_last or near
 
     def outside(self, fold: int) -> Problem:
-        """The problem of the rows outside a fold, or of ALL rows."""
+        """Return the problem of the rows outside a fold, or of ALL rows."""
         return (
             self.problem if self.folds is None else self.folds.problem_outside(self.problem, fold)
         )

@@ -108,7 +108,7 @@ class Newton(IterateSolver[NewtonState]):
         self._double = self.engine.table.X.dtype == np.float64
 
     def init(self, jobs: Jobs, scans: int, bytes_read: int) -> NewtonState:
-        """The state at the first trials, or one whose first scan returns what they need."""
+        """Return the state at the first trials, or one whose first scan returns what they need."""
         assert self.beginning is not None
         start = self.beginning.start(jobs)
         if start is not None:
@@ -116,7 +116,7 @@ class Newton(IterateSolver[NewtonState]):
         return self._state(jobs, scans, bytes_read, None)
 
     def _state(self, jobs: Jobs, scans: int, bytes_read: int, start: Start | None) -> NewtonState:
-        """The state before problems begin."""
+        """Return the state before problems begin."""
         outside = {fold: self.problems[fold] for fold in range(self.n_folds)}
         noise = 0.0 if start is None else start.noise
         return NewtonState(
@@ -132,7 +132,7 @@ class Newton(IterateSolver[NewtonState]):
         )
 
     def begin(self, jobs: Jobs, scans: int, bytes_read: int, start: Start) -> NewtonState:
-        """The state of problems that begin at a start."""
+        """Return the state of problems that begin at a start."""
         n_targets = jobs.n_targets
         iterates = [
             Iterate(
@@ -226,7 +226,7 @@ class Newton(IterateSolver[NewtonState]):
     # -- parts --------------------------------------------------------------------------------
 
     def _prepared(self, state: NewtonState, matters: Sequence[np.ndarray]) -> NewtonState:
-        """The state with the Hessians that its next scan takes."""
+        """Return the state with the Hessians that its next scan takes."""
         assert state.start is not None
         certifies = state.start.solved and not any(iterate.known for iterate in state.iterates)
         takes = not certifies and state.scans_left > 0 and bool(self.in_flight(state))
@@ -236,7 +236,7 @@ class Newton(IterateSolver[NewtonState]):
         return replace(state, wanted=wanted, standing=standing)
 
     def _hessians(self, state: NewtonState) -> tuple[WeightedGrams, list[tuple[np.ndarray, float]]]:
-        """The query for the Hessians that are wanted, and where they are taken."""
+        """Return the query for the Hessians that are wanted, and where they are taken."""
         kind = "float64" if self._double else state.dtype
         query, at = state.nodes.query(state.wanted, state.iterates, kind, self.settings.device)
         left_out = [state.iterates[one.iterate].fold for one in state.wanted]

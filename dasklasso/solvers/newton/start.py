@@ -43,7 +43,7 @@ class NullModels:
 
 
 def null_hessians(problem: Problem, columns: np.ndarray, device: str, dtype: str) -> WeightedGrams:
-    """The query for Hessians at the model without features: its points are zero."""
+    """Return the query for Hessians at the model without features: its points are zero."""
     targets = range(problem.n_targets)
     return hessian_query(
         problem, targets, _intercepts(problem).tolist(), [columns] * len(targets), dtype, device
@@ -80,7 +80,7 @@ def first_start(
     null: NullModels,
     report: Callable[[int, int], None] | None = None,
 ) -> Start:
-    """The path of each target's quadratic at its null model.
+    """Return the path of each target's quadratic at its null model.
 
     Parameters
     ----------

@@ -102,7 +102,7 @@ class ProxSgd(Solver[SgdState]):
         self.schedule = Schedule(options.epochs, options.batch_size, options.seed)
 
     def init(self, jobs: Jobs, scans: int, bytes_read: int) -> SgdState:
-        """The state at the null model."""
+        """Return the state at the null model."""
         assert self.first is not None
         power = np.asarray(self.first.gradient[:, -1])
         iterate = start(power, self.problem.null_intercept[jobs.targets])
@@ -122,11 +122,11 @@ class ProxSgd(Solver[SgdState]):
         return state.ended
 
     def solutions(self, state: SgdState) -> dict[int, Solution]:
-        """The better of what was certified."""
+        """Return the better of what was certified."""
         return state.solved
 
     def ask(self, state: SgdState) -> EpochScan | CertificateQuestion:
-        """An epoch, or a certificate of the last iterates and the averages."""
+        """Return an epoch, or a certificate of the last iterates and the averages."""
         if not state.certifies:
             return EpochScan(self._epoch(state), state.iterate, self.frame)
         points, intercepts = self._candidates(state)
@@ -157,7 +157,7 @@ class ProxSgd(Solver[SgdState]):
         return replace(state, certifies=certifies, standing=standing)
 
     def stop(self, state: SgdState) -> SgdState:
-        """The last iterates, where nothing was certified yet."""
+        """Return the last iterates, where nothing was certified yet."""
         points, intercepts = self._candidates(state)
         found = {
             job: uncertified(points[:, job], self._intercept(intercepts, job))

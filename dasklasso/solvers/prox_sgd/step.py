@@ -111,7 +111,7 @@ class Epoch:
     number: int
 
     def order(self, n_bands: int) -> list[int]:
-        """The order of the bands."""
+        """Return the order of the bands."""
         return (
             np.random.default_rng([self.seed, self.number, n_bands]).permutation(n_bands).tolist()
         )
@@ -133,7 +133,7 @@ class Epoch:
         return replace(iterate, points=to_numpy(iterate.points), average=to_numpy(iterate.average))
 
     def _step(self, batch: Rows, iterate: Iterate, frame: Frame, backend: Backend) -> Iterate:
-        """One batch."""
+        """Return one batch."""
         points, k = iterate.points, len(self.alphas)
         xp, curved = namespace(points), self.query.loss.max_curvature
         intercepts = tuple(iterate.intercepts.tolist()) if self.steps_intercept else ()
@@ -215,7 +215,7 @@ class Epoch:
 
 
 def _unit(direction: Array) -> tuple[Array, float]:
-    """A column over its norm, and that norm."""
+    """Return a column over its norm, and that norm."""
     xp = namespace(direction)
     norm = float(xp.sqrt(xp.sum(direction**2)))
     return (direction / norm if norm > 0 else direction), norm

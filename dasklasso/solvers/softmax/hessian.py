@@ -54,7 +54,7 @@ class SoftmaxHessian:
     point: Point
 
     def on(self, coordinates: np.ndarray) -> np.ndarray:
-        """A copy of the matrix on some of its coordinates."""
+        """Return a copy of the matrix on some of its coordinates."""
         if len(coordinates) == len(self.coordinates):
             return self.matrix.copy()
         place = np.searchsorted(self.coordinates, coordinates)

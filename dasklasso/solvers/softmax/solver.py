@@ -114,11 +114,11 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
     # -- beginning ----------------------------------------------------------------------------
 
     def init(self, jobs: Jobs, scans: int, bytes_read: int) -> SoftmaxState:
-        """The state after the path of the rows held."""
+        """Return the state after the path of the rows held."""
         return self._begun(jobs, scans, bytes_read, None)
 
     def begin(self, jobs: Jobs, scans: int, bytes_read: int, start: Start) -> SoftmaxState:
-        """The state of problems that begin at a start."""
+        """Return the state of problems that begin at a start."""
         return self._begun(jobs, scans, bytes_read, start)
 
     def _begun(self, jobs: Jobs, scans: int, bytes_read: int, start: Start | None) -> SoftmaxState:
@@ -152,7 +152,7 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
         return replace(state, dtype="float64" if double else state.dtype)
 
     def _first(self, jobs: Jobs, index: int) -> Iterate:
-        """A problem at the model without features, as the scan at zero has it."""
+        """Return a problem at the model without features, as the scan at zero has it."""
         problem = self.problem
         zero = np.zeros((problem.n_features, problem.n_targets))
         b = problem.null_intercept if problem.steps_intercept else np.zeros(problem.n_targets)

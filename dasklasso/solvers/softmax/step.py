@@ -86,7 +86,7 @@ class Terms:
 
 
 def terms_at(problem: Problem, alpha: float) -> Terms:
-    """The terms of a problem at one alpha."""
+    """Return the terms of a problem at one alpha."""
     columns = problem.frame.matters
     return Terms(
         penalty_at(problem.frame, np.array([[alpha]]), problem.objective.penalty),
@@ -104,7 +104,7 @@ def coordinates_of(of_features: np.ndarray, of_intercepts: np.ndarray) -> np.nda
 
 
 def in_full(point: Point) -> np.ndarray:
-    """A point's coordinates, (C, n_features + 1)."""
+    """Return a point's coordinates, (C, n_features + 1)."""
     return coordinates_of(point.u, point.b)
 
 
@@ -157,7 +157,7 @@ def _grouped_minimum(
     column: np.ndarray,
     tol: float,
 ) -> np.ndarray:
-    """The minimum over whole groups: the coordinates of a feature, and those of intercepts.
+    """Return the minimum over whole groups: the coordinates of a feature, and those of intercepts.
 
     Parameters
     ----------

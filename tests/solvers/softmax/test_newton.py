@@ -21,7 +21,7 @@ from dasklasso.scan.frame import Frame
 from dasklasso.scan.queries.sample import Sample
 from dasklasso.solvers.newton.step import Point
 from dasklasso.solvers.quadratic.face import Face, minimise
-from dasklasso.solvers.softmax import solver as softmax_newton
+from dasklasso.solvers.softmax import solver as softmax_solver
 from dasklasso.solvers.softmax.hessian import softmax_hessian
 from dasklasso.solvers.softmax.rows import HeldRows
 
@@ -111,7 +111,7 @@ def test_far_from_the_solution_few_coordinates_are_let_in_at_a_time(monkeypatch)
         taken.append(len(coordinates))
         return softmax_hessian(rows, point, alpha, coordinates, *more)
 
-    monkeypatch.setattr(softmax_newton, "softmax_hessian", noted)
+    monkeypatch.setattr(softmax_solver, "softmax_hessian", noted)
     monkeypatch.setattr("dasklasso.solvers.softmax.models.FIRST_COORDINATES", 20)
     found = fitted(X, y, alphas=(0.03,), tol=1e-8)
     assert taken[0] == 20
