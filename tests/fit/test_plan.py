@@ -16,6 +16,7 @@ from dasklasso.fit.plan import plan_fit
 from dasklasso.options import FitOptions, RunOptions
 from dasklasso.solvers.fista.cost import fista_memory
 from dasklasso.solvers.gram.cost import gram_memory
+from dasklasso.solvers.newton.cost import newton_limits, newton_memory
 from dasklasso.solvers.prox_sgd.cost import sgd_memory
 from dasklasso.storage.blocks import MemoryBlocks, chunk_bounds
 
@@ -314,3 +315,17 @@ def test_damage_met_while_measuring_is_named(make_store, regression, tmp_path):
 def test_a_plan_with_too_few_scans_says_that_nothing_is_certified(table):
     plan = plan_fit(table(10**4, 50), replace(GRAM, max_scans=1), RUN)
     assert "max_scans 1: solutions will not be certified" in plan.note
+
+
+def test_newton_counts_the_sums_that_a_thread_holds_of_a_long_run_of_bands(table):
+    options = FitOptions(loss="logistic", n_alphas=20)
+    run = replace(RUN, band_bytes=1 << 20)
+    few, many = (newton_memory(table(n, 200), options, run).per_thread for n in (10**5, 3 * 10**6))
+    hessians = 8 * 201**2 * newton_limits(table(10**5, 200), options, run).nodes
+    assert many - few >= 4 * hessians  # 32 times as many bands: five levels more
+
+
+def test_hessians_of_long_runs_stay_within_twice_their_bytes(table):
+    options, run = FitOptions(loss="logistic"), replace(RUN, band_bytes=1 << 20)
+    limits = newton_limits(table(10**7, 2000), options, run)
+    assert limits.nodes < newton_limits(table(10**3, 2000), options, run).nodes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from dasklasso.dataset.dataset import Dataset
@@ -10,6 +12,7 @@ from dasklasso.problem.folds import RANKED_BYTES, RANKED_VALUES
 from dasklasso.scan.queries.held_out import SCORE_SUMS
 from dasklasso.solvers.cost import (
     Memory,
+    layout_for,
     n_alphas_of,
     n_problems_of,
     n_trained_of,
@@ -51,11 +54,21 @@ def newton_limits(data: Dataset, options: FitOptions, run: RunOptions) -> Limits
     """Tell how many Hessians ``solver="newton"`` holds, and of how many columns."""
     columns = min(data.n_features, NEWTON_COLUMNS)
     _, threads = workers_and_threads(run)
-    # held, and in every thread a sum of each that is taken, and one to add to it
-    share = HESSIAN_BYTES // (8 * (columns + 1) ** 2 * (1 + 2 * threads))
+    # held, and in every thread the sums of each that is taken; where runs are long these are many,
+    # and may take as much again before there are fewer Hessians
+    sums, few = 1 + _sums_of_a_thread(data, run) * threads, 1 + 2 * threads
+    nbytes = HESSIAN_BYTES * min(2.0, sums / few)
+    share = int(nbytes // (8 * (columns + 1) ** 2 * sums))
     # wherever alpha_max will be, there are as many nodes below it
     wanted = node_places(options.grid(data, np.ones(1), 1.0), n_alphas_of(options)).size
     return Limits(min(max(2, share // max(1, data.n_targets)), wanted), columns)
+
+
+def _sums_of_a_thread(data: Dataset, run: RunOptions) -> int:
+    """Sums that a thread holds of a run of bands: one a level of the tree, and the band's own."""
+    workers, threads = workers_and_threads(run)
+    bands = math.ceil(len(layout_for(data, run).bands) / (threads * max(1, workers)))
+    return 2 + int(math.log2(bands))
 
 
 def sample_step(data: Dataset) -> int:
@@ -101,8 +114,8 @@ def newton_memory(data: Dataset, options: FitOptions, run: RunOptions, n_folds: 
     # points, gradients and what secants remember; models being minimised
     once = path_bytes(data, options) + 8 * array + sample + 2 * hessians + predicted
     once += 3 * threads * 8 * (limits.columns + 1) ** 2
-    # what a thread adds up, and what waits to be added to another's
-    per_thread = 2 * (array + hessians + scores) + reading_bytes(data, run)
+    sums = _sums_of_a_thread(data, run)
+    per_thread = sums * (array + hessians + scores) + reading_bytes(data, run)
     return Memory(once, per_thread, workers, threads)
 
 
