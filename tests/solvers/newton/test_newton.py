@@ -303,8 +303,8 @@ def test_huber_converges_where_nearly_all_rows_are_in_its_tails(n, d):
 
 def test_a_fit_that_gets_nowhere_ends_with_the_gap_it_has():
     X, y = heavy(200, 10, 1e5)
-    path = fitted(X, y, loss="huber", n_alphas=4)
-    assert path.scans <= 400  # of 10,000 that it might make
+    path = fitted(X, y, loss="huber", n_alphas=4, max_scans=300)
+    assert path.scans <= 301  # and fista's from where newton got nowhere
     r = X @ path.coef.T + path.intercept - y[:, None]
     g = np.clip(r, -1.35, 1.35)
     objective = np.mean(g * r - g**2 / 2, axis=0) + path.alphas * np.abs(path.coef).sum(axis=1)
