@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -41,10 +42,19 @@ def check_prediction_file(out: str | Path, *, overwrite: bool, beside: Sequence[
             f"{out}: a Zarr array has no column {beside[0]} beside predictions: write .parquet or "
             ".csv."
         )
-    if out.suffix == ".zarr" and out.exists() and not (out / "zarr.json").is_file():
+    if out.suffix == ".zarr" and out.exists() and not _is_array(out):
         raise OptionError(f"{out} is not a Zarr array, so it is not overwritten.")
     if out.suffix != ".zarr" and out.is_dir():
         raise OptionError(f"{out} is a folder, so it is not overwritten.")
+
+
+def _is_array(path: Path) -> bool:
+    """Tell a Zarr array, such as predictions are, from a store, which is a group of them."""
+    try:
+        found = json.loads((path / "zarr.json").read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and found.get("node_type") == "array"
 
 
 def write_predictions(
@@ -136,8 +146,6 @@ def _write_zarr(
 
 def _batches(blocks: Blocks, names: Sequence[str], attributes: dict[str, Any]) -> Iterator[Any]:
     """Arrow record batches; the first one's types are those of all."""
-    import json
-
     import pyarrow as pa
 
     schema = None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import glob
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dasklasso.choices import (
@@ -54,3 +57,28 @@ class ClusterStage:
         if self.dashboard:
             return True
         return False if self.no_dashboard else None
+
+
+def refuse_output_over_input(out: str, *inputs: str) -> None:
+    """Refuse a file to write that would replace what is read: a table, its files, a store, a model.
+
+    Parameters
+    ----------
+    out : path
+    *inputs : paths, or globs of them
+
+    Raises
+    ------
+    OptionError
+    """
+    if not os.path.lexists(out):
+        return
+    written = Path(os.path.realpath(out))
+    for name in inputs:
+        for path in (name, *glob.glob(name, recursive=True)):
+            read = Path(os.path.realpath(path))
+            if written == read or read in written.parents:
+                raise OptionError(
+                    f"{out}: is part of {name}, which is read, so it is not overwritten. "
+                    "Give another name."
+                )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from dasklasso.choices import Missing, Unseen
 from dasklasso.errors import OptionError
-from dasklasso.jobs.base import ClusterStage
+from dasklasso.jobs.base import ClusterStage, refuse_output_over_input
 from dasklasso.jobs.predict_stage import refuse_table_options
 from dasklasso.units import parse_size
 
@@ -54,6 +54,7 @@ class ScoreStage(ClusterStage):
             raise OptionError(f"bins: {self.bins} found, expected at least 1")
         if self.table is not None:
             check_table_file(self.table, overwrite=self.overwrite)
+            refuse_output_over_input(self.table, self.store, self.model)
 
     def run(self) -> Scored:
         """Score, and write the table that was asked for."""

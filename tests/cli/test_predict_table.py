@@ -193,3 +193,29 @@ def test_a_job_scores_a_month(folder, frame, tmp_path, monkeypatch):
     run("run", tmp_path / "job.toml")
     scores = pd.read_csv(tmp_path / "scores.csv", dtype={"loan_id": str})
     assert scores["loan_id"].tolist() == frame["loan_id"].tolist()
+
+
+def test_what_is_read_is_never_overwritten(folder, frame, tmp_path):
+    month = tmp_path / "month.parquet"
+    frame.to_parquet(month, index=False)
+    before = month.read_bytes()
+    more = ("--overwrite", "--no-dashboard")
+    for source, out in [(month, month), (tmp_path / "*.parquet", month)]:
+        result = run("predict", folder / "m", source, "--out", out, *more, exit_code=2)
+        assert result.stderr.count("\n") == 1
+        assert "which is read" in result.stderr
+    table = tmp_path / "month.csv"
+    frame.to_csv(table, index=False)
+    result = run("score", folder / "m", table, "--table", table, *more, exit_code=2)
+    assert "which is read" in result.stderr
+    assert month.read_bytes() == before
+    assert len(pd.read_csv(table)) == len(frame)
+
+
+def test_text_that_is_not_utf_8_is_refused_by_its_row(folder, tmp_path):
+    latin = tmp_path / "latin.csv"
+    latin.write_bytes("loan_id,income,grade,years\n1,2,é,3\n".encode("latin-1"))
+    result = run("predict", folder / "m", latin, "--out", tmp_path / "p.csv", exit_code=2)
+    assert result.stderr.count("\n") == 1
+    assert "latin.csv" in result.stderr
+    assert "invalid UTF8" in result.stderr

@@ -142,3 +142,11 @@ def test_a_folder_that_is_no_array_is_never_overwritten(tmp_path):
     (tmp_path / "p.zarr/notes.txt").write_text("keep me")
     with pytest.raises(OptionError, match="is not a Zarr array"):
         write(tmp_path / "p.zarr", np.ones((2, 1)), overwrite=True)
+
+
+def test_a_store_is_not_overwritten_by_predictions(tmp_path):
+    store = tmp_path / "data.zarr"
+    zarr.open_group(str(store), mode="w").create_array("X", data=np.ones((2, 2)))
+    with pytest.raises(OptionError, match="not a Zarr array"):
+        write(store, np.ones((2, 1)), overwrite=True)
+    assert zarr.open_group(str(store), mode="r")["X"].shape == (2, 2)

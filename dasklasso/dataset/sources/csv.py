@@ -118,7 +118,9 @@ def _type(column: Any, absent: Sequence[str] = ()) -> pa.DataType:
     kind = column.type
     if types.is_integer(kind) or types.is_floating(kind) or types.is_null(kind):
         return pa.float64()
-    if types.is_string(kind) or types.is_binary(kind):
+    if types.is_binary(kind):  # pyarrow's type of what is not UTF-8: told where it is read
+        return pa.string()
+    if types.is_string(kind):
         values = [value for value in column.to_pylist() if value and value not in absent]
         numbers = sum(parse_number(value) is not None for value in values)
         mostly = bool(values) and numbers >= _LEAST_NUMBER_SHARE * len(values)
