@@ -33,15 +33,17 @@ def finish_by_fista(
     ----------
     solved : of every job, by a solver that no longer got on
     """
-    n_open = sum(one.gap > options.tol for one in solved.solutions.values())
+    # classes are one problem: its gap is in the solution of each
+    gaps = [solved.solutions[job].gap for job in range(0, len(solved.jobs), solved.jobs.n_outputs)]
+    n_open = sum(gap > options.tol for gap in gaps)
     warnings.warn(
-        f"{solved.solver} no longer gets on: {n_open} of {len(solved.solutions)} problems have "
+        f"{solved.solver} no longer gets on: {n_open} of {len(gaps)} problems have "
         f"gaps of up to {solved.worst_gap:.2g}, above {options.tol:.2g}, after {solved.scans} "
         "scans; fista goes on with them from there",
         DataWarning,
         stacklevel=4,
     )
-    problem, jobs, before = solved.problem, solved.jobs, solved.scans - engine.scans
+    problem, jobs, before = solved.problem, solved.jobs, engine.scans
     frame = engine.placed(problem.frame)
     first = look(engine, problem, frame, run.device)
     setup = Setup(data, options, run, engine, problem, frame, first)
@@ -51,11 +53,11 @@ def finish_by_fista(
         job: replace(one, certified=one.certified and one.gap <= options.tol)
         for job, one in solved.solutions.items()
     }
+    scans = solved.scans + engine.scans - before  # a fit that was resumed had scans before
     nbytes = solved.bytes_read + first.bytes_read
-    state = driver.run(solver, solver.go_on(jobs, solutions, engine.scans, nbytes))
+    state = driver.run(solver, solver.go_on(jobs, solutions, scans, nbytes))
     found = {  # fista may stop at a point that is worse than where it began
         job: min(one, solved.solutions[job], key=lambda each: each.gap)
         for job, one in state.solved.items()
     }
-    scans = before + state.scans
-    return replace(solved, solutions=found, scans=scans, bytes_read=state.bytes_read)
+    return replace(solved, solutions=found, scans=state.scans, bytes_read=state.bytes_read)

@@ -145,7 +145,7 @@ def _fit(
             solved = solve_by_scans(
                 entry, coded.data, engine, options, run, cv, assignment, progress
             )
-        if entry.fallback and solved.worst_gap > options.tol and engine.scans < options.max_scans:
+        if entry.fallback and solved.worst_gap > options.tol and solved.scans < options.max_scans:
             solved = finish_by_fista(coded.data, engine, solved, options, run, progress)
         if run.checkpoint is not None and solved.worst_gap <= options.tol:
             remove_checkpoint(Path(run.checkpoint))

@@ -375,6 +375,18 @@ def test_scans_that_run_out_are_no_stall(gives_up):
     assert not path.converged
 
 
+def test_scans_before_a_fit_was_resumed_count_where_they_run_out(monkeypatch, tmp_path):
+    monkeypatch.setattr("dasklasso.solvers.newton.cost.HELD_WHOLE_BYTES", 0)
+    run = replace(RUN, checkpoint=str(tmp_path / "state"), checkpoint_seconds=0.0)
+    data, options = from_arrays(*drawn(n=400, d=12)), replace(OPTIONS, tol=1e-12, max_scans=5)
+    stopped = fit_path(data, options, run)
+    assert not stopped.converged
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataWarning)
+        resumed = fit_path(data, options, replace(run, resume=True))
+    assert resumed.scans <= stopped.scans + 1  # one, so that its points have gaps
+
+
 def test_every_stage_in_memory_is_told_of(monkeypatch):
     monkeypatch.setattr("dasklasso.solvers.newton.cost.SAMPLED_VALUES", 0)
     monkeypatch.setattr("dasklasso.solvers.newton.side_by_side.REPORT_SECONDS", 1e-4)
