@@ -171,7 +171,7 @@ def _checkpoints(
 
 
 def problem_key(data: Dataset, options: FitOptions, run: RunOptions) -> str:
-    """Name a problem: the same key means the same steps, bit for bit."""
+    """Name a problem: a checkpoint is only resumed under the key that it was written under."""
     parts = asdict(options)
     factor = parts.pop("penalty_factor")
     del parts["max_scans"]  # a resumed fit may be given more

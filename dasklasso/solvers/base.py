@@ -265,7 +265,7 @@ class Solver(ABC, Generic[StateT]):
 
     @abstractmethod
     def certified(self, state: StateT, jobs: Sequence[int], found: Certified) -> StateT:
-        """The state after the driver certified some of its solutions; they may go on from there."""
+        """Return the state after the driver certified some solutions; they may go on from there."""
 
     def left_out(self, state: StateT) -> Sequence[LeftOut]:
         """Tell how each problem of a fold did on the rows that it left out, fold by fold."""

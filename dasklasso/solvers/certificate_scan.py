@@ -112,9 +112,10 @@ class CertificateQuestion:
         return Certified(found, certificate, certificate.gap / problem.null_loss[targets])
 
 
-def points_at_once(n_features: int) -> int:
-    """Tell how many points one scan certifies."""
-    return max(16, POINTS_BYTES // (POINT_BYTES * n_features))
+def points_at_once(n_features: int, n_outputs: int = 1) -> int:
+    """Tell how many points one scan certifies: the outputs of a problem are never parted."""
+    most = max(16, n_outputs, POINTS_BYTES // (POINT_BYTES * n_features))
+    return most // n_outputs * n_outputs
 
 
 def certificate_here(

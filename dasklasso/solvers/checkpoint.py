@@ -77,7 +77,7 @@ def read_checkpoint(folder: Path, key: str) -> tuple[dict[str, Any], dict[str, d
         raise CheckpointError(
             f"{path}: checkpoint version {attributes.get('version')!r}, expected {VERSION}"
         )
-    if attributes["key"] != key:
+    if attributes.get("key") != key:
         raise CheckpointError(
             f"{path}: belongs to another problem (other data, alphas or options); "
             "give another --checkpoint folder, or leave --resume out"

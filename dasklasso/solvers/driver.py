@@ -127,9 +127,9 @@ class Driver:
                 f"{folder}: a checkpoint of solver {found} found, expected one of {solver.name}"
             )
         n_targets, n_outputs = self.problem.n_targets, self.problem.loss.n_outputs
-        jobs = Jobs(np.asarray(numbers.pop("alphas"), dtype=float), n_targets, n_outputs)
-        scans, bytes_read = int(numbers.pop("scans")), int(numbers.pop("bytes_read"))
         try:
+            jobs = Jobs(np.asarray(numbers.pop("alphas"), dtype=float), n_targets, n_outputs)
+            scans, bytes_read = int(numbers.pop("scans")), int(numbers.pop("bytes_read"))
             return solver.thaw(jobs, scans, bytes_read, Frozen(numbers, arrays))
         except (KeyError, ValueError, OSError) as error:
             raise CheckpointError(f"{folder}: the state cannot be read ({error})") from None
@@ -197,7 +197,7 @@ class Driver:
 
     @property
     def _at_once(self) -> int:
-        return points_at_once(self.problem.n_features)
+        return points_at_once(self.problem.n_features, self.problem.loss.n_outputs)
 
     # -- watching and surviving ---------------------------------------------------------------
 

@@ -24,29 +24,16 @@ from dasklasso.solvers.cost import (
 from dasklasso.solvers.entry import ScanCost
 from dasklasso.solvers.newton.hessian_model import node_places
 from dasklasso.solvers.newton.hessian_schedule import Limits
-from dasklasso.solvers.softmax.cost import (
-    held_step,
-    softmax_memory,
-)
+from dasklasso.solvers.softmax.cost import held_step, softmax_memory
 
 NEWTON_SCANS = 6  # of all alphas, between the first and the one that certifies
 FOLD_SCANS = 4  # of all alphas without each fold, before the one that certifies
 REFINEMENTS = 2  # scans in float64 beyond the first, at most as a rule
 NEWTON_COLUMNS = 4096  # of a Hessian
-
-
 HESSIAN_BYTES = 512 << 20  # of all Hessians, and of their sums in every thread
-
-
-SAMPLE_BYTES = 128 << 20
-
-
+SAMPLE_BYTES = 128 << 20  # of the sample's values, as they are stored
 HELD_WHOLE_BYTES = 128 << 20  # of all rows in float64: up to so many they are held in memory
-
-
 SAMPLE_ROWS = 64  # for each column: then its Hessian is within a quarter of that of all rows
-
-
 SAMPLED_VALUES = 20_000_000  # of X: with fewer a scan costs no more than the sample's would
 
 

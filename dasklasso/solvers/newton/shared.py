@@ -155,7 +155,7 @@ class IterateSolver(Solver[IterateStateT], Generic[IterateStateT]):
         return state
 
     def left_out(self, state: IterateStateT) -> Sequence[LeftOut]:
-        """Problems of folds."""
+        """Return the problems of folds."""
         return [iterate for iterate in state.iterates if iterate.fold != ALL]
 
     def freeze(self, state: IterateStateT) -> Frozen:

@@ -93,10 +93,10 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
         With the rows that the scan at zero gathered.
     """
 
-    least_scans = 0  # the scan at zero evaluated the models without features
-
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
+        # the scan at zero evaluated the models without features, but not where a checkpoint is
+        self.least_scans = int(setup.resumed)
         first, problem, data = setup.first, setup.problem, setup.data
         assert first is not None
         sample = next(one.query for one in setup.zero_requests if isinstance(one.query, SampleRows))
@@ -220,7 +220,7 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
     # -- in memory ----------------------------------------------------------------------------
 
     def _in_memory(self, state: SoftmaxState, goal: float) -> None:
-        """The path of the rows held."""
+        """Solve the path of the rows held."""
         before: Iterate | None = None
         of_folds: list[Iterate] = []
         for iterate in state.iterates:
@@ -244,7 +244,7 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
     def _solve(
         self, state: SoftmaxState, iterate: Iterate, goal: float, dtypes: tuple[str, ...]
     ) -> None:
-        """Steps until the gap is within ``goal``, or as small as it gets; it then is stalled."""
+        """Make steps until the gap is within ``goal``, or as small as it gets; then it stalls."""
         rows = self._trained(iterate.fold).rows
         for dtype in dtypes:
             iterate.stalled = 0
@@ -353,7 +353,7 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
     def _serving(
         self, models: Models, iterate: Iterate, alpha: float, terms: Terms, dtype: str
     ) -> SoftmaxHessian:
-        """A Hessian for a step of an iterate: the last one taken, or a new one.
+        """Return a Hessian for a step of an iterate: the last one taken, or a new one.
 
         In float64 where gaps are, and others have not served: directions that are all but flat are
         beyond float32.

@@ -193,6 +193,16 @@ def test_a_cross_validation_that_was_stopped_goes_on(share, monkeypatch, tmp_pat
     assert np.allclose(scores, expected, rtol=1e-4)
 
 
+def test_resumed_without_scans_left_a_fit_is_what_it_was(monkeypatch, tmp_path):
+    X, y = drawn(n=1000)
+    monkeypatch.setattr("dasklasso.solvers.softmax.cost.HELD_BYTES", X.nbytes // 3)
+    run = replace(RUN, checkpoint=str(tmp_path / "state"), checkpoint_seconds=0.0)
+    stopped = fitted(X, y, run=run, max_scans=4)
+    resumed = fitted(X, y, run=replace(run, resume=True), max_scans=4)
+    assert not stopped.converged
+    assert np.allclose(resumed.objective, stopped.objective, rtol=1e-3)
+
+
 @pytest.mark.parametrize("max_scans", [2, 3, 4])
 def test_out_of_scans_gaps_are_honest(max_scans, monkeypatch):
     X, y = drawn(n=1000)

@@ -383,3 +383,11 @@ def test_several_targets_are_refused(make_store):
     X, y = labelled()
     with pytest.raises(OptionError, match="softmax found for 2 targets, expected one, the class"):
         fit_path(make_store(X, np.column_stack([y, y])), OPTIONS, RUN)
+
+
+def test_where_one_scan_does_not_certify_all_alphas_classes_stay_together(monkeypatch, make_store):
+    monkeypatch.setattr("dasklasso.solvers.certificate_scan.POINTS_BYTES", 1)  # 16 columns
+    X, y = labelled(n_classes=3)
+    data = make_store(X, y, dtype="float32")
+    path = fit_path(data, replace(OPTIONS, n_alphas=6, tol=1e-4), RUN)
+    assert path.converged
