@@ -325,14 +325,18 @@ def weights_by_class(data: Dataset, assignment: FoldAssignment, n_classes: int) 
     return totals.reshape(assignment.n_folds, n_classes)
 
 
+LEAST_WEIGHT_OUTSIDE = 1e-12  # of a fold's own weight
+"""Below it, the weight of the rows that train keeps too few digits where it is a difference."""
+
+
 def folds_of(engine: ScanEngine, assignment: FoldAssignment) -> Folds:
     """Return the folds of some data, from its targets and weights; X is not read.
 
     Raises
     ------
     ValueFound
-        When a fold has no rows of positive weight, or the rows outside it have targets that leave
-        nothing to fit.
+        When a fold has no rows of positive weight, or the rows outside it have weights that
+        rounding loses, or targets that leave nothing to fit.
     """
     bounds = engine.layout.row_bounds
     n_rows = int(bounds[-1])
@@ -354,6 +358,13 @@ def folds_of(engine: ScanEngine, assignment: FoldAssignment) -> Folds:
         moments.append(one)
     for fold in range(len(moments)):
         others = [other for k, other in enumerate(moments) if k != fold]
+        outside = sum(other.weight for other in others)
+        # the weight outside is a difference from that of all rows
+        if outside <= LEAST_WEIGHT_OUTSIDE * moments[fold].weight:
+            raise ValueFound(
+                f"folds: the rows of fold {fold} weigh {moments[fold].weight:g} and all others "
+                f"{outside:g}, which is lost in rounding; expected weights that are closer"
+            )
         least = np.min([other.minimum for other in others], axis=0)
         most = np.max([other.maximum for other in others], axis=0)
         constant = np.flatnonzero(least == most)

@@ -141,3 +141,15 @@ def test_a_job_scores_a_softmax_model_and_refuses_labels_of_others(work, tmp_pat
     arguments = ["score", work / "path", tmp_path / "o.zarr", "--all-alphas", "--no-dashboard"]
     result = run(*arguments, exit_code=2)
     assert "row 7: target tree is yew, which is none of the model's classes" in result.stderr
+
+
+def test_a_fold_that_outweighs_all_others_beyond_rounding_is_refused(tmp_path):
+    rows = [f"{i % 7},{'abc'[i % 3]},{1e18 if i == 0 else 1e-18}" for i in range(30)]
+    (tmp_path / "t.csv").write_text("\n".join(["x,y,w", *rows]))
+    runner, store = CliRunner(), str(tmp_path / "s")
+    options = ["--target", "y", "--weight", "w"]
+    assert runner.invoke(main, ["ingest", str(tmp_path / "t.csv"), store, *options]).exit_code == 0
+    options = ["--loss", "softmax", "--folds", "3", "--out", str(tmp_path / "m"), "--no-dashboard"]
+    found = runner.invoke(main, ["cv", store, *options])
+    assert found.exit_code == 2
+    assert "which is lost in rounding" in found.stderr
