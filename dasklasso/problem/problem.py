@@ -24,7 +24,7 @@ from dasklasso.scan.queries.column_moments import Moments
 from dasklasso.scan.queries.gradient import Gradient
 from dasklasso.scan.queries.hessian import WeightedGrams
 
-LEAST_PENALTY_RATIO = 1e-154  # of a coefficient to that of its standardised column
+LARGEST_SCALE = 1e154  # of a column that is not standardised: beyond it no penalty counts
 SHIFT_BEYOND = 32.0  # |mean| / std from which float32 products would lose too many digits
 
 
@@ -152,8 +152,8 @@ def make_problem(
             f"feature {beyond[0]} has standard deviation {std[beyond[0]]:g}, whose reciprocal is "
             "beyond float64; scale the column"
         )
-    lost = np.flatnonzero(useful & (factor > 0) & (ratio < LEAST_PENALTY_RATIO))
-    if lost.size:
+    lost = np.flatnonzero((factor > 0) & (scale > LARGEST_SCALE))
+    if lost.size and not objective.standardize:
         raise ValueFound(
             f"feature {lost[0]} has standard deviation {std[lost[0]]:g}, beside which no penalty "
             "on its coefficient counts: expected values whose squares are finite. Scale the "

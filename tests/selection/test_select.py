@@ -200,7 +200,10 @@ def test_adaptive_leaves_out_what_the_first_estimate_has_at_zero(sparse, assert_
     assert 0 < np.count_nonzero(kept) < 30
     assert not path.coef[:, ~kept].any()
     among = replace(
-        path, coef_rows=path.coef_rows[:, kept], feature_names=np.array(path.feature_names)[kept]
+        path,
+        coef_rows=path.coef_rows[:, kept],
+        feature_names=np.array(path.feature_names)[kept],
+        feature_scales=None,
     )
     factors = np.array([f for f in factor if f is not None])
     assert_certified(among, X[:, kept], y, replace(options, penalty_factor=factors))
