@@ -24,7 +24,7 @@ from dasklasso.scan.queries.column_moments import Moments
 from dasklasso.scan.queries.gradient import Gradient
 from dasklasso.scan.queries.hessian import WeightedGrams
 
-LARGEST_SCALE = 1e154  # of a column that is not standardised: beyond it no penalty counts
+LARGEST_SCALE = 1e180  # of a column that is not standardised: beyond it no penalty counts
 SHIFT_BEYOND = 32.0  # |mean| / std from which float32 products would lose too many digits
 
 
