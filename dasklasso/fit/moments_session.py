@@ -85,7 +85,7 @@ class Session:
 
     @property
     def _settings(self) -> Settings:
-        return Settings(self.options.tol, self.options.max_scans, self.run.device)
+        return Settings.of(self.options, self.run)
 
     def certify(self, solver: GramSolver, jobs: Jobs, points: np.ndarray) -> GramState:
         """Certify every job at its point (n_features, n_jobs); refine those above ``tol``."""

@@ -73,6 +73,11 @@ class Settings:
     max_scans: int = 10_000
     device: str = "cpu"
 
+    @classmethod
+    def of(cls, options: FitOptions, run: RunOptions) -> Settings:
+        """Return those of a fit's options."""
+        return cls(options.tol, options.max_scans, run.device)
+
 
 @dataclass(frozen=True)
 class ScanEvent:
@@ -211,7 +216,7 @@ class Setup:
 
     @property
     def settings(self) -> Settings:
-        return Settings(self.options.tol, self.options.max_scans, self.run.device)
+        return Settings.of(self.options, self.run)
 
     @property
     def free(self) -> Unpenalised | None:

@@ -148,6 +148,9 @@ class ScanCost:
     most: int | None = None
 
 
+# of a plan whose solver goes on until gaps are small
+UNKNOWN_SCANS = "the number of scans is a guess: it depends on how correlated columns are"
+
 MemoryOf = Callable[[Dataset, FitOptions, RunOptions, int], Memory]
 ScansOf = Callable[[Dataset, FitOptions, RunOptions, int, bool], Sequence[ScanCost]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dasklasso.solvers.base import Setup, Solver
-from dasklasso.solvers.entry import Requirements, SolverEntry
+from dasklasso.solvers.entry import UNKNOWN_SCANS, Requirements, SolverEntry
 from dasklasso.solvers.fista.cost import fista_memory, fista_scans
 
 
@@ -22,5 +22,5 @@ ENTRY = SolverEntry(
     scans=fista_scans,
     make=_make,
     automatic="any",
-    note="the number of scans is a guess: it depends on how correlated columns are",
+    note=UNKNOWN_SCANS,
 )

@@ -9,7 +9,7 @@ from dasklasso.dataset.dataset import Dataset
 from dasklasso.options import FitOptions
 from dasklasso.scan.engine import Request
 from dasklasso.solvers.base import Setup, Solver
-from dasklasso.solvers.entry import Requirements, SolverEntry
+from dasklasso.solvers.entry import UNKNOWN_SCANS, Requirements, SolverEntry
 from dasklasso.solvers.newton.cost import newton_memory, newton_scans
 from dasklasso.solvers.softmax.cost import SOFTMAX_CLASSES, softmax_unfit
 
@@ -57,5 +57,5 @@ ENTRY = SolverEntry(
     too_large="the Hessians do not fit in memory",
     doubt=_doubt,
     fallback=True,
-    note="the number of scans is a guess: it depends on how correlated columns are",
+    note=UNKNOWN_SCANS,
 )

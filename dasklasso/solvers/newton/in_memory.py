@@ -31,19 +31,23 @@ from dasklasso.solvers.base import Jobs
 from dasklasso.solvers.certificate_scan import certificate_here
 from dasklasso.solvers.newton.hessian_model import Quadric
 from dasklasso.solvers.newton.side_by_side import side_by_side
-from dasklasso.solvers.newton.step import Point, Step, newton_step
+from dasklasso.solvers.newton.step import (
+    ACCURATE_DECREASE,
+    LEAST_DAMPING,
+    NULL_LOSSES_ADDED,
+    SUFFICIENT_DECREASE,
+    Point,
+    Step,
+    newton_step,
+)
 
 MOST_STEPS = 40  # of Newton, for one alpha and one loss
 MOST_ROUNDS = 12  # of working sets
 FEWEST_JOINING = 100  # columns that may join a working set at once; beyond, as many as are in use
 MOST_HALVINGS = 30  # of a step
-SUFFICIENT_DECREASE = 1e-4  # of the predicted decrease
-ACCURATE_DECREASE = 0.5  # of the predicted decrease: from there on a model may be less damped
-LEAST_DAMPING = 1e-4
 MODEL_TOL = 0.05  # of the decrease last predicted: how far a model is minimised
 STEP_GOAL = 0.03  # of the gap wanted: a working set is solved where steps predict less
 RIDGE = 1e-15  # of a Hessian's diagonal, for each other column: rounding
-NULL_LOSSES_ADDED = 2.0  # to a model, so that it is nowhere below zero
 
 
 class HeldColumns:

@@ -26,13 +26,16 @@ import numpy as np
 
 from dasklasso.problem.problem import Problem, penalty_at
 from dasklasso.solvers.newton.hessian_model import MOST_SECANTS, Secant
-from dasklasso.solvers.newton.step import Point, Step
+from dasklasso.solvers.newton.step import (
+    ACCURATE_DECREASE,
+    LEAST_DAMPING,
+    SUFFICIENT_DECREASE,
+    Point,
+    Step,
+)
 
-SUFFICIENT_DECREASE = 1e-4  # of the promised decrease
 STEP_SHRINK, STEP_GROWTH = 0.25, 4.0
 GAIN_GAP_SHARE = 0.9  # of the gap: below it a gain, whatever rounding makes of the objective
-ACCURATE_DECREASE = 0.5  # of the promised decrease: from there on a model may be less damped
-LEAST_DAMPING = 1e-4
 SECANT_LARGEST_OBJECTIVE = 10.0  # times the objective: a gradient beyond is no secant nearby
 WORTHWHILE_DECREASE = 0.01  # of the objective: a gain, however little the gap falls
 SCANS_COUNTED_IN_PLACE = 5  # that one scan counts for, if the problem has not moved

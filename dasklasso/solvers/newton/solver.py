@@ -40,7 +40,7 @@ from dasklasso.solvers.newton.shared import (
     Start,
 )
 from dasklasso.solvers.newton.side_by_side import side_by_side
-from dasklasso.solvers.newton.step import Point, newton_step
+from dasklasso.solvers.newton.step import NULL_LOSSES_ADDED, Point, newton_step
 from dasklasso.solvers.newton.trials import Tilt, Trials, Tried, trial_arrays
 
 MODEL_TOL = 1e-3  # of a problem's gap: how exactly its model is minimised
@@ -48,7 +48,6 @@ LEAST_MODEL_TOL = 1e-12  # of the null loss
 OBJECTIVE_ROUNDING = {"float32": 1e-6, "float64": 1e-13}  # of an objective
 SLOW_SCANS_BEFORE_FLOAT64 = 8  # without a gain worth a scan: rounding may hold a problem
 SCANS_OF_LITTLE_GAIN = 60  # until a problem is given up
-NULL_LOSSES_ADDED = 2.0  # to models, so that they are nowhere below zero
 
 
 class Beginning(Protocol):

@@ -22,6 +22,12 @@ from dasklasso.solvers.quadratic.path import Quadratic, solve_path
 # used as it is, for the next scan says what it is worth
 FEWEST_SWEEPS, MOST_SWEEPS, SWEEP_FLOPS = 100, 2_000, 4e9
 
+# the same wherever a step is judged, by a scan or in memory
+SUFFICIENT_DECREASE = 1e-4  # of the predicted decrease
+ACCURATE_DECREASE = 0.5  # of the predicted decrease: from there on a model may be less damped
+LEAST_DAMPING = 1e-4
+NULL_LOSSES_ADDED = 2.0  # to a model, so that it is nowhere below zero
+
 
 @dataclass(frozen=True)
 class Point:
