@@ -192,7 +192,6 @@ model = stacked(
     ),
     click.option(
         "--penalty-factor",
-        type=click.Path(exists=True, dir_okay=False),
         metavar="FILE",
         help="CSV with feature,factor, or one number per feature (text, NPY). 0: unpenalised.",
     ),

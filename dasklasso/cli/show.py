@@ -44,6 +44,7 @@ def show_command(
     model knows these: what a feature contributes does not depend on its unit. Without --alpha: at
     the selected or only alpha, else the table of all alphas.
     """
+    from dasklasso.files.places import check_places, input_place, output_place
     from dasklasso.files.tables import check_table_file, write_table
     from dasklasso.model.asked_alpha import asked_alpha
     from dasklasso.model.path import load_model
@@ -51,6 +52,9 @@ def show_command(
     if sum((alphas, alpha is not None, schema)) > 1:
         raise click.UsageError("--alpha, --alphas and --schema: give one of them.")
     if table is not None:
+        check_places(
+            {"table": output_place(table, "table")}, {"model": input_place(model, "model")}
+        )
         check_table_file(table, overwrite=overwrite)
     path = load_model(model)
     if schema:

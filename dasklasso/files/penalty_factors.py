@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dasklasso.errors import OptionError
+from dasklasso.files.places import input_place
 
 HEADER = ["feature", "factor"]
 
@@ -32,7 +33,7 @@ def read_penalty_factor(path: str | Path, feature_names: Sequence[str]) -> np.nd
     OptionError
         Names the file and the line or feature, what was found and what was expected.
     """
-    path = Path(path)
+    path = Path(input_place(path, "penalty_factor"))
     try:
         if path.suffix == ".npy":
             factors = _from_npy(path)

@@ -13,6 +13,7 @@ import numpy as np
 
 from dasklasso.errors import OptionError
 from dasklasso.files.atomic import written_beside
+from dasklasso.files.places import output_place
 
 Blocks = Iterable[tuple[int, int, np.ndarray, Sequence[Any]]]
 """(first row, stop, values, and Arrow arrays of the columns beside them)"""
@@ -30,7 +31,7 @@ def check_prediction_file(out: str | Path, *, overwrite: bool, beside: Sequence[
         When the ending is not known, or the file exists and ``overwrite`` is false; or there are
         columns beside predictions that go to Zarr.
     """
-    out = Path(out)
+    out = output_place(out, "out")
     if out.suffix not in _WRITERS:
         raise OptionError(
             f"{out}: predictions are written to {', '.join(_WRITERS)}, by the ending."
@@ -94,7 +95,7 @@ def write_predictions(
     OptionError
         As :func:`check_prediction_file`; or two columns would have the same name.
     """
-    out = Path(out)
+    out = output_place(out, "out")
     check_prediction_file(out, overwrite=overwrite, beside=beside)
     names = _names(target_names, beside)
     twice = next((name for name in beside if names.count(name) > 1), None)

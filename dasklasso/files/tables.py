@@ -11,6 +11,7 @@ from typing import Any
 
 from dasklasso.errors import OptionError
 from dasklasso.files.atomic import written_beside
+from dasklasso.files.places import input_place, output_place
 
 Row = dict[str, Any]
 
@@ -24,7 +25,7 @@ def check_table_file(file: str | Path, *, overwrite: bool) -> None:
         When the ending is not known, the name is a folder's, or the file exists and ``overwrite``
         is false.
     """
-    file = Path(file)
+    file = output_place(file, "table")
     if file.suffix not in _WRITERS:
         raise OptionError(f"{file}: tables are written to {', '.join(_WRITERS)}, by the ending.")
     if file.is_dir():
@@ -51,7 +52,7 @@ def write_table(rows: Sequence[Row], file: str | Path, *, overwrite: bool = Fals
     OptionError
         As :func:`check_table_file`.
     """
-    file = Path(file)
+    file = output_place(file, "table")
     check_table_file(file, overwrite=overwrite)
     with written_beside(file) as partial:
         _WRITERS[file.suffix](partial, rows)
@@ -65,7 +66,7 @@ def read_table(file: str | Path) -> list[Row]:
     OptionError
         The ending is not known, or the file cannot be read.
     """
-    file = Path(file)
+    file = Path(input_place(file, "table"))
     if file.suffix not in _READERS:
         raise OptionError(f"{file}: tables are read from {', '.join(_READERS)}, by the ending.")
     try:

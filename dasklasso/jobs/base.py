@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dasklasso.choices import (
     Device,
     EmptyChunks,
 )
 from dasklasso.errors import OptionError
+from dasklasso.files.places import check_places, input_place, output_place
 from dasklasso.units import parse_size
 
 if TYPE_CHECKING:
@@ -24,7 +24,46 @@ Announce = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClusterStage:
+class PlacedStage:
+    """A stage that reads and writes places. They have one form from when the stage is made."""
+
+    _reads: ClassVar[tuple[str, ...]] = ()
+    _writes: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        for name in self._reads:
+            if getattr(self, name):
+                object.__setattr__(self, name, input_place(getattr(self, name), name))
+        for name in self._writes:
+            if getattr(self, name):
+                found = os.fspath(getattr(self, name))
+                object.__setattr__(self, name, _as_given(found, output_place(found, name)))
+
+    def inputs(self) -> dict[str, str]:
+        """Return what is read, by the option's name."""
+        return {name: getattr(self, name) for name in self._reads if getattr(self, name)}
+
+    def outputs(self) -> dict[str, str]:
+        """Return what is written, by the option's name."""
+        return {name: getattr(self, name) for name in self._writes if getattr(self, name)}
+
+    def check_places(self) -> None:
+        """Refuse outputs that are inputs, or one another.
+
+        Raises
+        ------
+        OptionError
+        """
+        check_places(self.outputs(), self.inputs())
+
+
+def _as_given(text: str, place: Path) -> str:
+    """Return a place as the user spelled it, where that is a path already."""
+    return text if Path(text) == place else os.fspath(place)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterStage(PlacedStage):
     """Options of every stage that computes with Dask."""
 
     store: str
@@ -57,28 +96,3 @@ class ClusterStage:
         if self.dashboard:
             return True
         return False if self.no_dashboard else None
-
-
-def refuse_output_over_input(out: str, *inputs: str) -> None:
-    """Refuse a file to write that would replace what is read: a table, its files, a store, a model.
-
-    Parameters
-    ----------
-    out : path
-    *inputs : paths, or globs of them
-
-    Raises
-    ------
-    OptionError
-    """
-    if not os.path.lexists(out):
-        return
-    written = Path(os.path.realpath(out))
-    for name in inputs:
-        for path in (name, *glob.glob(name, recursive=True)):
-            read = Path(os.path.realpath(path))
-            if written == read or read in written.parents:
-                raise OptionError(
-                    f"{out}: is part of {name}, which is read, so it is not overwritten. "
-                    "Give another name."
-                )

@@ -6,6 +6,7 @@ make these values, so an option means the same in both.
 
 from __future__ import annotations
 
+import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from dasklasso.choices import (
     FoldKind,
 )
 from dasklasso.errors import ConvergenceWarning, OptionError
+from dasklasso.files.places import is_url
 from dasklasso.jobs.base import Announce, ClusterStage
 from dasklasso.units import parse_size
 
@@ -35,6 +37,9 @@ Rule = Literal["min", "1se"]
 @dataclass(frozen=True, kw_only=True)
 class SolveStage(ClusterStage, ABC):
     """Options that ``dasklasso fit``, ``path``, ``cv`` and ``select`` share."""
+
+    _reads = ("store", "penalty_factor")
+    _writes = ("out", "checkpoint", "stats")
 
     loss: str = "squared"
     huber_delta: float = 1.35
@@ -67,7 +72,29 @@ class SolveStage(ClusterStage, ABC):
         if self.resume and self.checkpoint is None:
             raise OptionError("--resume needs --checkpoint DIR: the folder to resume from.")
         self._fit_options()  # checked as they are made
+        if not self.out:
+            raise OptionError("out: empty, expected the folder that the model is saved to.")
+        self.check_places()
         check_free(Path(self.out), overwrite=self.overwrite)
+
+    def outputs(self) -> dict[str, str]:
+        """Return what is written: of folders that may hold other things too, what is put there."""
+        from dasklasso.fit.history import RUNS
+        from dasklasso.moments.store import SUFFIX
+        from dasklasso.solvers.checkpoint import STATE, STATISTICS
+
+        found = super().outputs()
+        folder = found.pop("checkpoint", None)
+        if folder is not None:
+            found["checkpoint"] = os.path.join(folder, STATE)
+            found["statistics of the checkpoint"] = os.path.join(folder, STATISTICS)
+        stats = found.pop("stats", None)
+        if not self.no_stats:
+            if stats is None and not is_url(self.store):
+                stats = os.path.realpath(self.store) + SUFFIX
+            if stats is not None:
+                found["stats"] = os.path.join(stats, RUNS)
+        return found
 
     def run(
         self,
@@ -152,6 +179,8 @@ class FitStage(SolveStage):
 @dataclass(frozen=True, kw_only=True)
 class PathStage(SolveStage):
     """``dasklasso path``: a grid of alphas from the data."""
+
+    _writes = (*SolveStage._writes, "table")
 
     n_alphas: int = 100
     eps: float | None = None

@@ -14,6 +14,7 @@ from dasklasso.choices import (
     Unseen,
 )
 from dasklasso.errors import OptionError
+from dasklasso.jobs.base import PlacedStage
 from dasklasso.units import parse_size
 
 if TYPE_CHECKING:
@@ -24,11 +25,14 @@ IngestProgress = Callable[[int, "int | None"], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class IngestStage:
+class IngestStage(PlacedStage):
     """``dasklasso ingest``: a table becomes a store.
 
     With ``schema``, a model or a store, the features are those: rows to predict for, or to score.
     """
+
+    _reads = ("source", "schema")
+    _writes = ("store",)
 
     source: str
     store: str
@@ -51,6 +55,7 @@ class IngestStage:
         """Validate the options before any work."""
         parse_size(self.memory)
         self._refuse_unseen()
+        self.check_places()
         if Path(self.store).exists() and not self.overwrite:
             raise OptionError(
                 f"{self.store} exists already. Give another name, or overwrite it knowingly."
@@ -59,6 +64,7 @@ class IngestStage:
     def run(self, *, progress: IngestProgress | None = None) -> IngestReport:
         """Make the store."""
         self._refuse_unseen()
+        self.check_places()
         if self.schema is not None:
             return self._by_schema(self.schema, progress)
         from dasklasso.dataset.ingest.ingest import ingest

@@ -25,16 +25,19 @@ what later stages take, unless they say another.
 
 from __future__ import annotations
 
+import os
 import tomllib
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from dasklasso.choices import SOLVERS
-from dasklasso.errors import OptionError
+from dasklasso.errors import DasklassoError, OptionError
+from dasklasso.files.places import check_places, input_place, is_url
 from dasklasso.jobs.fit_stage import CvStage, FitStage, PathStage
 from dasklasso.jobs.ingest_stage import IngestStage
 from dasklasso.jobs.picture_stage import PictureStage
@@ -63,6 +66,7 @@ STAGES: dict[str, type[Stage]] = {
     "picture": PictureStage,
 }
 _FITS = ("fit", "path", "cv", "select")
+_SHARED = ("stats", "checkpoint")  # folders that several stages may keep things in
 _READ = ("source", "store", "model", "penalty_factor", "scores", "schema")
 
 
@@ -74,11 +78,42 @@ class Job:
     """
 
     stages: dict[str, Stage]
+    file: str = "the job"
 
     def check(self) -> None:
-        """Refuse, before the first stage runs, what a later one would refuse."""
-        for stage in self.stages.values():
-            stage.check()
+        """Refuse, before the first stage runs, what a later one would refuse.
+
+        Raises
+        ------
+        DasklassoError
+            Names the job and the stage.
+        """
+        for title, stage in self.stages.items():
+            with _named(f"{self.file}, [{title}]"):
+                stage.check()
+        outputs = {
+            f"[{title}] {name}": place
+            for title, stage in self.stages.items()
+            for name, place in stage.outputs().items()
+            if not name.startswith(_SHARED)
+        }
+        inputs, made = dict[str, str](), set[str]()
+        for title, stage in self.stages.items():
+            for name, place in stage.inputs().items():
+                if os.path.realpath(place) not in made:  # what an earlier stage makes it may read
+                    inputs[f"[{title}] {name}"] = place
+            made |= {os.path.realpath(place) for place in stage.outputs().values()}
+        with _named(self.file):
+            check_places(outputs, inputs)
+
+
+@contextmanager
+def _named(where: str) -> Iterator[None]:
+    """Have errors name where in a job they come from."""
+    try:
+        yield
+    except DasklassoError as error:
+        raise type(error)(f"{where}: {error}") from error
 
 
 def load_job(file: str | Path, overrides: Iterable[str] = ()) -> Job:
@@ -118,14 +153,15 @@ def load_job(file: str | Path, overrides: Iterable[str] = ()) -> Job:
         missing = [f.name for f in fields(kind) if f.default is MISSING and f.name not in options]
         if missing:
             raise OptionError(f"{where}: the key {missing[0]!r} is needed.")
-        stages[title] = kind(**options)
+        with _named(where):
+            stages[title] = kind(**options)
         made = {"store": "store"} if name == "ingest" else {}
         made |= {"model": "out"} if name in _FITS else {}
         made |= {"scores": "table"} if name == "score" and options.get("all_alphas") else {}
         for reads, key in made.items():
             if options.get(key):
                 written.setdefault(reads, []).append(options[key])
-    return Job(stages)
+    return Job(stages, os.fspath(file))
 
 
 def _in_order(
@@ -253,4 +289,5 @@ def _located(
 
 
 def _beside(folder: Path, name: str) -> str:
-    return name if "://" in name else str(folder / name)
+    name = input_place(name, "path")
+    return name if is_url(name) else str(folder / name)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dasklasso.errors import OptionError
+from dasklasso.jobs.base import PlacedStage
 
 if TYPE_CHECKING:
     from dasklasso.drawing.weights import WeightPicture
@@ -19,8 +20,11 @@ _SCORES = ("accuracy", "r2")  # what a picture says of its model, the first that
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureStage:
+class PictureStage(PlacedStage):
     """``dasklasso picture``: for each alpha a PNG, in a folder."""
+
+    _reads = ("model", "scores")
+    _writes = ("out",)
 
     model: str
     shape: str
@@ -37,6 +41,7 @@ class PictureStage:
 
         check_drawing()
         parse_shape(self.shape)
+        self.check_places()
         out = Path(self.out)
         if not out.exists():
             return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dasklasso.choices import Missing, Unseen
 from dasklasso.errors import OptionError
-from dasklasso.jobs.base import ClusterStage, refuse_output_over_input
+from dasklasso.jobs.base import ClusterStage
 from dasklasso.units import parse_size
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ class PredictStage(ClusterStage):
     ``id``, ``offset``, ``missing`` and ``dataset`` are of tables.
     """
 
+    _reads = ("store", "model")
+    _writes = ("out",)
+
     model: str
     alpha: str | float | None = None
     proba: bool = False
@@ -44,8 +47,8 @@ class PredictStage(ClusterStage):
 
         if self.memory is not None:
             parse_size(self.memory)
+        self.check_places()
         check_prediction_file(self.out, overwrite=self.overwrite, beside=self.id)
-        refuse_output_over_input(self.out, self.store, self.model)
 
     def run(self) -> Predicted:
         """Predict and write."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from dasklasso.choices import Missing, Unseen
 from dasklasso.errors import OptionError
-from dasklasso.jobs.base import ClusterStage, refuse_output_over_input
+from dasklasso.jobs.base import ClusterStage
 from dasklasso.jobs.predict_stage import refuse_table_options
 from dasklasso.units import parse_size
 
@@ -26,6 +26,9 @@ class ScoreStage(ClusterStage):
     ``out`` is empty: what is found is printed, and written to ``table`` where that is given.
     ``target``, ``weight``, ``offset``, ``missing`` and ``dataset`` are of tables.
     """
+
+    _reads = ("store", "model")
+    _writes = ("table",)
 
     model: str
     out: str = ""
@@ -53,8 +56,8 @@ class ScoreStage(ClusterStage):
         if self.bins < 1:
             raise OptionError(f"bins: {self.bins} found, expected at least 1")
         if self.table is not None:
+            self.check_places()
             check_table_file(self.table, overwrite=self.overwrite)
-            refuse_output_over_input(self.table, self.store, self.model)
 
     def run(self) -> Scored:
         """Score, and write the table that was asked for."""

@@ -30,6 +30,8 @@ class SelectStage(SolveStage):
     ``out`` is empty for stability selection, which has no model.
     """
 
+    _writes = (*SolveStage._writes, "table")
+
     by: By
     out: str = ""
     table: str | None = None
@@ -63,6 +65,7 @@ class SelectStage(SolveStage):
             raise OptionError("--out: stability has no model. --table FILE takes what it found.")
         elif self.memory is not None:
             parse_size(self.memory)
+        self.check_places()
         if self.table is not None:
             check_table_file(self.table, overwrite=self.overwrite)
 

@@ -22,6 +22,7 @@ import numpy as np
 from dasklasso.dataset.checks import NumberedNames
 from dasklasso.errors import ModelError, OptionError
 from dasklasso.files.atomic import restore, written_beside
+from dasklasso.files.places import input_place, output_place
 from dasklasso.model.document import check_document
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def write_model(
     OptionError
         When ``folder`` exists and may not be replaced.
     """
-    folder = Path(folder)
+    folder = output_place(folder, "model")
     check_free(folder, overwrite=overwrite)
     with written_beside(folder) as partial:
         partial.mkdir()
@@ -183,7 +184,7 @@ def read_model(
     ModelError
         Names the file that is missing, foreign or damaged.
     """
-    folder = Path(folder)
+    folder = Path(input_place(folder, "model"))
     restore(folder.resolve())  # the process that replaced it may have been killed in between
     document = _read_document(folder)
     path = folder / ARRAYS

@@ -14,6 +14,7 @@ from dasklasso.dataset.ingest.append import UpdateReport, append_rows
 from dasklasso.dataset.manifest import Manifest
 from dasklasso.dataset.row_folds import FoldScheme, random_folds
 from dasklasso.errors import DataWarning, StoreError
+from dasklasso.files.places import input_place
 from dasklasso.moments.cross_moments import CrossMoments, cross_moments
 from dasklasso.moments.grouped import GroupedMoments
 from dasklasso.moments.store import (
@@ -170,7 +171,7 @@ def update_store(
     store, source, memory, **options :
         As for :func:`~dasklasso.dataset.ingest.append.append_rows`.
     """
-    location = os.fspath(store).removeprefix("file://")
+    location = input_place(store, "store")
     statistics = StatisticsUpdate(
         statistics_folder(location, stats), memory=memory, drop_old=stats is None
     )

@@ -31,6 +31,7 @@ import numpy as np
 from dasklasso.dataset.row_folds import FoldScheme
 from dasklasso.errors import ChunkCorrupt, DataWarning, OptionError, StoreError
 from dasklasso.files.atomic import PartialFolder, remove, remove_partial
+from dasklasso.files.places import output_place
 from dasklasso.moments.cross_moments import CrossMoments, Precision, not_ones
 from dasklasso.moments.grouped import GroupedMoments
 from dasklasso.moments.packed_products import packed, packed_chunks, unpacked
@@ -99,7 +100,7 @@ def statistics_folder(location: str, override: str | os.PathLike[str] | None = N
         When the user wants them within a Zarr store.
     """
     if override is not None:
-        place = Path(override).expanduser()
+        place = output_place(override, "stats")
         if _is_zarr(place):
             raise OptionError(f"stats: {place} is a Zarr store; expected a folder of its own")
         return place

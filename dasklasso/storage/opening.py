@@ -12,6 +12,7 @@ from zarr.storage import FsspecStore, LocalStore
 
 from dasklasso.errors import DependencyMissing, OptionError, StoreError
 from dasklasso.files.atomic import restore
+from dasklasso.files.places import input_place, is_url
 
 StoreLike = Any
 """A path, a URL (``s3://bucket/store``), a zarr.Group or zarr.Array, or a zarr store."""
@@ -40,13 +41,12 @@ def open_node(store: StoreLike, storage_options: dict[str, Any] | None) -> tuple
             "zarr.Array."
         )
     location = os.fspath(store)
-    if location.startswith("file://"):
-        location = location.removeprefix("file://")
-    if "://" in location or "::" in location:
+    location = input_place(location, "store")
+    if is_url(location):
         return _open(location, location, storage_options), location
     if storage_options:
         raise OptionError(f"storage_options are for URLs, and {location} is a local path.")
-    path = Path(location).expanduser()
+    path = Path(location)
     if not path.exists():
         # the process that replaced it may have been killed between its two renames; past a link,
         # since the store that a link leads to is what was replaced

@@ -25,6 +25,7 @@ from dasklasso.dataset.schema import Schema
 from dasklasso.dataset.sources import Source, open_source
 from dasklasso.errors import OptionError, SourceError, StoreError, ValueFound
 from dasklasso.files.atomic import PartialFolder, restore
+from dasklasso.files.places import check_places, input_place, is_url
 from dasklasso.storage.opening import member, open_node
 
 Progress = Callable[[int, int | None], None]
@@ -150,6 +151,7 @@ def append_rows(
     if missing is not None and missing not in get_args(Missing):
         raise OptionError(f"missing is {missing!r}, expected error or mean.")
     path = _local(store)
+    check_places({"store": path}, {"new_rows": input_place(source, "new_rows")})
     with PartialFolder(path, overwrite=True) as folder:
         group, before = _open(path)
         schema = before.schema_for(_dtype_of(group))
@@ -339,10 +341,10 @@ def _needs(group: Any) -> dict[str, Need]:
 
 
 def _local(store: str | os.PathLike[str]) -> Path:
-    text = os.fspath(store).removeprefix("file://")
-    if "://" in text:
+    text = input_place(store, "store")
+    if is_url(text):
         raise StoreError(f"{text}: rows can be appended to a store on a local disk only.")
-    path = Path(text).expanduser()
+    path = Path(text)
     restore(path)
     if not path.is_dir():
         raise StoreError(f"{text} {'is not a store' if path.exists() else 'does not exist'}.")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from dasklasso.errors import StoreError
 from dasklasso.files.atomic import PartialFolder
+from dasklasso.files.places import check_places, input_place, output_place
 from dasklasso.storage.zarr_files import ZARR_FILES
 
 
@@ -25,16 +25,18 @@ def reserve(
 
     Raises
     ------
+    OptionError
+        When ``path`` cannot be a place, or it and ``reading`` are not apart.
     StoreError
         When ``path`` exists (without ``overwrite``, or it is not a Zarr store), cannot be
         written, or another process is writing it.
     """
-    store = Path(path)
+    store = output_place(path, "store")
+    if reading is not None:
+        check_places({"store": store}, {"source": input_place(reading, "source")})
     if overwrite and store.exists():
         is_zarr = any((store / name).is_file() for name in ZARR_FILES)
         is_empty = store.is_dir() and not any(store.iterdir())
         if not is_zarr and not is_empty:
             raise StoreError(f"{path}: is not a Zarr store, so it will not be overwritten.")
-        if reading is not None and Path(reading).exists() and store.samefile(reading):
-            raise StoreError(f"{path}: is the source, it cannot be overwritten by its own data.")
     return PartialFolder(store, overwrite=overwrite)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dasklasso.dataset.sources.base import Batch, Column, Expected, Source
 from dasklasso.errors import OptionError, SourceError
+from dasklasso.files.places import input_place, is_url
 from dasklasso.storage.zarr_files import ZARR_FILES
 
 __all__ = [
@@ -63,7 +64,9 @@ def open_source(
     DependencyMissing
         h5py is needed and not installed.
     """
-    text = os.fspath(path)
+    text = input_place(path, "source")
+    if is_url(text):
+        raise SourceError(f"{text}: is a URL, and tables are read from local files: copy it first.")
     expected = expected or Expected()
     files = _files(text)
     kind = _format(files[0])
@@ -110,8 +113,8 @@ def looks_like_table(path: str | os.PathLike[str]) -> bool:
 
     Names with the endings of tables are taken for tables also where nothing is there.
     """
-    text = os.fspath(path)
-    if "://" in text or "::" in text:
+    text = input_place(path, "source")
+    if is_url(text):
         return False
     here = Path(text)
     if here.is_dir():
