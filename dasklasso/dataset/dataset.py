@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 import zarr
 
+from dasklasso.dataset.array_metadata import check_arrays, without_consolidated
 from dasklasso.dataset.checks import (
     NumberedNames,
     as_float64,
@@ -129,15 +130,18 @@ def open_dataset(
     OptionError, DependencyMissing
     """
     node, location = open_node(store, storage_options)
-    opener = _Opener(node, location, empty_chunks, storage_options)
     manifest = None
+    if isinstance(node, zarr.Group) and MANIFEST_KEY in node.attrs and x == "X":
+        manifest = Manifest.from_json(node.attrs[MANIFEST_KEY], where=location)
+        check_arrays(manifest, node, location)
+        node = node if manifest.files is None else without_consolidated(node)
+    opener = _Opener(node, location, empty_chunks, storage_options)
     if isinstance(node, zarr.Array):
         X = ZarrBlocks(node, location=location, name="X", empty_chunks=empty_chunks)
         vector = node.ndim == 1
     else:
         X, vector = opener.named(x)
-        if MANIFEST_KEY in node.attrs and x == "X":
-            manifest = Manifest.from_json(node.attrs[MANIFEST_KEY], where=location)
+        if manifest is not None:
             _check_manifest(manifest, X, location)
     if vector:
         raise StoreError(f"{location}: {X.name} has one dimension, expected rows × columns.")

@@ -14,9 +14,11 @@ import numpy as np
 
 from dasklasso.dataset.schema import Schema, TargetColumn
 from dasklasso.errors import StoreError
+from dasklasso.files.seal import SEAL, check_seal, sealed
 
 MANIFEST_KEY = "dasklasso"
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
+UNSEALED_VERSION = 1  # of stores that are opened as they are: nothing says what they were
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,9 @@ class Manifest:
     schema : Schema or None
         How the columns of the table became features; None in stores of older versions, and where
         there was no table.
+    files : dict of str, or None
+        A digest for each of the files that the manifest is sealed with, such as the metadata of
+        arrays; None in stores of version 1, which had no seal.
     """
 
     n_rows: int
@@ -84,6 +89,7 @@ class Manifest:
     origin: dict[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
     schema: Schema | None = None
+    files: Mapping[str, str] | None = None
 
     @property
     def target_classes(self) -> tuple[tuple[str, ...] | None, ...]:
@@ -122,9 +128,9 @@ class Manifest:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the manifest as plain JSON types."""
-        return {
-            "version": MANIFEST_VERSION,
+        """Return the manifest as plain JSON types, sealed if it has files."""
+        document = {
+            "version": UNSEALED_VERSION if self.files is None else MANIFEST_VERSION,
             "n_rows": self.n_rows,
             "n_features": self.n_features,
             "feature_names": list(self.feature_names),
@@ -134,6 +140,7 @@ class Manifest:
             "fingerprint": self.fingerprint,
             **({} if self.schema is None else {"schema": _schema_json(self.schema)}),
         }
+        return document if self.files is None else sealed(document, self.files)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], *, where: str) -> Manifest:
@@ -142,14 +149,17 @@ class Manifest:
         Raises
         ------
         StoreError
-            When the version is not known or an entry is missing.
+            When the version is not known, an entry is missing, or the manifest is not as it was
+            sealed.
         """
         version = data.get("version")
-        if version != MANIFEST_VERSION:
+        if type(version) is not int or version not in (UNSEALED_VERSION, MANIFEST_VERSION):
             raise StoreError(
                 f"{where}: manifest version {version!r}, expected {MANIFEST_VERSION}. "
                 "Ingest the data again with this version of dasklasso."
             )
+        if version != UNSEALED_VERSION or SEAL in data:
+            check_seal(data, where=f"{where}: the manifest", error=StoreError)
         try:
             return cls(
                 n_rows=int(data["n_rows"]),
@@ -160,6 +170,7 @@ class Manifest:
                 origin=dict(data.get("origin", {})),
                 fingerprint=str(data["fingerprint"]),
                 schema=_schema(data.get("schema"), tuple(data["feature_names"]), where),
+                files=None if version == UNSEALED_VERSION else dict(data["files"]),
             )
         except KeyError as error:
             raise StoreError(f"{where}: the manifest has no entry {error}.") from None

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import zarr
 
+from dasklasso.dataset.array_metadata import check_arrays
 from dasklasso.dataset.fingerprint import FINGERPRINTED, Fingerprint, chunk_checksum
 from dasklasso.dataset.manifest import MANIFEST_KEY, Manifest
 from dasklasso.errors import ChunkMissing, StoreError
@@ -117,7 +118,7 @@ def verify(
     faults = [fault for place in places for fault in check.faults.get(place, ())]
     faults += _faults_between(sources)
     if isinstance(node, zarr.Group) and MANIFEST_KEY in node.attrs and x == "X":
-        faults += _faults_of_manifest(node.attrs[MANIFEST_KEY], sources, check, location)
+        faults += _faults_of_manifest(node, sources, check, location)
     return VerifyReport(
         location=location,
         arrays=tuple(sources),
@@ -250,10 +251,11 @@ def _faults_between(sources: dict[str, ZarrBlocks]) -> list[Fault]:
 
 
 def _faults_of_manifest(
-    data: Any, sources: dict[str, ZarrBlocks], check: _ChunkCheck, location: str
+    group: zarr.Group, sources: dict[str, ZarrBlocks], check: _ChunkCheck, location: str
 ) -> list[Fault]:
     try:
-        manifest = Manifest.from_json(data, where=location)
+        manifest = Manifest.from_json(group.attrs[MANIFEST_KEY], where=location)
+        check_arrays(manifest, group, location)
     except StoreError as error:
         return [Fault("", "", None, str(error))]
     X = sources["X"]

@@ -12,7 +12,7 @@ Write, as the last step before the folder is published::
 Read, before anything in the document is used::
 
     check_seal(document, where=str(path), error=ModelError)
-    check_files(document, files_in(folder, leave_out={"model.json"}), where=..., error=ModelError)
+    check_files(document["files"], files_in(folder, leave_out={"model.json"}), where=..., error=...)
 
 ``sealed`` adds two entries: ``"files"``, a digest for each name (any names and digests will do: of
 files, of arrays, of a list of checksums), and ``"seal"``, the digest of all the rest. A document
@@ -81,7 +81,7 @@ def check_seal(document: Mapping[str, Any], *, where: str, error: type[Dasklasso
 
 
 def check_files(
-    document: Mapping[str, Any],
+    listed: Any,
     found: Mapping[str, str],
     *,
     where: str,
@@ -91,6 +91,8 @@ def check_files(
 
     Parameters
     ----------
+    listed : dict of name to digest
+        ``document["files"]``.
     found : dict of name to digest
         Of what is there now, made as when the document was sealed.
     where : str
@@ -101,8 +103,7 @@ def check_files(
     DasklassoError
         Names the first file that is missing, changed or foreign.
     """
-    listed = document.get(FILES)
-    if not isinstance(listed, dict):
+    if not isinstance(listed, Mapping):
         raise error(f"{where}: does not list its files, which its version must do.")
     for name, digest in listed.items():
         if name not in found:

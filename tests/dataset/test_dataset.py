@@ -18,6 +18,7 @@ from dasklasso.dataset.checks import NumberedNames
 from dasklasso.dataset.dataset import Dataset, from_arrays, open_dataset
 from dasklasso.dataset.ingest.writer import StoreWriter
 from dasklasso.errors import ChunkMissing, DasklassoError, OptionError, StoreError, ValueFound
+from dasklasso.files.seal import sealed
 from dasklasso.storage.zarr_blocks import read_rows
 
 N, D = 50, 4
@@ -106,8 +107,9 @@ def test_another_target_has_another_fingerprint(ours: Path, y: np.ndarray) -> No
 
 
 def test_a_manifest_of_another_shape_is_refused(ours: Path) -> None:
-    zarr.open_array(ours / "X", mode="r+").resize((40, D))
-    with pytest.raises(StoreError, match=r"X has shape \(40, 4\), its manifest says \(50, 4\)"):
+    group = zarr.open_group(str(ours), mode="r+")
+    group.attrs["dasklasso"] = sealed({**group.attrs["dasklasso"], "n_rows": 40})
+    with pytest.raises(StoreError, match=r"X has shape \(50, 4\), its manifest says \(40, 4\)"):
         open_dataset(ours)
 
 

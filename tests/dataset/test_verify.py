@@ -13,6 +13,7 @@ import zarr
 from dasklasso.dataset.ingest.writer import StoreWriter
 from dasklasso.dataset.verify import VerifyReport, verify
 from dasklasso.errors import StoreError
+from dasklasso.files.seal import sealed
 
 N, D, ROWS = 50, 5, 8
 CHUNKS = 7 * 2 + 7 + 7 + 7  # of X (two column chunks), y, sample_weight, fold
@@ -100,8 +101,9 @@ def test_a_chunk_exchanged_for_a_valid_other_is_found(store: Path) -> None:
 def test_a_manifest_at_odds_with_the_arrays_is_found(store: Path) -> None:
     path = store / "zarr.json"
     group = json.loads(path.read_text())
-    group["attributes"]["dasklasso"]["feature_names"] = list("abcd")
-    group["attributes"]["dasklasso"]["n_rows"] = 49
+    changed = {"feature_names": list("abcd"), "n_rows": 49}
+    manifest = group["attributes"]["dasklasso"]
+    group["attributes"]["dasklasso"] = sealed({**manifest, **changed})
     path.write_text(json.dumps(group))
     problems = " ".join(str(fault) for fault in verify(store).faults)
     assert "49 rows and the arrays have 50" in problems

@@ -15,6 +15,7 @@ import numpy as np
 import zarr
 
 from dasklasso.choices import Missing
+from dasklasso.dataset.array_metadata import check_arrays, without_consolidated
 from dasklasso.dataset.ingest.align import Asked, Need, align
 from dasklasso.dataset.ingest.encoder import Encoder, Levels, batch_rows
 from dasklasso.dataset.ingest.next_store import Successor
@@ -360,7 +361,9 @@ def _open(path: Path) -> tuple[Any, Manifest]:
             f"{location}: has no manifest of dasklasso, so rows cannot be appended. "
             "Make a store of the data: dasklasso ingest SOURCE STORE."
         )
-    return group, Manifest.from_json(data, where=location)
+    manifest = Manifest.from_json(data, where=location)
+    check_arrays(manifest, group, location)
+    return (group if manifest.files is None else without_consolidated(group)), manifest
 
 
 def _notes(before: Manifest, after: Manifest) -> list[str]:

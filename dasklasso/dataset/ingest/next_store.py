@@ -7,12 +7,14 @@ import os
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dasklasso.dataset.array_metadata import metadata_digests
 from dasklasso.dataset.fingerprint import FINGERPRINTED, Fingerprint, chunk_checksum
 from dasklasso.dataset.ingest.chunks import chunk_shape
 from dasklasso.dataset.manifest import MANIFEST_KEY, Manifest
@@ -136,7 +138,8 @@ class Successor:
 
         with self._folder.guarded():
             group = zarr.open_group(self._folder.partial, mode="a", zarr_format=3)
-            group.attrs.put({**self._group.attrs.asdict(), MANIFEST_KEY: manifest.to_json()})
+            signed = replace(manifest, files=metadata_digests(group, self._arrays))
+            group.attrs.put({**self._group.attrs.asdict(), MANIFEST_KEY: signed.to_json()})
             self._folder.publish(synced="all")
 
     # -- what is linked -----------------------------------------------------------------------

@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
+from dasklasso.dataset.array_metadata import metadata_digests
 from dasklasso.dataset.fingerprint import Fingerprint
 from dasklasso.dataset.ingest.chunks import chunk_shape
 from dasklasso.dataset.ingest.reserve import reserve
@@ -226,6 +228,7 @@ class StoreWriter:
             schema=None if schema is None else schema(statistics),
         )
         with self._folder.guarded():
+            manifest = replace(manifest, files=metadata_digests(self._group, self._arrays))
             self._group.attrs[MANIFEST_KEY] = manifest.to_json()
             self._folder.publish()
         return manifest

@@ -12,6 +12,7 @@ from dasklasso.dataset.ingest.by_schema import ingest_by_schema
 from dasklasso.dataset.ingest.ingest import ingest
 from dasklasso.dataset.verify import verify
 from dasklasso.errors import OptionError, SourceError, StoreError, ValueFound
+from dasklasso.files.seal import sealed
 
 OPTIONAL = Asked(needs=dict.fromkeys(("target", "weight", "fold", "offset"), "optional"))
 
@@ -136,7 +137,8 @@ def test_a_store_of_an_older_version_has_the_schema_that_it_recorded(tmp_path, f
     ours = open_dataset(tmp_path / "s").schema
     group = zarr.open_group(tmp_path / "s", mode="r+")
     manifest = dict(group.attrs["dasklasso"])
-    del manifest["schema"]
+    del manifest["schema"], manifest["files"], manifest["seal"]
+    manifest["version"] = 1
     manifest["origin"] |= {
         "missing": "error", "dropped": [], "target_classes": {"paid": ["no", "yes"]},
         "levels": {"kind": ["elm", "fir", "oak"]},
@@ -155,6 +157,6 @@ def test_a_schema_that_was_tampered_with_is_one_line(tmp_path, frame):
     group = zarr.open_group(tmp_path / "s", mode="r+")
     manifest = dict(group.attrs["dasklasso"])
     manifest["schema"]["levels"] = {"kind": "oak"}
-    group.attrs["dasklasso"] = manifest
+    group.attrs["dasklasso"] = sealed(manifest)
     with pytest.raises(StoreError, match="the manifest's schema: levels of kind is 'oak'"):
         open_dataset(tmp_path / "s")
