@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import sklearn.linear_model as theirs
-from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 
 import dasklasso
 from dasklasso.dataset.ingest.ingest import ingest
@@ -74,6 +74,15 @@ def estimators(repeats: int) -> None:
             lambda model=model: model.fit(X, y),
             min(repeats, 2),
         )
+    X, y = load_iris(return_X_y=True)
+    strengths = 1 / (len(y) * dasklasso.LogisticL1CV(cv=5).fit(X, y).alphas_)
+    model = theirs.LogisticRegressionCV(Cs=strengths, cv=5, penalty="l1", solver="saga")
+    compare(
+        "LogisticL1CV, iris / saga",
+        lambda: dasklasso.LogisticL1CV(cv=5).fit(X, y),
+        lambda: model.fit(X, y),
+        min(repeats, 2),
+    )
 
 
 def command(arguments: str, folder: str) -> Times:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import reduce
 from itertools import pairwise
 
@@ -49,10 +49,13 @@ class Seen:
     bytes_read: int
     scores: Scores | None = None
 
-    def of(self, k: int, n_classes: int) -> Seen:
-        """Take the part of one of the points."""
-        own = slice(k * n_classes, (k + 1) * n_classes)
-        return Seen(np.ascontiguousarray(self.gradient[:, own]), self.sums[own], 0)
+    def between(self, start: int, stop: int, n_classes: int) -> Seen:
+        """Take the part of some of the points."""
+        own, scores = slice(start * n_classes, stop * n_classes), self.scores
+        if scores is not None:
+            parts = (getattr(scores, field.name)[start:stop] for field in fields(scores))
+            scores = Scores(*parts)
+        return Seen(self.gradient[:, own], self.sums[own], 0, scores)
 
 
 @dataclass(frozen=True)
@@ -176,8 +179,9 @@ class HeldRows:
         return HeldRows(replace(sample, weight=kept), problem, whole=self.whole)
 
     def see(self, u: np.ndarray, b: np.ndarray, dtype: str) -> Seen:
-        """Loss and gradient at one point, u (n_features, C) and b (C,)."""
-        problem, classes = self.problem, range(self.problem.n_targets)
+        """Loss and gradient at K points, u (n_features, K · C) and b (K · C,)."""
+        problem = self.problem
+        classes = [*range(problem.n_targets)] * (len(b) // problem.n_targets)
         known = b if problem.steps_intercept else None
         query = gradient_query(problem, classes, dtype, "cpu", known)
         prepared = query.prepare([u, problem.frame], [len(u)])

@@ -19,19 +19,19 @@ loss so tilted is unbounded below.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, groupby
 from typing import Any
 
 import numpy as np
 
 from dasklasso.backend import to_numpy
-from dasklasso.problem.folds import scores_of, weights_by_class
-from dasklasso.problem.problem import Problem
+from dasklasso.problem.folds import weights_by_class
 from dasklasso.scan.engine import Request
 from dasklasso.scan.queries.folds import ALL
 from dasklasso.scan.queries.sample import SampleRows
 from dasklasso.solvers.base import Jobs, Setup
-from dasklasso.solvers.certificate_scan import certificate_here
 from dasklasso.solvers.newton.iterate import Iterate
 from dasklasso.solvers.newton.shared import (
     FLOAT64_FROM_GAP,
@@ -53,12 +53,13 @@ from dasklasso.solvers.softmax.models import (
     serves,
 )
 from dasklasso.solvers.softmax.rows import HeldRows, Pass, Seen
+from dasklasso.solvers.softmax.settle import settle
+from dasklasso.solvers.softmax.stacked import is_small, solve_stacked
 from dasklasso.solvers.softmax.step import Terms, softmax_step, terms_at
 
 STEP_CANDIDATE_SHARE = 0.85  # of λ: gradient from which a coordinate is in a step
 HESSIAN_CANDIDATE_SHARE = 0.75  # of λ: in a Hessian, which serves several steps
 SLOW_GAP_SHARE = 0.2  # of the gap before: above it the Hessian is taken anew
-OBJECTIVE_ROUNDING = {"float32": 2e-7, "float64": 1e-13}  # of an objective
 MEMORY_TOL_SHARE = 0.8  # of tol: gaps in memory, so that the scan in float64 finds less
 SAMPLE_TOL = 1e-3  # relative gap on a sample: it differs from all rows by more
 MOST_STEPS = 60  # in memory, for one alpha
@@ -126,7 +127,7 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
             jobs=jobs,
             scans=scans,
             bytes_read=bytes_read,
-            iterates=[self._first(jobs, i) for i in range(len(jobs.alphas))],
+            iterates=self._first(jobs, range(len(jobs.alphas))),
             dtype=self._dtypes[0],
             start=start,
             most_scans=self.most_scans(scans),
@@ -139,9 +140,10 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
             self._in_memory(state, MEMORY_TOL_SHARE * self.settings.tol)
         elif start is None and not self.rows.lacks_a_class:
             self._in_memory(state, max(SAMPLE_TOL, self.settings.tol))
-            for i, iterate in enumerate(state.iterates):  # what was true of the sample
-                state.iterates[i] = self._first(jobs, i)
-                state.iterates[i].trial = iterate.point.u, iterate.point.b
+            solved = [(iterate.point.u, iterate.point.b) for iterate in state.iterates]
+            state.iterates[:] = self._first(jobs, range(len(solved)))  # those were of the sample
+            for iterate, trial in zip(state.iterates, solved, strict=True):
+                iterate.trial = trial
         for iterate in state.iterates:
             if self.rows.whole:
                 iterate.hold()
@@ -151,16 +153,19 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
         double = self.rows.whole or state.is_last
         return replace(state, dtype="float64" if double else state.dtype)
 
-    def _first(self, jobs: Jobs, index: int) -> Iterate:
-        """Return a problem at the model without features, as the scan at zero has it."""
-        problem = self.problem
-        zero = np.zeros((problem.n_features, problem.n_targets))
-        b = problem.null_intercept if problem.steps_intercept else np.zeros(problem.n_targets)
+    def _first(self, jobs: Jobs, indices: Sequence[int]) -> list[Iterate]:
+        """Return problems at the model without features, as the scan at zero has it."""
+        problem, c, n = self.problem, self.problem.n_targets, len(indices)
+        zero = np.zeros((problem.n_features, c))
+        b = problem.null_intercept if problem.steps_intercept else np.zeros(c)
         here = Point(zero, b, math.inf, self.null.gradient, self.null.sums.slope)
-        iterate = Iterate(index, 0, ALL, (zero, b), here, math.inf)
-        self._settle(jobs, problem, iterate, self.null, "float64", exact=True)
-        iterate.stalled, iterate.gaps = 0, []  # nothing was tried yet
-        return iterate
+        found = [Iterate(index, 0, ALL, (zero, b), here, math.inf) for index in indices]
+        sums = self.null.sums.map(lambda one: np.tile(one, n))
+        seen = Seen(np.tile(self.null.gradient, n), sums, 0)
+        settle(problem, jobs.alphas, found, seen, "float64", exact=True)
+        for iterate in found:
+            iterate.stalled, iterate.gaps = 0, []  # nothing was tried yet
+        return found
 
     # -- the solver's protocol ----------------------------------------------------------------
 
@@ -187,14 +192,14 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
         in_flight, dtype = self.in_flight(state), state.dtype
         state = replace(state, iterates=state.copies(), models=state.models.copied())
         evaluated = [state.iterates[k] for k in in_flight]
-        for k, iterate in enumerate(evaluated):
-            problem, part = (
-                self._trained(iterate.fold).problem,
-                answer.of(k, self.problem.n_targets),
-            )
-            exact, scores = dtype == "float64", scores_of(answer.scores, k)
-            self._settle(state.jobs, problem, iterate, part, dtype, exact=exact, scores=scores)
-            if exact:
+        exact, start = dtype == "float64", 0
+        for fold, run in groupby(evaluated, lambda iterate: iterate.fold):
+            some = list(run)
+            part = answer.between(start, start + len(some), self.problem.n_targets)
+            settle(self._trained(fold).problem, state.jobs.alphas, some, part, dtype, exact=exact)
+            start += len(some)
+        if exact:
+            for iterate in evaluated:
                 stalled = iterate.stalled >= SCANS_WITHOUT_GAIN[dtype]
                 iterate.certified = iterate.exact and (iterate.gap <= self.settings.tol or stalled)
         evaluated = [iterate for iterate in evaluated if not iterate.certified]
@@ -221,6 +226,11 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
 
     def _in_memory(self, state: SoftmaxState, goal: float) -> None:
         """Solve the path of the rows held."""
+        coordinates = (self.problem.n_features + 1) * self.problem.n_targets
+        small = is_small(self.problem, self.rows.n_rows) and coordinates <= self.most
+        if self.rows.whole and small:
+            self._stacked(state, goal)
+            return
         before: Iterate | None = None
         of_folds: list[Iterate] = []
         for iterate in state.iterates:
@@ -241,6 +251,30 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
         # fold by fold
         state.iterates.extend(sorted(of_folds, key=lambda iterate: iterate.fold))
 
+    def _stacked(self, state: SoftmaxState, goal: float) -> None:
+        """Solve small problems of all alphas side by side, then those of each fold."""
+
+        def report() -> None:
+            if self.setup.watch is not None:
+                self.setup.watch(self, self._told(state, state.iterates[state.n_whole - 1]))
+
+        def solve(iterates: list[Iterate], fold: int) -> None:
+            known, tol = (self._trained(fold), iterates, state.jobs.alphas), self.settings.tol
+            solve_stacked(*known, goal, tol, report)
+            for iterate in iterates:
+                if iterate.gap > goal:  # with shorter steps, one at a time
+                    self._solve(state, iterate, goal, ("float64",))
+                    report()
+
+        solve(state.iterates, ALL)
+        of_folds: list[list[Iterate]] = [[] for _ in range(self.n_folds)]
+        for iterate in state.iterates:
+            for other in self._without_folds(state, iterate, (iterate.point.u, iterate.point.b)):
+                of_folds[other.fold].append(other)
+        for fold, iterates in enumerate(of_folds):
+            solve(iterates, fold)
+        state.iterates.extend(chain.from_iterable(of_folds))
+
     def _solve(
         self, state: SoftmaxState, iterate: Iterate, goal: float, dtypes: tuple[str, ...]
     ) -> None:
@@ -251,7 +285,7 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
             for _ in range(MOST_STEPS):
                 u, b = iterate.trial
                 seen = rows.see(u, b, dtype)
-                self._settle(state.jobs, rows.problem, iterate, seen, dtype, exact=False)
+                settle(rows.problem, state.jobs.alphas, [iterate], seen, dtype, exact=False)
                 if iterate.gap <= goal:
                     return
                 if iterate.stalled >= SCANS_WITHOUT_GAIN[dtype]:
@@ -298,42 +332,6 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
         return found
 
     # -- steps --------------------------------------------------------------------------------
-
-    def _settle(
-        self,
-        jobs: Jobs,
-        problem: Problem,
-        iterate: Iterate,
-        seen: Seen,
-        dtype: str,
-        *,
-        exact: bool,
-        scores: dict[str, float] | None = None,
-    ) -> None:
-        """Take what a pass over rows showed of a trial.
-
-        Parameters
-        ----------
-        exact : whether it was evaluated on all rows by a scan in float64
-        scores : of the rows left out
-        """
-        (u, b), c = iterate.trial, problem.n_targets
-        gradient = np.where(problem.frame.matters[:, None], seen.gradient, 0.0)
-        certificate = certificate_here(
-            problem,
-            u,
-            gradient,
-            seen.sums,
-            np.arange(c),
-            np.full(c, jobs.alphas[iterate.index]),
-            b if problem.steps_intercept else None,
-        )
-        found = Point(u, b, float(seen.sums.loss[0]), gradient, seen.sums.slope)
-        primal, gap = float(certificate.primal[0]), float(certificate.gap[0])
-        relative = gap / float(problem.null_loss[0])
-        noise = OBJECTIVE_ROUNDING[dtype] * abs(primal)
-        iterate.take(found, primal, relative, noise, scores, exact=exact)
-        iterate.secants = []  # Hessians are taken anew instead of being corrected
 
     def _aim(self, state: SoftmaxState, iterate: Iterate, dtype: str) -> None:
         """The next trial: the minimum of a model, or a shorter step where the last failed."""

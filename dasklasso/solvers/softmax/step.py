@@ -108,6 +108,21 @@ def in_full(point: Point) -> np.ndarray:
     return coordinates_of(point.u, point.b)
 
 
+def model_goal(worst: float, least: float, tol: float) -> float:
+    """Return the largest violation that a model's minimum may have.
+
+    Parameters
+    ----------
+    worst : violation where the step begins
+    least : of the λ that are not zero; inf where there are none
+    tol : relative gap that is wanted in the end
+    """
+    goal = MODEL_TOL * worst
+    if np.isfinite(least):
+        goal = min(max(goal, MODEL_TOL_SCALE * tol * least), LARGEST_MODEL_TOL * least)
+    return goal
+
+
 def softmax_step(
     point: Point, terms: Terms, coordinates: np.ndarray, matrix: np.ndarray, tol: float
 ) -> Step:
@@ -127,10 +142,7 @@ def softmax_step(
         for of_features in (penalty.l1, penalty.l2, 0.0 * penalty.l1 + penalty.nonnegative)
     )
     matrix.flat[:: len(coordinates) + 1] += l2.astype(matrix.dtype)
-    least = float(np.min(l1, where=l1 > 0, initial=np.inf))
-    goal = MODEL_TOL * worst
-    if np.isfinite(least):
-        goal = min(max(goal, MODEL_TOL_SCALE * tol * least), LARGEST_MODEL_TOL * least)
+    goal = model_goal(worst, float(np.min(l1, where=l1 > 0, initial=np.inf)), tol)
     if penalty.grouped:
         column = coordinates % full.shape[1]
         change = _grouped_minimum(matrix, slope, start, l1, column, goal) - start
