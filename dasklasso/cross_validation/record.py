@@ -82,7 +82,7 @@ class CvRecord:
                     "error_path": _known(curve.error_path),
                     "scores": {name: _known(path) for name, path in curve.scores.items()},
                     "fold_weights": curve.fold_weights.tolist(),
-                    "gap": curve.gap.tolist(),
+                    "gap": _known(curve.gap),
                 }
                 for curve in self.by_ratio
             ],
@@ -111,12 +111,18 @@ def _curve(found: dict[str, Any]) -> CrossValidation:
         error = -scores[criterion]
     else:
         error = np.asarray(found["error_path"], dtype=float)
+    alphas = np.asarray(found["alphas"], dtype=float)
+    shape = (len(alphas), len(found["fold_weights"]))
+    paths = {"errors": error, **scores}
+    for name, path in paths.items():
+        if path.shape != shape or not path.size:
+            raise ValueError(f"{name} have shape {path.shape}, expected {shape}: alphas, folds")
     return CrossValidation(
-        np.asarray(found["alphas"], dtype=float),
+        alphas,
         float(found["l1_ratio"]),
         error,
         np.asarray(found["fold_weights"], dtype=float),
-        np.asarray(found["gap"], dtype=float),
+        np.nan_to_num(np.asarray(found["gap"], dtype=float), nan=np.inf, posinf=np.inf),
         criterion,
         scores,
     )

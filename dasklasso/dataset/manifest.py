@@ -14,6 +14,7 @@ import numpy as np
 
 from dasklasso.dataset.schema import Schema, TargetColumn
 from dasklasso.errors import StoreError
+from dasklasso.files.documents import shown
 from dasklasso.files.seal import SEAL, check_seal, sealed
 
 MANIFEST_KEY = "dasklasso"
@@ -143,7 +144,7 @@ class Manifest:
         return document if self.files is None else sealed(document, self.files)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any], *, where: str) -> Manifest:
+    def from_json(cls, data: Any, *, where: str) -> Manifest:
         """Read a manifest; ``where`` names the store in errors.
 
         Raises
@@ -152,6 +153,8 @@ class Manifest:
             When the version is not known, an entry is missing, or the manifest is not as it was
             sealed.
         """
+        if not isinstance(data, Mapping):
+            raise StoreError(f"{where}: the manifest is {shown(data)}, expected an object.")
         version = data.get("version")
         if type(version) is not int or version not in (UNSEALED_VERSION, MANIFEST_VERSION):
             raise StoreError(

@@ -107,15 +107,15 @@ def check_files(
         raise error(f"{where}: does not list its files, which its version must do.")
     for name, digest in listed.items():
         if name not in found:
-            raise error(f"{where}: {name} is missing.")
+            raise error(f"{where}/{name} is missing.")
         if found[name] != digest:
             raise error(
-                f"{where}: {name} was changed or replaced since it was written: found "
+                f"{where}/{name} was changed or replaced since it was written: found "
                 f"{_shown(found[name])}, expected {_shown(digest)}."
             )
     foreign = found.keys() - listed.keys()
     if foreign:
-        raise error(f"{where}: {min(foreign)} is no file of it: it was put there later.")
+        raise error(f"{where}/{min(foreign)} is no file of {where}: it was put there later.")
 
 
 def files_in(
@@ -130,6 +130,7 @@ def files_in(
     Parameters
     ----------
     leave_out : names of files in the folder itself
+        Beside these, names that begin with a dot: systems put such files into folders.
     verify_chunks : bool
         Read chunks too: one whose checksum does not fit has another digest than any sound one.
 
@@ -145,7 +146,7 @@ def files_in(
         for name in sorted(names):
             path = Path(at, name)
             place = path.relative_to(root)
-            if place.as_posix() in left_out:
+            if place.as_posix() in left_out or name.startswith("."):
                 continue
             is_chunk = "c" in place.parts[:-1] and name != METADATA
             found[place.as_posix()] = (

@@ -1,103 +1,86 @@
-"""The types of what ``model.json`` says, checked when it is read."""
+"""The schema of ``model.json``, checked when a model is read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from numbers import Real
-from typing import Any
+from typing import Annotated, Literal
 
-from dasklasso.errors import ModelError
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from dasklasso.choices import Rule
+from dasklasso.files.schemas import Count, Document, KnownNumbers, Numbers, Object, Share, Texts
 from dasklasso.objective.losses.registry import LOSSES
 
-Check = Callable[[Any], bool]
+Labels = Annotated[list[str | int | float], Field(fail_fast=True)]
+Table = Annotated[list[KnownNumbers], Field(fail_fast=True)]
 
 
-def _number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
+class NumberedNamesDocument(Document):
+    """Names x0, x1, … by their prefix and how many there are."""
+
+    prefix: str
+    count: Count
 
 
-def _texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+class CurveDocument(Document):
+    """The curve of one l1_ratio: a row for each alpha, a column for each fold."""
+
+    l1_ratio: Share
+    alphas: Numbers
+    criterion: Literal["mse", "loss", "auc", "accuracy"]
+    error_path: Table
+    scores: dict[str, Table]
+    fold_weights: Numbers
+    gap: Table
 
 
-def _names(value: Any) -> bool:
-    """Names themselves, how they are numbered, or None where they are in Zarr."""
-    if isinstance(value, dict):
-        prefix, count = value.get("prefix"), value.get("count")
-        return isinstance(prefix, str) and type(count) is int and count >= 0
-    return value is None or _texts(value)
+class CvDocument(Document):
+    """A cross-validation; its l1_ratio and alphas are said for people, and follow from curves."""
+
+    folds: str
+    n_folds: Count
+    seed: int
+    rule: Rule
+    curves: Annotated[list[CurveDocument], Field(fail_fast=True), Field(min_length=1)]
 
 
-def _numbers_by_alpha(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(row, list) and all(number is None or _number(number) for number in row)
-        for row in value
-    )
+class PenaltyOptions(BaseModel):
+    """How the coefficients were penalised; options of losses and penalties may stand beside."""
+
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
+
+    huber_delta: Annotated[float, Field(gt=0)] | None = None
 
 
-def _labels(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        labels is None
-        or (isinstance(labels, list) and all(isinstance(x, str) or _number(x) for x in labels))
-        for labels in value
-    )
+class ModelDocument(Document):
+    """All that ``model.json`` may say; entries of later versions of dasklasso have defaults."""
 
+    feature_names: Texts | NumberedNamesDocument | None = None
+    target_names: Annotated[Texts, Field(min_length=1)]
+    y_is_vector: bool
+    loss: str
+    l1_ratio: Share
+    penalty_options: PenaltyOptions
+    alpha_selected: float | None
+    solver: str
+    tol: float
+    scans: Annotated[float, Field(ge=0)]
+    bytes_read: Count
+    seconds: float
+    peak_memory_bytes: Count
+    fingerprint: str
+    versions: Object
+    cross_validation: CvDocument | None = None
+    explained: Table | None = None
+    plan: Object | None = None
+    refit: Object | None = None
+    classes: Annotated[list[Labels | None], Field(fail_fast=True)] | None = None
+    has_offset: bool | None = None
+    schema_: Object | None = Field(default=None, alias="schema")
+    feature_scales: bool | None = None
 
-def _loss(value: Any) -> bool:
-    return isinstance(value, str) and value in LOSSES
-
-
-def _is(*kinds: type) -> Check:
-    return lambda value: type(value) in kinds
-
-
-def _or_none(check: Check) -> Check:
-    return lambda value: value is None or check(value)
-
-
-_EXPECTED: Mapping[str, tuple[Check, str]] = {
-    "feature_names": (_names, "a list of texts, or a prefix and a count"),
-    "target_names": (_texts, "a list of texts"),
-    "y_is_vector": (_is(bool), "true or false"),
-    "loss": (
-        lambda value: isinstance(value, str) and value in LOSSES,
-        f"one of {', '.join(LOSSES)}",
-    ),
-    "l1_ratio": (_number, "a number"),
-    "penalty_options": (_is(dict), "an object"),
-    "alpha_selected": (_or_none(_number), "a number or null"),
-    "solver": (_is(str), "text"),
-    "tol": (_number, "a number"),
-    "scans": (_number, "a number"),
-    "bytes_read": (_is(int), "a whole number"),
-    "seconds": (_number, "a number"),
-    "peak_memory_bytes": (_is(int), "a whole number"),
-    "fingerprint": (_is(str), "text"),
-    "versions": (_is(dict), "an object"),
-    "cross_validation": (_or_none(_is(dict)), "an object or null"),
-    "explained": (_or_none(_numbers_by_alpha), "a list of lists of numbers, or null"),
-    "plan": (_or_none(_is(dict)), "an object or null"),
-    "refit": (_or_none(_is(dict)), "an object or null"),
-    "classes": (_or_none(_labels), "a list of lists of labels, or null"),
-    "has_offset": (_or_none(_is(bool)), "true, false or null"),
-    "schema": (_or_none(_is(dict)), "an object or null"),
-    "feature_scales": (_or_none(_is(bool)), "true, false or null"),
-}
-
-
-def check_document(document: Mapping[str, Any], where: str) -> None:
-    """Refuse entries of other types than a model's.
-
-    Entries that are not there are for the reader to miss.
-
-    Raises
-    ------
-    ModelError
-        Names the first such entry, what was found and what was expected.
-    """
-    for name, (fits, expected) in _EXPECTED.items():
-        value = document.get(name)
-        if name in document and not fits(value):
-            text = repr(value)
-            shown = text if len(text) <= 60 else text[:57] + "..."
-            raise ModelError(f"{where}: {name} is {shown}, expected {expected}.")
+    @field_validator("loss")
+    @classmethod
+    def _is_known(cls, loss: str) -> str:
+        if loss not in LOSSES:
+            raise ValueError(f"one of {', '.join(LOSSES)}")
+        return loss

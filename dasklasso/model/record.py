@@ -121,10 +121,27 @@ class PathRecord:
             found = getattr(self, name).shape
             if found != want:
                 raise ModelError(f"{name} has shape {found}, expected {want}.")
-        if self.n_alphas == 0 or np.any(np.diff(self.alphas) >= 0):
+        if self.n_alphas == 0 or not np.all(np.diff(self.alphas, prepend=np.inf) < 0):
             raise ModelError("alphas must be one or more numbers, strictly decreasing.")
         if self.y_is_vector and self.n_targets != 1:
             raise ModelError(f"y is a vector, but there are {self.n_targets} target names.")
+        self._check_lists()
+
+    def _check_lists(self) -> None:
+        """Refuse lists that are not as long as there are alphas, problems or classes."""
+        n_classes = self.n_targets if self.predicts_classes else 2
+        if self.classes is not None and (
+            len(self.classes) != self.n_problems
+            or any(one is not None and len(one) != n_classes for one in self.classes)
+        ):
+            raise ModelError(
+                f"classes are not {n_classes} labels for each of {self.n_problems} targets."
+            )
+        if self.explained is not None and (
+            len(self.explained) != self.n_alphas
+            or any(len(row) != self.n_problems for row in self.explained)
+        ):
+            raise ModelError(f"explained is not {self.n_alphas} rows of {self.n_problems} numbers.")
 
     @property
     def n_alphas(self) -> int:

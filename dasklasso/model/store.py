@@ -7,13 +7,14 @@
       coef.zarr/    coef (n_alphas, n_features, n_targets) and a few small arrays, all float64
 
 Any Zarr reader can use ``coef.zarr`` without dasklasso. Every chunk is written and carries a
-checksum, so a chunk that is not there is damage, never zeros.
+checksum, so a chunk that is not there is damage, never zeros. ``model.json`` is sealed together
+with all files of ``coef.zarr``: what is read is what was written, as a whole.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,21 +23,26 @@ import numpy as np
 from dasklasso.dataset.checks import NumberedNames
 from dasklasso.errors import ModelError, OptionError
 from dasklasso.files.atomic import restore, written_beside
+from dasklasso.files.documents import read_json, read_text, shown, validate
 from dasklasso.files.places import input_place, output_place
-from dasklasso.model.document import check_document
+from dasklasso.files.seal import FILES, SEAL, check_files, check_seal, files_in, sealed
+from dasklasso.units import format_size
 
 if TYPE_CHECKING:
     import zarr
     from scipy.sparse import csr_array
 
 FORMAT = "dasklasso-model"
-VERSION = 1
+VERSION = 2
+UNSEALED_VERSION = 1  # of models that are read as they are: nothing says what they were
 DOCUMENT = "model.json"
 ARRAYS = "coef.zarr"
 MEANS = "feature_means"  # of a model that has a schema
 SCALES = "feature_scales"  # of a model whose document says that there are some
 NAMES_IN_JSON = 100_000  # more names than this go to Zarr: such a JSON is too long to read
 CHUNK_VALUES = 1 << 20  # 8 MiB of float64
+MOST_COMPRESSION = 1 << 17  # bytes that a stored byte may stand for; zeros come to some 30,000
+_NAME_TYPES = {"feature_names_utf8": np.uint8, "feature_name_ends": np.int64}  # others: float64
 
 
 def write_model(
@@ -80,7 +86,8 @@ def write_model(
         if names["feature_names"] is None:
             _write_names(group, feature_names)
         head = {"format": FORMAT, "version": VERSION}
-        text = json.dumps({**head, **document, **names}, indent=1, ensure_ascii=False)
+        whole = sealed({**head, **document, **names}, files_in(partial / ARRAYS))
+        text = json.dumps(whole, indent=1, ensure_ascii=False)
         (partial / DOCUMENT).write_text(text + "\n", encoding="utf-8")
 
 
@@ -191,7 +198,11 @@ def read_model(
     import zarr
 
     try:
-        group = zarr.open_group(str(path), mode="r", zarr_format=3)
+        if FILES in document:
+            check_files(document[FILES], files_in(path), where=str(path), error=ModelError)
+        group = zarr.open_group(str(path), mode="r", zarr_format=3, use_consolidated=False)
+    except ModelError:
+        raise
     except Exception as error:
         raise ModelError(f"{path} cannot be opened: {_line(error)}.") from error
     wanted = [*names, *([] if document.get("schema") is None else [MEANS])]
@@ -203,31 +214,35 @@ def read_model(
     elif isinstance(known, dict):
         document["feature_names"] = NumberedNames(str(known["prefix"]), int(known["count"]))
     coef = _array(group, "coef", path)
-    if coef.ndim != 3:
-        raise ModelError(f"{path / 'coef'} has {coef.ndim} dimensions, expected 3.")
+    n_features, n_targets = len(document["feature_names"]), len(document["target_names"])
+    expected = (len(arrays["alphas"]), n_features, n_targets)
+    if coef.shape != expected:
+        raise ModelError(f"{path / 'coef'} has shape {coef.shape}, expected {expected}.")
     return document, arrays, _read_coef(coef, path / "coef")
 
 
 def _read_document(folder: Path) -> dict[str, Any]:
     path = folder / DOCUMENT
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path, error=ModelError)
     except FileNotFoundError:
         what = "there is no such folder" if not folder.exists() else f"it has no {DOCUMENT}"
         raise ModelError(f"{folder} is not a saved model: {what}.") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise ModelError(f"{path} cannot be read: {_line(error)}.") from error
-    try:
-        document = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ModelError(f"{path} is not JSON: {error}.") from error
+    where = str(path)
+    # models of the first version may have the gap of a fold that no scan certified, as Infinity
+    document = read_json(text, where=where, error=ModelError, nonfinite=True)
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise ModelError(f'{path} is not a dasklasso model: expected "format": "{FORMAT}".')
-    if document.get("version") != VERSION:
-        raise ModelError(
-            f"{path}: model version {document.get('version')!r}, this dasklasso reads {VERSION}."
-        )
-    check_document(document, str(path))
+    version = document.get("version")
+    if type(version) is not int or version not in (UNSEALED_VERSION, VERSION):
+        raise ModelError(f"{path}: model version {shown(version)}, this dasklasso reads {VERSION}.")
+    if version != UNSEALED_VERSION or SEAL in document:
+        check_seal(document, where=where, error=ModelError)
+    from dasklasso.model.document import ModelDocument
+
+    validate(ModelDocument, document, where=where, error=ModelError)
     return document
 
 
@@ -240,6 +255,15 @@ def _array(group: zarr.Group, name: str, path: Path) -> zarr.Array:
         raise ModelError(f"{path / name} is missing or damaged: {_line(error)}.") from error
     if not isinstance(array, zarr.Array):
         raise ModelError(f"{path / name} is a group, expected an array.")
+    expected = np.dtype(_NAME_TYPES.get(name, np.float64))
+    if array.dtype != expected:
+        raise ModelError(f"{path / name} has dtype {array.dtype}, expected {expected}.")
+    stored = sum(file.stat().st_size for file in (path / name).rglob("*") if file.is_file())
+    if array.ndim == 0 or not 0 < array.nbytes <= MOST_COMPRESSION * stored:
+        raise ModelError(
+            f"{path / name} has shape {array.shape}, expected no more than {format_size(stored)} "
+            "of files can hold."
+        )
     return array
 
 
@@ -255,18 +279,18 @@ def _read_part(array: zarr.Array, path: Path, part: tuple[slice, ...]) -> np.nda
     try:
         return np.asarray(array[part])
     except Exception as error:
-        first = next(iter(_chunk_keys(array, part)), "zarr.json")
+        first = next(_chunk_keys(array, part), "zarr.json")
         raise ModelError(f"{path / first} is damaged: {_line(error)}. Fit again.") from error
 
 
-def _chunk_keys(array: zarr.Array, part: tuple[slice, ...]) -> list[str]:
+def _chunk_keys(array: zarr.Array, part: tuple[slice, ...]) -> Iterator[str]:
     from itertools import product
 
     spans = [
         range(cut.start // chunk, -(-cut.stop // chunk))
         for cut, chunk in zip(part, array.chunks, strict=True)
     ]
-    return [array.metadata.encode_chunk_key(index) for index in product(*spans)]
+    return (array.metadata.encode_chunk_key(index) for index in product(*spans))
 
 
 def _read_coef(coef: zarr.Array, path: Path) -> csr_array:
@@ -294,7 +318,12 @@ def _read_names(group: zarr.Group, path: Path) -> list[str]:
     )
     data = flat.tobytes()
     starts = np.concatenate([[0], ends[:-1]])
-    return [data[a:b].decode() for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
+    if flat.ndim != 1 or ends.ndim != 1 or np.any(ends < starts) or ends[-1] != len(data):
+        raise ModelError(f"{path / 'feature_name_ends'} does not fit feature_names_utf8.")
+    try:
+        return [data[a:b].decode() for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{path / 'feature_names_utf8'} is not UTF-8: {error}.") from None
 
 
 def _line(error: BaseException) -> str:

@@ -175,7 +175,8 @@ def test_a_model_of_an_older_version_says_what_it_lacks(folder, tmp_path):
 
     shutil.copytree(folder / "m", tmp_path / "old")
     del document["schema"]
-    (tmp_path / "old" / "model.json").write_text(json.dumps(document))
+    del document["seal"], document["files"]
+    (tmp_path / "old" / "model.json").write_text(json.dumps({**document, "version": 1}))
     message = refused(
         "predict", tmp_path / "old", folder / "train.csv", "--out", tmp_path / "p.csv"
     )

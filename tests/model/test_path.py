@@ -1,6 +1,7 @@
 """A fitted path keeps its numbers through disk, and refuses what does not fit."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from scipy.sparse import csr_array
 import dasklasso
 from dasklasso.dataset.checks import NumberedNames
 from dasklasso.errors import ModelError, OptionError
+from dasklasso.files.seal import sealed
 from dasklasso.model import store as model_store
 from dasklasso.model.path import FittedPath, load_model
 
@@ -232,7 +234,7 @@ def test_ten_million_numbered_names_are_kept_as_a_prefix_and_a_count(tmp_path):
     names = NumberedNames("x", 10_000_000)
     rows = csr_array(([1.0], ([0], [9_999_999])), shape=(1, 10_000_000))
     make_path(1, feature_names=names, coef_rows=rows).save(tmp_path / "m")
-    assert (tmp_path / "m/model.json").stat().st_size < 2000
+    assert (tmp_path / "m/model.json").stat().st_size < 4000
     loaded = load_model(tmp_path / "m")
     assert loaded.feature_names == names
     assert loaded.coef_rows.indices.tolist() == [9_999_999]
@@ -315,7 +317,8 @@ def test_a_flipped_bit_is_an_error_that_names_the_file(tmp_path, array):
         ("[]", "is not a dasklasso model"),
         ('{"format": "other"}', "is not a dasklasso model"),
         ('{"format": "dasklasso-model", "version": 99}', "model version 99, this dasklasso reads"),
-        ('{"format": "dasklasso-model", "version": 1}', "has no entry 'y_is_vector'"),
+        ('{"format": "dasklasso-model", "version": 1}', "has no entry 'target_names'"),
+        ('{"format": "dasklasso-model", "version": 2}', "has no seal"),
     ],
 )
 def test_a_foreign_document_is_refused_by_name(tmp_path, text, message):
@@ -334,8 +337,8 @@ def test_a_document_that_does_not_fit_the_arrays_is_refused(tmp_path):
     make_path().save(tmp_path / "m")
     document = json.loads((tmp_path / "m/model.json").read_text())
     document["feature_names"].pop()
-    (tmp_path / "m/model.json").write_text(json.dumps(document))
-    with pytest.raises(ModelError, match=r"coef_rows has shape \(4, 6\), expected \(4, 5\)"):
+    (tmp_path / "m/model.json").write_text(json.dumps(sealed(document)))
+    with pytest.raises(ModelError, match=r"coef has shape \(4, 6, 1\), expected \(4, 5, 1\)"):
         load_model(tmp_path / "m")
 
 
@@ -345,9 +348,10 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
 
 
 def test_a_model_without_its_arrays_is_named(tmp_path):
-    (tmp_path / "model.json").write_text('{"format": "dasklasso-model", "version": 1}')
+    make_path().save(tmp_path / "m")
+    shutil.rmtree(tmp_path / "m" / "coef.zarr")
     with pytest.raises(ModelError, match=r"coef\.zarr cannot be opened"):
-        load_model(tmp_path)
+        load_model(tmp_path / "m")
 
 
 def test_loading_needs_no_dask(tmp_path):
