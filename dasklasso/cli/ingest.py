@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     metavar="VALUE",
     help="Value of a feature that counts as missing too, such as -1; repeatable.",
 )
+@options.texts
 @click.option("--dataset", metavar="PATH", help="HDF5, NPZ: the array that is X.")
 @click.option(
     "--schema",
@@ -74,8 +75,9 @@ def ingest_command(**values: Any) -> None:
     """Turn the table SOURCE into the Zarr store STORE, in bounded memory.
 
     SOURCE is Parquet or CSV (a file, a folder, a glob in quotes), NPY, NPZ, HDF5 or svmlight.
-    Text columns become one column of zeros and ones for each value. How columns became features
-    is recorded, and goes into every model: predict and score then take tables like SOURCE.
+    Text columns become one column of zeros and ones for each value; text that looks like numbers,
+    dates or an id is refused, and the options above say what it is. How columns became features is
+    recorded, and goes into every model: predict and score then take tables like SOURCE.
     """
     run_ingest(IngestStage(**values))
 
@@ -95,6 +97,8 @@ def _report(report: IngestReport) -> None:
 
     rate = report.n_rows / max(report.seconds, 1e-9)
     click.echo(f"rows      {report.n_rows:,} in {report.seconds:.3g} s ({rate:,.0f} rows/s)")
+    if report.dialect:
+        click.echo(f"read as   {report.dialect}")
     targets = ", ".join(report.manifest.target_names[:5]) or "none"
     click.echo(f"features  {report.n_features:,}, target {targets}")
     click.echo(f"codec     {report.codec.name}{_why(report)}")

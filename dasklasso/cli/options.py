@@ -132,6 +132,47 @@ empty_chunks = click.option(
     help="What a chunk that is not in the store means.",
 )
 
+texts = stacked(
+    click.option("--decimal", metavar="MARK", help="Decimal mark, a comma for 3,14 [default: .]."),
+    click.option("--thousands", metavar="MARK", help="Between thousands: , . ' _ or space."),
+    click.option(
+        "--strip",
+        multiple=True,
+        metavar="TEXT",
+        help="Text before or after numbers that is left out, such as $ or %; repeatable.",
+    ),
+    click.option(
+        "--null",
+        multiple=True,
+        metavar="TEXT",
+        help="Text that is a missing value, such as ?; repeatable.",
+    ),
+    click.option(
+        "--date",
+        multiple=True,
+        metavar="COLUMN=UNIT",
+        help="Dates to numbers: days, hours, minutes or seconds since 1970-01-01 UTC, or the year, "
+        "month, weekday (Monday is 1) or hour; UNIT:FORMAT, such as days:%d.%m.%Y, where they are "
+        "not written as 2020-12-31; repeatable.",
+    ),
+    click.option(
+        "--category",
+        multiple=True,
+        metavar="COLUMN",
+        help="Column whose texts (or whole numbers) are levels, whatever they look like; "
+        "repeatable.",
+    ),
+    click.option(
+        "--number",
+        multiple=True,
+        metavar="COLUMN",
+        help="Column of text that is numbers; repeatable.",
+    ),
+    click.option("--separator", metavar="MARK", help="CSV: , ; | or tab [default: as found]."),
+    click.option("--encoding", metavar="NAME", help="CSV: such as cp1252 [default: as found]."),
+    click.option("--quote", metavar="MARK", help="CSV: a character, or none [default: as found]."),
+)
+
 cluster = stacked(
     click.option("--memory", type=Size(), help="Limit for all processes together, like 1.5GiB."),
     click.option(

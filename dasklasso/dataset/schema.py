@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
 from typing import Any
@@ -20,6 +20,7 @@ import numpy as np
 from dasklasso.choices import Missing
 from dasklasso.dataset.sources import Expected, array_format
 from dasklasso.dataset.sources.missing_values import MissingValues
+from dasklasso.dataset.sources.reading import Reading
 
 MISSING_LEVEL = "<missing>"
 
@@ -66,6 +67,8 @@ class Schema:
         HDF5, NPZ: the array that was X, where it was named.
     index_base : int or None
         svmlight: the index that the first feature had.
+    reading : Reading
+        How texts were read.
     """
 
     feature_names: Sequence[str]
@@ -85,6 +88,7 @@ class Schema:
     source_format: str | None = None
     array: str | None = None
     index_base: int | None = None
+    reading: Reading = field(default_factory=Reading)
 
     @cached_property
     def columns(self) -> Mapping[str, int]:
@@ -120,6 +124,7 @@ class Schema:
             absent=MissingValues(self.missing_values).words,
             index_base=self.index_base,
             width=len(self.columns),
+            reading=self.reading,
         )
 
     def array_for(self, path: str | os.PathLike[str]) -> str | None:
@@ -150,6 +155,7 @@ class Schema:
             "source_format": self.source_format,
             "array": self.array,
             "index_base": self.index_base,
+            **({"reading": said} if (said := self.reading.to_json()) else {}),
         }
 
     @classmethod
@@ -193,6 +199,7 @@ class Schema:
             source_format=read.optional("source_format", str),
             array=read.optional("array", str),
             index_base=read.optional("index_base", int),
+            reading=Reading.from_json(read.optional("reading", dict) or {}),
         )
         schema.check()
         return schema

@@ -19,8 +19,12 @@ from dasklasso.units import parse_size
 
 if TYPE_CHECKING:
     from dasklasso.dataset.ingest.ingest import IngestReport
+    from dasklasso.dataset.sources.reading import Reading
 
 
+# how texts are read
+_OF_TEXTS = ("decimal", "thousands", "strip", "null", "date", "category", "number", "separator",
+             "encoding", "quote")  # fmt: skip
 IngestProgress = Callable[[int, "int | None"], None]
 
 
@@ -45,6 +49,16 @@ class IngestStage(PlacedStage):
     memory: str = "1GiB"
     missing: Missing | None = None
     missing_value: tuple[str, ...] = ()
+    decimal: str | None = None
+    thousands: str | None = None
+    strip: tuple[str, ...] = ()
+    null: tuple[str, ...] = ()
+    date: tuple[str, ...] = ()
+    category: tuple[str, ...] = ()
+    number: tuple[str, ...] = ()
+    separator: str | None = None
+    encoding: str | None = None
+    quote: str | None = None
     dataset: str | None = None
     codec: Codec = "auto"
     schema: str | None = None
@@ -56,6 +70,7 @@ class IngestStage(PlacedStage):
         parse_size(self.memory)
         self._refuse_unseen()
         self.check_places()
+        self._reading()
         if Path(self.store).exists() and not self.overwrite:
             raise OptionError(
                 f"{self.store} exists already. Give another name, or overwrite it knowingly."
@@ -84,14 +99,24 @@ class IngestStage(PlacedStage):
             dataset_path=self.dataset,
             overwrite=self.overwrite,
             codec=self.codec,
+            reading=self._reading(),
             progress=progress,
         )
+
+    def _reading(self) -> Reading:
+        """Return what was said of the table's texts, checked."""
+        from dasklasso.dataset.sources.reading import Reading
+
+        return Reading.of(**{name: getattr(self, name) for name in _OF_TEXTS})
 
     def _refuse_unseen(self) -> None:
         if self.schema is None and self.unseen != "error":
             raise OptionError("--unseen is of rows that are encoded by a --schema.")
         if self.schema is not None and self.missing_value:
             raise OptionError("--missing-value: those of the --schema hold, expected none.")
+        given = next((name for name in _OF_TEXTS if getattr(self, name)), None)
+        if self.schema is not None and given is not None:
+            raise OptionError(f"--{given}: texts are read as the --schema has them, expected none.")
 
     def _by_schema(self, of: str, progress: IngestProgress | None) -> IngestReport:
         from dasklasso.dataset.ingest.align import Asked, Need

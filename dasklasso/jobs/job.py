@@ -260,7 +260,7 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         return float(value)
     if where.endswith(": memory") and type(value) is int:
         return str(value)  # bytes
-    if where.endswith(": missing_value") and type(value) in (int, float):
+    if where.endswith((": missing_value", ": null")) and type(value) in (int, float):
         return str(value)
     if where.endswith(": alpha") and hint is str and type(value) in (int, float):
         return str(value)  # of a saved model; "min" and "1se" are words that it knows

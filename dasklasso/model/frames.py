@@ -38,10 +38,13 @@ def by_name(frame: Any, feature_names: Sequence[str]) -> Any:
 
 def encodes(schema: Schema | None, frame: Any, feature_names: Sequence[str]) -> bool:
     """Tell whether a data frame has text columns of the training table in the place of features."""
-    if schema is None or not schema.levels:
+    if schema is None or not (schema.levels or schema.reading.reads_numbers):
         return False
     given = set(frame.columns)
-    return not given.issuperset(feature_names) and not given.isdisjoint(schema.levels)
+    if given.issuperset(feature_names):
+        texts = (name for name in schema.columns if frame[name].dtype.kind not in "buif")
+        return not schema.levels and schema.reading.reads_numbers and any(texts)
+    return not given.isdisjoint(schema.levels)
 
 
 def encoded_sums(frame: Any, schema: Schema, coef: Any) -> np.ndarray:

@@ -215,8 +215,9 @@ def test_what_is_read_is_never_overwritten(folder, frame, tmp_path):
 
 def test_text_that_is_not_utf_8_is_refused_by_its_row(folder, tmp_path):
     latin = tmp_path / "latin.csv"
-    latin.write_bytes("loan_id,income,grade,years\n1,2,é,3\n".encode("latin-1"))
+    good = "1,2,A,3\n" * 50_000  # by its beginning the file is UTF-8
+    latin.write_bytes(f"loan_id,income,grade,years\n{good}1,2,é,3\n".encode("latin-1"))
     result = run("predict", folder / "m", latin, "--out", tmp_path / "p.csv", exit_code=2)
     assert result.stderr.count("\n") == 1
-    assert "latin.csv" in result.stderr
-    assert "invalid UTF8" in result.stderr
+    assert "latin.csv: row 50000, column grade: found bytes that are not utf-8" in result.stderr
+    assert "--encoding" in result.stderr

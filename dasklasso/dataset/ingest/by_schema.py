@@ -25,6 +25,7 @@ from dasklasso.dataset.ingest.writer import StoreWriter
 from dasklasso.dataset.schema import Schema, TargetColumn
 from dasklasso.dataset.sources import Source, open_source
 from dasklasso.dataset.sources.base import Batch
+from dasklasso.dataset.sources.declared import declared
 
 _MOST_NAMED = 10  # ignored columns in a note
 UNSEEN_REMEDY = "--unseen zero takes what was never met for none of them."
@@ -96,6 +97,8 @@ class PreparedTable:
                 scratch=scratch,
                 expected=schema.expected(asked.as_is),
             )
+        else:
+            table = declared(table, schema.expected(asked.as_is))
         self.source: Source = table
         aligned = align(self.source, schema, asked, of=of, strict=False)
         self.roles = aligned.roles

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from dasklasso.dataset.sources.base import Column, Source, suggest
+from dasklasso.dataset.sources.reading import Reading
 from dasklasso.errors import OptionError, SourceError
 
 _WILD = "*?["
@@ -137,6 +138,19 @@ def resolve_dropped(
     return tuple(found)
 
 
+def check_columns_said(source: Source, reading: Reading) -> None:
+    """Refuse options that read a column which is not there.
+
+    Raises
+    ------
+    OptionError
+    """
+    for option, names in reading.columns_by_option.items():
+        for name in names:
+            if resolve_names(source, (name,), option) != (name,):
+                raise OptionError(f"{source.path}: --{option} {name} is not one column.")
+
+
 def resolve_names(source: Source, asked: Sequence[str], option: str) -> tuple[str, ...]:
     """Return the columns that names mean, which may be arrays of several columns.
 
@@ -168,10 +182,18 @@ class Unusable:
 def unusable_types(roles: Roles) -> list[Unusable]:
     """Return the features that are neither numbers nor text."""
     return [
-        Unusable(column.name, f"is {column.type_name}, expected numbers or text")
+        Unusable(column.name, f"is {column.type_name}, expected numbers or text{_dates(column)}")
         for column in roles.features
         if column.kind == "other"
     ]
+
+
+def _dates(column: Column) -> str:
+    """Say how dates become numbers."""
+    if not column.type_name.startswith(("date", "time")):
+        return ""
+    unit = "hours" if column.type_name.startswith("time3") else "days"
+    return f": --date {shlex.quote(column.name)}={unit} reads it"
 
 
 def refuse_unusable(source: Source, unusable: Sequence[Unusable]) -> None:
@@ -219,7 +241,7 @@ def check_others(source: Source, roles: Roles) -> None:
         if column.kind == "other":
             raise SourceError(
                 f"{source.path}: column {column.name} is {column.type_name}, "
-                "expected numbers or text. Name another column."
+                f"expected numbers or text{_dates(column)}. Name another column."
             )
     for option, one in (("weight", roles.weight), ("offset", roles.offset)):
         if one is not None and one.kind != "number":

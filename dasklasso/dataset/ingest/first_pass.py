@@ -4,32 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from dasklasso.dataset.checks import MAX_CLASSES
 from dasklasso.dataset.ingest.columns import Roles, Unusable, refuse_unusable, unusable_types
+from dasklasso.dataset.ingest.text_looks import Texts
 from dasklasso.dataset.sources.base import Source
 from dasklasso.dataset.sources.missing_values import MissingValues
+from dasklasso.dataset.sources.reading import Reading
 from dasklasso.errors import SourceError, ValueFound
 
 MAX_LEVELS = 1000
 _BATCHES_AFTER_A_FAULT = 64  # are read for further columns that cannot be used, to name them too
-
-
-@dataclass
-class _Levels:
-    """The different texts of a column, and how many of its values are missing."""
-
-    texts: set[str] = field(default_factory=set)
-    missing: int = 0
-
-    def add(self, texts: Any) -> None:
-        import pyarrow.compute as pc
-
-        self.missing += texts.null_count
-        self.texts.update(text for text in pc.unique(texts).to_pylist() if text is not None)
 
 
 @dataclass
@@ -68,6 +55,8 @@ class Survey:
         How many values are missing, for the features that have a level for those.
     missing_values : MissingValues
         What counts as missing in a feature, beside NaN and null.
+    null_marks : dict of text column to texts
+        Levels that seem to stand for missing values.
     """
 
     levels: dict[str, tuple[str, ...]]
@@ -75,6 +64,7 @@ class Survey:
     missing: dict[str, int]
     missing_texts: dict[str, int] = field(default_factory=dict)
     missing_values: MissingValues = field(default_factory=MissingValues)
+    null_marks: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def missing_levels(self) -> frozenset[str]:
@@ -89,6 +79,7 @@ def survey(
     fill: bool,
     rows: int,
     missing_values: MissingValues = MissingValues(),  # noqa: B008 (frozen)
+    reading: Reading = Reading(),  # noqa: B008 (frozen)
 ) -> Survey:
     """Read what must be known beforehand; no pass at all where nothing must.
 
@@ -100,21 +91,24 @@ def survey(
         At most so many rows at a time.
     missing_values : MissingValues
         What counts as missing in a feature, beside NaN and null.
+    reading : Reading
+        What was said of texts: columns that are categories are taken for such.
 
     Raises
     ------
     SourceError
         Features that are neither numbers nor text, have more than 1,000 levels (a target:
-        10,000) or no value at all; one message names all that were found.
+        10,000) or no value at all, or text that looks like numbers, dates or an id; one message
+        names all that were found.
     ValueFound
         A target has no value at all.
     """
     texts = [column for column in roles.used if column.kind == "text"]
     numbers = [column.name for column in roles.features if fill and column.kind == "number"]
-    levels = {column.name: _Levels() for column in texts}
+    levels = {column.name: Texts() for column in texts}
     zeros = np.zeros(len(numbers))
     means = _Means(zeros.copy(), zeros.astype(np.int64), zeros.astype(np.int64))
-    unusable = _Unusable(source, roles)
+    unusable = _Unusable(source, roles, reading)
     names = [*levels, *numbers]
     features = {column.name for column in roles.features}
     left = _BATCHES_AFTER_A_FAULT
@@ -125,19 +119,22 @@ def survey(
                     texts_here = batch.texts(name)
                     if name in features:
                         texts_here = missing_values.as_null(texts_here)
-                    found.add(texts_here)
+                    found.add(batch, texts_here)
                     unusable.look_at(name, found)
             if numbers and not unusable.columns:
                 means.add(missing_values.as_nan(batch.numbers(numbers)))
             left -= bool(unusable.columns)
             if not left:
                 break
+        for name, found in levels.items():
+            if name not in unusable.columns:
+                unusable.look_for_other_than_categories(name, found)
         if not unusable.columns:
             unusable.look_for_empty(levels, numbers, means.count)
     unusable.refuse()
 
     return Survey(
-        levels={name: tuple(sorted(found.texts)) for name, found in levels.items()},
+        levels={name: tuple(sorted(found.counts)) for name, found in levels.items()},
         means=dict(zip(numbers, means.mean.tolist(), strict=True)),
         missing=dict(zip(numbers, means.missing.tolist(), strict=True)),
         missing_texts={
@@ -146,35 +143,65 @@ def survey(
             if fill and name in features and found.missing
         },
         missing_values=missing_values,
+        null_marks={
+            name: marks
+            for name, found in levels.items()
+            if name in features and name not in reading.categories and (marks := found.null_marks)
+        },
     )
 
 
 class _Unusable:
     """Columns that can be no features, gathered so that one message names them all."""
 
-    def __init__(self, source: Source, roles: Roles) -> None:
+    def __init__(self, source: Source, roles: Roles, reading: Reading) -> None:
         self._source = source
-        self._features = {column.name for column in roles.features}
+        self._features = dict.fromkeys(column.name for column in roles.features)
         self._targets = {column.name for column in roles.targets}
+        # an Arrow dictionary, or a categorical of pandas
+        self._declared = {c.name for c in roles.used if c.type_name.startswith("dictionary")}
+        self._as_said = set(reading.categories)
+        if roles.fold is not None:
+            self._as_said.add(roles.fold.name)  # whatever its texts look like, they are labels
         self.columns = {one.column: one for one in unusable_types(roles)}
 
-    def look_at(self, name: str, found: _Levels) -> None:
+    def look_at(self, name: str, found: Texts) -> None:
         """Tell whether a text column has more levels than can be used."""
         most = MAX_CLASSES if name in self._targets else MAX_LEVELS
-        if len(found.texts) <= most:
+        if len(found.counts) <= most:
             return
-        some = ", ".join(repr(text) for text in sorted(found.texts)[:3])
-        why = f"is text with more than {most:,} different values ({some}, ...), expected categories"
-        if name not in self._features:
-            raise SourceError(f"{self._source.path}: column {name} {why}.")
-        self.columns[name] = Unusable(name, why)
-        found.texts.clear()
+        why = None
+        if name not in self._as_said:
+            why = found.why_numbers(self._source, name, is_declared=name in self._declared)
+        if why is None:
+            some = ", ".join(repr(text) for text in sorted(found.counts)[:3])
+            why = (
+                f"is text with more than {most:,} different values ({some}, ...), expected "
+                "categories"
+            )
+        self._add(Unusable(name, why))
+        found.clear()
+
+    def look_for_other_than_categories(self, name: str, found: Texts) -> None:
+        """Tell whether the texts of a column are numbers, dates or ids, rather than categories."""
+        if name in self._as_said:
+            return
+        why = found.why_numbers(self._source, name, is_declared=name in self._declared)
+        if why is None and name in self._features:
+            why = found.why_id(self._source, name)
+        if why is not None:
+            self._add(Unusable(name, why))
+
+    def _add(self, unusable: Unusable) -> None:
+        if unusable.column not in self._features:
+            raise SourceError(f"{self._source.path}: column {unusable.column} {unusable.why}.")
+        self.columns[unusable.column] = unusable
 
     def look_for_empty(
-        self, levels: dict[str, _Levels], numbers: Sequence[str], count: np.ndarray
+        self, levels: dict[str, Texts], numbers: Sequence[str], count: np.ndarray
     ) -> None:
         """Tell whether a column has no value, once all the rows were seen."""
-        empty = [name for name, found in levels.items() if not found.texts]
+        empty = [name for name, found in levels.items() if not found.counts]
         empty += [name for name, n in zip(numbers, count, strict=True) if n == 0]
         for name in empty:
             why = "has no value in any row"
@@ -183,4 +210,7 @@ class _Unusable:
             self.columns[name] = Unusable(name, why)
 
     def refuse(self) -> None:
-        refuse_unusable(self._source, list(self.columns.values()))
+        refuse_unusable(
+            self._source,
+            [self.columns[name] for name in self._features if name in self.columns],
+        )

@@ -14,7 +14,7 @@ from typing import Any, get_args
 import numpy as np
 
 from dasklasso.choices import Missing
-from dasklasso.dataset.ingest.columns import Roles, assign_roles
+from dasklasso.dataset.ingest.columns import Roles, assign_roles, check_columns_said
 from dasklasso.dataset.ingest.encoder import Encoder, batch_rows, choose_dtype
 from dasklasso.dataset.ingest.first_pass import Survey, survey
 from dasklasso.dataset.ingest.notes import code_warnings, table_notes, table_warnings
@@ -31,6 +31,7 @@ from dasklasso.dataset.schema import Schema, TargetColumn
 from dasklasso.dataset.sources import Source, open_source
 from dasklasso.dataset.sources.base import TRUTHS, Column, Expected
 from dasklasso.dataset.sources.missing_values import MissingValues
+from dasklasso.dataset.sources.reading import Reading
 from dasklasso.errors import OptionError, SourceError, ValueFound
 from dasklasso.storage.compression import CodecChoice
 
@@ -58,6 +59,8 @@ class IngestReport:
     notes : list of str
         What was done that need not worry: values that were filled as asked, a wider type.
     manifest : Manifest
+    dialect : str
+        How a CSV file is written, where that is to be said; else empty.
     """
 
     store: str
@@ -69,6 +72,7 @@ class IngestReport:
     warnings: list[str]
     notes: list[str]
     manifest: Manifest
+    dialect: str = ""
 
 
 def ingest(
@@ -87,6 +91,7 @@ def ingest(
     dataset_path: str | None = None,
     overwrite: bool = False,
     codec: str = "auto",
+    reading: Reading | None = None,
     progress: Progress | None = None,
 ) -> IngestReport:
     """Turn a table into a dataset store.
@@ -129,6 +134,8 @@ def ingest(
         Replace a store that is there; it stays until the new one is complete.
     codec : {"auto", "none", "lz4", "zstd"}
         "auto" goes by how much a sample shrinks.
+    reading : Reading, optional
+        How texts are read: decimal marks, missing values, dates, categories; CSV's dialect.
     progress : callable, optional
         Called with the rows done and the rows in all (None while unknown).
 
@@ -150,14 +157,16 @@ def ingest(
     started = time.perf_counter()
     _check_options(dtype, missing, memory)
     codes = MissingValues.named(missing_values)
+    reading = reading or Reading()
     with reserve(store, overwrite=overwrite, reading=source) as folder:
         opened = open_source(
             source,
             dataset=dataset_path,
             memory=memory,
             scratch=os.fspath(folder.partial),
-            expected=Expected(absent=codes.words),
+            expected=Expected(absent=codes.words, reading=reading),
         )
+        check_columns_said(opened, reading)
         roles = assign_roles(
             opened, target=target, weight=weight, fold=fold, drop=drop, offset=offset
         )
@@ -167,6 +176,7 @@ def ingest(
             fill=missing == "mean",
             rows=batch_rows(len(roles.used), memory),
             missing_values=codes,
+            reading=reading,
         )
 
         def write(kind: np.dtype) -> tuple[Encoder, StoreWriter]:
@@ -201,7 +211,7 @@ def ingest(
         manifest = writer.finish(
             origin_of(opened),
             lambda statistics: _schema(
-                opened, roles, known, encoder, statistics, kind, missing, dataset_path
+                opened, roles, known, encoder, statistics, kind, missing, dataset_path, reading
             ),
         )
     names, statistics = manifest.feature_names, manifest.statistics
@@ -240,6 +250,7 @@ def report_of(
         warnings=warnings,
         notes=notes,
         manifest=manifest,
+        dialect=getattr(source, "dialect", ""),
     )
 
 
@@ -314,6 +325,7 @@ def _schema(
     dtype: np.dtype,
     missing: Missing,
     array: str | None,
+    reading: Reading,
 ) -> Schema:
     """Tell how the columns became features, once all the rows were seen."""
     texts = {column.name for column in roles.features if column.kind == "text"}
@@ -336,6 +348,7 @@ def _schema(
         source_format=source.format,
         array=array,
         index_base=getattr(source, "index_base", None),
+        reading=reading,
     )
     # the very numbers that missing values were filled with
     for name, mean in known.means.items():

@@ -10,6 +10,7 @@ from dasklasso.dataset.ingest.first_pass import Survey
 from dasklasso.dataset.manifest import Manifest
 from dasklasso.dataset.schema import MISSING_LEVEL, alike
 from dasklasso.dataset.sources import Source
+from dasklasso.dataset.sources.looks import null_option
 
 
 def table_warnings(
@@ -39,6 +40,13 @@ def table_warnings(
                 f"column {name}: levels that differ only in blanks or case are levels of their "
                 f"own: {_few(named, '; ')}."
             )
+    if known.null_marks:
+        named = [f"{name} has {', '.join(map(repr, m))}" for name, m in known.null_marks.items()]
+        mark = next(iter(known.null_marks.values()))[0]
+        found.append(
+            f"levels that look like missing values ({_few(named, '; ')}) are levels of their own: "
+            f"{null_option(mark)} takes them for missing values."
+        )
     if source.format == "csv" and all(_is_number(column.name) for column in source.columns):
         found.append("all the column names are numbers: is the first line a header?")
     return found

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from dasklasso.dataset.sources.base import Batch, Column, Expected, Source
+from dasklasso.dataset.sources.declared import declared
 from dasklasso.errors import OptionError, SourceError
 from dasklasso.files.places import input_place, is_url
 from dasklasso.storage.zarr_files import ZARR_FILES
@@ -68,6 +69,13 @@ def open_source(
     if is_url(text):
         raise SourceError(f"{text}: is a URL, and tables are read from local files: copy it first.")
     expected = expected or Expected()
+    return declared(_open(text, dataset, memory, scratch, expected), expected)
+
+
+def _open(
+    text: str, dataset: str | None, memory: int, scratch: str | None, expected: Expected
+) -> Source:
+    """Open a table as it is."""
     files = _files(text)
     kind = _format(files[0])
     for file in files[1:]:
@@ -75,6 +83,8 @@ def open_source(
             raise SourceError(f"{file}: is {_format(file)}, expected {kind} as {files[0]} is.")
     if len(files) > 1 and kind not in _MANY:
         raise SourceError(f"{text}: {len(files)} {kind} files, expected one.")
+    if kind != "csv":
+        _refuse_dialect(text, kind, expected)
     if dataset is not None and array_format(files[0]) is None:
         raise OptionError(f"--dataset {dataset}: {text} is {kind}, expected HDF5 or NPZ.")
 
@@ -82,6 +92,7 @@ def open_source(
         from dasklasso.dataset.sources.parquet import ParquetSource
 
         as_is = [name for name in expected.as_is if name not in expected.numbers]
+        as_is += expected.reading.categories
         return ParquetSource(text, files, memory=memory, scratch=scratch, as_is=as_is)
     if kind == "csv":
         from dasklasso.dataset.sources.csv import CsvSource
@@ -98,6 +109,15 @@ def open_source(
     from dasklasso.dataset.sources.svmlight import SvmlightSource
 
     return SvmlightSource(files[0], expected)
+
+
+def _refuse_dialect(text: str, kind: str, expected: Expected) -> None:
+    """Refuse options of CSV for other formats, unless they are those of a schema."""
+    if expected.columns_are_known:
+        return
+    for option in ("separator", "encoding", "quote"):
+        if (value := getattr(expected.reading, option)) is not None:
+            raise OptionError(f"--{option} {value!r}: {text} is {kind}, expected CSV.")
 
 
 def array_format(path: str | os.PathLike[str]) -> str | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from dasklasso.dataset.sources.reading import Reading
 from dasklasso.errors import SourceError
 
 MOST_NAMED = 100  # names in a message
@@ -60,6 +61,8 @@ class Expected:
         svmlight: the index of the first feature; None where the indices tell.
     width : int
         svmlight: how many columns there are at least.
+    reading : Reading
+        How texts are read.
     """
 
     texts: Set[str] = frozenset()
@@ -68,6 +71,12 @@ class Expected:
     absent: tuple[str, ...] = ()
     index_base: int | None = None
     width: int = 0
+    reading: Reading = field(default_factory=Reading)
+
+    @property
+    def columns_are_known(self) -> bool:
+        """Whether all of this is what a schema knows of the columns."""
+        return bool(self.texts or self.numbers)
 
 
 class Batch(Protocol):

@@ -77,11 +77,13 @@ CSV_CASES = {
     ),
     "text among numbers": (
         "a,b,y\n" + "1,2,3\n" * 9 + "1,two,3\n", {}, ValueFound,
-        "t.csv: row 9, column b: found 'two', expected a number.",
+        "t.csv: row 9, column b: found 'two', expected a number. --null two where it stands for a "
+        "missing value; --category b where the column is no number.",
     ),
     "text among numbers after the sample": (
         "a,b,y\n" + "1,2,3\n" * 300_000 + "1,2,x3\n", {}, ValueFound,
-        "t.csv: row 300000, column y: found 'x3', expected a number.",
+        "t.csv: row 300000, column y: found 'x3', expected a number. --null x3 where it stands for "
+        "a missing value; --category y where the column is no number.",
     ),
     "another text in a boolean column": (
         "a,b,y\n" + "1,true,3\n" * 200_000 + "1,maybe,3\n", {}, ValueFound,
@@ -140,7 +142,9 @@ CSV_CASES = {
     "columns of several kinds that cannot be features": (
         "when,id,empty,a,y\n" + "".join(f"2020-01-01,n{i:04},,{i},{i}\n" for i in range(1001)),
         {"missing": "mean"}, SourceError,
-        "t.csv: 2 columns cannot be features: when is date32[day], expected numbers or text; "
+        "t.csv: 2 columns cannot be features: when is text that is no category: row 0 (line 2) has "
+        "'2020-01-01', which looks like a date: --date when=days reads it; --category when takes "
+        "all texts as they are; "
         "id is text with more than 1,000 different values ('n0000', 'n0001', 'n0002', ...), "
         "expected categories. Leave them out: --drop when --drop id",
     ),
@@ -184,11 +188,14 @@ CSV_CASES = {
     ),
     "a date": (
         "a,b,y\n1,2020-01-01,3\n", {}, SourceError,
-        "t.csv: column b is date32[day], expected numbers or text. Leave it out: --drop b.",
+        "t.csv: column b is text that is no category: row 0 (line 2) has '2020-01-01', which looks "
+        "like a date: --date b=days reads it; --category b takes all texts as they are. "
+        "Leave it out: --drop b.",
     ),
     "a date as the target": (
         "a,b,y\n1,2,2020-01-01\n", {}, SourceError,
-        "t.csv: column y is date32[day], expected numbers or text. Name another column.",
+        "t.csv: column y is text that is no category: row 0 (line 2) has '2020-01-01', which looks "
+        "like a date: --date y=days reads it; --category y takes all texts as they are.",
     ),
     "too large for float32": (
         "a,b,y\n1,2,3\n1e39,2,4\n", {}, ValueFound,

@@ -1,0 +1,100 @@
+"""How pyarrow's CSV reader is told to read a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pc_csv
+
+from dasklasso.dataset.sources.dialect import Dialect, dialect_of, reader_of
+from dasklasso.dataset.sources.reading import MISSING, Reading
+
+_BLOCK_BYTES = 1 << 20
+_HEADERS_OF_A_BLOCK = 16  # a line may be so many times as long as the header
+_MOST_LINES_COUNTED = 1_000_000
+
+
+@dataclass(frozen=True)
+class CsvLayout:
+    """One file's dialect, how many bytes to read at a time (at least a few lines), and how.
+
+    ``absent`` are words that stand for a missing number, beside those that always do.
+    """
+
+    dialect: Dialect
+    block_bytes: int
+    absent: tuple[str, ...] = ()
+    reading: Reading = Reading()  # noqa: RUF009 (frozen)
+
+    @classmethod
+    def of(cls, file: str, reading: Reading, absent: tuple[str, ...] = ()) -> CsvLayout:
+        """Tell how a file is written.
+
+        Raises
+        ------
+        SourceError
+            The file is empty, cannot be opened or is no text.
+        """
+        dialect = dialect_of(file, reading)
+        block = max(_BLOCK_BYTES, _HEADERS_OF_A_BLOCK * dialect.header_bytes)
+        return cls(dialect, block, (*absent, *reading.null), reading)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """All the words that stand for a missing number."""
+        return (*MISSING, *self.absent)
+
+    def open(
+        self,
+        file: str,
+        types: dict[str, pa.DataType],
+        columns: Sequence[str] | None,
+        *,
+        threads: bool = True,
+        on_ragged: Any = None,
+    ) -> Any:
+        """Return a pyarrow streaming reader of these columns (None: all) with these types."""
+        encoding = "utf8" if self.dialect.is_utf8 else self.dialect.encoding
+        return pc_csv.open_csv(
+            pa.input_stream(file),
+            read_options=pc_csv.ReadOptions(
+                block_size=self.block_bytes, use_threads=threads, encoding=encoding
+            ),
+            parse_options=pc_csv.ParseOptions(
+                delimiter=self.dialect.separator,
+                quote_char=self.dialect.quote or False,
+                newlines_in_values=True,
+                invalid_row_handler=on_ragged,
+            ),
+            convert_options=pc_csv.ConvertOptions(
+                column_types=types,
+                include_columns=None if columns is None else list(columns),
+                null_values=list(self.missing),
+                strings_can_be_null=False,  # "NA" may be a category; only "" is missing in text
+                decimal_point=self.reading.decimal,
+            ),
+        )
+
+    def line_of(self, file: str, row: int) -> int | None:
+        """Return the line (from 1) that a row (from 0) begins at; None where that takes long."""
+        if row > _MOST_LINES_COUNTED:
+            return None
+        dialect = self.dialect
+        try:
+            with pa.input_stream(file) as stream:
+                lines = io.TextIOWrapper(stream, encoding=dialect.encoding, newline="")
+                reader = reader_of(lines, dialect.separator, dialect.quote)
+                seen, before = -1, 0
+                for record in reader:
+                    seen += bool(record)  # empty lines are no rows; the header is row -1
+                    if seen == row + 1:
+                        return before + 1
+                    before = reader.line_num
+        except (OSError, UnicodeError, csv.Error, pa.ArrowException, ValueError):
+            return None
+        return None

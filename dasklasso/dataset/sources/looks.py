@@ -1,0 +1,181 @@
+"""What a text looks like that is no plain number, and the option that reads it as what it is."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from dasklasso.dataset.sources.reading import MISSING, spelled_number
+
+_DIGITS = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
+_NULLS = frozenset(
+    {*MISSING, "?", "??", "-", "--", "---", ".", "..", "*", "#", "x", "na", "n.a.", "N.A.", "n.a",
+     "#NA", "#VALUE!", "#DIV/0!", "#REF!", "none", "nil", "missing", "Missing", "MISSING", "NIL",
+     "unknown", "Unknown", "UNKNOWN", "<NA>", "NaT", "\\N", "(null)", "null.", "—", "–", "_"}
+)  # fmt: skip
+# that stand for nothing else, also among words
+_ALWAYS_NULL = frozenset(
+    {"?", "??", "-", "--", "---", ".", "..", "#NA", "#N/A", "N/A", "n/a", "n.a.", "N.A.", "<NA>",
+     "NaN", "nan", "NULL", "null", "\\N", "(null)", "#VALUE!", "#DIV/0!", "—", "–"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a text looks like.
+
+    Attributes
+    ----------
+    kind : {"number", "date", "null", "lines"}
+    what : str
+        Goes on after "looks like".
+    option : str
+        What reads it, with ``{column}`` for the column's name; empty: nothing does.
+    is_sure : bool
+        Whether the option is the only one that comes into question.
+    """
+
+    kind: str
+    what: str
+    option: str = ""
+    is_sure: bool = True
+
+
+_PLAIN = Look("number", "a number", "--number {column}")
+_PATTERNS: list[tuple[re.Pattern[str], Look]] = [
+    (re.compile(pattern), Look(*look))
+    for pattern, *look in (
+        (r"[+-]?\d{1,3}(,\d{3}){2,}(\.\d*)?|[+-]?\d{1,3}(,\d{3})+\.\d*",
+         "number", "a number with commas between thousands", "--thousands ,"),
+        (r"[+-]?[1-9]\d{0,2},\d{3}", "number",
+         "a number with a comma between thousands, or a decimal comma",
+         "--thousands , (or --decimal ,)", False),
+        (r"[+-]?\d{1,3}(\.\d{3})+,\d*", "number",
+         "a number with a decimal comma and points between thousands",
+         "--decimal , --thousands ."),
+        (r"[+-]?\d{1,3}(\.\d{3}){2,}", "number", "a number with points between thousands",
+         "--decimal , --thousands ."),
+        (r"[+-]?\d{1,3}([ \u00a0\u202f]\d{3})+\.?\d*", "number",
+         "a number with spaces between thousands", "--thousands space"),
+        (r"[+-]?\d{1,3}([ \u00a0\u202f]\d{3})+,\d*", "number",
+         "a number with a decimal comma and spaces between thousands",
+         "--decimal , --thousands space"),
+        (r"[+-]?\d{1,3}(['\u2019]\d{3})+\.?\d*", "number",
+         "a number with apostrophes between thousands", '--thousands "\'"'),
+        (r"[+-]?\d{1,3}(_\d{3})+\.?\d*", "number", "a number with _ between thousands",
+         "--thousands _"),
+        (r"[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?", "number", "a number with a decimal comma",
+         "--decimal ,"),
+        (rf"[-+]?[$€£¥₹]\s*{_DIGITS}|{_DIGITS}\s*[$€£¥₹]", "number", "an amount of money",
+         "--strip {mark}"),
+        (r"[-+]?[$€£¥₹]\s*[-+]?\d{1,3}(,\d{3})+(\.\d*)?|[-+]?\d{1,3}(,\d{3})+(\.\d*)?\s*[$€£¥₹]",
+         "number", "an amount of money with commas between thousands",
+         "--strip {mark} --thousands ,"),
+        (r"[-+]?[$€£¥₹]\s*[-+]?[\d.]+,\d*|[-+]?[\d.]+,\d*\s*[$€£¥₹]", "number",
+         "an amount of money with a decimal comma", "--strip {mark} --decimal ,"),
+        (rf"{_DIGITS}\s*[%‰]", "number", "a percentage", "--strip {mark}"),
+        (r"[-+]?\d+,\d*\s*[%‰]", "number", "a percentage with a decimal comma",
+         "--strip {mark} --decimal ,"),
+        (r"\(\s*[$€£¥₹]?\s*\d[\d.,' ]*\)", "number",
+         "a number in parentheses, as accounts have those below 0: write it with a minus", ""),
+        (r"\u2212\s*\d[\d.]*([eE][+-]?\d+)?", "number", "a number with a typeset minus",
+         "--number {column}"),
+        (r"[+-]?\d+\.?\d*[dD][+-]?\d+", "number", "a number with D for its exponent: write E", ""),
+        (r"[+-]?0[xX][0-9a-fA-F]+", "number", "a hexadecimal number: write it in decimal", ""),
+        (r"\d{4}[-/.](0[1-9]|1[0-2])([-/.]\d{2})?"
+         r"([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?\s?(Z|[+-]\d{2}:?\d{2})?)?", "date", "a date",
+         "--date {column}=days"),
+        (r"\d{2}:\d{2}(:\d{2}(\.\d+)?)?", "date", "a time", "--date {column}=hours"),
+        (r"\d{1,2}:\d{2} [aApP][mM]", "date", "a time", "--date {column}=hours:'%I:%M %p'"),
+        (r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(\s?[aApP]\.?[mM]\.?)?", "date", "a time",
+         "--date {column}=hours:FORMAT", False),
+        (r"\d{1,2} ?-?[A-Za-z]{3}[a-z]*\.? ?-?\d{2,4}", "date", "a date",
+         "--date {column}=days:FORMAT", False),
+        (r"[A-Z][a-z]{2}-\d{2}", "date", "a date", "--date {column}=days:%b-%y"),
+        (r"[A-Z][a-z]{2}-\d{4}", "date", "a date", "--date {column}=days:%b-%Y"),
+        (r"[A-Z][a-z]{2,8}\.? \d{1,2}, ?\d{4}", "date", "a date",
+         "--date {column}=days:FORMAT", False),
+        (r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}", "date", "a date", "--date {column}=days:FORMAT", False),
+    )
+]  # fmt: skip
+_DAY_OR_MONTH_FIRST = re.compile(
+    r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})([ T]\d{1,2}:\d{2}(:\d{2})?)?"
+)
+_MARK = re.compile(r"[$€£¥₹%‰]")
+
+
+def look_of(text: str) -> Look | None:
+    """Return what a text looks like; None of a word."""
+    stripped = text.strip()
+    if stripped in _NULLS:
+        return Look("null", "a missing value", null_option(text))
+    if spelled_number(stripped) is not None:
+        return _PLAIN
+    if stripped[:1].isalpha() and not stripped[-1:].isdigit():
+        return _of_lines(text)  # a word: no pattern begins and ends so
+    for pattern, look in _PATTERNS:
+        if pattern.fullmatch(stripped):
+            mark = _MARK.search(stripped)
+            option = look.option.replace("{mark}", _quoted(mark[0]) if mark else "")
+            return Look(look.kind, look.what, option, look.is_sure)
+    match = _DAY_OR_MONTH_FIRST.fullmatch(stripped)
+    if match:
+        return _date_of(match)
+    if stripped.isdecimal():
+        return Look("number", "a number in digits of another script", "")
+    return _of_lines(text)
+
+
+def null_option(text: str) -> str:
+    """Return the option that takes a text for a missing value."""
+    return f"--null{'=' if text.startswith('-') else ' '}{_quoted(text)}"
+
+
+def is_always_null(text: str) -> bool:
+    """Tell whether a text stands for a missing value also in a column of words."""
+    return text.strip() in _ALWAYS_NULL
+
+
+def remedies(look: Look | None, text: str, column: str) -> str:
+    """Say what to do about a text that is no number in a column of numbers."""
+    found = f"{null_option(text)} where it stands for a missing value"
+    if look is not None and look.kind != "null" and look.option and look != _PLAIN:
+        option = look.option.replace("{column}", _quoted(column))
+        found = f"{option} reads {look.what}"
+    return f"{found}; --category {_quoted(column)} where the column is no number."
+
+
+def _of_lines(text: str) -> Look | None:
+    if ("\n" in text or "\r" in text) and any(mark in text for mark in ",;\t|"):
+        return Look(
+            "lines",
+            "several rows, as where a quote is not closed",
+            "--quote none (quotes are then part of the texts)",
+        )
+    if "\0" in text:
+        return Look("lines", "no text at all, as it has a NUL character")
+    return None
+
+
+def _date_of(match: re.Match[str]) -> Look:
+    first, mark, second, year = match[1], match[2], match[3], match[4]
+    y = "%Y" if len(year) == 4 else "%y"
+    time = "" if match[5] is None else f"{match[5][0]}%H:%M" + (":%S" if match[6] else "")
+    day_first = f"%d{mark}%m{mark}{y}{time}"
+    month_first = f"%m{mark}%d{mark}{y}{time}"
+    option = "--date {column}=days:"
+    if int(first) > 12 or mark == ".":
+        return Look("date", "a date", option + _format(day_first))
+    if int(second) > 12:
+        return Look("date", "a date", option + _format(month_first))
+    return Look("date", "a date", f"{option}{day_first} (or {month_first})", False)
+
+
+def _format(form: str) -> str:
+    return f"'{form}'" if " " in form else form
+
+
+def _quoted(text: str) -> str:
+    import shlex
+
+    return shlex.quote(text)
