@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import zarr
@@ -42,12 +42,24 @@ def check_arrays(manifest: Manifest, group: zarr.Group, location: str) -> None:
     StoreError
         Names the array that is missing, was changed, or was put there later.
     """
+    for _, problem in faults_of_arrays(manifest, group, location):
+        raise StoreError(problem)
+
+
+def faults_of_arrays(
+    manifest: Manifest, group: zarr.Group, location: str
+) -> Iterator[tuple[str, str]]:
+    """List the arrays that are not those that a manifest was sealed with: name, and why."""
     if manifest.files is None:
         return
     listed = {key: value for key, value in manifest.files.items() if key.endswith(f"/{METADATA}")}
-    names = {key.removesuffix(f"/{METADATA}") for key in listed}
-    found = metadata_digests(group, sorted(names.union(FINGERPRINTED)))
-    check_files(listed, found, where=location, error=StoreError)
+    names = [key.removesuffix(f"/{METADATA}") for key in listed]
+    for name in dict.fromkeys([*names, *FINGERPRINTED]):
+        own = {key: value for key, value in listed.items() if key == f"{name}/{METADATA}"}
+        try:
+            check_files(own, metadata_digests(group, [name]), where=location, error=StoreError)
+        except StoreError as error:
+            yield name, str(error)
 
 
 def without_consolidated(group: zarr.Group) -> zarr.Group:

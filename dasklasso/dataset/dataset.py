@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import zarr
@@ -24,13 +24,12 @@ from dasklasso.dataset.checks import (
 from dasklasso.dataset.dask_arrays import is_dask, spill
 from dasklasso.dataset.fingerprint import fingerprint_of
 from dasklasso.dataset.manifest import MANIFEST_KEY, ColumnStatistics, Manifest
+from dasklasso.dataset.opener import Opener, in_memory
 from dasklasso.dataset.schema import Schema
 from dasklasso.errors import OptionError, StoreError, ValueFound
-from dasklasso.storage.blocks import BlockSource, MemoryBlocks, chunk_bounds
-from dasklasso.storage.opening import StoreLike, array_names, member, open_node
+from dasklasso.storage.blocks import BlockSource
+from dasklasso.storage.opening import StoreLike, open_node
 from dasklasso.storage.zarr_blocks import EmptyChunks, ZarrBlocks
-
-_MEMORY_BLOCK_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +60,9 @@ class Dataset:
         How messages name the data.
     schema : Schema or None
         How a table's columns became the features, where dasklasso ingested one.
+    chunks : str
+        Digest of the chunks as they are stored and of their places, where a manifest has it: each
+        read is compared with it.
     """
 
     X: BlockSource
@@ -76,6 +78,7 @@ class Dataset:
     target_classes: Sequence[tuple[str, ...] | None] = ()
     offset: BlockSource | None = None
     schema: Schema | None = None
+    chunks: str = ""
     keep: object = field(default=None, repr=False)  # a temporary store, deleted with the dataset
 
     @property
@@ -135,7 +138,7 @@ def open_dataset(
         manifest = Manifest.from_json(node.attrs[MANIFEST_KEY], where=location)
         check_arrays(manifest, node, location)
         node = node if manifest.files is None else without_consolidated(node)
-    opener = _Opener(node, location, empty_chunks, storage_options)
+    opener = Opener(node, location, empty_chunks, storage_options, manifest)
     if isinstance(node, zarr.Array):
         X = ZarrBlocks(node, location=location, name="X", empty_chunks=empty_chunks)
         vector = node.ndim == 1
@@ -171,6 +174,7 @@ def open_dataset(
         fingerprint=manifest.fingerprint if manifest else "",
         location=location,
         schema=_schema(manifest, X, own_target=own_target),
+        chunks=manifest.chunks if manifest else "",
     )
     _check(dataset, values=require_target)
     if whole:
@@ -220,7 +224,7 @@ def from_arrays(
         if isinstance(array, zarr.Array):
             sources[name] = ZarrBlocks(array, location=location, name=name)
         else:
-            sources[name] = _in_memory(name, np.asarray(array))
+            sources[name] = in_memory(name, np.asarray(array))
     table = sources["X"]
     if table is None or dimensions["X"] != 2:
         raise OptionError(f"X has {dimensions.get('X', 0)} dimensions, expected 2.")
@@ -244,82 +248,6 @@ def from_arrays(
     )
     _check(dataset, values=True)
     return dataclasses.replace(dataset, fingerprint=_fingerprint(dataset, None))
-
-
-class _Opener:
-    """Finds a store's arrays by name, or those given instead of them."""
-
-    def __init__(
-        self,
-        node: Any,
-        location: str,
-        empty_chunks: EmptyChunks,
-        storage_options: dict[str, Any] | None,
-    ) -> None:
-        self.group = None if isinstance(node, zarr.Array) else node
-        self.location = location
-        self.empty_chunks = empty_chunks
-        self.storage_options = storage_options
-
-    def named(self, name: str) -> tuple[ZarrBlocks, bool]:
-        """Return the group's array, and whether it is a vector; it must be there."""
-        source, vector = self.optional(name)
-        if source is None:
-            names = array_names(self.group) if self.group is not None else ()
-            holds = f"its arrays are {', '.join(names)}" if names else "it holds no arrays"
-            raise StoreError(f"{self.location} has no array {name}: {holds}.")
-        return source, vector
-
-    def optional(self, name: str) -> tuple[ZarrBlocks | None, bool]:
-        found = None if self.group is None else member(self.group, name)
-        return (None, False) if found is None else self._blocks(found, self.location, name)
-
-    def given(self, name: str, array: Any) -> tuple[BlockSource | None, bool]:
-        """An array given with the store: a name in it, a path, a URL, or the array itself."""
-        if array is None:
-            return None, False
-        if isinstance(array, str):
-            source, vector = self.optional(array)
-            if source is not None:
-                return source, vector
-        if isinstance(array, np.ndarray | list | tuple):
-            return _in_memory(name, np.asarray(array)), np.ndim(array) == 1
-        options = self.storage_options if isinstance(array, str) and "://" in array else None
-        node, location = open_node(array, options)
-        if not isinstance(node, zarr.Array):
-            raise StoreError(f"{location} is a Zarr group, expected an array to use as {name}.")
-        return self._blocks(node, location, name)
-
-    def target(self, array: Any, name: str, *, required: bool) -> tuple[BlockSource | None, bool]:
-        """y, as given or else of that name in the group, and whether it is a vector."""
-        if array is not None:
-            return self.given("y", array)
-        if self.group is None:
-            if required:
-                raise StoreError(f"{self.location} is a single array: give y as well.")
-            return None, True
-        source, vector = self.optional(name)
-        if source is None and required:
-            self.named(name)
-        return source, vector or source is None
-
-    def _blocks(self, array: Any, location: str, name: str) -> tuple[ZarrBlocks, bool]:
-        source = ZarrBlocks(array, location=location, name=name, empty_chunks=self.empty_chunks)
-        return source, array.ndim == 1
-
-
-def _in_memory(name: str, array: np.ndarray) -> BlockSource:
-    if array.dtype.kind not in "biuf":
-        raise OptionError(f"{name} has dtype {array.dtype}, expected real numbers.")
-    if array.ndim not in ((2,) if name == "X" else (1, 2)):
-        expected = "2 (rows × columns)" if name == "X" else "1 or 2"
-        raise OptionError(f"{name} has {array.ndim} dimensions, expected {expected}.")
-    table = array.reshape(len(array), -1) if array.ndim == 1 else array
-    wide = table.dtype.kind == "f" and table.dtype.itemsize > 8
-    dtype = np.dtype(np.float64) if wide or name != "X" else table.dtype.newbyteorder("=")
-    table = np.ascontiguousarray(table, dtype=dtype)
-    rows = max(1, _MEMORY_BLOCK_BYTES // max(1, table.shape[1] * table.dtype.itemsize))
-    return cast(BlockSource, MemoryBlocks(table, chunk_bounds(len(table), rows)))
 
 
 def _target_names(y: BlockSource | None, manifest: Manifest | None) -> Sequence[str]:

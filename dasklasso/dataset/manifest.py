@@ -15,7 +15,7 @@ import numpy as np
 from dasklasso.dataset.schema import Schema, TargetColumn
 from dasklasso.errors import StoreError
 from dasklasso.files.documents import shown
-from dasklasso.files.seal import SEAL, check_seal, sealed
+from dasklasso.files.seal import SEAL, check_seal, digest_of, sealed
 
 MANIFEST_KEY = "dasklasso"
 MANIFEST_VERSION = 2
@@ -78,8 +78,8 @@ class Manifest:
         How the columns of the table became features; None in stores of older versions, and where
         there was no table.
     files : dict of str, or None
-        A digest for each of the files that the manifest is sealed with, such as the metadata of
-        arrays; None in stores of version 1, which had no seal.
+        A digest for each of the files that the manifest is sealed with: the metadata of arrays,
+        and the checksums of their chunks; None in stores of version 1, which had no seal.
     """
 
     n_rows: int
@@ -91,6 +91,11 @@ class Manifest:
     fingerprint: str = ""
     schema: Schema | None = None
     files: Mapping[str, str] | None = None
+
+    @property
+    def chunks(self) -> str:
+        """Digest of the arrays as they are stored, of each chunk in its place; "" of version 1."""
+        return "" if self.files is None else digest_of(self.files)
 
     @property
     def target_classes(self) -> tuple[tuple[str, ...] | None, ...]:

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 import zarr
 
-from dasklasso.dataset.array_metadata import check_arrays
+from dasklasso.dataset.array_metadata import faults_of_arrays, without_consolidated
 from dasklasso.dataset.fingerprint import FINGERPRINTED, Fingerprint, chunk_checksum
 from dasklasso.dataset.manifest import MANIFEST_KEY, Manifest
+from dasklasso.dataset.recorded import expected_chunks
 from dasklasso.errors import ChunkMissing, StoreError
+from dasklasso.storage.chunk_checksums import ChunkChecksums
 from dasklasso.storage.opening import StoreLike, member, open_node
 from dasklasso.storage.zarr_blocks import EmptyChunks, ZarrBlocks
 
@@ -87,8 +89,9 @@ def verify(
 ) -> VerifyReport:
     """Check a dataset: every chunk is there, whole, decodes, and holds finite values.
 
-    For a store of our own, also that arrays and manifest agree and that the values have the
-    fingerprint they were ingested with. Memory: one decoded chunk for each thread.
+    For a store of our own, also that arrays and manifest agree, that each chunk is the one that
+    was written in its place, and that the values have the fingerprint they were ingested with.
+    Memory: one decoded chunk for each thread.
 
     Parameters
     ----------
@@ -106,7 +109,10 @@ def verify(
     """
     began = time.perf_counter()
     node, location = open_node(store, storage_options)
-    sources = _sources(node, location, x, target, empty_chunks)
+    manifest, recorded = _recorded(node, location, x)
+    if manifest is not None and manifest.files is not None:
+        node = without_consolidated(node)
+    sources = _sources(node, location, x, target, empty_chunks, recorded)
     places = [
         (name, i, j)
         for name, source in sources.items()
@@ -115,10 +121,11 @@ def verify(
     ]
     check = _ChunkCheck(sources)
     _in_threads(check, places, threads or os.cpu_count() or 1, progress)
-    faults = [fault for place in places for fault in check.faults.get(place, ())]
+    faults = [*recorded.faults]
+    faults += [fault for place in places for fault in check.faults.get(place, ())]
     faults += _faults_between(sources)
-    if isinstance(node, zarr.Group) and MANIFEST_KEY in node.attrs and x == "X":
-        faults += _faults_of_manifest(node, sources, check, location)
+    if manifest is not None and not recorded.faults:
+        faults += _faults_of_manifest(manifest, sources, check, location)
     return VerifyReport(
         location=location,
         arrays=tuple(sources),
@@ -129,19 +136,67 @@ def verify(
     )
 
 
+@dataclass(frozen=True)
+class _Recorded:
+    """What a manifest says of arrays: their chunks' checksums, and in what they are not like it."""
+
+    expected: dict[str, ChunkChecksums]
+    faults: list[Fault]
+
+    def has_fault(self, name: str) -> bool:
+        """Whether an array cannot be read, or not for what it was."""
+        return any(fault.array == name for fault in self.faults)
+
+
+def _recorded(node: Any, location: str, x: str) -> tuple[Manifest | None, _Recorded]:
+    """Return the manifest, None where there is none that can be read, and what it records."""
+    if not isinstance(node, zarr.Group) or x != "X":
+        return None, _Recorded({}, [])
+    manifest, faults, expected = None, [], {}
+    try:
+        if MANIFEST_KEY in node.attrs:
+            data: Any = node.attrs[MANIFEST_KEY]
+            manifest = Manifest.from_json(data, where=location)
+        expected = expected_chunks(node, manifest, location)
+    except StoreError as error:
+        return None, _Recorded({}, [Fault("", "", None, str(error))])
+    if manifest is not None:
+        found = faults_of_arrays(manifest, node, location)
+        faults += [Fault(name, "", None, problem) for name, problem in found]
+    for name in list(expected):
+        try:
+            expected[name].read()  # anew, whatever this process knows of it
+        except StoreError as error:
+            faults.append(Fault(name, "", None, str(error)))
+    return manifest, _Recorded(expected, faults)
+
+
 def _sources(
-    node: Any, location: str, x: str, target: str, empty_chunks: EmptyChunks
+    node: Any,
+    location: str,
+    x: str,
+    target: str,
+    empty_chunks: EmptyChunks,
+    recorded: _Recorded,
 ) -> dict[str, ZarrBlocks]:
-    found = {"X": node}
+    """Return the arrays that can be read for what they were written as."""
+    found = {"X": ("X", node)}
     if isinstance(node, zarr.Group):
         names = {"X": x, "y": target, "sample_weight": "sample_weight", "fold": "fold"}
         names["offset"] = "offset"
-        found = {role: member(node, name) for role, name in names.items()}
-        if found["X"] is None:
+        readable = {role: name for role, name in names.items() if not recorded.has_fault(name)}
+        found = {role: (name, member(node, name)) for role, name in readable.items()}
+        if "X" in found and found["X"][1] is None:
             raise StoreError(f"{location} has no array {x}.")
     return {
-        role: ZarrBlocks(array, location=location, name=role, empty_chunks=empty_chunks)
-        for role, array in found.items()
+        role: ZarrBlocks(
+            array,
+            location=location,
+            name=role,
+            empty_chunks=empty_chunks,
+            expected=recorded.expected.get(name),
+        )
+        for role, (name, array) in found.items()
         if array is not None
     }
 
@@ -242,6 +297,8 @@ def _all_finite(values: np.ndarray) -> bool:
 
 
 def _faults_between(sources: dict[str, ZarrBlocks]) -> list[Fault]:
+    if "X" not in sources:
+        return []
     n = sources["X"].shape[0]
     return [
         Fault(name, "", None, f"{name} has {source.shape[0]:,} rows and X has {n:,}.")
@@ -251,13 +308,8 @@ def _faults_between(sources: dict[str, ZarrBlocks]) -> list[Fault]:
 
 
 def _faults_of_manifest(
-    group: zarr.Group, sources: dict[str, ZarrBlocks], check: _ChunkCheck, location: str
+    manifest: Manifest, sources: dict[str, ZarrBlocks], check: _ChunkCheck, location: str
 ) -> list[Fault]:
-    try:
-        manifest = Manifest.from_json(group.attrs[MANIFEST_KEY], where=location)
-        check_arrays(manifest, group, location)
-    except StoreError as error:
-        return [Fault("", "", None, str(error))]
     X = sources["X"]
     y_columns = sources["y"].shape[1] if "y" in sources else 0
     statistics = manifest.statistics

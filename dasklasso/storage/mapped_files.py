@@ -160,6 +160,11 @@ def checked(data: np.ndarray, name: str) -> np.ndarray:
     return payload
 
 
+def trailer(data: np.ndarray) -> int:
+    """Return the crc32c that stored bytes end in."""
+    return int.from_bytes(data[-CHECKSUM_BYTES:].tobytes(), "little")
+
+
 def _capacity() -> int:
     if sys.version_info >= (3, 13):
         return _MAX_MAPS
@@ -179,15 +184,20 @@ class MapCache:
 
     def __init__(self, capacity: int | None = None) -> None:
         self._capacity = _capacity() if capacity is None else capacity
-        self._maps: OrderedDict[str, tuple[Identity, np.ndarray]] = OrderedDict()
-        self._verified: dict[str, Identity] = {}
+        self._maps: OrderedDict[str, tuple[Identity, np.ndarray, int]] = OrderedDict()
+        self._verified: dict[str, tuple[Identity, int]] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._maps)
 
-    def get(self, path: str, verify: Callable[[np.ndarray], object]) -> np.ndarray:
-        """The file's bytes; ``verify`` is called at the first read of this version of the file.
+    def get(self, path: str, verify: Callable[[np.ndarray], int]) -> tuple[np.ndarray, int]:
+        """The file's bytes and checksum.
+
+        Parameters
+        ----------
+        verify : called with the bytes at the first read of this version of the file
+            Returns their checksum.
 
         Raises
         ------
@@ -199,18 +209,18 @@ class MapCache:
             known = self._maps.get(path)
             if known is not None and known[0] == now:
                 self._maps.move_to_end(path)
-                return known[1]
+                return known[1:]
         data, identity = map_file(path)
         populate(data)
-        if self._verified.get(path) != identity:
-            verify(data)
+        verified = self._verified.get(path)
+        checksum = verified[1] if verified and verified[0] == identity else verify(data)
         with self._lock:
-            self._verified[path] = identity
-            self._maps[path] = (identity, data)
+            self._verified[path] = (identity, checksum)
+            self._maps[path] = (identity, data, checksum)
             self._maps.move_to_end(path)
             while len(self._maps) > self._capacity:
                 self._maps.popitem(last=False)  # unmapped once no view of it is left
-        return data
+        return data, checksum
 
     def is_ready(self, path: str) -> bool:
         """Whether a file is mapped and its pages seem to be in memory: nothing to read ahead."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import uuid
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -12,8 +13,16 @@ import numpy as np
 from dasklasso.errors import ChunkCorrupt, ChunkMissing, OptionError, StoreError
 from dasklasso.storage import zarr_reader
 from dasklasso.storage.blocks import BlockSource, chunk_bounds
+from dasklasso.storage.chunk_checksums import ChunkChecksums
 from dasklasso.storage.codec_chains import Chain, simple_chain
-from dasklasso.storage.mapped_files import CHECKSUM_BYTES, checked, maps, read_ahead
+from dasklasso.storage.mapped_files import (
+    CHECKSUM_BYTES,
+    checked,
+    crc32c,
+    maps,
+    read_ahead,
+    trailer,
+)
 from dasklasso.storage.shard_index import ShardIndex
 
 EmptyChunks = Literal["error", "zero"]
@@ -37,6 +46,8 @@ class ZarrBlocks:
     empty_chunks : {"error", "zero"}
         What a chunk is that the store does not hold: :class:`ChunkMissing`, or, where the writer
         is known to leave out chunks of zeros, the array's fill value.
+    expected : ChunkChecksums, optional
+        Which chunk belongs in which place, where that is known: then none may be missing.
 
     Raises
     ------
@@ -51,13 +62,15 @@ class ZarrBlocks:
         location: str,
         name: str | None = None,
         empty_chunks: EmptyChunks = "error",
+        expected: ChunkChecksums | None = None,
     ) -> None:
         if empty_chunks not in ("error", "zero"):
             raise OptionError(f"empty_chunks is {empty_chunks!r}, expected 'error' or 'zero'.")
         self.location = location
         self.path = array.path
         self.name = name or array.path.rsplit("/", 1)[-1] or os.path.basename(location)
-        self.empty_chunks = empty_chunks
+        self.empty_chunks = empty_chunks if expected is None else "error"
+        self.expected = expected
         self.metadata = array.metadata.update_attributes({})
         self.stored_shape: tuple[int, ...] = tuple(array.shape)
         self.chunk_shape = _chunk_shape(self.metadata, self._title())
@@ -135,6 +148,11 @@ class ZarrBlocks:
         return self._root is not None
 
     @property
+    def grid(self) -> tuple[int, int]:
+        """Number of row chunks and of column chunks."""
+        return len(self.row_bounds) - 1, len(self.column_bounds) - 1
+
+    @property
     def store(self) -> Any:
         """The zarr store that holds the array."""
         return self._store
@@ -172,24 +190,55 @@ class ZarrBlocks:
         assert chain is not None
         name = self.chunk_name(i, j)
 
-        def verify(data: np.ndarray) -> None:
+        def verify(data: np.ndarray) -> int:
             payload = checked(data, name) if chain.checksum else data
             if chain.compressor is None:
                 self._decode(chain, payload, name)  # its length is as expected
+            return trailer(data) if chain.checksum else crc32c(data)
 
-        if self._root is not None:
-            try:
-                data = maps.get(self.chunk_file(i, j), verify)  # verified once in this process
-            except _ABSENT:
-                return self._missing(i, j)
-        else:
-            remote = zarr_reader.fetch(self._store, self._key(i, j))
-            if remote is None:
-                return self._missing(i, j)
-            verify(remote)
-            data = remote
+        stored = self._stored(i, j, verify)
+        if stored is None:
+            return self._missing(i, j)
+        data, checksum = stored
+        self._compare(i, j, checksum)
         payload = data[:-CHECKSUM_BYTES] if chain.checksum else data
         return self._decode(chain, payload, name)
+
+    def _stored(
+        self, i: int, j: int, verify: Callable[[np.ndarray], int]
+    ) -> tuple[np.ndarray, int] | None:
+        """The chunk's encoded bytes and their checksum; None where there is no such chunk."""
+        if self._root is None:
+            remote = zarr_reader.fetch(self._store, self._key(i, j))
+            return None if remote is None else (remote, verify(remote))
+        try:
+            return maps.get(self.chunk_file(i, j), verify)  # verified once in this process
+        except _ABSENT:
+            return None
+
+    def _compare(self, i: int, j: int, checksum: int) -> None:
+        """Refuse a chunk that is not the one of this place: the one comparison of all reads."""
+        if self.expected is None:
+            return
+        rows, columns = self.grid
+        expected = self.expected.values
+        if len(expected) != rows * columns:
+            raise StoreError(
+                f"{self._title()} has {rows * columns:,} chunks, and checksums are recorded of "
+                f"{len(expected):,}."
+            )
+        if expected[i * columns + j] == checksum:
+            return
+        place = self.expected.place_of(checksum)
+        belongs = ""
+        if place is not None:
+            belongs = f", that of {self.name}/{self.chunk_key(*divmod(place, columns))}"
+        raise ChunkCorrupt(
+            f"{self.chunk_name(i, j)} is not the chunk that was written there: its crc32c is "
+            f"{checksum:08x}{belongs}, expected {expected[i * columns + j]:08x}. The chunk was "
+            "moved or replaced, or the store was, while it was read. "
+            "Restore the chunk or ingest again."
+        )
 
     def _decode(self, chain: Chain, payload: np.ndarray, name: str) -> np.ndarray:
         try:
@@ -205,6 +254,11 @@ class ZarrBlocks:
             self._missing(i, j)
         if strict and self._shards is not None:
             self._check_shard(i, j)
+        if self.expected is not None:
+            stored = self._stored(i, j, crc32c)
+            if stored is None:
+                return self._missing(i, j)
+            self._compare(i, j, stored[1])
         array = zarr_reader.arrays.get(self._token, self._store, self.path, strict=strict)
         rows = slice(self.row_bounds[i], self.row_bounds[i + 1])
         columns = slice(self.column_bounds[j], self.column_bounds[j + 1])

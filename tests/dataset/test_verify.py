@@ -94,8 +94,19 @@ def test_a_chunk_exchanged_for_a_valid_other_is_found(store: Path) -> None:
     os.replace(store / "X/c/1/0", store / "X/c/0/0")
     (store / "X/c/1/0").write_bytes((store / "X/c/0/0").read_bytes())
     report = verify(store)
-    assert found(report) == [("", "", None)]
-    assert "fingerprint" in report.faults[0].problem
+    assert found(report) == [("X", "c/0/0", (0, 8))]
+    assert "that of X/c/1/0" in report.faults[0].problem
+
+
+def test_arrays_that_are_gone_changed_or_new_are_listed(store: Path) -> None:
+    os.remove(store / "sample_weight/zarr.json")
+    path = store / "fold/zarr.json"
+    path.write_text(path.read_text().replace("int32", "float32"))
+    os.remove(store / "y/chunk_checksums")
+    zarr.create_array(str(store / "offset"), data=np.zeros(N))
+    report = verify(store)
+    assert {fault.array for fault in report.faults} == {"sample_weight", "fold", "y", "offset"}
+    assert report.arrays == ("X",)
 
 
 def test_a_manifest_at_odds_with_the_arrays_is_found(store: Path) -> None:

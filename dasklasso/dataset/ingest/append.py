@@ -111,8 +111,8 @@ def append_rows(
 
     A successor of the store is made beside it, out of links to the chunks that stay and the
     chunks that do not, and takes its place in one step. Interrupted at any point (also by
-    SIGKILL), the store has its old rows or its old and all of its new ones. Who has the old
-    store's chunks mapped goes on with the old rows.
+    SIGKILL), the store has its old rows or its old and all of its new ones. Views of the old
+    store's chunks stay good; a fit under way that comes to a chunk written anew ends with an error.
 
     The store then has the arrays, statistics (to rounding) and fingerprint that it would have
     if the table with all the rows had been ingested in the same chunks.
@@ -270,7 +270,7 @@ class _Appending:
         """Return the manifest of the old and the new rows; the last chunk is written."""
         before = self.before
         fingerprint = self.successor.complete()
-        return dataclasses.replace(
+        after = dataclasses.replace(
             before,
             n_rows=self.successor.n_rows,
             statistics=merge_statistics(
@@ -283,6 +283,7 @@ class _Appending:
             fingerprint=fingerprint,
             schema=self.schema,
         )
+        return self.successor.sealed(after)
 
     def _refuse_huge(self) -> None:
         bad = ~np.isfinite(self.moments.mean + self.moments.std)

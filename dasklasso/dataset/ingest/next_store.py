@@ -18,6 +18,7 @@ from dasklasso.dataset.array_metadata import metadata_digests
 from dasklasso.dataset.fingerprint import FINGERPRINTED, Fingerprint, chunk_checksum
 from dasklasso.dataset.ingest.chunks import chunk_shape
 from dasklasso.dataset.manifest import MANIFEST_KEY, Manifest
+from dasklasso.dataset.recorded import expected_chunks, record_checksums
 from dasklasso.errors import OptionError, StoreError
 from dasklasso.files.atomic import PartialFolder
 from dasklasso.storage.codec_chains import simple_chain
@@ -70,7 +71,7 @@ class Successor:
         self._folder = folder
         self._group = group
         self._manifest = manifest
-        self.sources = _sources(group, folder.path)
+        self.sources = _sources(group, manifest, folder.path)
         X = self.sources["X"]
         _check_layout(self.sources, manifest, folder.path)
         self._chunk_rows = X.chunk_shape[0]
@@ -126,6 +127,22 @@ class Successor:
         layout = {name: (array.shape, array.dtype) for name, array in self._arrays.items()}
         return _Continued(self._checksums).digest(layout)
 
+    def sealed(self, manifest: Manifest) -> Manifest:
+        """Return the manifest of the new store with the digests of its files; all are written.
+
+        Raises
+        ------
+        StoreError
+            The disk is full or cannot be written.
+        """
+        import zarr
+
+        with self._folder.guarded():
+            group = zarr.open_group(self._folder.partial, mode="a", zarr_format=3)
+            files = metadata_digests(group, self._arrays)
+            files |= record_checksums(self._folder.partial, self._arrays)
+        return replace(manifest, files=files)
+
     def publish(self, manifest: Manifest) -> None:
         """Put the store, which is complete, in the place of the old one.
 
@@ -138,8 +155,7 @@ class Successor:
 
         with self._folder.guarded():
             group = zarr.open_group(self._folder.partial, mode="a", zarr_format=3)
-            signed = replace(manifest, files=metadata_digests(group, self._arrays))
-            group.attrs.put({**self._group.attrs.asdict(), MANIFEST_KEY: signed.to_json()})
+            group.attrs.put({**self._group.attrs.asdict(), MANIFEST_KEY: manifest.to_json()})
             self._folder.publish(synced="all")
 
     # -- what is linked -----------------------------------------------------------------------
@@ -231,10 +247,11 @@ class _Continued(Fingerprint):
         self._checksums = checksums
 
 
-def _sources(group: Any, path: Path) -> dict[str, ZarrBlocks]:
+def _sources(group: Any, manifest: Manifest, path: Path) -> dict[str, ZarrBlocks]:
+    expected = expected_chunks(group, manifest, str(path))
     found = {name: member(group, name) for name in FINGERPRINTED}
     return {
-        name: ZarrBlocks(array, location=str(path), name=name)
+        name: ZarrBlocks(array, location=str(path), name=name, expected=expected.get(name))
         for name, array in found.items()
         if array is not None
     }

@@ -22,6 +22,7 @@ from dasklasso.dataset.ingest.chunks import chunk_shape
 from dasklasso.dataset.ingest.reserve import reserve
 from dasklasso.dataset.ingest.running_moments import RunningMoments
 from dasklasso.dataset.manifest import MANIFEST_KEY, ColumnStatistics, Manifest
+from dasklasso.dataset.recorded import record_checksums
 from dasklasso.dataset.schema import Schema
 from dasklasso.errors import DataWarning, OptionError, ValueFound
 from dasklasso.files.atomic import PartialFolder
@@ -228,7 +229,9 @@ class StoreWriter:
             schema=None if schema is None else schema(statistics),
         )
         with self._folder.guarded():
-            manifest = replace(manifest, files=metadata_digests(self._group, self._arrays))
+            files = metadata_digests(self._group, self._arrays)
+            files |= record_checksums(self._folder.partial, self._arrays)
+            manifest = replace(manifest, files=files)
             self._group.attrs[MANIFEST_KEY] = manifest.to_json()
             self._folder.publish()
         return manifest

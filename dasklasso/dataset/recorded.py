@@ -1,0 +1,118 @@
+"""Which chunk belongs in which place of a store's arrays, as its manifest was sealed with.
+
+Beside each array is a file with the checksum of every chunk; the manifest has that file's digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import zarr
+from zarr.core.sync import sync
+
+from dasklasso.dataset.manifest import Manifest
+from dasklasso.errors import StoreError
+from dasklasso.files.seal import METADATA
+from dasklasso.storage import zarr_reader
+from dasklasso.storage.chunk_checksums import (
+    CHECKSUMS,
+    ChunkChecksums,
+    digest_of,
+    encode_checksums,
+)
+from dasklasso.storage.mapped_files import CHECKSUM_BYTES
+from dasklasso.storage.zarr_blocks import ZarrBlocks
+
+
+def record_checksums(folder: Path, arrays: Mapping[str, zarr.Array]) -> dict[str, str]:
+    """Write the chunks' checksums beside each array, all of whose chunks are there.
+
+    Parameters
+    ----------
+    folder : of the store
+    arrays : dict of name to array
+        Their chunks end in their crc32c, as ours do.
+
+    Returns
+    -------
+    dict of file to digest
+
+    Raises
+    ------
+    OSError
+    """
+    return {_file(name): _record(folder / name, array) for name, array in arrays.items()}
+
+
+def _record(folder: Path, array: zarr.Array) -> str:
+    source = ZarrBlocks(array, location=str(folder.parent), name=folder.name)
+    checksums = np.empty(source.grid, dtype=np.uint32)
+    for i, j in np.ndindex(*source.grid):
+        checksums[i, j] = _ending(source.chunk_file(i, j))
+    content = encode_checksums(checksums)
+    (folder / CHECKSUMS).write_bytes(content)
+    return digest_of(content)
+
+
+def _ending(path: str) -> int:
+    with open(path, "rb") as file:
+        file.seek(-CHECKSUM_BYTES, 2)
+        return int.from_bytes(file.read(), "little")
+
+
+def expected_chunks(
+    group: zarr.Group, manifest: Manifest | None, location: str
+) -> dict[str, ChunkChecksums]:
+    """Return which chunk belongs in which place, for each array that the manifest lists.
+
+    Parameters
+    ----------
+    manifest : Manifest or None
+        None where the store has none. Of version 1 it knows nothing of chunks.
+
+    Raises
+    ------
+    StoreError
+        The manifest does not say it, or there is none though the store was written with one.
+    """
+    if manifest is None or manifest.files is None:
+        if zarr_reader.fetch(group.store, _key(group, _file("X"))) is not None:
+            raise StoreError(
+                f"{location}: {_file('X')} is there, but the manifest that goes with it is not: "
+                f"{METADATA} was changed. Restore it or ingest again."
+            )
+        return {}
+    found = {}
+    for listed in manifest.files:
+        name, _, file = listed.rpartition("/")
+        if file != METADATA:
+            continue
+        if _file(name) not in manifest.files:
+            raise StoreError(
+                f"{location}: the manifest does not say which chunk belongs where in {name}. "
+                "Ingest the data again."
+            )
+        digest = manifest.files[_file(name)]
+        found[name] = ChunkChecksums(group.store, _key(group, _file(name)), digest, location)
+    return found
+
+
+def is_there(group: zarr.Group, name: str) -> bool:
+    """Whether a group has anything of this name, be it readable or not."""
+    store, key = group.store, _key(group, name)
+    if not store.supports_listing:
+        return zarr_reader.fetch(store, f"{key}/{METADATA}") is not None
+    try:
+        return not sync(store.is_empty(key))
+    except Exception as error:
+        raise StoreError(f"{key} cannot be listed: {type(error).__name__}: {error}") from error
+
+
+def _file(name: str) -> str:
+    return f"{name}/{CHECKSUMS}"
+
+
+def _key(group: zarr.Group, name: str) -> str:
+    return f"{group.path}/{name}".lstrip("/")
