@@ -18,6 +18,7 @@ from hypothesis import settings
 
 from dasklasso.dataset.dataset import Dataset, open_dataset
 from dasklasso.dataset.ingest.writer import StoreWriter
+from dasklasso.files.work_folders import REPLACED, make_work_folder
 from dasklasso.model.path import FittedPath
 from dasklasso.options import FitOptions
 
@@ -25,6 +26,18 @@ LONG = np.longdouble
 
 settings.register_profile("dasklasso", deadline=None)  # no claim depends on how busy a machine is
 settings.load_profile("dasklasso")
+
+
+@pytest.fixture
+def cut_off() -> Callable[[Path], None]:
+    """Leave a folder as a process does that is killed between the two renames of a replacement."""
+
+    def leave(path: Path) -> None:
+        work = make_work_folder(path)
+        (work / path.name).mkdir()
+        path.rename(work / REPLACED)
+
+    return leave
 
 
 @dataclass(frozen=True)

@@ -1,64 +1,94 @@
 """Files and folders that come into being whole or not at all.
 
-Everything is written beside its place, by one process at a time, synced to the disk, and renamed
-into place: stores, moments and checkpoints by :class:`PartialFolder`, models, tables, predictions
-and pictures by :func:`written_beside`, which is made of it.
+Everything is written in a work folder beside its place, by one process at a time, synced to the
+disk, and renamed into place: stores, moments and checkpoints by :class:`PartialFolder`, models,
+tables, predictions and pictures by :func:`written_beside`, which is made of it.
+
+Who reads a folder that may be replaced meanwhile reads it by :func:`read_whole`.
 """
 
 from __future__ import annotations
 
-import ctypes
-import glob
+import errno
 import os
-import shutil
-import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
-from dasklasso.errors import StoreError
+from dasklasso.errors import DasklassoError, StoreError
+from dasklasso.files.claims import Claim, claim, writing
+from dasklasso.files.places import output_place
+from dasklasso.files.renames import exchange, rename_if_free
+from dasklasso.files.work_folders import (
+    REPLACED,
+    delete,
+    delete_work_folder,
+    is_left_over,
+    make_work_folder,
+    names_begun,
+    work_folders,
+)
 
 Synced = Literal["metadata", "all"]
+READ_SECONDS = 30.0  # for which a folder that is replaced all the time is read again
+WAIT_SECONDS = 0.005  # while a folder is between two renames
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # of writing, never of reading
+
+T = TypeVar("T")
 
 
 class PartialFolder:
-    """``PATH.partial``, held by one process while it is written, renamed to ``PATH`` when done.
+    """A folder that is written beside ``PATH`` by one process, renamed to ``PATH`` when done.
 
-    A ``.partial`` that a killed process left is replaced; one that a living process holds is an
-    error. A folder that is to be replaced stays whole until its successor is, and the two change
-    places in one step where the system can do that (Linux). Elsewhere there are two steps; where
-    a process was killed between them, the next one puts the old folder back first.
+    What a killed process left half written is swept; where a living process writes, that is an
+    error which says who. A folder that is to be replaced stays whole until its successor is, and
+    the two change places in one step where the system can do that (Linux). Elsewhere there are two
+    steps; where a process was killed between them, the next one puts the old folder back first.
+
+    A link is replaced itself: what it leads to is left alone.
+
+    Parameters
+    ----------
+    path : Path
+    overwrite : whether what is there may be replaced
+
+    Attributes
+    ----------
+    path : Path
+    partial : Path
+        What is renamed to ``path``.
 
     Raises
     ------
+    OptionError
+        ``path`` cannot be a place.
     StoreError
         When ``path`` exists and ``overwrite`` is false, the folder cannot be made, or another
         process is writing it.
     """
 
-    def __init__(self, path: Path, *, overwrite: bool) -> None:
-        self.path = path
-        self.partial = _partial(path)
-        self.content = self._content()
-        self._overwrite = overwrite
-        self._lock: int | None = None
-        self._open = False
-        self._refuse_existing()
-        with self.guarded():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            remove_partial(path)
-            self.partial.mkdir()
-            self._lock = _take(self.partial, path)
-            self._open = True
-            restored = _put_back(path)
-        if restored and not overwrite:
-            self.discard()
-            self._refuse_existing()
+    _is_folder = True
 
-    def _content(self) -> Path:
-        """What is renamed to ``path``."""
-        return self.partial
+    def __init__(self, path: Path, *, overwrite: bool) -> None:
+        self.path = output_place(path, "path")
+        self._overwrite = overwrite
+        self._stack = ExitStack()
+        self._work: Path | None = None
+        self._refuse_existing()
+        with ExitStack() as stack:
+            held = stack.enter_context(writing(self.path))
+            with self.guarded():
+                _put_back(self.path)
+                _sweep(self.path, held)
+                self._refuse_existing()
+                self._work = make_work_folder(self.path)
+                stack.callback(self._clean_up)
+                self.partial = self._work / self.path.name
+                if self._is_folder:
+                    self.partial.mkdir()
+            self._stack = stack.pop_all()
 
     def __enter__(self) -> Self:
         return self
@@ -77,6 +107,11 @@ class PartialFolder:
                 "Nothing was left there or changed there."
             ) from error
 
+    def is_from_writing(self, error: OSError) -> bool:
+        """Tell whether an error is of what is written here, and not of something that was read."""
+        named = os.fspath(error.filename) if isinstance(error.filename, str) else ""
+        return error.errno in _DISK or named.startswith(os.fspath(self._work))
+
     def publish(self, *, synced: Synced = "metadata") -> None:
         """Rename what was written into place; what it replaces is deleted last.
 
@@ -87,61 +122,53 @@ class PartialFolder:
             power cut costs no more than to write them again, metadata will do.
         """
         if synced == "all":
-            sync_tree(self.content)
+            sync_tree(self.partial)
         else:
-            sync(self.content / "zarr.json")
-        if not (self._overwrite and os.path.lexists(self.path)):
-            os.rename(self.content, self.path)
-            self._release()
-        elif not (self.path.is_dir() or self.content.is_dir()):
-            os.replace(self.content, self.path)
-            self._release()
+            sync(self.partial / "zarr.json")
+        if not self._overwrite:
+            try:
+                rename_if_free(self.partial, self.path)
+            except FileExistsError:
+                raise StoreError(
+                    f"{self.path}: exists already, made meanwhile by another; it was left as it is."
+                ) from None
         else:
-            removed = _removed(self.path)
-            _remove(removed)
-            self._replace(removed)
-            self._release()
-            _clean_up(self.path)
+            self._replace()
         with suppress(OSError):  # not every file system can
             sync(self.path.parent)
+        self.discard()
 
-    def _replace(self, removed: Path) -> None:
-        """Put the new folder in the old one's place, and the old one at ``removed``."""
-        # after the exchange the old folder is at .partial for a moment: no process may take it
-        aside = _replaced(self.path)
-        _remove(aside)  # of a process that was killed after its second step
-        lock = None
-        if self.path.is_dir():
-            with suppress(StoreError):
-                lock = _take(self.path, self.path)
+    def _replace(self) -> None:
+        """Put the new file or folder in the old one's place, and the old one in the work folder."""
+        assert self._work is not None
+        old = self.path
+        if not os.path.lexists(old) or not (old.is_dir() or self.partial.is_dir()):
+            os.replace(self.partial, old)
+            return
+        if exchange(self.partial, old):
+            return
+        aside = self._work / REPLACED
+        os.rename(old, aside)
         try:
-            if _exchange(self.content, self.path):
-                with suppress(OSError):  # it is of no use any more, wherever it stays
-                    os.rename(self.content, removed)
-                return
-            os.rename(self.path, aside)
-            try:
-                os.rename(self.content, self.path)
-            except OSError:
-                os.rename(aside, self.path)
-                raise
-            # renamed before it is deleted: what is called .replaced is always whole
-            os.rename(aside, removed)
-        finally:
-            if lock is not None:
-                os.close(lock)
+            os.rename(self.partial, old)
+        except OSError:
+            os.rename(aside, old)
+            raise
 
     def discard(self) -> None:
-        """Delete the folder; nothing happens once it is published or discarded."""
-        if self._open:
-            _remove(self.partial)
-            self._release()
+        """Delete the work folder; nothing happens once it is published or discarded."""
+        self._stack.close()
 
     def empty(self) -> None:
         """Delete what was written so far, to write it anew."""
         with self.guarded():
             for entry in list(self.partial.iterdir()):
-                _remove(entry)
+                delete(entry)
+
+    def _clean_up(self) -> None:
+        if self._work is not None:
+            with suppress(OSError):  # it is of no use any more; the next run sweeps it
+                delete_work_folder(self._work)
 
     def _refuse_existing(self) -> None:
         if not self._overwrite and os.path.lexists(self.path):
@@ -149,56 +176,162 @@ class PartialFolder:
                 f"{self.path}: exists already. Give another name, or overwrite it knowingly."
             )
 
-    def _release(self) -> None:
-        self._open = False
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+
+class _Beside(PartialFolder):
+    """What is written, a file or a folder, is for the caller to make."""
+
+    _is_folder = False
 
 
-def _take(folder: Path, path: Path) -> int | None:
-    """Lock a folder for as long as this process lives (no lock where there is no flock)."""
-    try:
-        import fcntl
-    except ImportError:
-        return None
-    lock = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise StoreError(
-            f"{path}: another process is writing it ({folder.name} is in use)."
-        ) from None
-    except OSError:  # a file system without locks
-        os.close(lock)
-        return None
-    return lock
+@contextmanager
+def written_beside(final: Path) -> Iterator[Path]:
+    """A temporary name; what is there at the end, a file or a folder, gets the final name.
 
+    Replaces what has that name already, which is for the caller to allow. After an error (or
+    Ctrl-C) nothing new is left, and the old is as it was. What a killed process left is swept.
 
-def remove_partial(path: Path) -> None:
-    """Delete what a killed process left half written beside ``path``, if there is something.
+    Parameters
+    ----------
+    final : Path
+        Of a file or a folder; its parents are made.
 
     Raises
     ------
     StoreError
-        A living process is writing it.
+        It cannot be written, or another process is writing it.
+    """
+    with _Beside(final, overwrite=True) as place:
+        try:
+            yield place.partial
+        except OSError as error:
+            if not place.is_from_writing(error):
+                raise
+            with place.guarded():
+                raise
+        with place.guarded():
+            place.publish(synced="all")
+
+
+def read_whole(path: Path, read: Callable[[], T]) -> T:
+    """Read a folder, again where it was replaced meanwhile: what is read is of one version.
+
+    Parameters
+    ----------
+    path : Path
+        Of the folder, which others may replace.
+    read : called without arguments
+    """
+    until = time.monotonic() + READ_SECONDS
+    while True:
+        before = _version(path)
+        if before is None and _is_between_renames(path) and time.monotonic() < until:
+            time.sleep(WAIT_SECONDS)
+            continue
+        try:
+            found = read()
+        except (DasklassoError, OSError):
+            if _version(path) == before or time.monotonic() > until:
+                raise
+        else:
+            if _version(path) == before:
+                return found
+            if time.monotonic() > until:
+                raise StoreError(
+                    f"{path}: was replaced all the time for {READ_SECONDS:g} seconds, so that it "
+                    "could not be read whole; read it when it is no longer written."
+                )
+
+
+def _version(path: Path) -> tuple[int, int, int] | None:
+    """Identify the folder that has a name now: numbers of deleted folders are given again."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns
+
+
+def _is_between_renames(path: Path) -> bool:
+    """Tell whether a folder without its name is about to be replaced, or put back if it is not."""
+    path = path.resolve()
+    return any((work / REPLACED).exists() for work in work_folders(path)) and not restore(path)
+
+
+def remove(path: Path) -> None:
+    """Delete a file or folder with what killed runs left of it.
+
+    It loses its name before it is deleted: what has its name is always whole.
+
+    Raises
+    ------
+    StoreError
+        Another process is writing it.
     OSError
     """
-    partial = _partial(path)
-    lock = _take(partial, path) if partial.is_dir() else None
+    if not path.parent.is_dir():
+        return
+    with writing(path) as held:
+        if os.path.lexists(path):
+            work = make_work_folder(path)
+            try:
+                os.rename(path, work / path.name)
+            finally:
+                delete_work_folder(work)
+        _sweep(path, held, also_replaced=True)
+
+
+def restore(path: Path) -> bool:
+    """Put back a folder whose replacement was cut off between its two steps.
+
+    Returns
+    -------
+    bool
+        Whether there was one. False also while a living process is between the two.
+    """
+    if os.path.lexists(path) or not work_folders(path):
+        return False
     try:
-        _remove(partial)
-    finally:
-        if lock is not None:
-            os.close(lock)
+        with claim(path) as held:
+            found = _put_back(path)
+            _sweep(path, held)
+            return found
+    except (StoreError, OSError):
+        return False
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    elif os.path.lexists(path):
-        path.unlink()
+def was_begun(path: Path) -> bool:
+    """Tell whether something of this name is or was being written."""
+    return bool(work_folders(path))
+
+
+def sweep(folder: Path) -> None:
+    """Delete what killed runs left half written of any name in a folder."""
+    for name in names_begun(folder):
+        with suppress(StoreError, OSError), claim(folder / name) as held:
+            _put_back(held.path)
+            _sweep(held.path, held)
+
+
+def _put_back(path: Path) -> bool:
+    """Give a folder its name back; the caller has claimed it."""
+    if os.path.lexists(path):
+        return False
+    for work in work_folders(path):
+        if os.path.lexists(work / REPLACED):
+            os.rename(work / REPLACED, path)
+            return True
+    return False
+
+
+def _sweep(path: Path, held: Claim, *, also_replaced: bool = False) -> None:
+    """Delete what killed runs left of a name; the caller has claimed it."""
+    for work in work_folders(path):
+        if not is_left_over(work, by_flock=held.lock.by_flock):
+            continue
+        if os.path.lexists(work / REPLACED) and not (os.path.lexists(path) or also_replaced):
+            continue  # all that there is under this name
+        with suppress(OSError):
+            delete_work_folder(work)
 
 
 def sync(path: Path) -> None:
@@ -221,133 +354,3 @@ def sync_tree(path: Path) -> None:
             if os.stat(os.path.join(folder, name)).st_nlink == 1:
                 sync(Path(folder, name))
         sync(Path(folder))
-
-
-def remove(path: Path) -> None:
-    """Delete a folder with all that writing it has left beside it.
-
-    It is renamed before it is deleted: what has its name is always whole.
-
-    Raises
-    ------
-    StoreError
-        Another process is writing it.
-    OSError
-    """
-    remove_partial(path)
-    for found in (path, _replaced(path)):
-        removed = _removed(found)
-        if os.path.lexists(found):
-            _remove(removed)
-            with suppress(FileNotFoundError):  # another process was faster
-                os.rename(found, removed)
-        _clean_up(found)
-
-
-def restore(path: Path) -> bool:
-    """Put back a folder whose replacement was cut off between its two steps.
-
-    Returns
-    -------
-    bool
-        Whether there was one. False also while a living process is between the two.
-    """
-    if os.path.lexists(path) or not _replaced(path).is_dir():
-        return False
-    try:
-        PartialFolder(path, overwrite=True).discard()
-    except StoreError:
-        return False
-    return os.path.lexists(path)
-
-
-def _put_back(path: Path) -> bool:
-    aside = _replaced(path)
-    if os.path.lexists(path) or not os.path.lexists(aside):
-        return False
-    os.rename(aside, path)
-    return True
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(path.name + ".partial")
-
-
-def _replaced(path: Path) -> Path:
-    return path.with_name(path.name + ".replaced")
-
-
-def _removed(path: Path) -> Path:
-    # the process's number keeps two processes that clean up out of each other's way
-    return path.with_name(f"{path.name}.removed-{os.getpid()}")
-
-
-def _clean_up(path: Path) -> None:
-    """Delete what was replaced, now or by a process that was killed while deleting."""
-    for found in glob.glob(glob.escape(os.fspath(path)) + ".removed-*"):
-        with suppress(OSError):
-            _remove(Path(found))
-
-
-def _renameat2() -> Callable[[int, bytes, int, bytes, int], int] | None:
-    if not sys.platform.startswith("linux"):
-        return None
-    try:
-        function = ctypes.CDLL(None, use_errno=True).renameat2
-    except (OSError, AttributeError):  # a C library without it
-        return None
-    function.argtypes = (
-        ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint,
-    )  # fmt: skip
-    function.restype = ctypes.c_int
-    found: Callable[[int, bytes, int, bytes, int], int] = function
-    return found
-
-
-_rename = _renameat2()
-_HERE = -100  # AT_FDCWD: names count from the working directory
-_SWAP = 2  # RENAME_EXCHANGE
-
-
-def _exchange(one: Path, other: Path) -> bool:
-    """Have two folders change names in one step; False where the system cannot do that."""
-    return (
-        _rename is not None
-        and _rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _SWAP) == 0
-    )
-
-
-class _Beside(PartialFolder):
-    """What is written has the name of its place, and so its ending, in the folder that is held."""
-
-    def _content(self) -> Path:
-        return self.partial / self.path.name
-
-    def _release(self) -> None:
-        if self._open:
-            with suppress(OSError):
-                _remove(self.partial)
-        super()._release()
-
-
-@contextmanager
-def written_beside(final: Path) -> Iterator[Path]:
-    """A temporary name; what is there at the end, a file or a folder, gets the final name.
-
-    Replaces what has that name already, which is for the caller to allow. After an error (or
-    Ctrl-C) nothing new is left, and the old is as it was. What a killed process left is replaced.
-
-    Parameters
-    ----------
-    final : Path
-        Of a file or a folder; its parents are made.
-
-    Raises
-    ------
-    StoreError
-        It cannot be written, or another process is writing it.
-    """
-    with _Beside(final, overwrite=True) as place:
-        yield place.content
-        with place.guarded():
-            place.publish(synced="all")

@@ -117,36 +117,38 @@ def check_places(
             there = _line_of_folders(found)
             if here[0] == there[0]:
                 raise OptionError(
-                    f"{what}: {place} is {_named(other, name)}, which is read, so it is not "
+                    f"{what}: {place} is {_named(other, name, place)}, which is read, so it is not "
                     "overwritten. Give another name."
                 )
             if there[0] in here:
                 raise OptionError(
-                    f"{what}: {place} is part of {_named(other, name)}, which is read. "
+                    f"{what}: {place} is part of {_named(other, name, place)}, which is read. "
                     "Give another name."
                 )
             if here[0] in there:
                 raise OptionError(
-                    f"{what}: {place} holds {_named(other, name)}, which is read, so it is not "
-                    "overwritten. Give another name."
+                    f"{what}: {place} holds {_named(other, name, place)}, which is read, so it is "
+                    "not overwritten. Give another name."
                 )
         for other, name, there in written:
             if here[0] == there[0]:
                 raise OptionError(
-                    f"{what}: {place} is also {_named(other, name)}; expected different names, "
-                    "since the one would replace the other."
+                    f"{what}: {place} is also {_named(other, name, place)}; expected different "
+                    "names, since the one would replace the other."
                 )
             if here[0] in there or there[0] in here:
                 inner, outer = (what, other) if there[0] in here else (other, what)
                 raise OptionError(
-                    f"{inner}: is within {_named(outer, name if outer == other else str(place))}, "
-                    "which is written too; expected places of their own."
+                    f"{inner}: is within the {outer} {name if outer == other else place}, which is "
+                    "written too; expected places of their own."
                 )
         written.append((what, os.fspath(place), here))
 
 
-def _named(what: str, place: str | os.PathLike[str]) -> str:
-    return f"{what} {os.fspath(place)}"
+def _named(what: str, place: str | os.PathLike[str], spelled: str | os.PathLike[str]) -> str:
+    """Name an option, with its place where that is spelled otherwise."""
+    other = os.fspath(place)
+    return f"the {what}" + ("" if other == os.fspath(spelled) else f" {other}")
 
 
 def _text(place: str | os.PathLike[str], what: str) -> str:

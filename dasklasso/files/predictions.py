@@ -13,6 +13,7 @@ import numpy as np
 
 from dasklasso.errors import OptionError
 from dasklasso.files.atomic import written_beside
+from dasklasso.files.foreign import foreign_entry
 from dasklasso.files.places import output_place
 
 Blocks = Iterable[tuple[int, int, np.ndarray, Sequence[Any]]]
@@ -45,6 +46,8 @@ def check_prediction_file(out: str | Path, *, overwrite: bool, beside: Sequence[
         )
     if out.suffix == ".zarr" and out.exists() and not _is_array(out):
         raise OptionError(f"{out} is not a Zarr array, so it is not overwritten.")
+    if out.suffix == ".zarr" and out.is_dir() and (others := foreign_entry(out)) is not None:
+        raise OptionError(f"{out} is not overwritten: {others} in it is not of predictions.")
     if out.suffix != ".zarr" and out.is_dir():
         raise OptionError(f"{out} is a folder, so it is not overwritten.")
 

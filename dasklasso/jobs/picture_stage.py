@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from dasklasso.drawing.weights import WeightPicture
     from dasklasso.model.path import FittedPath
 
+_OURS = re.compile(r"(\d+-)?alpha-.+\.png")  # names of pictures
 _SCORES = ("accuracy", "r2")  # what a picture says of its model, the first that is known
 
 
@@ -45,7 +47,7 @@ class PictureStage(PlacedStage):
         out = Path(self.out)
         if not out.exists():
             return
-        if not out.is_dir() or any(file.suffix != ".png" for file in out.iterdir()):
+        if not out.is_dir() or any(_OURS.fullmatch(file.name) is None for file in out.iterdir()):
             raise OptionError(f"{out} is no folder of pictures, so it is not overwritten.")
         if not self.overwrite:
             raise OptionError(

@@ -12,6 +12,8 @@ import numpy as np
 from dasklasso.cross_validation.record import CvRecord
 from dasklasso.dataset.schema import Schema
 from dasklasso.errors import ModelError, OptionError
+from dasklasso.files.atomic import read_whole
+from dasklasso.files.places import input_place
 from dasklasso.model.frames import by_name, encoded_sums, encodes
 from dasklasso.model.record import PathRecord
 from dasklasso.model.store import ARRAYS, DOCUMENT, MEANS, SCALES, read_model, write_model
@@ -301,7 +303,10 @@ def load_model(folder: str | Path) -> FittedPath:
     ModelError
         Names the file that is missing, foreign, damaged or inconsistent.
     """
-    document, arrays, coef_rows = read_model(folder, list(_ON_DISK.values()))
+    place = Path(input_place(folder, "model"))
+    document, arrays, coef_rows = read_whole(
+        place, lambda: read_model(place, list(_ON_DISK.values()))
+    )
     values: dict[str, Any] = {name: arrays[on_disk] for name, on_disk in _ON_DISK.items()}
     values |= {"coef_rows": coef_rows, SCALES: arrays.get(SCALES)}
     for field in fields(FittedPath):

@@ -14,6 +14,7 @@ with all files of ``coef.zarr``: what is read is what was written, as a whole.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from dasklasso.dataset.checks import NumberedNames
 from dasklasso.errors import ModelError, OptionError
 from dasklasso.files.atomic import restore, written_beside
 from dasklasso.files.documents import read_json, read_text, shown, validate
+from dasklasso.files.foreign import foreign_entry
 from dasklasso.files.places import input_place, output_place
 from dasklasso.files.seal import FILES, SEAL, check_files, check_seal, files_in, sealed
 from dasklasso.units import format_size
@@ -99,13 +101,24 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
     OptionError
         When it exists and ``overwrite`` is false, or it exists and is not a model.
     """
-    if not folder.exists():
+    if not os.path.lexists(folder):
         return
     if not overwrite:
         raise OptionError(f"{folder} exists already. Give another name, or overwrite it knowingly.")
+    if not folder.exists():
+        return  # a link that leads nowhere
     if not (folder / DOCUMENT).is_file():
         raise OptionError(
             f"{folder} is not a model (no {DOCUMENT} in it), so it is not overwritten."
+        )
+    beside = (one for one in sorted(folder.iterdir()) if one.name not in (DOCUMENT, ARRAYS))
+    others = next(beside, None)
+    if others is None and (folder / ARRAYS).is_dir():
+        others = foreign_entry(folder / ARRAYS)
+    if others is not None:
+        raise OptionError(
+            f"{folder} is not overwritten: {others} in it is not of a model. Move it elsewhere "
+            "first."
         )
 
 

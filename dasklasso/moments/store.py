@@ -18,8 +18,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import re
-import time
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,7 +28,7 @@ import numpy as np
 
 from dasklasso.dataset.row_folds import FoldScheme
 from dasklasso.errors import ChunkCorrupt, DataWarning, OptionError, StoreError
-from dasklasso.files.atomic import PartialFolder, remove, remove_partial
+from dasklasso.files.atomic import PartialFolder, remove, sweep
 from dasklasso.files.places import output_place
 from dasklasso.moments.cross_moments import CrossMoments, Precision, not_ones
 from dasklasso.moments.grouped import GroupedMoments
@@ -40,7 +38,6 @@ from dasklasso.storage.zarr_blocks import ZarrBlocks
 
 VERSION = 2  # 1 knew nothing of units and precision, and its float32 products were less exact
 SUFFIX = ".stats"
-ABANDONED_SECONDS = 24 * 3600.0
 MOST_SCHEMES = 8  # ways to group rows, for each store
 _ATTRIBUTE = "dasklasso_statistics"
 _VECTORS = {
@@ -225,12 +222,7 @@ def drop_oldest(folder: Path) -> None:
     places = [place for place in folder.glob("*/zarr.json") if _head(place).get("version")]
     for place in sorted(places, key=_last_used)[: max(0, len(places) - MOST_SCHEMES)]:
         _drop(place.parent)
-    # what a killed run left half written; no run writes for a day
-    for half in folder.glob("*.partial"):
-        ours = re.fullmatch(r"[0-9a-f]{32}\.partial", half.name)
-        if ours and _last_used(half) < time.time() - ABANDONED_SECONDS:
-            with suppress(OSError, StoreError):
-                remove_partial(half.with_suffix(""))
+    sweep(folder)
 
 
 def _drop(place: Path) -> None:

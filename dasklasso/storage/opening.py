@@ -11,7 +11,7 @@ from zarr.abc.store import Store
 from zarr.storage import FsspecStore, LocalStore
 
 from dasklasso.errors import DependencyMissing, OptionError, StoreError
-from dasklasso.files.atomic import restore
+from dasklasso.files.atomic import restore, was_begun
 from dasklasso.files.places import input_place, is_url
 
 StoreLike = Any
@@ -52,8 +52,7 @@ def open_node(store: StoreLike, storage_options: dict[str, Any] | None) -> tuple
         # since the store that a link leads to is what was replaced
         restore(path.resolve())
     if not path.exists():
-        partial = path.with_name(path.name + ".partial")
-        hint = " An ingest into it was begun and not finished." if partial.exists() else ""
+        hint = " An ingest into it was begun and not finished." if was_begun(path) else ""
         raise StoreError(f"{location} does not exist.{hint}")
     return _open(str(path), location, None), location
 

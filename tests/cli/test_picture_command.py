@@ -106,7 +106,7 @@ def test_a_model_of_two_labels_has_one_image(work, monkeypatch):
         (["model", "--shape", "2x3", "--out", "p", "--label", "x"], "label: 1 found, expected one"),
         (["model", "--shape", "2x3", "--out", "p", "--alpha", "9"], "alpha=9 is outside"),
         (["none", "--shape", "2x3", "--out", "p"], "none"),
-        (["model", "--shape", "2x3", "--out", "model"], "model is no folder of pictures"),
+        (["model", "--shape", "2x3", "--out", "model"], "out: model is the model, which is read"),
         (["model", "--shape", "2x3", "--out", "empty"], "empty exists already"),
         (["model", "--shape", "2x3", "--out", "p", "--scores", "no.csv"], "no.csv: the table"),
         (["model", "--shape", "2x3", "--out", "p", "--scores", "other.json"], "no column alpha"),

@@ -6,6 +6,7 @@ import dataclasses
 import gc
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from dasklasso.dataset.dataset import Dataset, from_arrays, open_dataset
 from dasklasso.dataset.ingest.writer import StoreWriter
 from dasklasso.errors import ChunkMissing, DasklassoError, OptionError, StoreError, ValueFound
 from dasklasso.files.seal import sealed
+from dasklasso.files.work_folders import make_work_folder
 from dasklasso.storage.zarr_blocks import read_rows
 
 N, D = 50, 4
@@ -281,20 +283,17 @@ def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_ingest_that_was_interrupted_is_pointed_out(tmp_path: Path) -> None:
-    (tmp_path / "s.partial").mkdir()
+    make_work_folder(tmp_path / "s")
     with pytest.raises(StoreError, match=r"does not exist\. An ingest into it was begun"):
         open_dataset(tmp_path / "s")
 
 
 @pytest.mark.parametrize("opened_as", ["s", "link"])
 def test_a_store_whose_replacement_was_cut_off_is_found_again(
-    ours: Path, X: np.ndarray, tmp_path: Path, opened_as: str
+    ours: Path, X: np.ndarray, tmp_path: Path, opened_as: str, cut_off: Callable[[Path], None]
 ) -> None:
-    # what a process leaves that is killed between the two renames of a swap
     (tmp_path / "link").symlink_to(tmp_path / "s")
-    ours.rename(tmp_path / "s.replaced")
-    (tmp_path / "s.partial").mkdir()
-    (tmp_path / "s.partial" / "zarr.json").write_text("{}")
+    cut_off(ours)
     found = open_dataset(tmp_path / opened_as)
     np.testing.assert_array_equal(all_rows(found.X), X)
     assert {p.name for p in tmp_path.iterdir()} == {"s", "link"}

@@ -26,7 +26,7 @@ N_OLD, N_NEW = 450, 500
 # imports everything, and forks (before it has threads) one process for each call to die at.
 UPDATE = """
     import os, signal, sys
-    from dasklasso.files import atomic as partial
+    from dasklasso.files import renames as partial
     from dasklasso.dataset.ingest.append import append_rows
 
     source, swap, *stores = sys.argv[1:]

@@ -74,16 +74,16 @@ def store(tmp_path):
 @pytest.mark.parametrize(
     ("out", "read", "reason"),
     [
-        ("store", "store", "is store"),
-        ("link", "store", "is store"),
-        ("store", "link", "is store"),
-        ("other/../store/", "store", "is store"),
-        ("hard", "store/zarr.json", "is store"),
-        ("store/X", "store", "is part of store"),
-        ("link/new", "store", "is part of store"),
-        ("store", "store/zarr.json", "holds store"),
-        (".", "store", "holds store"),
-        ("store/zarr.json", "store/*.json", "is store"),
+        ("store", "store", "is the store"),
+        ("link", "store", "is the store"),
+        ("store", "link", "is the store"),
+        ("other/../store/", "store", "is the store"),
+        ("hard", "store/zarr.json", "is the store"),
+        ("store/X", "store", "is part of the store"),
+        ("link/new", "store", "is part of the store"),
+        ("store", "store/zarr.json", "holds the store"),
+        (".", "store", "holds the store"),
+        ("store/zarr.json", "store/*.json", "is the store"),
     ],
 )
 def test_an_output_is_not_an_input_however_it_is_spelled(store, tmp_path, out, read, reason):
@@ -98,10 +98,10 @@ def test_what_is_beside_an_input_may_be_written(store, tmp_path):
 
 
 def test_two_outputs_have_places_of_their_own(tmp_path):
-    with pytest.raises(OptionError, match=r"^table: .* is also out"):
+    with pytest.raises(OptionError, match=r"^table: .* is also the out"):
         check_places({"out": tmp_path / "a", "table": f"{tmp_path}/x/../a"}, {})
-    with pytest.raises(OptionError, match=r"^table: is within out"):
+    with pytest.raises(OptionError, match=r"^table: is within the out"):
         check_places({"out": tmp_path / "a", "table": tmp_path / "a" / "t.csv"}, {})
-    with pytest.raises(OptionError, match=r"^out: is within table"):
+    with pytest.raises(OptionError, match=r"^out: is within the table"):
         check_places({"out": tmp_path / "a" / "m", "table": tmp_path / "a"}, {})
     check_places({"out": tmp_path / "a", "table": tmp_path / "a.csv"}, {})

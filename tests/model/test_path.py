@@ -254,10 +254,9 @@ def test_an_existing_model_is_kept_unless_told(tmp_path):
     np.testing.assert_array_equal(load_model(tmp_path / "m").coef, make_path(seed=1).coef)
 
 
-def test_a_model_whose_replacement_was_cut_off_is_found_again(tmp_path):
+def test_a_model_whose_replacement_was_cut_off_is_found_again(tmp_path, cut_off):
     make_path(seed=1).save(tmp_path / "m")
-    (tmp_path / "m").rename(tmp_path / "m.replaced")  # killed between the two renames
-    (tmp_path / "m.partial").mkdir()
+    cut_off(tmp_path / "m")
     np.testing.assert_array_equal(load_model(tmp_path / "m").coef, make_path(seed=1).coef)
     assert [p.name for p in tmp_path.iterdir()] == ["m"]
 
@@ -267,6 +266,15 @@ def test_overwriting_replaces_the_model_and_leaves_nothing_beside(tmp_path):
     make_path(seed=2).save(tmp_path / "m", overwrite=True)
     np.testing.assert_array_equal(load_model(tmp_path / "m").coef, make_path(seed=2).coef)
     assert [p.name for p in tmp_path.iterdir()] == ["m"]
+
+
+@pytest.mark.parametrize("place", [".", "coef.zarr", "coef.zarr/coef"])
+def test_a_model_that_others_put_something_in_is_not_overwritten(tmp_path, place):
+    make_path().save(tmp_path / "m")
+    (tmp_path / "m" / place / "notes.txt").write_text("years of work")
+    with pytest.raises(OptionError, match=r"m is not overwritten: .*notes.txt in it is not of a"):
+        make_path().save(tmp_path / "m", overwrite=True)
+    assert (tmp_path / "m" / place / "notes.txt").exists()
 
 
 def test_a_folder_that_is_no_model_is_never_overwritten(tmp_path):

@@ -17,6 +17,7 @@ from dasklasso.dataset.dataset import open_dataset
 from dasklasso.dataset.ingest.ingest import ingest
 from dasklasso.dataset.row_folds import FoldScheme
 from dasklasso.errors import DataWarning, OptionError, StoreError
+from dasklasso.files.work_folders import make_work_folder
 from dasklasso.moments import append as carry
 from dasklasso.moments import store as kept
 from dasklasso.moments.append import update_store, with_rows
@@ -261,14 +262,14 @@ def test_of_many_those_last_used_stay(tmp_path, monkeypatch):
     assert there == [True, False, True, True]
 
 
-def test_what_was_half_written_long_ago_is_cleared(tmp_path):
-    halves = [tmp_path / f"{c * 32}.partial" for c in "ab"] + [tmp_path / "x.zarr.partial"]
-    for half in halves:
-        half.mkdir(parents=True)
-    for half in (halves[0], halves[2]):
-        os.utime(half, (1, 1))
+def test_what_a_killed_run_left_half_written_is_swept_and_nothing_else(tmp_path):
+    ours = make_work_folder(tmp_path / ("a" * 32))
+    others = [tmp_path / f"{'a' * 32}.partial", tmp_path / f".x.{'0' * 16}.partial"]
+    for other in others:
+        other.mkdir()
+        (other / "thesis.tex").write_text("years of work")
     save_moments(tmp_path, some_moments(FoldScheme()), Key("sha256:0", FoldScheme()))
-    assert [half.exists() for half in halves] == [False, True, True]
+    assert [half.exists() for half in (ours, *others)] == [False, True, True]
 
 
 def test_a_store_is_no_place_for_statistics(tmp_path):

@@ -217,12 +217,11 @@ def test_a_damaged_checkpoint_is_refused(damage, data_and_run, tmp_path):
         fit_path(data, OPTIONS, going_on(run))
 
 
-def test_between_two_renames_the_old_state_is_resumed(data_and_run, tmp_path):
+def test_between_two_renames_the_old_state_is_resumed(data_and_run, tmp_path, cut_off):
     data, run = data_and_run
     interrupted(data, run)
     folder = tmp_path / "state"
-    (folder / "state.zarr").rename(folder / "state.zarr.replaced")
-    (folder / "state.zarr.partial").mkdir()  # half of a new one
+    cut_off(folder / "state.zarr")
     resumed = fit_path(data, OPTIONS, going_on(run))
     expected = fit_path(data, OPTIONS, replace(run, checkpoint=None))
     assert np.array_equal(resumed.coef, expected.coef)

@@ -281,6 +281,18 @@ def test_a_folder_that_is_no_store_is_not_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "thesis" / "chapter.tex").read_text() == "years of work"
 
 
+@pytest.mark.parametrize("place", [".", "X", "y"])
+def test_a_store_that_others_put_something_in_is_not_overwritten(
+    tmp_path: Path, place: str
+) -> None:
+    X, y = table(20, 2)
+    write(tmp_path / "s", X, y)
+    (tmp_path / "s" / place / "notes.txt").write_text("years of work")
+    with pytest.raises(StoreError, match=r"is not overwritten: .*notes.txt in it is not of"):
+        write(tmp_path / "s", X, y, overwrite=True)
+    assert (tmp_path / "s" / place / "notes.txt").exists()
+
+
 def test_two_writers_of_one_store_do_not_mix(tmp_path: Path) -> None:
     X, y = table(20, 2)
     options: dict[str, Any] = {
@@ -288,7 +300,7 @@ def test_two_writers_of_one_store_do_not_mix(tmp_path: Path) -> None:
     }  # fmt: skip
     with StoreWriter(tmp_path / "s", **options) as first:
         first.write(X, y)
-        with pytest.raises(StoreError, match="another process is writing it"):
+        with pytest.raises(StoreError, match="is writing it"):
             StoreWriter(tmp_path / "s", **options)
         first.finish({})
     np.testing.assert_array_equal(zarr.open_group(tmp_path / "s", mode="r")["X"][...], X)

@@ -1,0 +1,119 @@
+"""Results are overwritten again and again by one process while others read them: no read fails."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+# One process imports everything and forks a writer and readers. Version k of everything has k in
+# all its parts, so that a reader tells a mixture of two versions from either.
+PROGRAM = """
+    import json, os, sys, time
+    from pathlib import Path
+
+    import numpy as np
+    from click.testing import CliRunner
+    from scipy.sparse import csr_array
+
+    from dasklasso.cli import main
+    from dasklasso.files import renames
+    from dasklasso.files.predictions import write_predictions
+    from dasklasso.model.path import FittedPath, load_model
+
+    folder, times, swap = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    model, rows, end = folder / "m", 1000, folder / "end"
+    if swap == "two steps":
+        renames._rename = None
+
+    def write(k):
+        blocks = [(0, rows, np.full((rows, 1), float(k)), ())]
+        for name in ("p.csv", "p.parquet"):
+            write_predictions(folder / name, blocks, n_rows=rows, target_names=None,
+                              attributes={}, overwrite=True)
+        FittedPath(
+            alphas=np.array([0.5]), coef_rows=csr_array(np.full((1, 40), float(k))),
+            intercepts=np.array([[float(k)]]), dual_gaps=np.zeros((1, 1)),
+            objectives=np.ones((1, 1)), y_is_vector=True, target_names=("y",), loss="squared",
+            feature_names=tuple(f"x{j}" for j in range(40)), l1_ratio=1.0,
+            penalty_options={}, alpha_selected=None, solver="gram", tol=1e-6, scans=1,
+            bytes_read=1, seconds=float(k), peak_memory_bytes=1, fingerprint="f", versions={},
+        ).save(model, overwrite=True)
+
+    def read_csv():
+        head, *lines = (folder / "p.csv").read_text().split()
+        return {float(line) for line in lines}, len(lines) == rows
+
+    def read_parquet():
+        import pyarrow.parquet as pq
+
+        with open(folder / "p.parquet", "rb") as file:
+            values = pq.read_table(file)["prediction"].to_numpy()
+        return set(values.tolist()), len(values) == rows
+
+    def read_model():
+        found = load_model(model)
+        return {found.seconds, *found.coef.ravel(), *found.intercept.ravel()}, True
+
+    def read_show():
+        shown = CliRunner().invoke(main, ["show", str(model), "--json"])
+        if shown.exit_code:
+            return shown.output, False
+        found = json.loads(shown.stdout)
+        coefs = {one["coef"][0] for one in found["features"]}
+        return {found["seconds"], found["intercept"][0], *coefs}, len(found["features"]) == 40
+
+    def reader(read):
+        read()  # what is imported late
+        reads, failed = 0, []
+        while not end.exists():
+            try:
+                values, whole = read()
+                if not whole or len(values) != 1:
+                    failed.append(f"mixed: {values}")
+            except Exception as error:
+                failed.append(f"{type(error).__name__}: {error}")
+            reads += 1
+        (folder / f"{read.__name__}.json").write_text(json.dumps([reads, failed]))
+
+    write(1)
+    children = []
+    for read in (read_csv, read_parquet, read_model, read_show):
+        child = os.fork()
+        if child == 0:
+            reader(read)
+            os._exit(0)
+        children.append(child)
+    for k in range(2, times + 2):
+        write(k)
+    end.touch()
+    for child in children:
+        os.waitpid(child, 0)
+"""
+
+
+def overwrite(folder, times, swap):
+    program = [sys.executable, "-c", textwrap.dedent(PROGRAM), str(folder), str(times), swap]
+    subprocess.run(program, check=True, timeout=1200)
+    found = {path.stem: json.loads(path.read_text()) for path in folder.glob("read_*.json")}
+    left = {path.name for path in folder.iterdir()} - {"end", *(f"{name}.json" for name in found)}
+    assert left == {"m", "p.csv", "p.parquet"}
+    return found
+
+
+def test_no_read_fails_while_results_are_overwritten(tmp_path):
+    found = overwrite(tmp_path, 6, "two steps")  # the harder way
+    assert len(found) == 4
+    assert all(reads > 0 for reads, _ in found.values())
+    assert {name: failed for name, (_, failed) in found.items() if failed} == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("swap", ["exchange", "two steps"])
+def test_no_read_fails_in_a_thousand_overwrites(tmp_path, swap):
+    found = overwrite(tmp_path, 1000, swap)
+    print({name: reads for name, (reads, _) in found.items()})
+    assert {name: failed[:3] for name, (_, failed) in found.items() if failed} == {}
