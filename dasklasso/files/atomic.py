@@ -254,7 +254,12 @@ def _version(path: Path) -> tuple[int, int, int] | None:
 def _is_between_renames(path: Path) -> bool:
     """Tell whether a folder without its name is about to be replaced, or put back if it is not."""
     path = path.resolve()
-    return any((work / REPLACED).exists() for work in work_folders(path)) and not restore(path)
+    return _is_aside(path) and not restore(path)
+
+
+def _is_aside(path: Path) -> bool:
+    """Tell whether what had a name is in a work folder, between two renames."""
+    return any(os.path.lexists(work / REPLACED) for work in work_folders(path))
 
 
 def remove(path: Path) -> None:
@@ -288,7 +293,7 @@ def restore(path: Path) -> bool:
     bool
         Whether there was one. False also while a living process is between the two.
     """
-    if os.path.lexists(path) or not work_folders(path):
+    if os.path.lexists(path) or not _is_aside(path):
         return False
     try:
         with claim(path) as held:
