@@ -293,7 +293,7 @@ def test_a_store_whose_replacement_was_cut_off_is_found_again(
     ours: Path, X: np.ndarray, tmp_path: Path, opened_as: str, cut_off: Callable[[Path], None]
 ) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "s")
-    cut_off(ours)
+    cut_off(ours.rename(tmp_path / "s"))
     found = open_dataset(tmp_path / opened_as)
     np.testing.assert_array_equal(all_rows(found.X), X)
     assert {p.name for p in tmp_path.iterdir()} == {"s", "link"}
