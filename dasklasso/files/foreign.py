@@ -19,7 +19,7 @@ def foreign_entry(folder: Path, known: Collection[str] = ()) -> Path | None:
     ----------
     folder : Path
         A group or an array.
-    known : names in it that are ours, besides those of Zarr
+    known : names in it, or in what it holds, that are ours, besides those of Zarr
     """
     is_array = _is_array(folder)
     for entry in sorted(os.scandir(folder), key=lambda one: one.name):
@@ -31,7 +31,7 @@ def foreign_entry(folder: Path, known: Collection[str] = ()) -> Path | None:
                 return path
         elif not (entry.is_dir() and any((path / name).is_file() for name in METADATA)):
             return path
-        elif (found := foreign_entry(path)) is not None:
+        elif (found := foreign_entry(path, known)) is not None:
             return found
     return None
 

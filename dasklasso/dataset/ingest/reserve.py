@@ -8,6 +8,7 @@ from dasklasso.errors import StoreError
 from dasklasso.files.atomic import PartialFolder
 from dasklasso.files.foreign import foreign_entry
 from dasklasso.files.places import check_places, input_place, output_place
+from dasklasso.storage.chunk_checksums import CHECKSUMS
 from dasklasso.storage.zarr_files import ZARR_FILES
 
 
@@ -40,7 +41,7 @@ def reserve(
         is_empty = store.is_dir() and not any(store.iterdir())
         if not is_zarr and not is_empty:
             raise StoreError(f"{path}: is not a Zarr store, so it will not be overwritten.")
-        others = foreign_entry(store) if is_zarr else None
+        others = foreign_entry(store, (CHECKSUMS,)) if is_zarr else None
         if others is not None:
             raise StoreError(
                 f"{path}: is not overwritten: {others} in it is not of a store. Move it elsewhere "
