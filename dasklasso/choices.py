@@ -21,6 +21,7 @@ Dtype = Literal["auto", "float32", "float64", "uint8", "int8", "uint16", "int16"
 SOLVERS: dict[str, Any] = {
     "gram": "dasklasso.solvers.gram.entry",
     "newton": "dasklasso.solvers.newton.entry",
+    "working_set": "dasklasso.solvers.working_set.entry",
     "fista": "dasklasso.solvers.fista.entry",
     "prox_sgd": "dasklasso.solvers.prox_sgd.entry",
 }

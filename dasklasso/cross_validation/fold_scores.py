@@ -20,9 +20,10 @@ def curve_of(
 ) -> CrossValidation:
     """Gather the curve of one l1_ratio: the scores of every problem on the rows it left out."""
     n_folds, loss = len(folds.weights), problem.loss
+    criterion = "mse" if loss.quadratic else cv.criterion
     n_targets = jobs.n_targets // loss.n_outputs  # classes are one problem
     rest = [one for one in left_out if one.fold != ALL]
-    names = ["loss"]
+    names = [criterion] if loss.quadratic else ["loss"]
     if loss.gives_probabilities:
         names += ["accuracy", "auc"] if loss.n_outputs == 1 else ["accuracy"]
     curves = []
@@ -31,8 +32,8 @@ def curve_of(
         scores = {name: _table(own, n_folds, name) for name in names}
         if "auc" in names and np.any((bound := _table(own, n_folds, "auc_bound")) > 0):
             scores["auc_bound"] = bound
-        error = scores[cv.criterion]
-        error = -error if cv.criterion in GREATER_IS_BETTER else error
+        error = scores[criterion]
+        error = -error if criterion in GREATER_IS_BETTER else error
         curves.append(
             (
                 CrossValidation(
@@ -41,12 +42,14 @@ def curve_of(
                     error,
                     folds.weights,
                     np.reshape([one.gap for one in own], (n_folds, -1)).T,
-                    cv.criterion,
+                    criterion,
                     scores,
                 ),
             )
         )
-    null = problem.null_loss[:: loss.n_outputs] if cv.criterion == "loss" else np.ones(n_targets)
+    null = np.ones(n_targets)
+    if criterion in ("loss", "mse"):
+        null = problem.null_loss[:: loss.n_outputs] * (2.0 if loss.quadratic else 1.0)
     return over_targets(curves, null)[0]
 
 

@@ -87,6 +87,8 @@ def solve_by_scans(
 
 def _looked(entry: SolverEntry, setup: Setup) -> Setup:
     """Run the scan at zero: what the solver wants of it, and what problems of folds need."""
+    if entry.look is not None:
+        return entry.look(setup)
     requests, folds, asked = list(entry.zero_requests(setup)), setup.folds, None
     if folds is not None:
         n_models = n_problems_of(setup.data, setup.options)
@@ -111,7 +113,7 @@ def _path(
     setup: Setup,
     checkpoints: Checkpoints | None,
     progress: Callable[[ScanEvent], None] | None,
-    scans: int,
+    scans: float,
     bytes_read: int,
     resumed: bool,
 ) -> tuple[Solver[Any], State]:

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
@@ -83,7 +84,7 @@ class Run:
     """
 
     case: RunCase
-    scans: int
+    scans: float
     seconds: float
     day: str
 
@@ -111,7 +112,7 @@ def case_of_run(
     )
 
 
-def keep_run(data: Dataset, run: RunOptions, case: RunCase, scans: int, seconds: float) -> None:
+def keep_run(data: Dataset, run: RunOptions, case: RunCase, scans: float, seconds: float) -> None:
     """Record what a converged fit took, unless the folder cannot be written."""
     folder = _folder(data, run)
     if folder is None:
@@ -149,8 +150,8 @@ def with_history(plan: Plan, data: Dataset, run: RunOptions, case: RunCase) -> P
         plan,
         note="; ".join(text for text in (note, rest) if text),
         scans=float(best.scans),
-        scans_least=min(plan.scans_least, best.scans),
-        scans_most=max(plan.scans_most, best.scans),
+        scans_least=min(plan.scans_least, math.floor(best.scans)),
+        scans_most=max(plan.scans_most, math.ceil(best.scans)),
         bytes_to_read=round(plan.bytes_to_read * share),
         flops=plan.flops * share,
         seconds=seconds,
@@ -174,7 +175,7 @@ def _runs(folder: Path | None) -> list[Run]:
 
 def _run(entry: dict[str, Any]) -> Run:
     case = RunCase(**entry["case"])
-    scans, seconds = int(entry["scans"]), float(entry["seconds"])
-    if scans < 1:
-        raise ValueError(f"scans: {scans} found, expected at least 1")
+    scans, seconds = float(entry["scans"]), float(entry["seconds"])
+    if not scans > 0:
+        raise ValueError(f"scans: {scans} found, expected a number above 0")
     return Run(case, scans, seconds, str(entry["day"]))

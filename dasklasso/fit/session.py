@@ -35,7 +35,7 @@ class Solved:
     jobs : Jobs
     solutions : dict of job to Solution
     solver : str
-    scans : reads of X
+    scans : reads of X, a partial one by its share
     bytes_read : int
     cross_validation : CvRecord or None
     """
@@ -44,7 +44,7 @@ class Solved:
     jobs: Jobs
     solutions: dict[int, Solution]
     solver: str
-    scans: int
+    scans: float
     bytes_read: int
     cross_validation: CvRecord | None = None
 

@@ -206,6 +206,10 @@ class Folds:
             sample=None if sample is None else answers[sample],
         )
 
+    def with_moments(self, of_folds: Sequence[Moments | None]) -> Folds:
+        """Return the same folds with the moments of the columns over the rows of each."""
+        return replace(self, training=tuple(_moments_outside(of_folds)))
+
     def problem_outside(self, problem: Problem, fold: int) -> Problem:
         """Return the problem of the rows outside a fold, or of ALL rows, from that of all rows.
 

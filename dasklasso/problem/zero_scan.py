@@ -41,29 +41,39 @@ from dasklasso.scan.reader import targets_only
 
 
 @dataclass(frozen=True)
-class FirstLook:
+class Look:
+    """What every first scan shows.
+
+    Attributes
+    ----------
+    alpha_max : (n_targets,), the smallest alpha at which only unpenalised columns are in use,
+        for l1_ratio 1
+    bytes_read : int
+    free : Unpenalised or None
+    """
+
+    alpha_max: np.ndarray
+    bytes_read: int
+    free: Unpenalised | None
+
+
+@dataclass(frozen=True)
+class FirstLook(Look):
     """The results of the scan at zero.
 
     Attributes
     ----------
     points, gradient : (n_features, n_targets + n_free + 1)
         Zero for each target; unit vectors of unpenalised columns; the power iteration's start.
-    free : Unpenalised or None
     power_norm : ‖Av‖ of the power iteration's first product
-    alpha_max : (n_targets,), the smallest alpha at which only unpenalised columns are in use,
-        for l1_ratio 1
     sums : LossSums of the n_targets null models
-    bytes_read : int
     answers : to all that the scan was asked
     """
 
     points: Coefficients
     gradient: Coefficients
-    free: Unpenalised | None
     power_norm: float
-    alpha_max: np.ndarray
     sums: LossSums
-    bytes_read: int
     answers: Answers
 
     @property
@@ -229,13 +239,13 @@ def look(
     )
     extremes = engine.runner.compute(sizes)[0]
     return FirstLook(
-        found.points,
-        found.gradient,
-        free,
-        power_norm=float(np.sqrt(extremes[:, -1].sum())),
         alpha_max=extremes[:, :n_targets].max(axis=0),
-        sums=found.sums[:n_targets],
         bytes_read=found.bytes_read,
+        free=free,
+        points=found.points,
+        gradient=found.gradient,
+        power_norm=float(np.sqrt(extremes[:, -1].sum())),
+        sums=found.sums[:n_targets],
         answers=found,
     )
 

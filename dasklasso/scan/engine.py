@@ -102,7 +102,7 @@ class ScanEngine:
             data.fingerprint, X, data.y, data.sample_weight, self.layout, data.offset
         )
         self.runner = runner
-        self.scans = 0
+        self.scans: float = 0
         self._forward = True
 
     @property
@@ -179,7 +179,7 @@ class ScanEngine:
     def workers_of_rows(self, rows: Sequence[int]) -> list[list[str] | None]:
         """Return the worker that reads each row in scans of a whole band's columns; None: any."""
         shares = self.runner.shares()
-        runs = _by_share(self._heights(), [n for _, n in shares])
+        runs = by_share(self._heights(), [n for _, n in shares])
         bands = np.searchsorted(np.cumsum(self._heights()), rows, side="right")
         owners = np.searchsorted([stop for _, stop in runs], bands, side="right")
         addresses = [shares[owner][0] for owner in owners]
@@ -235,7 +235,7 @@ class ScanEngine:
         shares = self.runner.shares()
         found: list[tuple[tasks.Run, list[str] | None]] = []
         for (first, stop), (address, threads) in zip(
-            _by_share(weights, [n for _, n in shares]), shares, strict=True
+            by_share(weights, [n for _, n in shares]), shares, strict=True
         ):
             nbytes = sum(weights[first:stop]) * row_bytes
             pieces = threads * max(1, round(nbytes / (threads * RUN_BYTES)))
@@ -251,10 +251,20 @@ class ScanEngine:
                 found.append((run, None if address is None else [address]))
         return found if self._forward else found[::-1]
 
-    def turn(self) -> None:
-        """A scan was made: the next one starts with what this one read last, still in the cache."""
+    def turn(self, share: float = 1) -> bool:
+        """A scan was made: the next one starts with what this one read last, still in the cache.
+
+        Parameters
+        ----------
+        share : of X that was read
+
+        Returns
+        -------
+        Whether this one went forward.
+        """
         self._forward = not self._forward
-        self.scans += 1
+        self.scans += share
+        return not self._forward
 
     # -- several parts: predictions are summed across them -------------------------------------
 
@@ -336,7 +346,7 @@ def _itself(value: Any) -> Any:
     return value
 
 
-def _by_share(weights: Sequence[int], threads: Sequence[int]) -> list[tuple[int, int]]:
+def by_share(weights: Sequence[int], threads: Sequence[int]) -> list[tuple[int, int]]:
     """Consecutive bands for each worker, in proportion to its threads (some may get none)."""
     edges = np.concatenate([[0], np.cumsum(weights)])
     goals = edges[-1] * np.cumsum(threads)[:-1] / sum(threads)

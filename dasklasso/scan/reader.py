@@ -97,6 +97,19 @@ class Reader:
         for j in self._column_chunks():
             self.table.X.will_need(self.table.layout.row_chunks[piece], j)
 
+    def columns(self, chunk: int, start: int, stop: int) -> list[np.ndarray]:
+        """All rows of columns ``start`` to ``stop − 1``, which lie in one column chunk, by piece.
+
+        Of mapped chunks only these columns are read.
+        """
+        first, last = self.table.X.column_bounds[chunk : chunk + 2]
+        before = self.bytes_read
+        pieces = range(len(self.table.layout.row_chunks))
+        blocks = [self._block(piece, chunk) for piece in pieces]
+        if self.table.X.mapped:
+            self.bytes_read = before + (self.bytes_read - before) * (stop - start) // (last - first)
+        return [block[:, start - first : stop - first] for block in blocks]
+
     def _column_chunks(self) -> range:
         return range(*self.table.layout.parts[self.part])
 

@@ -52,7 +52,7 @@ class Scored:
     by_class: list[dict[str, Any]] | None
     n_rows: int
     weight: float
-    scans: int
+    scans: float
     seconds: float
     peak_memory_bytes: int
     notes: Sequence[str] = ()

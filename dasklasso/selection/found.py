@@ -60,7 +60,7 @@ class Selected:
     features: tuple[dict[str, Any], ...]
     chosen: dict[str, Any]
     table: list[dict[str, Any]]
-    scans: int
+    scans: float
     bytes_read: int
     seconds: float
     peak_memory_bytes: int

@@ -15,7 +15,7 @@ from dasklasso.options import FitOptions, RunOptions
 from dasklasso.problem.folds import Folds
 from dasklasso.problem.problem import Problem
 from dasklasso.problem.unpenalised import Unpenalised
-from dasklasso.problem.zero_scan import FirstLook
+from dasklasso.problem.zero_scan import FirstLook, Look
 from dasklasso.scan.engine import Request, ScanEngine
 from dasklasso.scan.frame import PlacedFrame
 from dasklasso.solvers.solution import Solution
@@ -94,7 +94,7 @@ class ScanEvent:
     stage : what goes on between scans, or "" after a scan
     """
 
-    scan: int
+    scan: float
     n_done: int
     n_alphas: int
     worst_gap: float
@@ -133,7 +133,7 @@ class State:
     """
 
     jobs: Jobs
-    scans: int
+    scans: float
     bytes_read: int
     standing: Standing = field(default=Standing(0, 0, float("inf"), 0), kw_only=True)
 
@@ -167,10 +167,14 @@ class LeftOut(Protocol):
     scores : on the rows left out, by name
     """
 
-    fold: int
-    target: int
-    gap: float
-    scores: dict[str, float]
+    @property
+    def fold(self) -> int: ...
+    @property
+    def target(self) -> int: ...
+    @property
+    def gap(self) -> float: ...
+    @property
+    def scores(self) -> dict[str, float]: ...
 
 
 class Question(Protocol):
@@ -191,8 +195,8 @@ class Setup:
         Where arrays are placed; the driver runs its scans.
     problem : Problem
     frame : as the engine placed it
-    first : FirstLook or None
-        What the scan at zero showed; None for a fit that is resumed and needs none.
+    first : Look or None
+        What the first scan showed; None for a fit that is resumed and needs none.
     folds : Folds or None
         Of rows, where each job is solved without each of them too.
     zero_requests : what the scan at zero was asked besides the gradient
@@ -207,7 +211,7 @@ class Setup:
     engine: ScanEngine
     problem: Problem
     frame: PlacedFrame
-    first: FirstLook | None = None
+    first: Look | None = None
     folds: Folds | None = None
     zero_requests: Sequence[Request] = ()
     resumed: bool = False
@@ -217,6 +221,11 @@ class Setup:
     @property
     def settings(self) -> Settings:
         return Settings.of(self.options, self.run)
+
+    @property
+    def zero(self) -> FirstLook | None:
+        """What the scan at zero showed, where the first scan was that one."""
+        return self.first if isinstance(self.first, FirstLook) else None
 
     @property
     def free(self) -> Unpenalised | None:
@@ -239,7 +248,7 @@ class Solver(ABC, Generic[StateT]):
     certifies_when_stopped = True  # whether what is left open by max_scans gets one more scan
     least_scans = 0  # of its own, whatever max_scans is
 
-    def init(self, jobs: Jobs, scans: int, bytes_read: int) -> StateT:
+    def init(self, jobs: Jobs, scans: float, bytes_read: int) -> StateT:
         """Return the state from which scans begin.
 
         Parameters
@@ -280,6 +289,6 @@ class Solver(ABC, Generic[StateT]):
         """Return the state for a checkpoint."""
         raise NotImplementedError(f"{self.name} keeps no checkpoints")
 
-    def thaw(self, jobs: Jobs, scans: int, bytes_read: int, frozen: Frozen) -> StateT:
+    def thaw(self, jobs: Jobs, scans: float, bytes_read: int, frozen: Frozen) -> StateT:
         """Return the state that :meth:`freeze` wrote."""
         raise NotImplementedError(f"{self.name} keeps no checkpoints")

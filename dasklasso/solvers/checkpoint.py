@@ -22,7 +22,6 @@ from dasklasso.files.atomic import PartialFolder, remove, restore
 from dasklasso.scan.runners import Runner
 
 VERSION = 3
-ARRAYS = ("points", "gradient")
 STATISTICS = "statistics"  # second moments, where there is no better place for them
 STATE = "state.zarr"
 
@@ -70,7 +69,7 @@ def read_checkpoint(folder: Path, key: str) -> tuple[dict[str, Any], dict[str, d
         group = zarr.open_group(str(path), mode="r")
         attributes = dict(group.attrs)
         numbers = json.loads(str(attributes["state"]))
-        arrays = {name: _lazy(path, group[name]) for name in ARRAYS}
+        arrays = {name: _lazy(path, array) for name, array in sorted(group.members())}
     except (KeyError, ValueError, OSError) as error:
         raise CheckpointError(f"{path}: cannot be read as a checkpoint ({error})") from None
     if attributes.get("version") != VERSION:

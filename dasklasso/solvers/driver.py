@@ -129,7 +129,8 @@ class Driver:
         n_targets, n_outputs = self.problem.n_targets, self.problem.loss.n_outputs
         try:
             jobs = Jobs(np.asarray(numbers.pop("alphas"), dtype=float), n_targets, n_outputs)
-            scans, bytes_read = int(numbers.pop("scans")), int(numbers.pop("bytes_read"))
+            scans, bytes_read = numbers.pop("scans"), int(numbers.pop("bytes_read"))
+            scans = scans if isinstance(scans, int) else float(scans)  # a share, of partial reads
             return solver.thaw(jobs, scans, bytes_read, Frozen(numbers, arrays))
         except (KeyError, ValueError, OSError) as error:
             raise CheckpointError(f"{folder}: the state cannot be read ({error})") from None
@@ -155,7 +156,7 @@ class Driver:
 
     # -- scans --------------------------------------------------------------------------------
 
-    def _iterate(self, solver: Solver[StateT], state: StateT, most_scans: int) -> StateT:
+    def _iterate(self, solver: Solver[StateT], state: StateT, most_scans: float) -> StateT:
         while not solver.done(state):
             if state.scans >= most_scans:
                 if self.checkpoints is not None and np.isfinite(self.checkpoints.seconds):

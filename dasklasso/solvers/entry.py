@@ -177,6 +177,7 @@ class SolverEntry:
     scans : what it reads, of these and of whether statistics are stored
     make : the solver of one problem; None for one whose scans are those of moments
     zero_requests : what the scan at zero is asked besides the gradient there
+    look : makes the first scan, where that is one of its own: returns the setup with what it showed
     looks_when_resumed : whether a fit that is resumed needs the scan at zero too
     automatic : the losses for which "auto" may take it
     because : why "auto" takes it, half a sentence
@@ -192,6 +193,7 @@ class SolverEntry:
     scans: ScansOf
     make: Callable[[Setup], Solver[Any]] | None
     zero_requests: Callable[[Setup], Sequence[Request]] = no_requests
+    look: Callable[[Setup], Setup] | None = None
     looks_when_resumed: bool = False
     automatic: Literal["none", "quadratic", "other", "any"] = "none"
     because: str = ""

@@ -21,7 +21,7 @@ TIGHT = {"tol": 1e-15, "max_iter": 1_000_000}
 RUN = RunOptions(in_process=True)
 
 
-@pytest.fixture(autouse=True, params=["fista", "gram"])
+@pytest.fixture(autouse=True, params=["fista", "gram", "working_set"])
 def by_each_solver(request, monkeypatch):
     plain = fit_path
 

@@ -126,11 +126,11 @@ class Fista(Solver[FistaState]):
 
     def __init__(self, setup: Setup) -> None:
         self.engine, self.problem, self.frame = setup.engine, setup.problem, setup.frame
-        self.first, self.free, self.settings = setup.first, setup.free, setup.settings
+        self.first, self.free, self.settings = setup.zero, setup.free, setup.settings
 
     # -- beginning ----------------------------------------------------------------------------
 
-    def init(self, jobs: Jobs, scans: int, bytes_read: int) -> FistaState:
+    def init(self, jobs: Jobs, scans: float, bytes_read: int) -> FistaState:
         """Return the state after the first look: every job may start at zero."""
         first, dtype = self.first, self._first_dtype
         assert first is not None
@@ -161,7 +161,7 @@ class Fista(Solver[FistaState]):
         )
 
     def go_on(
-        self, jobs: Jobs, solved: dict[int, Solution], scans: int, bytes_read: int
+        self, jobs: Jobs, solved: dict[int, Solution], scans: float, bytes_read: int
     ) -> FistaState:
         """The state of a fit that another solver left: what is not certified goes on from there.
 
@@ -331,7 +331,7 @@ class Fista(Solver[FistaState]):
         """The state for a checkpoint: one that is read back takes the same steps, bit for bit."""
         return freeze_state(state, self.engine)
 
-    def thaw(self, jobs: Jobs, scans: int, bytes_read: int, frozen: Frozen) -> FistaState:
+    def thaw(self, jobs: Jobs, scans: float, bytes_read: int, frozen: Frozen) -> FistaState:
         """Return the state that :meth:`freeze` wrote."""
         return thaw_state(jobs, scans, bytes_read, frozen, self.engine)
 

@@ -58,7 +58,7 @@ def freeze_state(state: FistaState, engine: ScanEngine) -> Frozen:
 
 
 def thaw_state(
-    jobs: Jobs, scans: int, bytes_read: int, frozen: Frozen, engine: ScanEngine
+    jobs: Jobs, scans: float, bytes_read: int, frozen: Frozen, engine: ScanEngine
 ) -> FistaState:
     """Return the state that :func:`freeze_state` made."""
     numbers, arrays = frozen.numbers, frozen.arrays

@@ -112,7 +112,7 @@ class GramSolver(Solver[GramState]):
 
     # -- the solver's protocol ----------------------------------------------------------------
 
-    def begin(self, jobs: Jobs, points: np.ndarray, scans: int, bytes_read: int) -> GramState:
+    def begin(self, jobs: Jobs, points: np.ndarray, scans: float, bytes_read: int) -> GramState:
         """Return the state at points (n_features, n_jobs) in standardised coordinates."""
         trials = {job: points[:, job] for job in range(len(jobs))}
         best = {job: uncertified(point) for job, point in trials.items()}

@@ -64,7 +64,7 @@ def zero_requests(setup: Setup) -> Sequence[Request]:
 
 def make_newton(setup: Setup) -> Newton:
     """Return the solver of a problem, after the scan at zero."""
-    first, problem = setup.first, setup.problem
+    first, problem = setup.zero, setup.problem
     assert first is not None
     limits = newton_limits(setup.data, setup.options, setup.run)
     gradient = to_numpy(first.gradient)[:, : problem.n_targets]

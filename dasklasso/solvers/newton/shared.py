@@ -82,7 +82,7 @@ class IterateState(State):
 
     @property
     def scans_left(self) -> int:
-        return max(self.most_scans - self.scans, 0)
+        return int(max(self.most_scans - self.scans, 0))
 
     @property
     def is_last(self) -> bool:
@@ -167,7 +167,7 @@ class IterateSolver(Solver[IterateStateT], Generic[IterateStateT]):
             {name: self.engine.by_columns(array) for name, array in arrays.items()},
         )
 
-    def thaw(self, jobs: Jobs, scans: int, bytes_read: int, frozen: Frozen) -> IterateStateT:
+    def thaw(self, jobs: Jobs, scans: float, bytes_read: int, frozen: Frozen) -> IterateStateT:
         """Return the state of problems that begin where :meth:`freeze` found them."""
         start = Start(
             frozen.arrays["points"].compute(),
@@ -179,16 +179,16 @@ class IterateSolver(Solver[IterateStateT], Generic[IterateStateT]):
     # -- parts --------------------------------------------------------------------------------
 
     @abstractmethod
-    def begin(self, jobs: Jobs, scans: int, bytes_read: int, start: Start) -> IterateStateT:
+    def begin(self, jobs: Jobs, scans: float, bytes_read: int, start: Start) -> IterateStateT:
         """Return the state of problems that begin at a start."""
 
     @abstractmethod
     def in_flight(self, state: IterateStateT) -> list[int]:
         """Numbers of the iterates that the next scan evaluates."""
 
-    def most_scans(self, scans: int) -> int:
+    def most_scans(self, scans: float) -> int:
         """Reads of X that there may be, after so many."""
-        return max(self.settings.max_scans, scans + self.least_scans)
+        return int(max(self.settings.max_scans, scans + self.least_scans))
 
     def has_folds(self, start: Start | None, jobs: Jobs) -> bool:
         """Tell whether a start has problems of these folds too."""

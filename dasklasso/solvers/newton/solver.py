@@ -106,7 +106,7 @@ class Newton(IterateSolver[NewtonState]):
         self._stage = setup.stage
         self._double = self.engine.table.X.dtype == np.float64
 
-    def init(self, jobs: Jobs, scans: int, bytes_read: int) -> NewtonState:
+    def init(self, jobs: Jobs, scans: float, bytes_read: int) -> NewtonState:
         """Return the state at the first trials, or one whose first scan returns what they need."""
         assert self.beginning is not None
         start = self.beginning.start(jobs)
@@ -114,7 +114,7 @@ class Newton(IterateSolver[NewtonState]):
             return self.begin(jobs, scans, bytes_read, start)
         return self._state(jobs, scans, bytes_read, None)
 
-    def _state(self, jobs: Jobs, scans: int, bytes_read: int, start: Start | None) -> NewtonState:
+    def _state(self, jobs: Jobs, scans: float, bytes_read: int, start: Start | None) -> NewtonState:
         """Return the state before problems begin."""
         outside = {fold: self.problems[fold] for fold in range(self.n_folds)}
         noise = 0.0 if start is None else start.noise
@@ -130,7 +130,7 @@ class Newton(IterateSolver[NewtonState]):
             wanted=[],
         )
 
-    def begin(self, jobs: Jobs, scans: int, bytes_read: int, start: Start) -> NewtonState:
+    def begin(self, jobs: Jobs, scans: float, bytes_read: int, start: Start) -> NewtonState:
         """Return the state of problems that begin at a start."""
         n_targets = jobs.n_targets
         iterates = [

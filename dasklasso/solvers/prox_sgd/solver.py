@@ -97,11 +97,11 @@ class ProxSgd(Solver[SgdState]):
 
     def __init__(self, setup: Setup) -> None:
         self.engine, self.problem, self.frame = setup.engine, setup.problem, setup.frame
-        self.first, self.free, self.settings = setup.first, setup.free, setup.settings
+        self.first, self.free, self.settings = setup.zero, setup.free, setup.settings
         options = setup.options
         self.schedule = Schedule(options.epochs, options.batch_size, options.seed)
 
-    def init(self, jobs: Jobs, scans: int, bytes_read: int) -> SgdState:
+    def init(self, jobs: Jobs, scans: float, bytes_read: int) -> SgdState:
         """Return the state at the null model."""
         assert self.first is not None
         power = np.asarray(self.first.gradient[:, -1])

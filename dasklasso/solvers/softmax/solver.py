@@ -98,7 +98,7 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
         super().__init__(setup)
         # the scan at zero evaluated the models without features, but not where a checkpoint is
         self.least_scans = int(setup.resumed)
-        first, problem, data = setup.first, setup.problem, setup.data
+        first, problem, data = setup.zero, setup.problem, setup.data
         assert first is not None
         sample = next(one.query for one in setup.zero_requests if isinstance(one.query, SampleRows))
         c = problem.n_targets
@@ -114,15 +114,17 @@ class SoftmaxNewton(IterateSolver[SoftmaxState]):
 
     # -- beginning ----------------------------------------------------------------------------
 
-    def init(self, jobs: Jobs, scans: int, bytes_read: int) -> SoftmaxState:
+    def init(self, jobs: Jobs, scans: float, bytes_read: int) -> SoftmaxState:
         """Return the state after the path of the rows held."""
         return self._begun(jobs, scans, bytes_read, None)
 
-    def begin(self, jobs: Jobs, scans: int, bytes_read: int, start: Start) -> SoftmaxState:
+    def begin(self, jobs: Jobs, scans: float, bytes_read: int, start: Start) -> SoftmaxState:
         """Return the state of problems that begin at a start."""
         return self._begun(jobs, scans, bytes_read, start)
 
-    def _begun(self, jobs: Jobs, scans: int, bytes_read: int, start: Start | None) -> SoftmaxState:
+    def _begun(
+        self, jobs: Jobs, scans: float, bytes_read: int, start: Start | None
+    ) -> SoftmaxState:
         state = SoftmaxState(
             jobs=jobs,
             scans=scans,

@@ -1,0 +1,109 @@
+"""Memory and scans that a fit by working sets takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.options import FitOptions, RunOptions
+from dasklasso.scan.runners import threads_each
+from dasklasso.scan.strips import STRIP_COLUMNS, strip_bytes
+from dasklasso.solvers.cost import (
+    Memory,
+    layout_for,
+    memory_limit,
+    n_alphas_of,
+    n_problems_of,
+    workers_and_threads,
+)
+from dasklasso.solvers.entry import ScanCost
+from dasklasso.solvers.working_set.calls import QUOTA_SLACK
+
+CALLED_ROWS = 0.6  # of the rows: columns called in by a read
+FEWEST_CALLED = 100
+HELD_ROWS = 3.5  # of the rows: columns held at most; a solution has no more than rows, as a rule
+FEWEST_HELD = 400
+IN_USE_ROWS = 1.3  # of the rows: columns whose Gram matrix is there
+GRAM_COPIES = 2.5  # of the Gram matrix: itself, the block that is worked on, its factor
+RESIDUAL_BYTES = 512 << 20  # of all problems that a read evaluates
+RESIDUAL_COPIES = 3  # as they are, weighted, and those of one series
+FEWEST_SCANS, USUAL_SCANS, MOST_SCANS = 4, 8, 20
+WINDOW_SHARE = 0.35  # of a path's alphas that a read evaluates
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a fit may hold.
+
+    Attributes
+    ----------
+    columns : that are held
+    wanted : that a read calls in, as a rule
+    problems : that a read evaluates
+    """
+
+    columns: int
+    wanted: int
+    problems: int
+
+
+def limits_of(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int) -> Limits:
+    """Return what a fit may hold within its memory."""
+    n, d = data.X.shape
+    # targets call in columns of their own; folds mostly the same
+    more = 1.0 + 0.5 * (data.n_targets - 1) + (0.25 if n_folds > 1 else 0.0)
+    wanted = min(d, max(FEWEST_CALLED, int(CALLED_ROWS * n * more)))
+    columns = min(d, max(FEWEST_HELD, int(HELD_ROWS * n * more)))
+    most = max(1, RESIDUAL_BYTES // (8 * n))
+    left = memory_limit(run) - _memory(data, options, run, n_folds, Limits(0, wanted, most)).total
+    fits = max(0, left) // (n * data.X.dtype.itemsize)
+    return Limits(max(min(columns, fits), min(d, FEWEST_HELD)), wanted, most)
+
+
+def working_set_memory(
+    data: Dataset, options: FitOptions, run: RunOptions, n_folds: int = 1
+) -> Memory:
+    """Estimate the memory of ``solver="working_set"``, without the cache of decoded blocks."""
+    return _memory(data, options, run, n_folds, limits_of(data, options, run, n_folds))
+
+
+def _memory(
+    data: Dataset, options: FitOptions, run: RunOptions, n_folds: int, limits: Limits
+) -> Memory:
+    workers, threads = workers_and_threads(run)
+    n, d = data.X.shape
+    n_sets = 1 if n_folds == 1 else n_folds + 1
+    series = n_sets * max(1, data.n_targets)
+    evaluated = min(limits.problems, _evaluated(options, series))
+    in_use = min(d, int(IN_USE_ROWS * n) + FEWEST_CALLED)
+    once = limits.columns * n * data.X.dtype.itemsize
+    once += int(QUOTA_SLACK * limits.wanted) * n * data.X.dtype.itemsize  # offered, on their way
+    once += int(GRAM_COPIES * 8 * in_use**2) * min(series, threads_each(None))
+    once += RESIDUAL_COPIES * 8 * n * evaluated
+    once += n_sets * 6 * 8 * d  # frames
+    once += 16 * min(n, d) * n_problems_of(data, options) * n_sets  # points
+    strip = int(np.diff(data.X.column_bounds).max())
+    width = min(strip, STRIP_COLUMNS) if data.X.mapped else strip
+    rows = int(np.diff(layout_for(data, run).row_bounds).max())
+    per_thread = strip_bytes(data.X) + 8 * width * (min(n, 4096, rows) + 4 * evaluated)
+    return Memory(once, per_thread, workers, threads)
+
+
+def _evaluated(options: FitOptions, series: int) -> int:
+    """Return how many problems a read evaluates, as a rule."""
+    return series * max(1, int(WINDOW_SHARE * n_alphas_of(options)))
+
+
+def working_set_scans(
+    data: Dataset, options: FitOptions, run: RunOptions, n_folds: int, has_statistics: bool
+) -> list[ScanCost]:
+    """Estimate the scans of a path: it falls by a factor of some five between two of them."""
+    n, d = data.X.shape
+    series = max(1, data.n_targets) * (1 if n_folds == 1 else n_folds + 1)
+    flops = 2.0 * n * d * _evaluated(options, series)
+    least, times, most = (
+        min(scans, options.max_scans) for scans in (FEWEST_SCANS, USUAL_SCANS, MOST_SCANS)
+    )
+    return [ScanCost(times, flops, np.dtype(np.float64), least=least, most=most)]

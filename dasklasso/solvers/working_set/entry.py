@@ -1,0 +1,35 @@
+"""Working sets in the registry: squared loss on data wider than long."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dasklasso.solvers.base import Setup, Solver
+from dasklasso.solvers.entry import UNKNOWN_SCANS, Requirements, SolverEntry
+from dasklasso.solvers.working_set.cost import working_set_memory, working_set_scans
+
+
+def _look(setup: Setup) -> Setup:
+    from dasklasso.solvers.working_set.look import wide_look
+
+    return wide_look(setup)
+
+
+def _make(setup: Setup) -> Solver[Any]:
+    from dasklasso.solvers.working_set.solver import WorkingSet
+
+    return WorkingSet(setup)
+
+
+ENTRY = SolverEntry(
+    name="working_set",
+    requires=Requirements(quadratic_loss=True, separable=True, folds="quadratic"),
+    memory=working_set_memory,
+    scans=working_set_scans,
+    make=_make,
+    look=_look,
+    looks_when_resumed=True,
+    too_large="the columns in use do not fit in memory",
+    note=UNKNOWN_SCANS,
+    fallback=True,
+)

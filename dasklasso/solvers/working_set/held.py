@@ -1,0 +1,143 @@
+"""Columns of X that are held in memory, as they are stored, and what is computed from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dasklasso.scan.frame import Frame
+
+COLUMNS_AT_ONCE = 256  # that are standardised at a time, for products with residuals
+ROWS_AT_ONCE = 512  # of all columns of a Gram matrix, standardised
+
+
+@dataclass
+class _Buffer:
+    """An array whose first rows are in use. Others cost nothing until they are written."""
+
+    array: np.ndarray
+    used: int
+
+
+@dataclass(frozen=True, eq=False)
+class HeldColumns:
+    """Some columns of X with all of their rows.
+
+    A column's place is its number among those held; its index is its number in X. What is held is
+    a value: those with more columns share the memory of those before.
+
+    Attributes
+    ----------
+    index : (n_held,) int64, in the order in which they were called in
+    """
+
+    index: np.ndarray
+    _buffer: _Buffer
+
+    @classmethod
+    def none(cls, n_rows: int, dtype: np.dtype, capacity: int) -> HeldColumns:
+        """Return no columns, with address space for so many."""
+        return cls(np.zeros(0, np.int64), _Buffer(np.empty((capacity, n_rows), dtype), 0))
+
+    @classmethod
+    def of(cls, index: np.ndarray, values: np.ndarray) -> HeldColumns:
+        """Return these columns, which have values (n_held, n_rows)."""
+        return cls(index, _Buffer(values, len(values)))
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def values(self) -> np.ndarray:
+        """(n_held, n_rows), each row a column of X as it is stored."""
+        return self._buffer.array[: len(self)]
+
+    def with_more(self, pieces: Sequence[tuple[np.ndarray, np.ndarray]]) -> HeldColumns:
+        """Return these and others, which are not held yet.
+
+        Parameters
+        ----------
+        pieces : of indices and values, each as for :meth:`of`
+        """
+        n = sum(len(index) for index, _ in pieces)
+        if not n:
+            return self
+        old, buffer = len(self), self._buffer
+        if buffer.used != old or old + n > len(buffer.array):
+            # others were added to these before, or there is no space
+            larger = np.empty((old + n, self.values.shape[1]), self.values.dtype)
+            larger[:old] = self.values
+            buffer = _Buffer(larger, old)
+        start = old
+        for index, values in pieces:
+            buffer.array[start : start + len(index)] = values
+            start += len(index)
+        buffer.used = start
+        return HeldColumns(np.concatenate([self.index, *(index for index, _ in pieces)]), buffer)
+
+    def only(self, places: np.ndarray) -> HeldColumns:
+        """Return copies of some of the columns."""
+        return HeldColumns.of(self.index[places], self.values[places])
+
+    def places(self, index: np.ndarray) -> np.ndarray:
+        """Find the places of some columns, all of which are held."""
+        order = np.argsort(self.index, kind="stable")
+        return order[np.searchsorted(self.index[order], index)]
+
+    # -- products, of columns as a frame standardises them ------------------------------------
+
+    def products(
+        self, frame: Frame, residuals: np.ndarray, places: np.ndarray | None = None
+    ) -> np.ndarray:
+        """``X̃ᵀ R`` of the columns in some places, or all, for R (n_rows, K): (n_places, K)."""
+        places = np.arange(len(self)) if places is None else places
+        found = np.empty((places.size, residuals.shape[1]))
+        for start in range(0, places.size, COLUMNS_AT_ONCE):
+            some = slice(start, start + COLUMNS_AT_ONCE)
+            found[some] = self._standardised(frame, places[some]) @ residuals
+        return found
+
+    def predictions(self, frame: Frame, places: np.ndarray, coef: np.ndarray) -> np.ndarray:
+        """``X̃ W`` of the columns in some places, for W (n_places, K): (n_rows, K)."""
+        found = np.zeros((self.values.shape[1], coef.shape[1]))
+        for start in range(0, places.size, COLUMNS_AT_ONCE):
+            some = slice(start, start + COLUMNS_AT_ONCE)
+            found += self._standardised(frame, places[some]).T @ coef[some]
+        return found
+
+    def gram(
+        self, frame: Frame, places: np.ndarray, weight: np.ndarray, among: np.ndarray | None = None
+    ) -> np.ndarray:
+        """``X̃_AᵀPX̃_B`` for places A and B, P of the rows' weights: (n_A, n_B).
+
+        Parameters
+        ----------
+        places : A
+        weight : (n_rows,)
+        among : B, by default A
+        """
+        both = places if among is None else among
+        found = np.zeros((places.size, both.size))
+        root = np.sqrt(weight)
+        for start in range(0, weight.size, ROWS_AT_ONCE):
+            rows = slice(start, start + ROWS_AT_ONCE)
+            right = self._standardised(frame, both, rows)
+            right *= root[rows]
+            left = right
+            if among is not None:
+                left = self._standardised(frame, places, rows)
+                left *= root[rows]
+            found += left @ right.T  # by itself: half of the products are the other half
+        return found
+
+    def _standardised(
+        self, frame: Frame, places: np.ndarray, rows: slice = slice(None)
+    ) -> np.ndarray:
+        """Some rows of some columns, (n_places, n_rows) float64."""
+        columns = self.index[places]
+        values = self.values[places, rows].astype(np.float64)
+        values -= np.asarray(frame.centre)[columns, None]
+        values *= np.asarray(frame.inverse_scale)[columns, None]
+        return values

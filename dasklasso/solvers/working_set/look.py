@@ -1,0 +1,124 @@
+"""The first read: the null models' gradient, and the columns that it is largest for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dasklasso.problem.folds import Folds, warn_of_constant_columns
+from dasklasso.problem.unpenalised import check_unpenalised
+from dasklasso.problem.zero_scan import Look
+from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.queries.column_moments import Moments, side_by_side
+from dasklasso.scan.queries.folds import FoldMoments
+from dasklasso.scan.strips import ask_strips, strips_of
+from dasklasso.solvers.base import Setup
+from dasklasso.solvers.certificate_scan import check_finite
+from dasklasso.solvers.working_set.calls import Fetch, NullCalls
+from dasklasso.solvers.working_set.cost import Limits, limits_of
+from dasklasso.solvers.working_set.held import HeldColumns
+from dasklasso.solvers.working_set.judge import taken
+from dasklasso.solvers.working_set.series import Series, rows_of, series_of
+
+
+@dataclass(frozen=True)
+class WideLook(Look):
+    """What the first read shows.
+
+    Attributes
+    ----------
+    held : columns that it called in, and those without a penalty
+    series : of the fit
+    limits : Limits
+    """
+
+    held: HeldColumns
+    series: tuple[Series, ...]
+    limits: Limits
+
+
+def wide_look(setup: Setup) -> Setup:
+    """Run the first read.
+
+    Raises
+    ------
+    OptionError
+        When more columns are unpenalised than the certificate can handle.
+    ValueFound
+        When X holds values that are not finite numbers, or the rows outside a fold make no
+        problem.
+    """
+    engine, problem, folds = setup.engine, setup.problem, setup.folds
+    X, rows, strips = engine.table.X, rows_of(engine), strips_of(engine.table.X)
+    n_folds = 1 if folds is None else len(folds.weights)
+    limits = limits_of(setup.data, setup.options, setup.run, n_folds)
+    held = HeldColumns.none(X.shape[0], X.dtype, limits.columns)
+    held, nbytes = fetched(engine, held, problem.unpenalised)
+    whole = series_of(problem, rows, None)
+    weighted = np.column_stack([one.weight * _null_residual(one, held) for one in whole])
+    moments = None
+    if folds is not None:
+        moments = FoldMoments(folds.assignment, folds.n_rows)
+    query = NullCalls(problem.objective.l1_penalty, limits.wanted, X.shape[1], moments)
+    is_held = np.zeros(X.shape[1], bool)
+    is_held[held.index] = True
+    weight = None if engine.table.weight is None else rows.weight[:, None]
+    answers, more = ask_strips(engine, query, (problem.frame, weighted, is_held, weight), strips)
+    nbytes += more
+    check_finite(np.array([one.finite for one in answers]))
+    offered = [one.offered for one in answers]
+    score = np.concatenate([one.scores.max(axis=1) for one in offered])
+    best = np.sort(np.argsort(-score, kind="stable")[: limits.wanted])
+    held = taken(held, offered, best)
+    series, folds = list(whole), _with_moments(folds, [one.moments for one in answers])
+    if folds is not None:
+        if problem.objective.standardize:
+            warn_of_constant_columns(folds, problem, setup.data.feature_names)
+        series = series_of(problem, rows, folds)
+        # what standardize takes the penalty of outside a fold only
+        free = np.unique(np.concatenate([one.problem.unpenalised for one in series]))
+        check_unpenalised(free)
+        held, more = fetched(engine, held, np.setdiff1d(free, held.index))
+        nbytes += more
+    alpha_max = np.max([one.alpha_max for one in answers], axis=0)
+    first = WideLook(alpha_max, nbytes, None, held, tuple(series), limits)
+    return replace(setup, first=first, folds=folds)
+
+
+def fetched(engine: ScanEngine, held: HeldColumns, index: np.ndarray) -> tuple[HeldColumns, int]:
+    """Hold some columns more, from a read of the strips that they lie in; bytes read."""
+    if not index.size:
+        return held, 0
+    check_unpenalised(index)
+    strips = [
+        strip
+        for strip in strips_of(engine.table.X)
+        if np.any((index >= strip.start) & (index < strip.stop))
+    ]
+    pieces, nbytes = ask_strips(engine, Fetch(), index, strips)
+    return held.with_more(pieces), nbytes
+
+
+def _null_residual(series: Series, held: HeldColumns) -> np.ndarray:
+    """Residual (n_rows,) of the model of the unpenalised columns alone."""
+    index = series.problem.unpenalised
+    if not index.size:
+        return series.response
+    places = held.places(index)
+    gram = held.gram(series.frame, places, series.weight)
+    response = (series.weight * series.response)[:, None]
+    start = np.linalg.lstsq(gram, held.products(series.frame, response, places), rcond=None)[0]
+    return series.residuals(held, places, start)[0][:, 0]
+
+
+def _with_moments(folds: Folds | None, answers: list[list[Moments | None] | None]) -> Folds | None:
+    """Return folds with the moments of the columns over the rows of each, strip by strip."""
+    if folds is None:
+        return None
+    of_folds = []
+    for fold in range(len(folds.weights)):
+        parts = [one[fold] for one in answers if one is not None]
+        known = [part for part in parts if part is not None]
+        of_folds.append(side_by_side(known) if known else None)
+    return folds.with_moments(of_folds)

@@ -1,0 +1,108 @@
+"""The state of the working-set solver, and how a checkpoint holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import dask.array as da
+import numpy as np
+
+from dasklasso.solvers.base import Frozen, Jobs, State
+from dasklasso.solvers.solution import Nonzeros
+from dasklasso.solvers.working_set.held import HeldColumns
+from dasklasso.solvers.working_set.problems import Problems
+
+
+@dataclass(frozen=True)
+class WorkingSetState(State):
+    """The state of the working-set solver.
+
+    Attributes
+    ----------
+    held : HeldColumns
+    problems : of each series
+    idle : reads after which neither a gap was smaller nor a column new
+    """
+
+    held: HeldColumns
+    problems: tuple[Problems, ...]
+    idle: int
+
+
+def freeze_state(state: WorkingSetState) -> Frozen:
+    """Return the state as a checkpoint holds it."""
+    held = state.held
+    numbers = {
+        "problems": [_problems_to_json(one) for one in state.problems],
+        "idle": state.idle,
+    }
+    rows = max(1, (64 << 20) // max(1, held.values.shape[1] * held.values.itemsize))
+    arrays = {
+        "held": da.from_array(held.index[:, None], chunks=-1, name=False),
+        "columns": da.from_array(held.values, chunks=(rows, -1), name=False),
+    }
+    return Frozen(numbers, arrays)
+
+
+def thaw_state(jobs: Jobs, scans: float, bytes_read: int, frozen: Frozen) -> WorkingSetState:
+    """Return the state that :func:`freeze_state` made."""
+    index, values = (frozen.arrays[name].compute() for name in ("held", "columns"))
+    return WorkingSetState(
+        jobs,
+        scans,
+        bytes_read,
+        HeldColumns.of(index[:, 0], values),
+        tuple(_problems_from_json(one) for one in frozen.numbers["problems"]),
+        frozen.numbers["idle"],
+    )
+
+
+def _problems_to_json(problems: Problems) -> dict[str, Any]:
+    return {
+        "alphas": problems.alphas.tolist(),
+        "asked": problems.asked.tolist(),
+        "points": [_to_json(point) for point in problems.points],
+        "gap": _finite(problems.gap),
+        "objective": _finite(problems.objective),
+        "slope": problems.slope.tolist(),
+        "error": _finite(problems.error),
+        "done": problems.done.tolist(),
+        "window": problems.window.tolist(),
+        "trials": [_to_json(point) for point in problems.trials],
+        "base": problems.base,
+        "reach": problems.reach,
+    }
+
+
+def _problems_from_json(data: dict[str, Any]) -> Problems:
+    return Problems(
+        np.asarray(data["alphas"], dtype=float),
+        np.asarray(data["asked"], dtype=bool),
+        tuple(_from_json(point) for point in data["points"]),
+        _with_infinities(data["gap"]),
+        _with_infinities(data["objective"]),
+        np.asarray(data["slope"], dtype=float),
+        np.array([np.nan if value is None else value for value in data["error"]], dtype=float),
+        np.asarray(data["done"], dtype=bool),
+        np.asarray(data["window"], dtype=np.int64),
+        tuple(_from_json(point) for point in data["trials"]),
+        data["base"],
+        data["reach"],
+    )
+
+
+def _finite(values: np.ndarray) -> list[float | None]:
+    return [value if np.isfinite(value) else None for value in values.tolist()]
+
+
+def _with_infinities(values: list[float | None]) -> np.ndarray:
+    return np.array([np.inf if value is None else value for value in values], dtype=float)
+
+
+def _to_json(point: Nonzeros) -> list[list[Any]]:
+    return [point[0].tolist(), point[1].tolist()]
+
+
+def _from_json(point: list[list[Any]]) -> Nonzeros:
+    return np.asarray(point[0], dtype=np.int64), np.asarray(point[1], dtype=float)
