@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,9 +24,10 @@ from dasklasso.dataset.checks import (
 )
 from dasklasso.dataset.dask_arrays import is_dask, spill
 from dasklasso.dataset.fingerprint import fingerprint_of
-from dasklasso.dataset.manifest import MANIFEST_KEY, ColumnStatistics, Manifest
+from dasklasso.dataset.manifest import MANIFEST_KEY, ColumnStatistics, Manifest, identity_of
 from dasklasso.dataset.opener import Opener, in_memory
 from dasklasso.dataset.schema import Schema
+from dasklasso.dataset.unchanged import Opened
 from dasklasso.errors import OptionError, StoreError, ValueFound
 from dasklasso.storage.blocks import BlockSource
 from dasklasso.storage.opening import StoreLike, open_node
@@ -63,6 +65,8 @@ class Dataset:
     chunks : str
         Digest of the chunks as they are stored and of their places, where a manifest has it: each
         read is compared with it.
+    opened : Opened or None
+        What the store was when it was opened; None for data in memory.
     """
 
     X: BlockSource
@@ -79,6 +83,7 @@ class Dataset:
     offset: BlockSource | None = None
     schema: Schema | None = None
     chunks: str = ""
+    opened: Opened | None = field(default=None, repr=False)
     keep: object = field(default=None, repr=False)  # a temporary store, deleted with the dataset
 
     @property
@@ -92,6 +97,37 @@ class Dataset:
     @property
     def n_targets(self) -> int:
         return 0 if self.y is None else self.y.shape[1]
+
+    @property
+    def identity(self) -> str:
+        """Digest of the data and of the chunks that they are read from, where it is known."""
+        return identity_of(self.fingerprint, self.chunks)
+
+    def check_unchanged(self) -> None:
+        """Refuse to keep what was computed of a store that is not the one that was opened.
+
+        Raises
+        ------
+        StoreError
+        """
+        if self.opened is not None:
+            self.opened.check()
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Open a context at whose end, also after a chunk was refused, the store is checked.
+
+        Raises
+        ------
+        StoreError
+            It was replaced or changed: in the place of what came of that.
+        """
+        try:
+            yield
+        except StoreError:
+            self.check_unchanged()
+            raise
+        self.check_unchanged()
 
 
 def open_dataset(
@@ -177,9 +213,15 @@ def open_dataset(
         chunks=manifest.chunks if manifest else "",
     )
     _check(dataset, values=require_target)
-    if whole:
-        return dataset
-    return dataclasses.replace(dataset, fingerprint=_fingerprint(dataset, manifest))
+    opened = Opened.now(
+        location,
+        {} if whole else _sources(dataset, with_X=manifest is None),
+        None if manifest is None else node,
+        manifest,
+    )
+    return dataclasses.replace(
+        dataset, opened=opened, fingerprint=_fingerprint(manifest, opened.files)
+    )
 
 
 def from_arrays(
@@ -247,7 +289,10 @@ def from_arrays(
         keep=keep,
     )
     _check(dataset, values=True)
-    return dataclasses.replace(dataset, fingerprint=_fingerprint(dataset, None))
+    files = fingerprint_of(_sources(dataset, with_X=True))
+    stored = {name: sources[name] for name in given if isinstance(given[name], zarr.Array)}
+    opened = Opened.now(location, stored) if stored else None
+    return dataclasses.replace(dataset, opened=opened, fingerprint=_fingerprint(None, files))
 
 
 def _target_names(y: BlockSource | None, manifest: Manifest | None) -> Sequence[str]:
@@ -294,15 +339,22 @@ def _check(dataset: Dataset, *, values: bool) -> None:
         check_offsets(dataset.offset, location)
 
 
-def _fingerprint(dataset: Dataset, manifest: Manifest | None) -> str:
+def _sources(dataset: Dataset, *, with_X: bool) -> dict[str, BlockSource | None]:
+    """Return the arrays whose fingerprint no manifest knows."""
     vectors: dict[str, BlockSource | None] = {
         "y": dataset.y,
         "sample_weight": dataset.sample_weight,
         "fold": dataset.fold,
         "offset": dataset.offset,
     }
+    return {"X": dataset.X, **vectors} if with_X else vectors
+
+
+def _fingerprint(manifest: Manifest | None, files: str) -> str:
     if manifest is None:
-        return fingerprint_of({"X": dataset.X, **vectors})
+        return files
+    if not files:
+        return manifest.fingerprint
     # X as ingested, with targets or weights from elsewhere
-    both = f"{manifest.fingerprint} {fingerprint_of(vectors)}"
+    both = f"{manifest.fingerprint} {files}"
     return "sha256:" + hashlib.sha256(both.encode()).hexdigest()

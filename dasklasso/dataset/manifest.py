@@ -98,6 +98,11 @@ class Manifest:
         return "" if self.files is None else digest_of(self.files)
 
     @property
+    def identity(self) -> str:
+        """Digest of the data and, where it is known, of the chunks that they are read from."""
+        return identity_of(self.fingerprint, self.chunks)
+
+    @property
     def target_classes(self) -> tuple[tuple[str, ...] | None, ...]:
         """Names of the classes of each target that was text; empty where none was."""
         targets = older_targets(self) if self.schema is None else self.schema.targets
@@ -182,6 +187,11 @@ class Manifest:
             )
         except KeyError as error:
             raise StoreError(f"{where}: the manifest has no entry {error}.") from None
+
+
+def identity_of(fingerprint: str, chunks: str) -> str:
+    """Return what is kept of data under: moments and checkpoints of other chunks never meet."""
+    return digest_of([fingerprint, chunks]) if chunks else fingerprint
 
 
 def older_targets(manifest: Manifest) -> tuple[TargetColumn, ...]:

@@ -162,7 +162,7 @@ class OnlineElasticNet(MultiOutputMixin, RegressorMixin, BaseEstimator):
         data = open_dataset(store)
         check_numbers(data, "squared")
         folder = statistics_folder(data.location, stats)
-        grouped = None if folder is None else find_moments(folder, data.fingerprint, FoldScheme())
+        grouped = None if folder is None else find_moments(folder, data.identity, FoldScheme())
         if grouped is None:
             raise StoreError(
                 f"{data.location}: no statistics are kept of these data"

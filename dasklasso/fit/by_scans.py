@@ -169,7 +169,7 @@ def _checkpoints(
         return None
     # a temporary folder only anchors what is out on workers: no need to write by the clock
     seconds = run.checkpoint_seconds if run.checkpoint else float("inf")
-    return Checkpoints(folder, problem_key(data, options, run), seconds)
+    return Checkpoints(folder, problem_key(data, options, run), seconds, data.check_unchanged)
 
 
 def problem_key(data: Dataset, options: FitOptions, run: RunOptions) -> str:
@@ -179,7 +179,7 @@ def problem_key(data: Dataset, options: FitOptions, run: RunOptions) -> str:
     del parts["max_scans"]  # a resumed fit may be given more
     parts |= {
         "penalty_factor": None if factor is None else hashlib.sha256(factor.tobytes()).hexdigest(),
-        "fingerprint": data.fingerprint,
+        "fingerprint": data.identity,
         "band_bytes": run.band_bytes,
         "device": run.device,
     }

@@ -136,7 +136,10 @@ def _fit(
     if cv is not None and entry.make is not None:
         _check_checkpoint(options, run, cv)
     began = time.monotonic()
-    with open_engine(coded.data, run, announce, plan.memory_per_worker) as (engine, peak):
+    with (
+        data.unchanged(),
+        open_engine(coded.data, run, announce, plan.memory_per_worker) as (engine, peak),
+    ):
         if entry.make is None:
             solved = solve_by_gram(
                 coded.data, engine, options, run, cv, assignment, progress, announce

@@ -31,7 +31,7 @@ def are_stored(data: Dataset, wanted: FoldScheme, run: RunOptions) -> bool:
     return any(
         serves(key.scheme, wanted)
         for folder in _folders(data, run)
-        for key, _ in stored_keys(folder, data.fingerprint)
+        for key, _ in stored_keys(folder, data.identity)
     )
 
 
@@ -64,11 +64,11 @@ def moments_of_data(
     """
     folders, wanted = _folders(data, run), assignment.scheme
     for folder in folders:
-        found = find_moments(folder, data.fingerprint, wanted)
+        found = find_moments(folder, data.identity, wanted)
         if found is not None:
             return found, 0
     grouped, bytes_read = _scanned(data, engine, assignment, run)
-    executor.submit(_store, folders, grouped, data.fingerprint)
+    executor.submit(_store, folders, grouped, data)
     return grouped, bytes_read
 
 
@@ -80,7 +80,7 @@ def moments_in_float64(
     Parameters and returned values are those of :func:`moments_of_data`.
     """
     grouped, bytes_read = _scanned(data, engine, assignment, run, in_float64=True)
-    _store(_folders(data, run), grouped, data.fingerprint)
+    _store(_folders(data, run), grouped, data)
     return grouped, bytes_read
 
 
@@ -107,12 +107,13 @@ def _folders(data: Dataset, run: RunOptions) -> list[Path]:
     return [place for place in (folder, checkpoint) if place is not None]
 
 
-def _store(folders: Sequence[Path], grouped: GroupedMoments, fingerprint: str) -> None:
-    """Write moments to the first folder that takes them."""
+def _store(folders: Sequence[Path], grouped: GroupedMoments, data: Dataset) -> None:
+    """Write moments to the first folder that takes them, if the data are still those read."""
     reasons = []
     for folder in folders:
         try:
-            save_moments(folder, grouped, Key(fingerprint, grouped.scheme))
+            data.check_unchanged()
+            save_moments(folder, grouped, Key(data.identity, grouped.scheme))
             return
         except Exception as error:  # whatever it is: the answer is what matters
             reasons.append(str(error))

@@ -75,7 +75,7 @@ class StatisticsUpdate:
         if self._folder is None:
             return
         n = before.n_features + len(before.target_names)
-        for key, n_groups in stored_keys(self._folder, before.fingerprint):
+        for key, n_groups in stored_keys(self._folder, before.identity):
             fits = (n_groups + 1) * n * n * 8 <= self._memory
             if fits and key.scheme.folds in _FOLDS_OF_ROWS:
                 self._keys.append(key)
@@ -110,7 +110,7 @@ class StatisticsUpdate:
                 continue
             more = with_rows(grouped, self._new[_folds(key.scheme)])
             try:
-                save_moments(self._folder, more, Key(after.fingerprint, more.scheme))
+                save_moments(self._folder, more, Key(after.identity, more.scheme))
             except StoreError as error:  # the rows are what matters
                 warnings.warn(f"statistics were not kept: {error}", DataWarning, stacklevel=2)
                 self.not_updated.append(key.scheme)
@@ -120,7 +120,7 @@ class StatisticsUpdate:
     def after_swap(self) -> None:
         # also statistics of the old rows with other targets or folds than the store's own
         if self._folder is not None and self._drop_old and self._after is not None:
-            drop_all_but(self._folder, self._after.fingerprint)
+            drop_all_but(self._folder, self._after.identity)
 
 
 def with_rows(grouped: GroupedMoments, new: dict[int, CrossMoments]) -> GroupedMoments:

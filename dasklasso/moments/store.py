@@ -56,7 +56,8 @@ class Key:
     Attributes
     ----------
     fingerprint : str
-        Of the data: X, y, weights and folds.
+        Of the data: X, y, weights and folds; and of the chunks that they were read from, where the
+        store says which these are (``Dataset.identity``).
     scheme : FoldScheme
     """
 

@@ -84,6 +84,7 @@ def select_features(
     needed = 0 if plan is None else plan["memory_per_worker"]
     began = time.monotonic()
     with (
+        data.unchanged(),
         open_engine(data, run, announce, needed) as (engine, peak),
         open_session(
             data, engine, options, run, assignment, plan=plan, progress=progress, announce=announce

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +49,14 @@ class Checkpoints:
     seconds : float
         Least time between two of them; 0 for every scan, inf where they only anchor what is left
         on workers.
+    before_saving : callable
+        Raises where a state is not to be kept: of a store that was replaced meanwhile.
     """
 
     folder: Path
     key: str
     seconds: float = 30.0
+    before_saving: Callable[[], None] = field(default=lambda: None)
 
 
 class Driver:
@@ -233,6 +236,7 @@ class Driver:
 
     def _save(self, solver: Solver[StateT], state: StateT) -> None:
         assert self.checkpoints is not None
+        self.checkpoints.before_saving()
         frozen = solver.freeze(state)
         numbers = {
             "solver": solver.name,

@@ -183,7 +183,7 @@ def test_a_model_begins_from_the_statistics_kept_of_a_store(diabetes, make_store
         OnlineElasticNet.from_store(tmp_path / "s", alpha=0.5)
     parts = tuple(cross_moments(X[rows], y[rows]) for rows in (slice(0, 100), slice(100, 300)))
     grouped = GroupedMoments(FoldScheme("column", 2), np.array([0, 1]), np.array([0, 0]), parts)
-    save_moments(statistics_folder(data.location), grouped, Key(data.fingerprint, grouped.scheme))
+    save_moments(statistics_folder(data.location), grouped, Key(data.identity, grouped.scheme))
     model = OnlineElasticNet.from_store(tmp_path / "s", alpha=0.5, tol=TIGHT)
     assert_same_model(model, theirs(X[:300], y[:300]))
     assert (model.n_features_in_, model.n_samples_seen_) == (10, 300)

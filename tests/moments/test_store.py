@@ -373,16 +373,16 @@ COLUMN = FoldScheme("column", 4)
 def keep(store: Path, *schemes: FoldScheme, folder: Path | None = None) -> Path:
     place = folder or statistics_folder(str(store))
     for scheme in schemes:
-        save_moments(place, scratch(store, scheme), Key(open_dataset(store).fingerprint, scheme))
+        save_moments(place, scratch(store, scheme), Key(open_dataset(store).identity, scheme))
     return place
 
 
 def test_statistics_after_an_update_are_those_from_scratch(store, tmp_path):
     folder = keep(store, NONE, COLUMN)
-    before = open_dataset(store).fingerprint
+    before = open_dataset(store).identity
     _, statistics = update_store(store, tmp_path / "new.csv")
     assert set(statistics.updated) == {NONE, COLUMN}
-    after = open_dataset(store).fingerprint
+    after = open_dataset(store).identity
     for scheme in (NONE, COLUMN):
         found = load_moments(folder, Key(after, scheme))
         assert_same_groups(found, scratch(store, scheme), 1e-10)
@@ -394,7 +394,7 @@ def test_what_cannot_be_carried_over_is_left(store, tmp_path):
     folder = keep(store, NONE, contiguous)
     _, statistics = update_store(store, tmp_path / "new.csv")
     assert (statistics.updated, statistics.not_updated) == ([NONE], [contiguous])
-    assert [key.scheme for key, _ in stored_keys(folder, open_dataset(store).fingerprint)] == [NONE]
+    assert [key.scheme for key, _ in stored_keys(folder, open_dataset(store).identity)] == [NONE]
 
 
 def test_statistics_beyond_the_memory_are_left(store, tmp_path, monkeypatch):
@@ -406,7 +406,7 @@ def test_statistics_beyond_the_memory_are_left(store, tmp_path, monkeypatch):
 
 def test_damaged_statistics_do_not_stop_an_update(store, tmp_path):
     folder = keep(store, NONE, COLUMN)
-    before = open_dataset(store).fingerprint
+    before = open_dataset(store).identity
     (folder / Key(before, NONE).name / "mean" / "c" / "0" / "0").unlink()
     with pytest.warns(DataWarning, match="damaged"):
         _, statistics = update_store(store, tmp_path / "new.csv")
@@ -424,7 +424,7 @@ def test_an_update_that_fails_leaves_the_statistics_of_the_old_rows(store, tmp_p
     with pytest.raises(StoreError, match="No space left"):
         update_store(store, tmp_path / "new.csv")
     assert open_dataset(store).n_rows == 300
-    found = load_moments(folder, Key(open_dataset(store).fingerprint, NONE))
+    found = load_moments(folder, Key(open_dataset(store).identity, NONE))
     assert_same_groups(found, scratch(store, NONE), 1e-12)
 
 
@@ -438,8 +438,8 @@ def test_what_was_kept_of_the_old_rows_with_other_targets_goes_too(store, tmp_pa
 
 def test_statistics_elsewhere_are_carried_over_and_the_old_ones_stay(store, tmp_path):
     folder = keep(store, NONE, folder=tmp_path / "elsewhere")
-    before = open_dataset(store).fingerprint
+    before = open_dataset(store).identity
     update_store(store, tmp_path / "new.csv", stats=folder)
-    after = open_dataset(store).fingerprint
+    after = open_dataset(store).identity
     assert [len(stored_keys(folder, fingerprint)) for fingerprint in (before, after)] == [1, 1]
     assert not os.path.exists(f"{store}.stats")

@@ -1,0 +1,90 @@
+"""Is a store still the one that was opened? Asked before anything that was computed is kept.
+
+A fit reads for hours, and a store can be replaced meanwhile: the chunks it comes to then are those
+of other data. Each read is compared with what was opened where a manifest says which chunk belongs
+where; what was read before, or is held in memory, is of data that are there no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import zarr
+
+from dasklasso.dataset.fingerprint import fingerprint_of
+from dasklasso.dataset.manifest import MANIFEST_KEY, Manifest
+from dasklasso.errors import StoreError
+from dasklasso.storage.blocks import BlockSource
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a store was when it was opened.
+
+    Attributes
+    ----------
+    location : str
+        How errors name it.
+    group : zarr.Group or None
+        The store whose manifest is compared; None where there is none.
+    manifest : str
+        Identity of the manifest; "" where there is none.
+    sources : dict of name to BlockSource
+        Of which no manifest has the digests: those that other programs wrote.
+    files : str
+        Their fingerprint.
+    """
+
+    location: str
+    group: zarr.Group | None
+    manifest: str
+    sources: Mapping[str, BlockSource | None]
+    files: str
+
+    @classmethod
+    def now(
+        cls,
+        location: str,
+        sources: Mapping[str, BlockSource | None],
+        group: zarr.Group | None = None,
+        manifest: Manifest | None = None,
+    ) -> Opened:
+        """Return what a store is now, whose manifest was read just before."""
+        known = "" if manifest is None else manifest.identity
+        return cls(location, group, known, sources, _fingerprint(sources))
+
+    def _is_unchanged(self) -> bool:
+        if self.group is not None:
+            group = zarr.open_group(
+                self.group.store, path=self.group.path, mode="r", use_consolidated=False
+            )
+            manifest = Manifest.from_json(group.attrs[MANIFEST_KEY], where=self.location)
+            if manifest.identity != self.manifest:
+                return False
+        return _fingerprint(self.sources) == self.files
+
+    def check(self) -> None:
+        """Refuse to go on with a store that was replaced or changed since it was opened.
+
+        Raises
+        ------
+        StoreError
+        """
+        try:
+            is_unchanged = self._is_unchanged()
+        except Exception as error:  # whatever zarr says of a store that is no more
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise StoreError(
+                f"{self.location}: was replaced or damaged while it was read ({reason}). What was "
+                "computed of it is not kept."
+            ) from error
+        if not is_unchanged:
+            raise StoreError(
+                f"{self.location}: was replaced or changed while it was read: it is not the store "
+                "that was opened. What was computed of it is not kept; run it again."
+            )
+
+
+def _fingerprint(sources: Mapping[str, BlockSource | None]) -> str:
+    return fingerprint_of(dict(sources)) if sources else ""
