@@ -2,7 +2,8 @@
 
 The arrays of the state go to Zarr chunk by chunk, from wherever they are; everything else goes
 into the group's attributes, numbers as JSON, which keeps every bit of a float64. A state read back
-is the state that was written, so a resumed fit takes the same steps.
+is the state that was written, so a resumed fit takes the same steps. The attributes are sealed with
+all the files.
 """
 
 from __future__ import annotations
@@ -19,9 +20,16 @@ from zarr.codecs import Crc32cCodec
 from dasklasso.backend import to_numpy
 from dasklasso.errors import CheckpointError, StoreError
 from dasklasso.files.atomic import PartialFolder, remove, restore
+from dasklasso.files.documents import read_json, shown, validate
+from dasklasso.files.seal import FILES, METADATA, check_files, check_seal, files_in, sealed
 from dasklasso.scan.runners import Runner
+from dasklasso.storage.sealed_groups import (
+    group_attributes,
+    open_sealed_group,
+    uncompressed_array,
+)
 
-VERSION = 3
+VERSION = 4  # 3 had no seal
 STATISTICS = "statistics"  # second moments, where there is no better place for them
 STATE = "state.zarr"
 
@@ -45,7 +53,8 @@ def write_checkpoint(
         group = zarr.open_group(str(place.partial), mode="a", zarr_format=3)
         writes = [_store(group, name, array) for name, array in arrays.items()]
         runner.compute(*writes)
-        group.attrs.put({"version": VERSION, "key": key, "state": json.dumps(numbers)})
+        document = {"version": VERSION, "key": key, "state": json.dumps(numbers)}
+        group.attrs.put(sealed(document, files_in(place.partial, leave_out={METADATA})))
         place.publish(synced="all")
 
 
@@ -60,28 +69,36 @@ def read_checkpoint(folder: Path, key: str) -> tuple[dict[str, Any], dict[str, d
     Raises
     ------
     CheckpointError
-        When there is none, it cannot be read, or it is of another problem.
+        When there is none, it is not as it was written, or it is of another problem.
     """
     path = _whole(folder)
     if not path.exists():
         raise CheckpointError(f"{folder}: no checkpoint found, expected {STATE} in it")
+    attributes = group_attributes(path, error=CheckpointError)
+    version = attributes.get("version")
+    if type(version) is not int or version != VERSION:
+        raise CheckpointError(f"{path}: checkpoint version {shown(version)}, expected {VERSION}")
+    check_seal(attributes, where=str(path), error=CheckpointError)
+    from dasklasso.solvers.checkpoint_document import CheckpointDocument, StateDocument
+
+    document = validate(CheckpointDocument, attributes, where=str(path), error=CheckpointError)
     try:
-        group = zarr.open_group(str(path), mode="r")
-        attributes = dict(group.attrs)
-        numbers = json.loads(str(attributes["state"]))
-        arrays = {name: _lazy(path, array) for name, array in sorted(group.members())}
-    except (KeyError, ValueError, OSError) as error:
-        raise CheckpointError(f"{path}: cannot be read as a checkpoint ({error})") from None
-    if attributes.get("version") != VERSION:
-        raise CheckpointError(
-            f"{path}: checkpoint version {attributes.get('version')!r}, expected {VERSION}"
-        )
-    if attributes.get("key") != key:
+        # chunks are verified here: where they are read, there is no name for what is damaged
+        found = files_in(path, leave_out={METADATA}, verify_chunks=True)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error})") from None
+    check_files(attributes.get(FILES), found, where=str(path), error=CheckpointError)
+    if document.key != key:
         raise CheckpointError(
             f"{path}: belongs to another problem (other data, alphas or options); "
             "give another --checkpoint folder, or leave --resume out"
         )
-    return numbers, arrays
+    where = f"{path}: the state"
+    numbers = read_json(document.state, where=where, error=CheckpointError, nonfinite=True)
+    validate(StateDocument, numbers, where=where, error=CheckpointError)
+    group = open_sealed_group(path, error=CheckpointError)
+    names = sorted({name.split("/")[0] for name in attributes[FILES]})
+    return numbers, {name: _lazy(path, group, name) for name in names}
 
 
 def _whole(folder: Path) -> Path:
@@ -112,9 +129,11 @@ def _store(group: zarr.Group, name: str, array: da.Array) -> Any:
     return on_host.store(target, compute=False, lock=False)
 
 
-def _lazy(path: Path, array: zarr.Array | zarr.Group) -> da.Array:
-    if not isinstance(array, zarr.Array):
-        raise ValueError(f"{array.name} is not an array")
-    if array.nchunks_initialized != array.nchunks:
-        raise ValueError(f"chunks of {array.name} are missing")
-    return da.from_zarr(str(path), component=array.path)
+def _lazy(path: Path, group: zarr.Group, name: str) -> da.Array:
+    array = uncompressed_array(group, name, path, error=CheckpointError)
+    if array.ndim != 2 or array.dtype.kind not in "fi":
+        raise CheckpointError(
+            f"{path / name} has shape {array.shape} and dtype {array.dtype}, expected two "
+            "dimensions of numbers"
+        )
+    return da.from_zarr(array)

@@ -135,7 +135,9 @@ class Driver:
             scans, bytes_read = numbers.pop("scans"), int(numbers.pop("bytes_read"))
             scans = scans if isinstance(scans, int) else float(scans)  # a share, of partial reads
             return solver.thaw(jobs, scans, bytes_read, Frozen(numbers, arrays))
-        except (KeyError, ValueError, OSError) as error:
+        except CheckpointError as error:
+            raise CheckpointError(f"{folder}: {error}") from None
+        except (LookupError, ValueError, TypeError, ArithmeticError, OSError) as error:
             raise CheckpointError(f"{folder}: the state cannot be read ({error})") from None
 
     def watch(self, solver: Solver[StateT], state: StateT) -> StateT:

@@ -60,8 +60,22 @@ def freeze_state(state: FistaState, engine: ScanEngine) -> Frozen:
 def thaw_state(
     jobs: Jobs, scans: float, bytes_read: int, frozen: Frozen, engine: ScanEngine
 ) -> FistaState:
-    """Return the state that :func:`freeze_state` made."""
+    """Return the state that :func:`freeze_state` made.
+
+    Raises
+    ------
+    CheckpointError, ValueError
+        Numbers and arrays are not a state of these jobs.
+    """
+    from dasklasso.solvers.fista.state_document import check_numbers
+
     numbers, arrays = frozen.numbers, frozen.arrays
+    shape = arrays["points"].shape
+    check_numbers(numbers, n_jobs=len(jobs), n_features=shape[0], n_columns=shape[1])
+    if shape[0] != engine.layout.n_features or arrays["gradient"].shape[0] != shape[0]:
+        raise ValueError(
+            f"points are {shape}, expected rows for {engine.layout.n_features} features"
+        )
     on_workers = stays_on_workers(engine, arrays["points"].shape[1])
     points, gradient = (
         array.rechunk((engine.column_chunks, -1)) if on_workers else array.compute()

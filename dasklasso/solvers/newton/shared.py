@@ -168,12 +168,24 @@ class IterateSolver(Solver[IterateStateT], Generic[IterateStateT]):
         )
 
     def thaw(self, jobs: Jobs, scans: float, bytes_read: int, frozen: Frozen) -> IterateStateT:
-        """Return the state of problems that begin where :meth:`freeze` found them."""
-        start = Start(
-            frozen.arrays["points"].compute(),
-            np.asarray(frozen.numbers["intercepts"], dtype=float),
-            frozen.arrays["gradient"].compute(),
-        )
+        """Return the state of problems that begin where :meth:`freeze` found them.
+
+        Raises
+        ------
+        ValueError
+            There is no number, or no column, for each problem.
+        """
+        intercepts = np.asarray(frozen.numbers["intercepts"], dtype=float)
+        n_columns = {len(jobs), len(jobs) * (1 + self.n_folds)}
+        if intercepts.ndim != 1 or intercepts.size not in n_columns:
+            raise ValueError(f"{intercepts.size} intercepts, expected {max(n_columns)}")
+        for name, array in frozen.arrays.items():
+            if array.shape != (self.problem.n_features, intercepts.size):
+                raise ValueError(f"{name} are {array.shape}, with {intercepts.size} intercepts")
+        points = frozen.arrays["points"].compute()
+        if not (np.isfinite(points).all() and np.isfinite(intercepts).all()):
+            raise ValueError("points that are no finite numbers")
+        start = Start(points, intercepts, frozen.arrays["gradient"].compute())
         return self.begin(jobs, scans, bytes_read, start)
 
     # -- parts --------------------------------------------------------------------------------
