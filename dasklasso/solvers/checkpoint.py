@@ -131,7 +131,7 @@ def _store(group: zarr.Group, name: str, array: da.Array) -> Any:
 
 def _lazy(path: Path, group: zarr.Group, name: str) -> da.Array:
     array = uncompressed_array(group, name, path, error=CheckpointError)
-    if array.ndim != 2 or array.dtype.kind not in "fi":
+    if array.ndim != 2 or array.dtype.kind not in "fiu":
         raise CheckpointError(
             f"{path / name} has shape {array.shape} and dtype {array.dtype}, expected two "
             "dimensions of numbers"

@@ -8,6 +8,8 @@ from typing import Any
 import dask.array as da
 import numpy as np
 
+from dasklasso.errors import CheckpointError
+from dasklasso.files.documents import validate
 from dasklasso.solvers.base import Frozen, Jobs, State
 from dasklasso.solvers.solution import Nonzeros
 from dasklasso.solvers.working_set.held import HeldColumns
@@ -46,7 +48,16 @@ def freeze_state(state: WorkingSetState) -> Frozen:
 
 
 def thaw_state(jobs: Jobs, scans: float, bytes_read: int, frozen: Frozen) -> WorkingSetState:
-    """Return the state that :func:`freeze_state` made."""
+    """Return the state that :func:`freeze_state` made.
+
+    Raises
+    ------
+    CheckpointError
+        A number is missing or of another type, or lists are not as long as they should be.
+    """
+    from dasklasso.solvers.working_set.state_document import WorkingSetDocument
+
+    validate(WorkingSetDocument, frozen.numbers, where="the state", error=CheckpointError)
     index, values = (frozen.arrays[name].compute() for name in ("held", "columns"))
     return WorkingSetState(
         jobs,

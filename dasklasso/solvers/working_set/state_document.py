@@ -1,0 +1,53 @@
+"""The schema of the working-set solver's numbers in a checkpoint."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, model_validator
+
+from dasklasso.files.schemas import Count, Document, KnownNumbers, Numbers
+
+Truths = Annotated[list[bool], Field(fail_fast=True)]
+Counts = Annotated[list[Count], Field(fail_fast=True)]
+Point = Annotated[tuple[Counts, Numbers], Field(strict=False)]  # indices, values: a list in JSON
+Points = Annotated[list[Point], Field(fail_fast=True)]
+
+
+class ProblemsDocument(Document):
+    """The m problems of a series."""
+
+    alphas: Numbers
+    asked: Truths
+    points: Points
+    gap: KnownNumbers
+    objective: KnownNumbers
+    slope: Numbers
+    error: KnownNumbers
+    done: Truths
+    window: Counts
+    trials: Points
+    base: float
+    reach: float
+
+    @model_validator(mode="after")
+    def _are_as_long(self) -> ProblemsDocument:
+        m = len(self.alphas)
+        for name, values in vars(self).items():
+            n = len(self.window) if name == "trials" else m
+            if isinstance(values, list) and name != "window" and len(values) != n:
+                raise ValueError(f"{n} entries in {name}, one for each problem")
+        if any(number >= m for number in self.window):
+            raise ValueError(f"numbers of the {m} problems in window")
+        if any(len(indices) != len(values) for indices, values in (*self.points, *self.trials)):
+            raise ValueError("as many values as indices in each of the points")
+        return self
+
+
+class WorkingSetDocument(Document):
+    """All numbers of the working-set solver's state."""
+
+    model_config = ConfigDict(extra="allow")
+
+    problems: list[ProblemsDocument]
+    idle: Count
