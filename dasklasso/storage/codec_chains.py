@@ -15,10 +15,12 @@ import numcodecs
 import numpy as np
 from numcodecs.abc import Codec
 
+from dasklasso.storage.bounded_decoding import DECLARING, STREAMS, declared_size, decode_stream
+from dasklasso.storage.shard_index import ShardIndex
+
 # Zarr v3 names of codecs that numcodecs decodes too, by numcodecs' id.
 _V3_NAMES = {"zstd": "zstd", "blosc": "blosc", "gzip": "gzip"}
-_NUMCODECS = ("zstd", "blosc", "lz4", "gzip", "zlib", "bz2", "lzma")
-_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_NUMCODECS = (*DECLARING, *STREAMS)
 
 
 @dataclass(frozen=True)
@@ -35,47 +37,26 @@ class Chain:
         ------
         Exception
             Whatever the codec raises for bytes that it cannot decode; ValueError for a length
-            other than expected.
+            other than expected, before more than that is decoded.
         """
         expected = math.prod(shape) * dtype.itemsize
         if self.compressor is None:
             decoded: Any = data
         else:
-            codec: Codec = numcodecs.get_codec({"id": self.compressor})
-            if _decoded_size(self.compressor, data) == expected:
+            declared = declared_size(self.compressor, data)
+            if declared == expected:
                 out = np.empty(shape, dtype=dtype)
+                codec: Codec = numcodecs.get_codec({"id": self.compressor})
                 codec.decode(data, out)
                 return out
-            decoded = np.frombuffer(codec.decode(data), dtype=np.uint8)
+            # a zstd stream may be of several frames, each with its size, or with none
+            shorter = self.compressor == "zstd" and (declared or 0) < expected
+            if self.compressor in DECLARING and not shorter:
+                raise ValueError(f"decodes to {declared} bytes, expected {expected}")
+            decoded = np.frombuffer(decode_stream(self.compressor, data, expected), dtype=np.uint8)
         if decoded.nbytes != expected:
             raise ValueError(f"decoded to {decoded.nbytes:,} bytes, expected {expected:,}")
         return decoded.view(dtype).reshape(shape)
-
-
-def _decoded_size(compressor: str, data: np.ndarray) -> int | None:
-    """Return what a compressed chunk says its decoded size is, None where it does not."""
-    header = data[:18].tobytes()
-    if compressor == "blosc" and len(header) >= 16:
-        return int.from_bytes(header[4:8], "little")
-    if compressor == "lz4" and len(header) >= 4:
-        return int.from_bytes(header[:4], "little")
-    if compressor == "zstd":
-        return _zstd_size(header)
-    return None
-
-
-def _zstd_size(header: bytes) -> int | None:
-    """Frame content size, RFC 8878 section 3.1.1.1."""
-    if header[:4] != _ZSTD_MAGIC or len(header) < 6:
-        return None
-    descriptor = header[4]
-    single_segment = bool(descriptor & 0x20)
-    size_bytes = {0: 1 if single_segment else 0, 1: 2, 2: 4, 3: 8}[descriptor >> 6]
-    start = 5 + (0 if single_segment else 1) + (0, 1, 2, 4)[descriptor & 3]
-    field = header[start : start + size_bytes]
-    if not size_bytes or len(field) < size_bytes:
-        return None
-    return int.from_bytes(field, "little") + (256 if size_bytes == 2 else 0)
 
 
 def simple_chain(metadata: Any) -> Chain | None:
@@ -114,6 +95,29 @@ def _chain_v3(metadata: Any) -> Chain | None:
         return None
     # zstd's own checksum, where it was asked for, is verified by the decoder itself.
     return Chain(compressor, checksum)
+
+
+def byte_codecs(metadata: Any) -> tuple[str, ...]:
+    """Return the codecs from bytes to bytes, as they encode; of shards those of inner chunks.
+
+    Empty where shards cannot be taken apart here: see :class:`ShardIndex`.
+    """
+    if metadata.to_dict()["zarr_format"] == 2:
+        compressor = metadata.compressor
+        return () if compressor is None else (compressor.get_config()["id"],)
+    codecs = [codec.to_dict() for codec in metadata.codecs]
+    if codecs[-1]["name"] == "sharding_indexed":
+        if ShardIndex.of(metadata) is None:
+            return ()
+        codecs = [_as_dict(codec) for codec in codecs[-1]["configuration"]["codecs"]]
+    names = [codec["name"] for codec in codecs]
+    after = names.index("bytes") + 1 if "bytes" in names else len(names)
+    return tuple(_V3_NAMES.get(name, name.removeprefix("numcodecs.")) for name in names[after:])
+
+
+def _as_dict(codec: Any) -> dict[str, Any]:
+    found: dict[str, Any] = codec if isinstance(codec, dict) else codec.to_dict()
+    return found
 
 
 def _little(codec: dict[str, Any], dtype: np.dtype) -> bool:

@@ -69,11 +69,8 @@ class ShardIndex:
         ValueError
             When the index is too short.
         """
-        if len(index) < self.nbytes:
-            raise ValueError(f"its index has {len(index)} bytes, expected {self.nbytes}")
-        grid = tuple(s // c for s, c in zip(self.shard, self.inner, strict=True))
-        entries = np.frombuffer(index, dtype="<u8", count=2 * math.prod(grid))
-        absent = (entries.reshape(*grid, 2) == _ABSENT).all(axis=-1)
+        entries = self._entries(index)
+        absent = (entries == _ABSENT).all(axis=-1)
         used = [range(-(-e // c)) for e, c in zip(extent, self.inner, strict=True)]
         for place in product(*used):
             if absent[place]:
@@ -81,3 +78,33 @@ class ShardIndex:
                     slice(p * c, min((p + 1) * c, e))
                     for p, c, e in zip(place, self.inner, extent, strict=True)
                 )
+
+    def stored_parts(self, shard: np.ndarray) -> Iterator[np.ndarray]:
+        """The encoded bytes of each inner chunk that a shard holds.
+
+        Parameters
+        ----------
+        shard : (n,) uint8
+            All of it, as stored.
+
+        Raises
+        ------
+        ValueError
+            The index is too short, or says of a chunk that it lies beyond the shard.
+        """
+        index = shard[-self.nbytes :] if self.at_end else shard[: self.nbytes]
+        for offset, length in self._entries(index.tobytes()).reshape(-1, 2).tolist():
+            if offset == length == int(_ABSENT):
+                continue
+            if offset + length > shard.nbytes:
+                raise ValueError(
+                    f"has an inner chunk to byte {offset + length:,} of {shard.nbytes:,}"
+                )
+            yield shard[offset : offset + length]
+
+    def _entries(self, index: bytes) -> np.ndarray:
+        """(..., 2) uint64: offset and length of each inner chunk."""
+        if len(index) < self.nbytes:
+            raise ValueError(f"its index has {len(index)} bytes, expected {self.nbytes}")
+        grid = tuple(s // c for s, c in zip(self.shard, self.inner, strict=True))
+        return np.frombuffer(index, dtype="<u8", count=2 * math.prod(grid)).reshape(*grid, 2)

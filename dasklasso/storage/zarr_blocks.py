@@ -12,9 +12,11 @@ import numpy as np
 
 from dasklasso.errors import ChunkCorrupt, ChunkMissing, OptionError, StoreError
 from dasklasso.storage import zarr_reader
+from dasklasso.storage.array_form import check_count, chunk_shape, native_number
 from dasklasso.storage.blocks import BlockSource, chunk_bounds
+from dasklasso.storage.bounded_decoding import check_bound
 from dasklasso.storage.chunk_checksums import ChunkChecksums
-from dasklasso.storage.codec_chains import Chain, simple_chain
+from dasklasso.storage.codec_chains import Chain, byte_codecs, simple_chain
 from dasklasso.storage.mapped_files import (
     CHECKSUM_BYTES,
     checked,
@@ -73,14 +75,15 @@ class ZarrBlocks:
         self.expected = expected
         self.metadata = array.metadata.update_attributes({})
         self.stored_shape: tuple[int, ...] = tuple(array.shape)
-        self.chunk_shape = _chunk_shape(self.metadata, self._title())
-        self.dtype = _native_number(np.dtype(array.dtype), self._title())
+        self.chunk_shape = chunk_shape(self.metadata, self._title())
+        self.dtype = native_number(np.dtype(array.dtype), self._title())
         if len(self.stored_shape) not in (1, 2):
             raise StoreError(
                 f"{self._title()} has {len(self.stored_shape)} dimensions, expected a table "
                 "(rows × columns)."
             )
         n, *d = self.stored_shape
+        check_count(self.stored_shape, self.chunk_shape, self._title())
         self.shape = (n, d[0] if d else 1)
         self.row_bounds = chunk_bounds(n, self.chunk_shape[0])
         self.column_bounds = chunk_bounds(d[0], self.chunk_shape[1]) if d else (0, 1)
@@ -249,25 +252,39 @@ class ZarrBlocks:
             raise ChunkCorrupt(f"{name} cannot be decoded: {error}.") from error
 
     def _through_zarr(self, i: int, j: int) -> np.ndarray:
-        strict = self.empty_chunks == "error"
-        if strict and self._root is not None and not os.path.exists(self.chunk_file(i, j)):
-            self._missing(i, j)
-        if strict and self._shards is not None:
+        name = self.chunk_name(i, j)
+
+        def bounded(data: np.ndarray) -> int:
+            try:
+                self._check_bound(data)
+            except ValueError as error:
+                raise ChunkCorrupt(f"{name} cannot be decoded: it {error}.") from error
+            return 0 if self.expected is None else crc32c(data)
+
+        stored = self._stored(i, j, bounded)
+        if stored is None:
+            return self._missing(i, j)
+        data, checksum = stored
+        self._compare(i, j, checksum)
+        if self.empty_chunks == "error" and self._shards is not None:
             self._check_shard(i, j)
-        if self.expected is not None:
-            stored = self._stored(i, j, crc32c)
-            if stored is None:
-                return self._missing(i, j)
-            self._compare(i, j, stored[1])
-        array = zarr_reader.arrays.get(self._token, self._store, self.path, strict=strict)
+        array = zarr_reader.arrays.get(self._token, self._store, self.path)
         rows = slice(self.row_bounds[i], self.row_bounds[i + 1])
         columns = slice(self.column_bounds[j], self.column_bounds[j + 1])
+        held = None if self._root is not None else (self._key(i, j), data)
         try:
-            return zarr_reader.read(array, (rows, columns)[: len(self.stored_shape)])
-        except zarr_reader.KeyMissing:
-            return self._missing(i, j)
+            return zarr_reader.read(array, (rows, columns)[: len(self.stored_shape)], held)
         except ValueError as error:
-            raise ChunkCorrupt(f"{self.chunk_name(i, j)} cannot be decoded: {error}.") from error
+            raise ChunkCorrupt(f"{name} cannot be decoded: {error}.") from error
+
+    def _check_bound(self, data: np.ndarray) -> None:
+        """Refuse a chunk, or a part of a shard, that would decode to more than its shape holds."""
+        codecs, shards = byte_codecs(self.metadata), self._shards
+        shape = self.chunk_shape if shards is None else shards.inner
+        # filters may widen numbers, to eight bytes each at most
+        most = math.prod(shape) * max(8, self.dtype.itemsize)
+        for part in [data] if shards is None else shards.stored_parts(data):
+            check_bound(part, codecs, most)
 
     def holes(self, i: int, j: int) -> list[str]:
         """Inner chunks that the shard (i, j) should hold and does not, as ``rows a-b``.
@@ -330,23 +347,6 @@ class ZarrBlocks:
             f"Zarr would read it as {silently}. Restore the chunk or ingest again: "
             f"dasklasso verify {self.location} lists every fault."
         )
-
-
-def _chunk_shape(metadata: Any, title: str) -> tuple[int, ...]:
-    if hasattr(metadata, "chunks") and metadata.zarr_format == 2:
-        return tuple(metadata.chunks)
-    shape = getattr(metadata.chunk_grid, "chunk_shape", None)
-    if shape is None or not all(isinstance(length, int) for length in shape):
-        raise StoreError(f"{title} has an irregular chunk grid, expected chunks of one shape.")
-    return tuple(shape)
-
-
-def _native_number(dtype: np.dtype, title: str) -> np.dtype:
-    if dtype.kind not in "biuf":
-        raise StoreError(
-            f"{title} has dtype {dtype}, expected real numbers (float, integer or bool)."
-        )
-    return dtype.newbyteorder("=")
 
 
 def read_rows(source: BlockSource, start: int, stop: int) -> np.ndarray:

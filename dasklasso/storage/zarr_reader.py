@@ -11,7 +11,13 @@ from typing import Any
 
 import numpy as np
 import zarr
-from zarr.abc.store import ByteRequest, RangeByteRequest, Store, SuffixByteRequest
+from zarr.abc.store import (
+    ByteRequest,
+    OffsetByteRequest,
+    RangeByteRequest,
+    Store,
+    SuffixByteRequest,
+)
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import LocalStore, WrapperStore
@@ -20,26 +26,41 @@ from dasklasso.errors import DasklassoError, StoreError
 
 _MAX_OPEN = 64
 _CHOOSING = threading.Lock()  # warnings.catch_warnings is not for two threads at once
-_METADATA = ("zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
 
 
-class KeyMissing(Exception):
-    """A chunk's key is not in the store."""
+class FetchedStore(WrapperStore[Store]):
+    """A store some of whose keys were fetched already; failures to read are not decode errors.
 
+    Attributes
+    ----------
+    held : dict of key to bytes
+        What was fetched, and is decoded from here.
+    """
 
-class StrictStore(WrapperStore[Store]):
-    """A store whose missing chunks are errors, and whose failures to read are not decode errors."""
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.held: dict[str, bytes] = {}
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
+        held = self.held.get(key)
+        if held is not None:
+            return prototype.buffer.from_bytes(_part(held, byte_range))
         try:
-            value = await self._store.get(key, prototype, byte_range)
+            return await self._store.get(key, prototype, byte_range)
         except Exception as error:
             raise _unreadable(key, error) from error
-        if value is None and key.rsplit("/", 1)[-1] not in _METADATA:
-            raise KeyMissing(key)
-        return value
+
+
+def _part(held: bytes, wanted: ByteRequest | None) -> bytes:
+    if isinstance(wanted, RangeByteRequest):
+        return held[wanted.start : wanted.end]
+    if isinstance(wanted, OffsetByteRequest):
+        return held[wanted.offset :]
+    if isinstance(wanted, SuffixByteRequest):
+        return held[-wanted.suffix :]
+    return held
 
 
 def _unreadable(key: str, error: Exception) -> StoreError:
@@ -79,16 +100,13 @@ class ArrayCache:
         self._arrays: OrderedDict[str, Any] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, token: str, store: Store, path: str, *, strict: bool) -> Any:
-        """Return the array, opened at the first call in this process.
-
-        ``strict``: keys missing in a store that is not local raise :class:`KeyMissing`.
-        """
+    def get(self, token: str, store: Store, path: str) -> Any:
+        """Return the array, opened at the first call in this process."""
         with self._lock:
             if token in self._arrays:
                 self._arrays.move_to_end(token)
                 return self._arrays[token]
-        array = _open(store, path, strict=strict)
+        array = _open(store, path)
         with self._lock:
             self._arrays[token] = array
             while len(self._arrays) > _MAX_OPEN:
@@ -99,10 +117,10 @@ class ArrayCache:
 arrays = ArrayCache()
 
 
-def _open(store: Store, path: str, *, strict: bool) -> Any:
+def _open(store: Store, path: str) -> Any:
     local = isinstance(store, LocalStore)
-    if strict and not local:  # local files are looked for before they are read
-        store = StrictStore(store)
+    if not local:  # local files are looked for before they are read
+        store = FetchedStore(store)
     array = zarr.open_array(store, path=path, mode="r")
     if local and _zarrs_can_read(array):
         _decode_with_zarrs(array)
@@ -137,17 +155,29 @@ def local_root(store: Store, path: str) -> str | None:
     return os.path.join(str(store.root), path) if isinstance(store, LocalStore) else None
 
 
-def read(array: Any, selection: tuple[slice, ...]) -> np.ndarray:
-    """Return one selection, decoded; KeyMissing and StoreError come through from a strict store.
+def read(
+    array: Any, selection: tuple[slice, ...], held: tuple[str, np.ndarray] | None = None
+) -> np.ndarray:
+    """Return one selection, decoded; a StoreError comes through.
+
+    Parameters
+    ----------
+    held : (key, bytes), optional
+        Of the chunk selected, where the array's store is a :class:`FetchedStore`.
 
     Raises
     ------
     ValueError
         The bytes cannot be decoded.
     """
+    if held is not None:
+        array.store.held[held[0]] = held[1].tobytes()
     try:
         return np.asarray(array[selection])
-    except (KeyMissing, DasklassoError, MemoryError):
+    except (DasklassoError, MemoryError):
         raise
     except Exception as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
+    finally:
+        if held is not None:
+            array.store.held.pop(held[0], None)
