@@ -14,11 +14,11 @@ lock, so threads may solve paths side by side.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
 from dasklasso.objective.penalties.base import Penalty
+from dasklasso.solvers.quadratic.active_set import ActiveSet, Reached
 from dasklasso.solvers.quadratic.descent import descend
 from dasklasso.solvers.quadratic.growing_factor import GrowingFactor
 from dasklasso.solvers.quadratic.subproblem import Subproblem, times
@@ -27,21 +27,6 @@ from dasklasso.solvers.quadratic.sweep import COMPILED_FROM
 MIN_JOINING = 64  # columns that may join a working set at once; beyond, as many as are in it
 INCOMPLETE_GAP = 1e-2  # of the gap: how far a working set known to be incomplete is solved
 ROUNDS_WITHOUT_HALVING = 3  # of the gap, until it is what rounding allows
-
-
-class Reached(NamedTuple):
-    """Where one alpha of a path ends.
-
-    Attributes
-    ----------
-    u : (n_features,)
-    q : (n_features,) c − G u, computed from u alone
-    passes : over the working set, that it took
-    """
-
-    u: np.ndarray
-    q: np.ndarray
-    passes: int
 
 
 _NOWHERE = Reached(np.empty(0), np.empty(0), 0)  # no point with a gap has been found
@@ -74,13 +59,18 @@ def follow(
     ------
     The best point that was found at each alpha; NaN in q where none has a gap.
     """
-    follower = PathFollower(gram, linear, yy, penalty, alphas, usable)
+    follower = PathFollower(gram, linear, yy, penalty, alphas, usable, tol)
     u = start.copy()
     used, compiled = u.nonzero()[0], follower.compiled
     line = _Line(u, linear - times(gram, linear.size, used, u[used], compiled=compiled))
-    for k in range(alphas.size):
-        found = follower.solve(k, line, tol, max_passes)
-        yield found
+    k = 0
+    while k < alphas.size:
+        for found in follower.ahead(k, line):
+            yield found
+            k += 1
+        if k < alphas.size:
+            yield follower.solve(k, line, tol, max_passes)
+            k += 1
 
 
 class _Line:
@@ -121,6 +111,7 @@ class PathFollower:
         penalty: Penalty,
         alphas: np.ndarray,
         usable: np.ndarray,
+        tol: float,
     ) -> None:
         self.gram, self.linear, self.yy = gram, linear, yy
         self.penalty, self.alphas, self.positive = penalty, alphas, penalty.nonnegative
@@ -137,6 +128,19 @@ class PathFollower:
             self.order, self.block = self.everything, None
             self.listed[:] = True
         self.factor = GrowingFactor(linear.size, compiled=self.compiled)
+        self.active_set: ActiveSet | None = None
+        if not self.compiled and bool((penalty.l1[usable] > 0.0).all()) and alphas[-1] > 0.0:
+            self.active_set = ActiveSet(gram, linear, penalty, usable, yy, 0.5 * tol)
+
+    def ahead(self, k: int, line: _Line) -> list[Reached]:
+        """Solve at alpha number k and after it as far as the active set is easily found."""
+        if self.active_set is None:
+            return []
+        found = self.active_set.solve(self.alphas[k:], line.u)
+        for u, q, _ in found[-2:]:
+            line.last = (line.u, line.q) if k else None
+            line.u, line.q, k = u, q, k + 1
+        return found
 
     def solve(self, k: int, line: _Line, tol: float, max_passes: int) -> Reached:
         """Solve at alpha number k, from where ``line`` is; it is there afterwards."""
