@@ -17,7 +17,12 @@ import zarr
 from dasklasso.choices import Missing
 from dasklasso.dataset.array_metadata import check_arrays, without_consolidated
 from dasklasso.dataset.ingest.align import Asked, Need, align
-from dasklasso.dataset.ingest.encoder import Encoder, Levels, batch_rows
+from dasklasso.dataset.ingest.encoder import (
+    Encoder,
+    Levels,
+    batch_rows,
+    refuse_inexact_texts,
+)
 from dasklasso.dataset.ingest.next_store import Successor
 from dasklasso.dataset.ingest.precision import harmed_columns, rounded_warning
 from dasklasso.dataset.ingest.running_moments import RunningMoments
@@ -265,6 +270,7 @@ class _Appending:
                 progress(self.successor.n_rows - self.before.n_rows, self.source.n_rows)
         if self.successor.n_rows == self.before.n_rows:
             raise SourceError(f"{self.source.path}: has no rows, expected at least one.")
+        refuse_inexact_texts(self.source, self.encoder)
 
     def manifest(self) -> Manifest:
         """Return the manifest of the old and the new rows; the last chunk is written."""

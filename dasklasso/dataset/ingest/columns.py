@@ -7,11 +7,12 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from dasklasso.dataset.sources.base import Column, Source, suggest
+from dasklasso.dataset.sources.base import MOST_NAMED, Column, Source, all_named, suggest
 from dasklasso.dataset.sources.reading import Reading
 from dasklasso.errors import OptionError, SourceError
 
 _WILD = "*?["
+_MOST_REASONS = 5  # columns whose reason is said in a message; the others are named
 
 
 @dataclass(frozen=True)
@@ -178,6 +179,11 @@ class Unusable:
     column: str
     why: str
 
+    @property
+    def name(self) -> str:
+        """The column's name; in quotes where it could not be seen."""
+        return self.column if self.column.strip() else repr(self.column)
+
 
 def unusable_types(roles: Roles) -> list[Unusable]:
     """Return the features that are neither numbers nor text."""
@@ -188,11 +194,20 @@ def unusable_types(roles: Roles) -> list[Unusable]:
     ]
 
 
+def nameless_columns(roles: Roles) -> list[Unusable]:
+    """Return the features that have no name, as rows have that pandas numbers."""
+    return [
+        Unusable(column.name, "has no name, as the index has that pandas writes: name it")
+        for column in roles.features
+        if not column.name.strip()
+    ]
+
+
 def _dates(column: Column) -> str:
     """Say how dates become numbers."""
     if not column.type_name.startswith(("date", "time")):
         return ""
-    unit = "hours" if column.type_name.startswith("time3") else "days"
+    unit = "hours" if column.type_name.startswith(("time3", "time6")) else "days"
     return f": --date {shlex.quote(column.name)}={unit} reads it"
 
 
@@ -206,11 +221,14 @@ def refuse_unusable(source: Source, unusable: Sequence[Unusable]) -> None:
     """
     if not unusable:
         return
-    drops = " ".join(f"--drop {shlex.quote(one.column)}" for one in unusable)
+    drops = " ".join(f"--drop {shlex.quote(one.column)}" for one in unusable[:MOST_NAMED])
+    drops += " ..." if len(unusable) > MOST_NAMED else ""
     if len(unusable) == 1:
         [one] = unusable
-        raise SourceError(f"{source.path}: column {one.column} {one.why}. Leave it out: {drops}.")
-    reasons = "; ".join(f"{one.column} {one.why}" for one in unusable)
+        raise SourceError(f"{source.path}: column {one.name} {one.why}. Leave it out: {drops}.")
+    reasons = "; ".join(f"{one.name} {one.why}" for one in unusable[:_MOST_REASONS])
+    if len(unusable) > _MOST_REASONS:
+        reasons += f"; so are {all_named([one.column for one in unusable[_MOST_REASONS:]])}"
     raise SourceError(
         f"{source.path}: {len(unusable)} columns cannot be features: {reasons}. "
         f"Leave them out: {drops}"

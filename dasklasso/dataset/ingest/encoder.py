@@ -11,7 +11,7 @@ import numpy as np
 from dasklasso.choices import Missing, Unseen
 from dasklasso.dataset.ingest.columns import Roles
 from dasklasso.dataset.ingest.first_pass import Survey
-from dasklasso.dataset.ingest.precision import Rounding
+from dasklasso.dataset.ingest.precision import EXACT_INTEGERS, Rounding
 from dasklasso.dataset.schema import MISSING_LEVEL, features_of
 from dasklasso.dataset.sources.base import Batch, Column, Source, refuse_duplicates, suggest
 from dasklasso.dataset.sources.missing_values import LoneCodes
@@ -22,6 +22,7 @@ _SMALL = ("uint8", "int8", "uint16", "int16", "uint32", "int32")  # the first th
 
 _BATCH_BYTES = 8 << 20  # float64 bytes of a batch: it stays in the processor's cache, mostly
 _MOST_NAMED = 20  # columns in a message about a value
+INEXACT = "a number that float64 holds: whole numbers beyond 2^53 are rounded"
 _MISSING = "a missing value (NaN or null)"
 _ABSENT, _UNSEEN = -1, -2  # in the place of a level's number
 
@@ -82,6 +83,9 @@ class Encoder:
         What narrowing to ``dtype`` took off each feature, so far.
     lone_codes : LoneCodes
         Features of small integers in which a code seems to stand for missing values.
+    large : set of str
+        Targets, weights and offsets with numbers of 2^53 and more, so far: where text was read as
+        float64, whole numbers among them may be others than were written.
     """
 
     def __init__(
@@ -116,6 +120,7 @@ class Encoder:
         self.feature_names = tuple(names)
         self.rounding = Rounding(len(names))
         self.lone_codes = LoneCodes(len(names))
+        self.large: set[str] = set()
 
     def encode(self, batch: Batch) -> Encoded:
         """Encode one batch.
@@ -265,9 +270,41 @@ class Encoder:
         return values.astype(np.int32)
 
     def _vector(self, batch: Batch, column: Column) -> np.ndarray:
-        block = batch.numbers([column.name]).astype(np.float64, copy=False)
+        given = batch.numbers([column.name])
+        block = given.astype(np.float64, copy=False)
         _refuse_first(batch, ~np.isfinite(block), block, [column.name])
+        large = np.abs(block[:, 0]) >= EXACT_INTEGERS
+        if large.any():
+            self.large.add(column.name)
+            if given.dtype.kind in "iu":
+                _refuse_inexact(batch, np.flatnonzero(large), given[:, 0], column.name)
         return block[:, 0]
+
+
+def _refuse_inexact(batch: Batch, rows: np.ndarray, values: np.ndarray, column: str) -> None:
+    """Refuse the first whole number that float64 has no number for."""
+    for row in rows.tolist():
+        value = int(values[row])
+        if int(float(value)) != value:
+            raise _found(batch, row, column, f"{value}", INEXACT)
+
+
+def refuse_inexact_texts(source: Source, encoder: Encoder) -> None:
+    """Refuse whole numbers of targets and the like that are other numbers in float64.
+
+    Texts are read as float64; where that gave large numbers, they are looked at once more.
+
+    Raises
+    ------
+    ValueFound
+    """
+    look = getattr(source, "first_inexact", None)
+    for column in sorted(encoder.large) if look is not None else ():
+        if (found := look(column)) is not None:
+            file, row, text = found
+            raise ValueFound(
+                f"{file}: row {row}, column {column}: found {text}, expected {INEXACT}."
+            )
 
 
 def batch_rows(n_columns: int, memory: int) -> int:

@@ -8,7 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dasklasso.dataset.checks import MAX_CLASSES
-from dasklasso.dataset.ingest.columns import Roles, Unusable, refuse_unusable, unusable_types
+from dasklasso.dataset.ingest.columns import (
+    Roles,
+    Unusable,
+    nameless_columns,
+    refuse_unusable,
+    unusable_types,
+)
 from dasklasso.dataset.ingest.text_looks import Texts
 from dasklasso.dataset.sources.base import Source
 from dasklasso.dataset.sources.missing_values import MissingValues
@@ -163,7 +169,9 @@ class _Unusable:
         self._as_said = set(reading.categories)
         if roles.fold is not None:
             self._as_said.add(roles.fold.name)  # whatever its texts look like, they are labels
-        self.columns = {one.column: one for one in unusable_types(roles)}
+        self.columns = {
+            one.column: one for one in (*nameless_columns(roles), *unusable_types(roles))
+        }
 
     def look_at(self, name: str, found: Texts) -> None:
         """Tell whether a text column has more levels than can be used."""

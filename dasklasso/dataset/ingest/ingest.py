@@ -15,7 +15,12 @@ import numpy as np
 
 from dasklasso.choices import Missing
 from dasklasso.dataset.ingest.columns import Roles, assign_roles, check_columns_said
-from dasklasso.dataset.ingest.encoder import Encoder, batch_rows, choose_dtype
+from dasklasso.dataset.ingest.encoder import (
+    Encoder,
+    batch_rows,
+    choose_dtype,
+    refuse_inexact_texts,
+)
 from dasklasso.dataset.ingest.first_pass import Survey, survey
 from dasklasso.dataset.ingest.notes import code_warnings, table_notes, table_warnings
 from dasklasso.dataset.ingest.precision import (
@@ -290,6 +295,7 @@ def copy_rows(
             progress(writer.n_rows, source.n_rows)
     if writer.n_rows == 0:
         raise SourceError(f"{source.path}: has no rows, expected at least one.")
+    refuse_inexact_texts(source, encoder)
     if roles.weight is not None and not 0 < total_weight < np.inf:
         raise ValueFound(
             f"{source.path}: column {roles.weight.name} (--weight) sums to {total_weight:g}, "

@@ -12,6 +12,7 @@ import numpy as np
 from dasklasso.dataset.sources.reading import Reading
 from dasklasso.errors import SourceError
 
+MOST_COLUMNS = 2_000_000  # of a table: more are a damaged header, or ask for another tool
 MOST_NAMED = 100  # names in a message
 _LEAST_LIKENESS = 0.6  # least likeness of a name that is suggested
 _AS_NEAR = 0.15  # by how much less likely than the likeliest a suggestion may be
@@ -185,6 +186,12 @@ def refuse_duplicates(names: Sequence[str], where: str, hint: str = "") -> None:
         seen[name] = position
 
 
+def refuse_too_many(n_columns: int, where: str) -> None:
+    """Raise SourceError when a table declares more columns than are taken."""
+    if n_columns > MOST_COLUMNS:
+        raise SourceError(f"{where}: has {n_columns:,} columns, expected at most {MOST_COLUMNS:,}.")
+
+
 def all_named(names: Sequence[str]) -> str:
     """Return the names in quotes; of very many the first ones, and their number."""
     some = ", ".join(repr(name) for name in names[:MOST_NAMED])
@@ -196,6 +203,8 @@ def suggest(name: str, known: Sequence[str]) -> str:
     near = near_names(name, known)
     if near:
         return f"Did you mean {' or '.join(repr(match) for match in near)}?"
+    if not known:
+        return "There are none."
     shown = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
     return f"There are: {shown}."
 

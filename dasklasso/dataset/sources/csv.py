@@ -13,12 +13,13 @@ from dasklasso.dataset.sources.base import (
     Column,
     Expected,
     refuse_duplicates,
+    refuse_too_many,
     resolve_column,
 )
 from dasklasso.dataset.sources.csv_faults import fault_of
 from dasklasso.dataset.sources.csv_layout import CsvLayout
 from dasklasso.dataset.sources.dialect import all_numbers
-from dasklasso.dataset.sources.reading import spelled_number
+from dasklasso.dataset.sources.reading import is_inexact, spelled_number
 from dasklasso.dataset.sources.table import TableBatch, column_of, sliced
 from dasklasso.errors import SourceError
 
@@ -94,6 +95,23 @@ class CsvSource:
         """Return the line (from 1) of a file that a row (from 0) begins at, where it can."""
         return self._layouts[file].line_of(file, row)
 
+    def first_inexact(self, name: str) -> tuple[str, int, str] | None:
+        """Return the first whole number of a column that float64 has no number for.
+
+        Returns
+        -------
+        (file, row, text) or None
+        """
+        for file, layout in self._layouts.items():
+            first = 0
+            with layout.open(file, {name: pa.string()}, [name]) as reader:
+                for record_batch in reader:
+                    for row, text in enumerate(record_batch.column(0).to_pylist()):
+                        if is_inexact(text):
+                            return file, first + row, text
+                    first += record_batch.num_rows
+        return None
+
     def batches(self, names: Sequence[str], rows: int) -> Iterator[TableBatch]:
         types = {name: self._types[name] for name in names}
         for file, layout in self._layouts.items():
@@ -110,6 +128,7 @@ class CsvSource:
 def _infer(file: str, layout: CsvLayout) -> dict[str, pa.DataType]:
     """Return the types of a file's columns, told by a sample."""
     names = layout.dialect.names
+    refuse_too_many(len(names), file)
     refuse_duplicates(names, file, " Is the first line a header?" if all_numbers(names) else "")
     try:
         with layout.open(file, {}, None) as reader:

@@ -72,6 +72,11 @@ class DeclaredSource:
         find = getattr(self.base, "line_of", None)
         return None if find is None else find(file, row)
 
+    def first_inexact(self, name: str) -> tuple[str, int, str] | None:
+        """Return the first whole number of a column that float64 has no number for."""
+        find = getattr(self.base, "first_inexact", None)
+        return None if find is None or self._changes.get(name) else find(name)
+
     @property
     def columns(self) -> tuple[Column, ...]:
         found = self.base.columns

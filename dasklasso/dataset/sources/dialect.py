@@ -88,11 +88,11 @@ def dialect_of(file: str, reading: Reading) -> Dialect:
         encoding = reading.encoding or _encoding(raw, file)
         text = _decoded(raw, encoding, file, whole=whole)
         blank = len(text) - len(text.lstrip("\r\n"))
+        if not text.strip():
+            raise SourceError(f"{file}: is empty, expected a header line and rows.")
+        quote = _quote(text, reading)
+        separator = reading.separator or _separator(text, quote, whole)
         while True:
-            if not text.strip():
-                raise SourceError(f"{file}: is empty, expected a header line and rows.")
-            quote = _quote(text, reading)
-            separator = reading.separator or _separator(text, quote, whole)
             end = _end_of_record(text, blank, separator, quote)
             if end is not None or whole:
                 break
@@ -112,6 +112,8 @@ def dialect_of(file: str, reading: Reading) -> Dialect:
     names = _fields(header, separator, quote)
     if names is None:
         raise SourceError(f"{file}: the header has a quote that is not closed.")
+    if whole and not text[end:].strip():
+        raise SourceError(f"{file}: has a header but no rows.")
     return Dialect(
         encoding=encoding,
         separator=separator,
@@ -233,7 +235,7 @@ def _end_of_record(text: str, start: int, separator: str, quote: str) -> int | N
     """Return where the record that begins at ``start`` ends; None where the text does before."""
     ends = [at for at in (text.find("\n", start), text.find("\r", start)) if at >= 0]
     line = min(ends, default=None)
-    if not quote or (line is not None and quote not in text[start:line]):
+    if not quote or quote not in text[start:line]:
         return line
     position, at_field = start, True
     while position < len(text):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,12 @@ class Hdf5Rows:
         self.dtype = np.dtype(dataset.dtype)
         self._file = file
         self._path = path
+        self.fault = _fault(dataset)
         if not self.shape or self.shape[0] == 0:
             raise SourceError(f"{self.where}: has no rows (shape {self.shape}).")
 
     def slabs(self, rows: int) -> Iterator[np.ndarray]:
+        self.refuse_fault()
         with _open(self._file) as opened:
             dataset = opened[self._path]
             for start in range(0, self.shape[0], rows):
@@ -39,6 +42,36 @@ class Hdf5Rows:
                     raise SourceError(
                         f"{self.where}: rows from {start} cannot be read: {error}"
                     ) from error
+
+    def refuse_fault(self) -> None:
+        """Refuse a dataset whose values are not all in the file.
+
+        Raises
+        ------
+        SourceError
+        """
+        if self.fault:
+            raise SourceError(f"{self.where}: {self.fault}")
+
+
+def _fault(dataset: Any) -> str:
+    """Say why a dataset's values are not all in its file: HDF5 would read others in their place."""
+    if dataset.is_virtual:
+        return "is virtual: its values are in other files. Copy them into one dataset."
+    if dataset.external:
+        return "has its values in another file, which is not read. Copy them into one dataset."
+    if dataset.chunks is None:
+        stored = dataset.id.get_storage_size() > 0 or dataset.size == 0
+        return "" if stored else "has no values stored, only a shape: HDF5 would read zeros."
+    there = dataset.id.get_num_chunks()
+    chunks = zip(dataset.shape, dataset.chunks, strict=True)
+    expected = math.prod(-(-n // chunk) for n, chunk in chunks)
+    if there == expected:
+        return ""
+    return (
+        f"{expected - there:,} of {expected:,} chunks are not in the file: HDF5 would read the "
+        "fill value in their place. Write them."
+    )
 
 
 def open_hdf5(file: Path, *, dataset: str | None) -> MatrixSource:
@@ -75,8 +108,12 @@ def open_hdf5(file: Path, *, dataset: str | None) -> MatrixSource:
         raise SourceError(f"{file}:/{wanted}: has no rows.")
 
     def find(name: str) -> RowArray | None:
-        return found.get(name.strip("/"))
+        rows = found.get(name.strip("/"))
+        if rows is not None:
+            rows.refuse_fault()
+        return rows
 
+    found[wanted].refuse_fault()
     folder = wanted.rpartition("/")[0]
     target = next(
         (p for n in _Y_NAMES if (p := f"{folder}/{n}".strip("/")) in found and p != wanted), None

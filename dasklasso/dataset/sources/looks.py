@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 
 from dasklasso.dataset.sources.reading import MISSING, spelled_number
@@ -139,9 +140,9 @@ def is_always_null(text: str) -> bool:
 def remedies(look: Look | None, text: str, column: str) -> str:
     """Say what to do about a text that is no number in a column of numbers."""
     found = f"{null_option(text)} where it stands for a missing value"
-    if look is not None and look.kind != "null" and look.option and look != _PLAIN:
+    if look is not None and look.kind != "null" and look != _PLAIN:
         option = look.option.replace("{column}", _quoted(column))
-        found = f"{option} reads {look.what}"
+        found = f"{option} reads {look.what}" if option else f"It looks like {look.what}"
     return f"{found}; --category {_quoted(column)} where the column is no number."
 
 
@@ -176,6 +177,4 @@ def _format(form: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    import shlex
-
     return shlex.quote(text)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dasklasso.dataset.sources.base import Column
+from dasklasso.dataset.sources.base import Column, refuse_too_many
 from dasklasso.errors import SourceError, ValueFound
 
 
@@ -91,6 +91,9 @@ class MatrixSource:
         self._X = X
         self._find = find
         width = 1 if len(X.shape) == 1 else X.shape[1]
+        refuse_too_many(width, X.where)
+        if width == 0:
+            raise SourceError(f"{X.where}: has no columns (shape {X.shape}).")
         self.columns = _columns(X, [f"x{j}" for j in range(width)])
         if any(column.kind != "number" for column in self.columns):
             raise ValueFound(f"{X.where}: has values of type {X.dtype}, expected numbers.")
@@ -122,6 +125,7 @@ class MatrixSource:
                 f"as {self._X.where} has."
             )
         wide = len(array.shape) == 2 and array.shape[1] != 1
+        refuse_too_many(array.shape[1] if wide else 1, array.where)
         base = array.name if array.name not in self._positions else f"{array.name}_"
         names = [f"{base}{k}" for k in range(array.shape[1])] if wide else [base]
         if not all(column in self._beside for column in names):

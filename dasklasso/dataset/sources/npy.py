@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -16,6 +18,8 @@ from dasklasso.errors import MemoryLimitError, SourceError
 
 _X_NAMES = ("X", "data", "x", "arr_0")
 _Y_NAMES = ("y", "target", "labels", "arr_1")
+_VERIFIED_BYTES = 8 << 20  # at a time
+_LONGEST_HEADER_BYTES = 10_000  # of an NPY array
 _LOCAL_HEADER = 30  # bytes of a zip member's local header, before its name and extra field
 
 
@@ -31,7 +35,7 @@ class MappedRows:
         self.shape, self._fortran, self.dtype = header
         self._file = file
         self._offset = offset
-        stored = offset + int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+        stored = offset + _stored_bytes(header)
         if file.stat().st_size < stored:
             raise SourceError(
                 f"{where}: has {file.stat().st_size} bytes, expected at least {stored}: "
@@ -65,21 +69,28 @@ class InflatedRows:
         with zipfile.ZipFile(self._file) as archive, archive.open(self._member) as stream:
             _header(stream, self.where)
             if self._fortran and len(self.shape) > 1:
-                flat = np.frombuffer(stream.read(), self.dtype)
-                whole = flat.reshape(self.shape, order="F")
+                data = _inflated(stream, -1, self.where)
+                if len(data) != _stored_bytes((self.shape, self._fortran, self.dtype)):
+                    raise SourceError(f"{self.where}: has not the size that its header says.")
+                whole = np.frombuffer(data, self.dtype).reshape(self.shape, order="F")
                 for start in range(0, self.shape[0], rows):
                     yield whole[start : start + rows]
                 return
-            row_bytes = int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
+            row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
             for start in range(0, self.shape[0], rows):
                 count = min(rows, self.shape[0] - start)
-                try:
-                    data = stream.read(count * row_bytes)
-                except (zipfile.BadZipFile, EOFError, OSError) as error:
-                    raise SourceError(f"{self.where}: cannot be inflated: {error}") from error
+                data = _inflated(stream, count * row_bytes, self.where)
                 if len(data) != count * row_bytes:
                     raise SourceError(f"{self.where}: ends after row {start}, it is cut off.")
                 yield np.frombuffer(data, self.dtype).reshape(count, *self.shape[1:])
+
+
+def _inflated(stream: IO[bytes], count: int, where: str) -> bytes:
+    """Return the next bytes of a member, whose checksum is compared at its end."""
+    try:
+        return stream.read(count)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        raise SourceError(f"{where}: cannot be inflated: {error}") from error
 
 
 def open_npy(file: Path, *, array: str | None, memory: int) -> MatrixSource:
@@ -137,15 +148,29 @@ def _members(file: Path) -> dict[str, zipfile.ZipInfo]:
             infos = archive.infolist()
     except (zipfile.BadZipFile, OSError) as error:
         raise SourceError(f"{file}: is not a readable NPZ archive: {error}") from error
-    return {info.filename.removesuffix(".npy"): info for info in infos}
+    members: dict[str, zipfile.ZipInfo] = {}
+    for info in infos:
+        name = info.filename.removesuffix(".npy")
+        if name in members:
+            raise SourceError(f"{file}: has two arrays of the name {name!r}, expected one.")
+        members[name] = info
+    return members
 
 
 def _npz(file: Path, info: zipfile.ZipInfo, name: str, memory: int) -> RowArray:
     where = f"{file}:{name}"
-    with zipfile.ZipFile(file) as archive, archive.open(info) as stream:
-        header = _header(stream, where)
-        header_bytes = stream.tell()
-    if info.compress_type == zipfile.ZIP_STORED:
+    is_stored = info.compress_type == zipfile.ZIP_STORED
+    try:
+        with zipfile.ZipFile(file) as archive, archive.open(info) as stream:
+            header = _header(stream, where)
+            header_bytes = stream.tell()
+            while is_stored and stream.read(_VERIFIED_BYTES):
+                pass  # the archive's checksum is compared at the end; later it is read as a map
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        raise SourceError(f"{where}: is damaged: {error}") from error
+    except (RuntimeError, NotImplementedError) as error:  # encrypted, or another compression
+        raise SourceError(f"{where}: cannot be read: {error}") from error
+    if is_stored:
         with open(file, "rb") as raw:
             raw.seek(info.header_offset)
             local = raw.read(_LOCAL_HEADER)
@@ -170,9 +195,14 @@ def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dt
         }.get(version)
         if read is None:
             raise ValueError(f"version {version} of the format")
-        shape, fortran, dtype = read(stream)
-    except (ValueError, EOFError) as error:
-        raise SourceError(f"{where}: is not a readable NPY array: {error}") from error
+        shape, fortran, dtype = read(stream, max_header_size=_LONGEST_HEADER_BYTES)
+        if any(type(n) is not int or n < 0 for n in shape):
+            raise ValueError(f"the shape is {shape}")
+    except SourceError:
+        raise
+    except Exception as error:  # the header is Python's own spelling: parsers fail in many ways
+        line = " ".join(str(error).split())[:200]
+        raise SourceError(f"{where}: is not a readable NPY array: {line}") from error
     if dtype.hasobject or dtype.names:
         raise SourceError(
             f"{where}: holds {dtype}, expected numbers (objects are never unpickled)."
@@ -180,3 +210,8 @@ def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dt
     if not shape or shape[0] == 0:
         raise SourceError(f"{where}: has no rows (shape {shape}).")
     return shape, fortran, dtype
+
+
+def _stored_bytes(header: tuple[tuple[int, ...], bool, np.dtype]) -> int:
+    """Return the size of an array by its header; in Python's integers, which do not overflow."""
+    return math.prod(header[0]) * header[2].itemsize

@@ -9,7 +9,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dasklasso.dataset.sources.base import Column, refuse_duplicates, resolve_column
+from dasklasso.dataset.sources.base import (
+    Column,
+    refuse_duplicates,
+    refuse_too_many,
+    resolve_column,
+)
 from dasklasso.dataset.sources.parquet_wide import (
     RowFeed,
     Scratch,
@@ -197,12 +202,15 @@ def _widen(found: dict[str, tuple[int, int]], name: str, low: int, high: int) ->
 def _open(file: str) -> Any:
     # buffered, not pre-buffered: a row group may be larger than memory
     try:
-        return pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 16)
+        return pq.ParquetFile(
+            file, pre_buffer=False, buffer_size=1 << 16, page_checksum_verification=True
+        )
     except (pa.ArrowException, OSError) as error:
         raise SourceError(f"{file}: is not a readable Parquet file: {_line(error)}") from error
 
 
 def _columns(file: str, schema: pa.Schema, constants: dict[str, Any]) -> tuple[Column, ...]:
+    refuse_too_many(len(schema.names), file)
     refuse_duplicates([*schema.names, *constants], file)
     partitions = [column_of(name, pa.scalar(value).type) for name, value in constants.items()]
     # Parquet keeps integer categories of pandas as integers, and pandas' own note about them

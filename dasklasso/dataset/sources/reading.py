@@ -315,6 +315,14 @@ def spelled_number(text: str) -> float | None:
         return None
 
 
+def is_inexact(text: str) -> bool:
+    """Tell whether a text spells a whole number that float64 has no number for."""
+    digits = text.strip().lstrip("+-")
+    if not (digits.isascii() and digits.isdigit()) or not 15 < len(digits) < 310:
+        return False
+    return int(float(digits)) != int(digits)
+
+
 def _escaped(text: str) -> str:
     return "".join(rf"\x{{{ord(c):x}}}" for c in text)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
 import io
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +14,13 @@ from typing import IO, Any
 
 import numpy as np
 
-from dasklasso.dataset.sources.base import Column, Expected, resolve_column
+from dasklasso.dataset.sources.base import MOST_COLUMNS, Column, Expected, resolve_column
 from dasklasso.dataset.sources.matrix import MatrixBatch
+from dasklasso.dataset.sources.reading import is_inexact
 from dasklasso.errors import DasklassoError, SourceError, ValueFound
 
 _BLOCK_BYTES = 4 << 20
+_LONGEST_LINE_BYTES = 64 << 20
 TARGET = "y"
 
 
@@ -59,6 +63,11 @@ class SvmlightSource:
                 f"{self.index_base}."
             )
         self._width = max(extent.highest + 1 - self.index_base, expected.width)
+        if self._width > MOST_COLUMNS:
+            raise SourceError(
+                f"{self.path}: has the index {extent.highest}, expected at most {MOST_COLUMNS:,} "
+                "columns."
+            )
         if self._width == 0:
             raise SourceError(f"{self.path}: has no index:value pair in {self.n_rows} rows.")
         number = np.dtype(np.float64)
@@ -89,6 +98,18 @@ class SvmlightSource:
                 )  # fmt: skip
             first += sparse.shape[0]
 
+    def first_inexact(self, name: str) -> tuple[str, int, str] | None:
+        """Return the first whole label that float64 has no number for: file, row and text."""
+        row = 0
+        for block in self._blocks() if name == TARGET else ():
+            for line in block.splitlines():
+                fields = line.split(b"#", 1)[0].split(None, 1)
+                if fields:
+                    if is_inexact(text := fields[0].decode("ascii", "replace")):
+                        return self.path, row, text
+                    row += 1
+        return None
+
     def _measure(self) -> _Extent:
         n_rows, lowest, highest = 0, None, -1
         for block in self._blocks():
@@ -103,20 +124,35 @@ class SvmlightSource:
         return _Extent(n_rows, lowest, highest)
 
     def _blocks(self) -> Iterator[bytes]:
-        """Whole lines, a few MiB at a time."""
-        rest = b""
+        """Whole lines, a few MiB at a time; they end with LF, whatever the file has."""
+        rest: list[bytes] = []
+        held = 0
         try:
             with _open(self._file) as stream:
+                is_first = True
                 while data := stream.read(_BLOCK_BYTES):
-                    data = rest + data
+                    if data.endswith(b"\r"):  # perhaps the half of a line end
+                        data += stream.read(1)
+                    if is_first:
+                        data, is_first = data.removeprefix(codecs.BOM_UTF8), False
+                    if b"\r" in data:
+                        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
                     cut = data.rfind(b"\n") + 1
-                    rest = data[cut:]
                     if cut:
-                        yield data[:cut]
-        except (OSError, EOFError) as error:
+                        yield b"".join((*rest, data[:cut]))
+                        rest, held = [], 0
+                    rest.append(data[cut:])
+                    held += len(data) - cut
+                    if held > _LONGEST_LINE_BYTES:
+                        raise SourceError(
+                            f"{self.path}: has a line of more than {_LONGEST_LINE_BYTES >> 20} "
+                            "MiB, expected rows 'label index:value ...'."
+                        )
+        except (OSError, EOFError, zlib.error) as error:
             raise SourceError(f"{self.path}: cannot be read: {error}") from error
-        if rest.strip():
-            yield rest
+        last = b"".join(rest)
+        if last.strip():
+            yield last
 
     def _parse(self, block: bytes, first_row: int) -> tuple[Any, np.ndarray]:
         from sklearn.datasets import load_svmlight_file
@@ -154,6 +190,11 @@ def _find_fault(path: str, block: bytes, row: int) -> DasklassoError | None:
                 continue
             if not colon or not _is(int, index) or int(index) < 0:
                 return ValueFound(f"{path}: row {row}: found {_text(field)}, expected index:value.")
+            if int(index) > MOST_COLUMNS:
+                return SourceError(
+                    f"{path}: row {row}: has the index {_text(index)}, expected at most "
+                    f"{MOST_COLUMNS:,} columns."
+                )
             if int(index) <= previous:
                 return ValueFound(
                     f"{path}: row {row}: index {int(index)} follows {previous}, "
