@@ -11,14 +11,17 @@ from __future__ import annotations
 import json
 import math
 import time
+import warnings
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from dasklasso.dataset.dataset import Dataset
-from dasklasso.errors import StoreError
+from dasklasso.errors import DataWarning, StoreError
 from dasklasso.files.atomic import written_beside
+from dasklasso.files.documents import read_json, read_text, validate
+from dasklasso.files.seal import check_seal, sealed
 from dasklasso.fit.plan import START_SECONDS, Plan
 from dasklasso.moments.store import statistics_folder
 from dasklasso.options import FitOptions, RunOptions
@@ -26,6 +29,7 @@ from dasklasso.solvers.registry import solver_entry
 from dasklasso.units import counted
 
 RUNS = "runs.json"
+VERSION = 2  # 1 had no seal
 MOST_RUNS = 50
 
 
@@ -119,7 +123,8 @@ def keep_run(data: Dataset, run: RunOptions, case: RunCase, scans: float, second
         return
     runs = [*_runs(folder), Run(case, scans, seconds, time.strftime("%Y-%m-%d"))]
     with suppress(OSError, StoreError), written_beside(folder / RUNS) as partial:
-        text = json.dumps([asdict(one) for one in runs[-MOST_RUNS:]], indent=1)
+        document = {"version": VERSION, "runs": [asdict(one) for one in runs[-MOST_RUNS:]]}
+        text = json.dumps(sealed(document), indent=1)
         partial.write_text(text + "\n", encoding="utf-8")
 
 
@@ -163,19 +168,43 @@ def _folder(data: Dataset, run: RunOptions) -> Path | None:
 
 
 def _runs(folder: Path | None) -> list[Run]:
-    """Read the recorded runs: none where the file is missing, damaged or of another version."""
+    """Read the recorded runs: none where the file is missing, damaged or of another version.
+
+    Warns
+    -----
+    DataWarning
+        The file is damaged: the next fit writes it anew.
+    """
     if folder is None:
         return []
+    path = folder / RUNS
     try:
-        entries = json.loads((folder / RUNS).read_text(encoding="utf-8"))
-        return [_run(entry) for entry in entries]
-    except (OSError, ValueError, TypeError, KeyError):
+        return [_run(entry) for entry in _entries(path)]
+    except FileNotFoundError:
         return []
+    except (OSError, StoreError) as error:
+        warnings.warn(f"the history of fits is not used: {error}", DataWarning, stacklevel=2)
+        return []
+
+
+def _entries(path: Path) -> list[Any]:
+    """Return the entries of a file that is as it was written; none of one of another version.
+
+    Raises
+    ------
+    StoreError, OSError
+    """
+    from dasklasso.fit.history_document import HistoryDocument
+
+    where = str(path)
+    document = read_json(read_text(path, error=StoreError), where=where, error=StoreError)
+    if isinstance(document, list):  # the first version had no seal
+        return []
+    validate(HistoryDocument, document, where=where, error=StoreError)
+    check_seal(document, where=where, error=StoreError)
+    return document["runs"] if document["version"] == VERSION else []
 
 
 def _run(entry: dict[str, Any]) -> Run:
-    case = RunCase(**entry["case"])
-    scans, seconds = float(entry["scans"]), float(entry["seconds"])
-    if not scans > 0:
-        raise ValueError(f"scans: {scans} found, expected a number above 0")
-    return Run(case, scans, seconds, str(entry["day"]))
+    case = {field.name: entry["case"][field.name] for field in fields(RunCase)}
+    return Run(RunCase(**case), entry["scans"], entry["seconds"], entry["day"])

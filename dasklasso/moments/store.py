@@ -8,8 +8,9 @@
         fold block count weight precision mean unit products
 
 Any Zarr reader can use them. Every chunk is written and carries a checksum: one that is missing
-is damage, never zeros. Products are symmetric, so a row of their upper triangle is stored together
-with the row that fills it up to n + 1 numbers: rows i and n − 1 − i. That is half the bytes.
+is damage, never zeros; the attributes are sealed with all the files. Products are symmetric, so a
+row of their upper triangle is stored together with the row that fills it up to n + 1 numbers: rows
+i and n − 1 − i. That is half the bytes.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,14 +31,22 @@ import numpy as np
 from dasklasso.dataset.row_folds import FoldScheme
 from dasklasso.errors import ChunkCorrupt, DataWarning, OptionError, StoreError
 from dasklasso.files.atomic import PartialFolder, remove, sweep
+from dasklasso.files.documents import validate
 from dasklasso.files.places import output_place
+from dasklasso.files.seal import FILES, METADATA, check_files, check_seal, files_in, sealed
 from dasklasso.moments.cross_moments import CrossMoments, Precision, not_ones
 from dasklasso.moments.grouped import GroupedMoments
 from dasklasso.moments.packed_products import packed, packed_chunks, unpacked
 from dasklasso.storage.compression import bytes_codecs
+from dasklasso.storage.sealed_groups import (
+    group_attributes,
+    open_sealed_group,
+    uncompressed_array,
+)
 from dasklasso.storage.zarr_blocks import ZarrBlocks
 
-VERSION = 2  # 1 knew nothing of units and precision, and its float32 products were less exact
+# 1 knew nothing of units and precision, and its float32 products were less exact; 2 had no seal
+VERSION = 3
 SUFFIX = ".stats"
 MOST_SCHEMES = 8  # ways to group rows, for each store
 _ATTRIBUTE = "dasklasso_statistics"
@@ -143,7 +153,9 @@ def save_moments(folder: Path, grouped: GroupedMoments, key: Key) -> Path:
         _write(group, "unit", np.stack([m.units for m in grouped.moments]))
         _write_products(group, grouped.moments)
         shape = {"n_features": n - first.n_targets, "n_targets": first.n_targets}
-        group.attrs[_ATTRIBUTE] = {**key.to_json(), **shape, "n_groups": len(grouped.moments)}
+        head = {**key.to_json(), **shape, "n_groups": len(grouped.moments)}
+        files = files_in(place.partial, leave_out={METADATA})
+        group.attrs[_ATTRIBUTE] = sealed(head, files)
         place.publish()
     drop_oldest(folder)
     return place.path
@@ -198,6 +210,12 @@ def stored_keys(folder: Path, fingerprint: str) -> list[tuple[Key, int]]:
     found = []
     for place in sorted(folder.glob("*/zarr.json")):
         head = _head(place)
+        if not head and re.fullmatch("[0-9a-f]{32}", place.parent.name):
+            warnings.warn(
+                f"kept statistics are damaged and not used: {place} does not say what they are of",
+                DataWarning,
+                stacklevel=2,
+            )
         if head.get("version") != VERSION or head.get("fingerprint") != fingerprint:
             continue
         try:
@@ -307,24 +325,30 @@ def _read(place: Path, key: Key) -> GroupedMoments:
     StoreError
         Names the file that is damaged.
     """
-    import zarr
+    from dasklasso.moments.document import MomentsDocument
 
-    head = _head(place / "zarr.json")
+    where = str(place / METADATA)
+    head = group_attributes(place, error=StoreError).get(_ATTRIBUTE)
+    document = validate(MomentsDocument, head, where=where, error=StoreError)
+    assert isinstance(head, dict)
     if {name: head.get(name) for name in key.to_json()} != key.to_json():
-        raise StoreError(f"{place / 'zarr.json'} is not of the data and groups that its name says.")
+        raise StoreError(f"{where} is not of the data and groups that its name says.")
+    check_seal(head, where=where, error=StoreError)
     try:
-        group = zarr.open_group(str(place), mode="r", zarr_format=3)
-        arrays = {
-            name: ZarrBlocks(group[name], location=str(place), name=name)
-            for name in (*_VECTORS, "mean", "unit", "products")
-        }
-        n, n_targets = int(head["n_features"]) + int(head["n_targets"]), int(head["n_targets"])
-        n_groups = int(head["n_groups"])
-    except StoreError:
-        raise
-    except Exception as error:  # whatever zarr says of metadata that it cannot read
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise StoreError(f"{place} cannot be opened ({reason}).") from error
+        found = files_in(place, leave_out={METADATA})
+    except OSError as error:
+        raise StoreError(f"{place} cannot be read: {error}.") from None
+    check_files(head.get(FILES), found, where=str(place), error=StoreError)
+    group = open_sealed_group(place, error=StoreError)
+    arrays = {}
+    for name in (*_VECTORS, "mean", "unit", "products"):
+        array = uncompressed_array(group, name, place, error=StoreError)
+        arrays[name] = ZarrBlocks(array, location=str(place), name=name)
+        dtype = np.dtype(_VECTORS.get(name, np.float64))
+        if arrays[name].dtype != dtype:
+            raise ChunkCorrupt(f"{place / name} has dtype {arrays[name].dtype}, expected {dtype}.")
+    n, n_targets = document.n_features + document.n_targets, document.n_targets
+    n_groups = document.n_groups
     n_chunks, rows = packed_chunks(n)
     expected = dict.fromkeys(_VECTORS, (n_groups, 1))
     expected |= {"mean": (n_groups, n), "unit": (n_groups, n)}
@@ -332,8 +356,13 @@ def _read(place: Path, key: Key) -> GroupedMoments:
     for name, shape in expected.items():
         if arrays[name].shape != shape:
             raise ChunkCorrupt(f"{place / name} has shape {arrays[name].shape}, expected {shape}.")
+        n_stored, of_products = len(arrays[name].row_bounds) - 1, name == "products"
+        if n_stored != (n_groups * n_chunks if of_products else 1):
+            raise ChunkCorrupt(f"{place / name} has {n_stored} chunks, which are not its own.")
     vectors = {name: _block(arrays[name], 0)[:, 0].copy() for name in _VECTORS}
     means, units = _block(arrays["mean"], 0), _block(arrays["unit"], 0)
+    if not np.isin(vectors["precision"], list(Precision)).all():
+        raise ChunkCorrupt(f"{place / 'precision'} holds numbers that are no precision.")
     moments = tuple(
         CrossMoments(
             float(vectors["weight"][number]),
@@ -361,8 +390,8 @@ def _block(source: ZarrBlocks, i: int) -> np.ndarray:
 def _head(path: Path) -> dict[str, Any]:
     """Return what a folder says about itself; empty where it cannot be read."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))["attributes"][_ATTRIBUTE]
-    except (OSError, ValueError, KeyError, TypeError):
+        found = group_attributes(path.parent, error=StoreError).get(_ATTRIBUTE)
+    except StoreError:
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -7,6 +7,7 @@ import pytest
 
 from dasklasso.dataset.dataset import open_dataset
 from dasklasso.dataset.generate import generate
+from dasklasso.errors import DataWarning
 from dasklasso.fit import fit_path
 from dasklasso.fit.history import MOST_RUNS, RUNS, case_of_run, keep_run, with_history
 from dasklasso.fit.plan import plan_fit
@@ -98,20 +99,40 @@ def test_the_last_runs_are_kept(data, run, tmp_path):
     _, case = case_for(data, run)
     for scans in range(1, MOST_RUNS + 3):
         keep_run(data, run, case, scans=scans, seconds=1.0)
-    kept = json.loads((tmp_path / "stats" / RUNS).read_text())
+    kept = json.loads((tmp_path / "stats" / RUNS).read_text())["runs"]
     assert [one["scans"] for one in kept] == list(range(3, MOST_RUNS + 3))
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", '[{"case": {"solver": "x"}}]', '{"a": 1}'])
-def test_a_damaged_record_is_no_record(data, run, tmp_path, text):
+@pytest.mark.parametrize(
+    "text", ["", "{", '{"version": 2, "runs": [{"case": 1}]}', '{"a": 1}', "[" * 100_000], ids=len
+)
+def test_a_damaged_record_is_named_and_is_no_record(data, run, tmp_path, text):
     (tmp_path / "stats").mkdir()
     (tmp_path / "stats" / RUNS).write_text(text)
     plan, case = case_for(data, run)
-    assert with_history(plan, data, run, case) == plan
+    with pytest.warns(DataWarning, match="the history of fits is not used: .*runs.json"):
+        assert with_history(plan, data, run, case) == plan
     keep_run(data, run, case, scans=5, seconds=1.0)
     assert with_history(plan, data, run, case).scans == 5
 
 
+def test_a_record_that_was_altered_is_no_record(data, run, tmp_path):
+    plan, case = case_for(data, run)
+    keep_run(data, run, case, scans=5, seconds=1.0)
+    path = tmp_path / "stats" / RUNS
+    path.write_text(path.read_text().replace('"scans": 5', '"scans": 50'))
+    with pytest.warns(DataWarning, match="was changed since it was written"):
+        assert with_history(plan, data, run, case) == plan
+
+
+def test_a_record_of_the_version_without_seals_is_left_behind(data, run, tmp_path):
+    (tmp_path / "stats").mkdir()
+    (tmp_path / "stats" / RUNS).write_text("[]")
+    plan, case = case_for(data, run)
+    assert with_history(plan, data, run, case) == plan
+
+
+@pytest.mark.filterwarnings("ignore:the history of fits is not used")
 def test_a_folder_that_cannot_be_written_costs_no_fit(data, run, tmp_path):
     (tmp_path / "stats").write_text("a file where the folder would be")
     plan, case = case_for(data, run)
