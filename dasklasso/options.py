@@ -240,6 +240,8 @@ class RunOptions:
     checkpoint : folder, or None
     checkpoint_seconds : least time between checkpoints
     resume : go on from the checkpoint if there is one
+    keep_checkpoint : whether the checkpoint of a fit that is complete stays, for who saves the
+        model to remove it then
     band_bytes : decoded bytes of a band; it fixes the order of summation
     in_process : bare threads instead of an embedded cluster; None: for data that are in memory or
         small, where nothing above asks for a cluster
@@ -260,6 +262,7 @@ class RunOptions:
     checkpoint: str | None = None
     checkpoint_seconds: float = 30.0
     resume: bool = False
+    keep_checkpoint: bool = False
     band_bytes: int = BAND_BYTES
     in_process: bool | None = None
     stats: str | None = None

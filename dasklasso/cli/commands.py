@@ -52,19 +52,24 @@ class Commands(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except DasklassoError as error:
-            raise Failure(str(error), error.exit_code) from error
+            raise Failure(_said(error), error.exit_code) from error
         except KeyboardInterrupt as error:
             raise Failure(str(error) or "interrupted.") from error
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise
-            raise Failure(str(error)) from error
+            raise Failure(_said(error)) from error
         except Exception as error:
-            what = f"{type(error).__name__}: {error}"
+            what = f"{type(error).__name__}: {_said(error)}"
             raise Failure(
                 f"unexpected {what}. dasklasso --traceback {ctx.invoked_subcommand} ... "
                 "shows where it came from."
             ) from error
+
+
+def _said(error: BaseException) -> str:
+    """Return what an error says, and what was noted with it: what remains, how to go on."""
+    return " ".join([str(error), *getattr(error, "__notes__", ())])
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,10 +120,10 @@ def _solve(stage: SolveStage, *, as_json: bool) -> None:
 
 
 def run_with_progress(stage: SolveStage) -> FittedPath:
-    """Run a stage with progress on standard error; if interrupted, name the checkpoint."""
+    """Run a stage with progress on standard error; if it ends early, say what was kept."""
     from dasklasso.cli.progress import ScanProgress
-    from dasklasso.solvers.checkpoint import has_checkpoint
 
+    began = time.time()
     try:
         with ScanProgress(
             tol=stage.tol, resumed=stage.resume, quiet=options.is_quiet()
@@ -130,14 +131,46 @@ def run_with_progress(stage: SolveStage) -> FittedPath:
             return stage.run(progress=progress, announce=progress.announce)
     except KeyboardInterrupt as error:
         cause = str(error) or "interrupted."
-        if stage.checkpoint is None:
-            raise Failure(f"{cause} Nothing was kept: there was no --checkpoint.") from error
-        if not has_checkpoint(Path(stage.checkpoint)):
-            raise Failure(f"{cause} Nothing was kept yet in {stage.checkpoint}.") from error
-        raise Failure(
-            f"{cause} The checkpoint is in {stage.checkpoint}: "
-            "the same command with --resume goes on from there."
-        ) from error
+        kept = what_was_kept(stage, began) or "Nothing was kept" + (
+            f" yet in {stage.checkpoint}." if stage.checkpoint else ": there was no --checkpoint."
+        )
+        raise Failure(f"{cause} {kept}") from error
+    except Exception as error:
+        if kept := what_was_kept(stage, began):
+            error.add_note(kept)  # which ends the line that says what went wrong
+        raise
+
+
+def what_was_kept(stage: SolveStage, began: float) -> str:
+    """Say what of a fit that ended early is on the disk, and how to go on from there.
+
+    Parameters
+    ----------
+    began : when the fit did, in seconds since the epoch: what is older is of another fit
+    """
+    from dasklasso.solvers.checkpoint import FALLBACK, STATE
+
+    if stage.checkpoint is not None:
+        folder = Path(stage.checkpoint)
+        states = [place / STATE for place in (folder / FALLBACK, folder)]
+        if any(_modified(state / "zarr.json") >= began - 1.0 for state in states):
+            return (
+                f"The checkpoint is in {stage.checkpoint}: the same command with --resume goes on "
+                "from there."
+            )
+    moments = stage.kept_statistics(began - 1.0)
+    if moments is not None:
+        return f"Second moments of the data are kept in {moments}: the same command reads them."
+    if stage.resume and stage.checkpoint is not None and (Path(stage.checkpoint) / STATE).exists():
+        return f"The checkpoint in {stage.checkpoint} is as it was."
+    return ""
+
+
+def _modified(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def report(path: FittedPath, model: str) -> None:
@@ -223,9 +256,13 @@ def require_convergence(path: FittedPath, stage: SolveStage) -> None:
     worst = int(path.dual_gap.argmax())
     n_above = int((path.dual_gap > path.tol).sum())
     more = "--epochs" if path.solver == "prox_sgd" else "--max-scans"
-    on = f"--resume and more {more} go on" if stage.checkpoint else f"more {more} may help"
+    on = f"more {more} may help"
+    if stage.checkpoint:
+        on = f"the checkpoint is in {stage.checkpoint}: --resume and more {more} go on from there"
     if path.solver != "prox_sgd" and path.scans < stage.max_scans:  # they did not run out
         on = "it got no further, so that more scans do not help: a larger --tol or --eps may"
+        if stage.checkpoint:
+            on += f". The checkpoint stays in {stage.checkpoint}"
     raise Failure(
         f"not converged: {n_above} of {path.n_alphas} alphas have a gap above {path.tol:.2g} "
         f"(worst {path.dual_gap[worst]:.2g} at alpha {path.alphas[worst]:.6g}) after "

@@ -94,10 +94,12 @@ def claim(path: Path) -> Claim:
 
 @contextmanager
 def claimed(paths: Iterable[Path]) -> Iterator[None]:
-    """Claim some names while a context lasts."""
+    """Claim some names while a context lasts, unless this thread has claimed them already."""
     with ExitStack() as stack:
         for path in paths:
-            stack.enter_context(claim(path))
+            held = _claims.get(_key(path))
+            if held is None or not _is_ours(held):
+                stack.enter_context(claim(path))
         yield
 
 

@@ -54,7 +54,7 @@ def solve_by_scans(
     with ExitStack() as stack:
         problem, bytes_read = meet(data, engine, options.objective(), run.device)
         _check_penalties(entry, problem)
-        checkpoints = _checkpoints(data, options, run, _anchor(engine, run, stack))
+        checkpoints = checkpoints_of(data, options, run, _anchor(engine, run, stack))
         resumed = run.resume and checkpoints is not None and has_checkpoint(checkpoints.folder)
         setup = Setup(data, options, run, engine, problem, engine.placed(problem.frame))
         setup = replace(setup, resumed=resumed)
@@ -162,9 +162,10 @@ def _anchor(engine: ScanEngine, run: RunOptions, stack: ExitStack) -> Path | Non
     return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dasklasso-")))
 
 
-def _checkpoints(
+def checkpoints_of(
     data: Dataset, options: FitOptions, run: RunOptions, folder: Path | None
 ) -> Checkpoints | None:
+    """Tell where a fit keeps its states; None where it has no folder for them."""
     if folder is None:
         return None
     # a temporary folder only anchors what is out on workers: no need to write by the clock

@@ -16,13 +16,13 @@ from dasklasso.dataset.labels.class_codes import Labelled
 from dasklasso.dataset.row_folds import FoldAssignment, FoldScheme
 from dasklasso.errors import DataWarning, OptionError
 from dasklasso.fit.assemble import as_path
-from dasklasso.fit.by_scans import solve_by_scans
+from dasklasso.fit.by_scans import checkpoints_of, solve_by_scans
 from dasklasso.fit.fallback import finish_by_fista
 from dasklasso.fit.gram import solve_by_gram
 from dasklasso.fit.history import case_of_run, keep_run, with_history
 from dasklasso.fit.machine import Machine, machine_for
 from dasklasso.fit.plan import plan_fit
-from dasklasso.fit.session import open_engine
+from dasklasso.fit.session import checkpoint_claimed, open_engine
 from dasklasso.fit.statistics import are_stored
 from dasklasso.fit.targets import labelled, warn_of_small_delta, with_classes
 from dasklasso.model.path import FittedPath
@@ -107,6 +107,22 @@ def _fit(
     progress: Callable[[ScanEvent], None] | None,
     announce: Callable[[str], None] | None,
 ) -> FittedPath:
+    """Fit where the checkpoint is this process's own; a fit that is complete needs it no more."""
+    with checkpoint_claimed(run):
+        path = _fitted(data, options, run, cv, progress, announce)
+    if run.checkpoint is not None and path.converged and not run.keep_checkpoint:
+        remove_checkpoint(Path(run.checkpoint))
+    return path
+
+
+def _fitted(
+    data: Dataset,
+    options: FitOptions,
+    run: RunOptions,
+    cv: CvOptions | None,
+    progress: Callable[[ScanEvent], None] | None,
+    announce: Callable[[str], None] | None,
+) -> FittedPath:
     """Open, choose, drive, assemble."""
     backend_for(run.device)
     if data.y is None:
@@ -149,9 +165,11 @@ def _fit(
                 entry, coded.data, engine, options, run, cv, assignment, progress
             )
         if entry.fallback and solved.worst_gap > options.tol and solved.scans < options.max_scans:
-            solved = finish_by_fista(coded.data, engine, solved, options, run, progress)
-        if run.checkpoint is not None and solved.worst_gap <= options.tol:
-            remove_checkpoint(Path(run.checkpoint))
+            folder = None if run.checkpoint is None else Path(run.checkpoint)
+            checkpoints = checkpoints_of(coded.data, options, run, folder)
+            solved = finish_by_fista(
+                coded.data, engine, solved, options, run, progress, checkpoints
+            )
     if solved.cross_validation is not None:
         _warn_of_gaps(solved.cross_validation, options.tol)
     seconds = time.monotonic() - began

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import dask
@@ -13,15 +16,19 @@ import numpy as np
 
 from dasklasso.cross_validation.record import CvRecord
 from dasklasso.dataset.dataset import Dataset
+from dasklasso.errors import DataWarning, StoreError
+from dasklasso.files.claims import claimed
 from dasklasso.fit.peak_memory import PeakMemory
 from dasklasso.options import RunOptions
 from dasklasso.problem.problem import Problem
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.runners import Runner, runner_for
 from dasklasso.solvers.base import Jobs
+from dasklasso.solvers.checkpoint import STATE
 from dasklasso.solvers.solution import Solution
 from dasklasso.storage.blocks import MemoryBlocks
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
 SMALL_BYTES = 64 << 20  # of X, decoded: read in less time than a cluster takes to start
 
 
@@ -107,6 +114,31 @@ def open_engine(
         peak = stack.enter_context(PeakMemory())
         stack.callback(runner.forget, data.fingerprint)
         yield ScanEngine(data, runner, run.band_bytes), peak
+
+
+@contextmanager
+def checkpoint_claimed(run: RunOptions) -> Iterator[None]:
+    """Claim the checkpoint of a fit, before it reads: whoever fits there too is refused.
+
+    Warns
+    -----
+    DataWarning
+        The disk is full: the fit goes on without.
+
+    Raises
+    ------
+    StoreError
+        Another process writes it, or it cannot be written there.
+    """
+    with ExitStack() as stack:
+        if run.checkpoint is not None:
+            try:
+                stack.enter_context(claimed([Path(run.checkpoint) / STATE]))
+            except StoreError as error:
+                if getattr(error.__cause__, "errno", None) not in FULL:
+                    raise
+                warnings.warn(f"{error} The fit goes on without.", DataWarning, stacklevel=4)
+        yield
 
 
 def over_workers(runner: Runner) -> Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]:

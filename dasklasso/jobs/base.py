@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -46,6 +47,15 @@ class PlacedStage:
     def outputs(self) -> dict[str, str]:
         """Return what is written, by the option's name."""
         return {name: getattr(self, name) for name in self._writes if getattr(self, name)}
+
+    @contextmanager
+    def results_claimed(self) -> Iterator[None]:
+        """Have the results' names to oneself, which shows that they can be written there."""
+        from dasklasso.files.claims import claimed
+
+        named = (getattr(self, name, None) for name in ("out", "table") if name in self._writes)
+        with claimed(Path(place) for place in named if place):
+            yield
 
     def check_places(self) -> None:
         """Refuse outputs that are inputs, or one another.

@@ -10,6 +10,7 @@ import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -102,17 +103,49 @@ class SolveStage(ClusterStage, ABC):
         progress: Callable[[ScanEvent], None] | None = None,
         announce: Announce | None = None,
     ) -> FittedPath:
-        """Fit and save; whether it converged is in the path that is returned."""
+        """Fit and save; whether it converged is in the path that is returned.
+
+        What is written is this process's own from the start, so that a place where nothing can be
+        written is refused before any work. The checkpoint of a complete fit is removed last.
+        """
         from dasklasso.dataset.dataset import open_dataset
+        from dasklasso.solvers.checkpoint import remove_checkpoint
 
         self.check()
-        data = open_dataset(self.store, empty_chunks=self.empty_chunks)
-        with warnings.catch_warnings():
-            # the caller is told by path.converged, and says so in its own way
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            path = self._fit(data, progress=progress, announce=announce)
-        path.save(self.out, overwrite=self.overwrite)
+        with self.results_claimed():
+            data = open_dataset(self.store, empty_chunks=self.empty_chunks)
+            with warnings.catch_warnings():
+                # the caller is told by path.converged, and says so in its own way
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                path = self._fit(data, progress=progress, announce=announce)
+            self._write(path)
+        if self.checkpoint is not None and path.converged:
+            remove_checkpoint(Path(self.checkpoint))
         return path
+
+    def _write(self, path: FittedPath) -> None:
+        """Write what was asked for."""
+        path.save(self.out, overwrite=self.overwrite)
+
+    def kept_statistics(self, since: float) -> Path | None:
+        """Return the folder of second moments, where some were written since a time.
+
+        Parameters
+        ----------
+        since : in seconds since the epoch
+        """
+        from dasklasso.moments.store import SUFFIX
+
+        folders = [] if self.checkpoint is None else [Path(self.checkpoint) / "statistics"]
+        if not self.no_stats:
+            beside = None if is_url(self.store) else os.path.realpath(self.store) + SUFFIX
+            folders += [Path(place) for place in (self.stats or beside,) if place is not None]
+        for folder in folders:
+            for head in folder.glob("*/zarr.json"):
+                with suppress(OSError):
+                    if head.stat().st_mtime >= since:
+                        return folder
+        return None
 
     def _fit(self, data: Dataset, **watch: Any) -> FittedPath:
         from dasklasso.fit import fit_path
@@ -124,6 +157,7 @@ class SolveStage(ClusterStage, ABC):
             checkpoint=self.checkpoint,
             checkpoint_seconds=self.checkpoint_seconds,
             resume=self.resume,
+            keep_checkpoint=True,
             stats=self.stats,
             keep_statistics=not self.no_stats,
         )
@@ -195,19 +229,13 @@ class PathStage(SolveStage):
         if self.table is not None:
             check_table_file(self.table, overwrite=self.overwrite)
 
-    def run(
-        self,
-        *,
-        progress: Callable[[ScanEvent], None] | None = None,
-        announce: Announce | None = None,
-    ) -> FittedPath:
-        """Fit, save, and write the table that was asked for."""
+    def _write(self, path: FittedPath) -> None:
+        """Write the model, and the table that was asked for."""
         from dasklasso.files.tables import write_table
 
-        path = super().run(progress=progress, announce=announce)
+        super()._write(path)
         if self.table is not None:
             write_table(path.table(), self.table, overwrite=self.overwrite)
-        return path
 
     def _grid(self) -> dict[str, Any]:
         return {

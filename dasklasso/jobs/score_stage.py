@@ -72,7 +72,7 @@ class ScoreStage(ClusterStage):
         self.check()
         path = load_model(self.model)
         alpha = asked_alpha(path, self.alpha)
-        with ExitStack() as stack:
+        with self.results_claimed(), ExitStack() as stack:
             store, notes = self.store, list[str]()
             if looks_like_table(store):
                 folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="dasklasso-"))
@@ -99,8 +99,8 @@ class ScoreStage(ClusterStage):
                 bins=self.bins,
                 run=self._run_options(),
             )
-        if self.table is not None:
-            write_table(found.table(), self.table, overwrite=self.overwrite)
+            if self.table is not None:
+                write_table(found.table(), self.table, overwrite=self.overwrite)
         return replace(found, notes=tuple(notes))
 
     def _encode(self, path: FittedPath, store: str) -> list[str]:

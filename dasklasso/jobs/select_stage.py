@@ -81,18 +81,19 @@ class SelectStage(SolveStage):
         from dasklasso.selection.select import select_features
 
         self.check()
-        data = open_dataset(self.store, empty_chunks=self.empty_chunks)
-        options, run = self._fit_options(data), self._solve_options()
-        with warnings.catch_warnings():
-            # the caller is told by ``converged``, and says so in its own way
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            found = select_features(
-                data, options, self._selection(), run, progress=progress, announce=announce
-            )
-        if found.path is not None:
-            found.path.save(self.out, overwrite=self.overwrite)
-        if self.table is not None:
-            write_table(found.table, self.table, overwrite=self.overwrite)
+        with self.results_claimed():
+            data = open_dataset(self.store, empty_chunks=self.empty_chunks)
+            options, run = self._fit_options(data), self._solve_options()
+            with warnings.catch_warnings():
+                # the caller is told by ``converged``, and says so in its own way
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                found = select_features(
+                    data, options, self._selection(), run, progress=progress, announce=announce
+                )
+            if found.path is not None:
+                found.path.save(self.out, overwrite=self.overwrite)
+            if self.table is not None:
+                write_table(found.table, self.table, overwrite=self.overwrite)
         return found
 
     def _grid(self) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from dasklasso.storage.sealed_groups import (
 VERSION = 4  # 3 had no seal
 STATISTICS = "statistics"  # second moments, where there is no better place for them
 STATE = "state.zarr"
+FALLBACK = "fallback"  # a folder for the state of the solver that goes on for another
 
 
 def write_checkpoint(
@@ -109,11 +110,12 @@ def _whole(folder: Path) -> Path:
 
 def remove_checkpoint(folder: Path) -> None:
     """Remove the states of a fit that is complete, and the folder if nothing else is in it."""
-    for name in (STATE, STATISTICS):
+    for place in (folder / FALLBACK / STATE, folder / STATE, folder / STATISTICS):
         with suppress(OSError, StoreError):  # the fit is done, whatever cannot be deleted
-            remove(folder / name)
-    if folder.exists() and not any(folder.iterdir()):
-        folder.rmdir()
+            remove(place)
+    for place in (folder / FALLBACK, folder):
+        with suppress(OSError):  # where others have something in it
+            place.rmdir()
 
 
 def _store(group: zarr.Group, name: str, array: da.Array) -> Any:

@@ -8,6 +8,7 @@ every solution certified that the solver did not certify itself. A solver owns i
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from dasklasso.errors import CheckpointError
+from dasklasso.errors import CheckpointError, ClusterError, DataWarning, StoreError
 from dasklasso.problem.problem import Problem
 from dasklasso.problem.unpenalised import Unpenalised
 from dasklasso.scan.engine import ScanEngine
@@ -92,12 +93,27 @@ class Driver:
         self._saved = time.monotonic()
         self._began = self._saved if began is None else began
         self._unanchored = 0
+        self._unsaved: tuple[Solver[Any], Any] | None = None  # the last state, once it is whole
+        self._warned = False
 
     def run(self, solver: Solver[StateT], state: StateT) -> StateT:
         """Scan until every job has a certified solution, or ``max_scans`` have been made.
 
         What is left open by then is certified as it is: its gap is true, if above ``tol``.
+
+        Whatever ends a run early (too few scans, an error, Ctrl-C), the last state that is whole
+        is in the checkpoint.
         """
+        try:
+            return self._run(solver, state)
+        except ClusterError:
+            if self._unsaved is not None and self._unsaved[1].on_workers:
+                self._unsaved = None  # its arrays are out there
+            raise
+        finally:
+            self._save_last()
+
+    def _run(self, solver: Solver[StateT], state: StateT) -> StateT:
         most_scans = max(self.settings.max_scans, state.scans + solver.least_scans)
         while True:
             state = self._iterate(solver, state, most_scans)
@@ -147,6 +163,7 @@ class Driver:
         -------
         state : the same, or what the checkpoint holds where arrays were left on workers
         """
+        self._unsaved = (solver, state)
         self._tell(state)
         return self._save_if_due(solver, state)
 
@@ -164,8 +181,8 @@ class Driver:
     def _iterate(self, solver: Solver[StateT], state: StateT, most_scans: float) -> StateT:
         while not solver.done(state):
             if state.scans >= most_scans:
-                if self.checkpoints is not None and np.isfinite(self.checkpoints.seconds):
-                    self._save(solver, state)
+                self._unsaved = (solver, state)
+                self._save_last()
                 return solver.stop(state)
             state, answer = self._ask(solver.ask(state), state)
             state = self.watch(solver, solver.tell(state, answer))
@@ -233,12 +250,41 @@ class Driver:
         anchor = state.on_workers and self._unanchored >= LINEAGE_SCANS
         if not (due or anchor):
             return state
-        self._save(solver, state)
-        return self.resume(solver) if state.on_workers else state
+        saved = self._save(solver, state)
+        return self.resume(solver) if saved and state.on_workers else state
 
-    def _save(self, solver: Solver[StateT], state: StateT) -> None:
+    def _save_last(self) -> None:
+        """Write the last state, where that is asked for and it is not written yet."""
+        if self._unsaved is None or self.checkpoints is None:
+            return
+        last, self._unsaved = self._unsaved, None
+        if not np.isfinite(self.checkpoints.seconds):
+            return
+        try:
+            self._save(*last)
+        except Exception as error:  # what ended the run is what matters
+            warnings.warn(f"no checkpoint was written: {error}", DataWarning, stacklevel=2)
+
+    def _save(self, solver: Solver[StateT], state: StateT) -> bool:
+        """Write a checkpoint: whether that went well. If not, a warning says so, once."""
         assert self.checkpoints is not None
         self.checkpoints.before_saving()
+        self._saved, self._unanchored, self._unsaved = time.monotonic(), 0, None
+        try:
+            self._write(self.checkpoints, solver, state)
+        except (StoreError, OSError) as error:
+            if not self._warned:
+                warnings.warn(
+                    f"no checkpoint was written: {error} The fit goes on; what was kept before "
+                    "stays.",
+                    DataWarning,
+                    stacklevel=2,
+                )
+            self._warned = True
+            return False
+        return True
+
+    def _write(self, checkpoints: Checkpoints, solver: Solver[StateT], state: StateT) -> None:
         frozen = solver.freeze(state)
         numbers = {
             "solver": solver.name,
@@ -248,10 +294,5 @@ class Driver:
             **frozen.numbers,
         }
         write_checkpoint(
-            self.checkpoints.folder,
-            self.checkpoints.key,
-            numbers,
-            frozen.arrays,
-            self.engine.runner,
+            checkpoints.folder, checkpoints.key, numbers, frozen.arrays, self.engine.runner
         )
-        self._saved, self._unanchored = time.monotonic(), 0

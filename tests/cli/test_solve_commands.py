@@ -189,6 +189,7 @@ def test_interrupted_with_a_checkpoint_it_says_where_it_is(solver, store, tmp_pa
     assert last == f"Error: interrupted. Nothing was kept yet in {tmp_path / 'ck'}."
     (tmp_path / "ck").mkdir()
     (tmp_path / "ck" / STATE).mkdir()
+    (tmp_path / "ck" / STATE / "zarr.json").write_text("{}")
     result = run("fit", store, "--alpha", 0.5, *arguments)
     assert result.exit_code == 1
     last = result.stderr.splitlines()[-1]

@@ -283,6 +283,9 @@ class Fista(Solver[FistaState]):
                 residual_mean=float(answers.sums.slope[k]),
                 certified=bool(gaps[k] <= self.settings.tol),
             )
+            before = state.earlier.get(job)
+            if before is not None and before.gap < gaps[k]:
+                solved[job] = before
         n_in_flight = self._n_in_flight(state.jobs)
         again = [k for k in range(numbers.size) if gaps[k] > self.settings.tol][:n_in_flight]
         base = np.full(len(state.jobs), ZERO)
@@ -309,22 +312,30 @@ class Fista(Solver[FistaState]):
         )
 
     def stop(self, state: FistaState) -> FistaState:
-        """Leave the jobs in flight as they were last evaluated, without a certificate."""
+        """Leave the jobs in flight as they were last evaluated, without a certificate.
+
+        Those that left before in float32, and whose gap a scan in float64 did not confirm, have
+        come on since: what they had is kept beside, should it be the better.
+        """
         in_flight, solved = state.in_flight, dict(state.solved)
         begun = [k for k, column in enumerate(in_flight.plan.previous) if column != ZERO]
         columns = [int(in_flight.plan.previous[k]) for k in begun]
         found = dict(zip(begun, self._nonzeros(state.points, columns), strict=True))
         empty = (np.zeros(0, dtype=np.int64), np.zeros(0))
         for k, job in enumerate([*in_flight.jobs.tolist(), *in_flight.waiting]):
-            if job not in solved:
+            if job not in solved or k in found:
                 b = self.problem.null_intercept[state.jobs.target(job)]
                 if in_flight.intercepts is not None and k < in_flight.jobs.size:
                     b = in_flight.intercepts.previous[k]
                 solved[job] = Solution(
                     found.get(k, empty), np.inf, np.inf, 0.0, certified=False, intercept=float(b)
                 )
+        earlier = {job: one for job, one in state.solved.items() if solved[job] is not one}
         return replace(
-            state, in_flight=replace(in_flight, jobs=in_flight.jobs[:0], waiting=()), solved=solved
+            state,
+            in_flight=replace(in_flight, jobs=in_flight.jobs[:0], waiting=()),
+            solved=solved,
+            earlier=earlier,
         )
 
     def freeze(self, state: FistaState) -> Frozen:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import dask.array as da
@@ -29,6 +29,7 @@ class FistaState(State):
         Points last evaluated and the gradient there; on the workers where they are large.
     solved : solutions of the jobs that are done
     dtype : precision of products
+    earlier : what jobs had that were stopped in the middle of going on
     """
 
     in_flight: InFlight
@@ -36,6 +37,7 @@ class FistaState(State):
     gradient: Coefficients
     solved: dict[int, Solution]
     dtype: str
+    earlier: dict[int, Solution] = field(default_factory=dict, kw_only=True)
 
     @property
     def on_workers(self) -> bool:
