@@ -14,7 +14,7 @@ import numpy as np
 
 from dasklasso.dataset.schema import Schema, TargetColumn
 from dasklasso.errors import StoreError
-from dasklasso.files.documents import shown
+from dasklasso.files.documents import shown, validate
 from dasklasso.files.seal import SEAL, check_seal, digest_of, sealed
 
 MANIFEST_KEY = "dasklasso"
@@ -168,25 +168,27 @@ class Manifest:
         version = data.get("version")
         if type(version) is not int or version not in (UNSEALED_VERSION, MANIFEST_VERSION):
             raise StoreError(
-                f"{where}: manifest version {version!r}, expected {MANIFEST_VERSION}. "
+                f"{where}: manifest version {shown(version)}, expected {MANIFEST_VERSION}. "
                 "Ingest the data again with this version of dasklasso."
             )
         if version != UNSEALED_VERSION or SEAL in data:
             check_seal(data, where=f"{where}: the manifest", error=StoreError)
-        try:
-            return cls(
-                n_rows=int(data["n_rows"]),
-                n_features=int(data["n_features"]),
-                feature_names=tuple(data["feature_names"]),
-                target_names=tuple(data["target_names"]),
-                statistics=ColumnStatistics.from_json(data["statistics"]),
-                origin=dict(data.get("origin", {})),
-                fingerprint=str(data["fingerprint"]),
-                schema=_schema(data.get("schema"), tuple(data["feature_names"]), where),
-                files=None if version == UNSEALED_VERSION else dict(data["files"]),
-            )
-        except KeyError as error:
-            raise StoreError(f"{where}: the manifest has no entry {error}.") from None
+        from dasklasso.dataset.manifest_document import ManifestDocument
+
+        said = validate(ManifestDocument, data, where=f"{where}: the manifest", error=StoreError)
+        if version != UNSEALED_VERSION and said.files is None:
+            raise StoreError(f"{where}: the manifest has no entry 'files'.")
+        return cls(
+            n_rows=said.n_rows,
+            n_features=said.n_features,
+            feature_names=tuple(said.feature_names),
+            target_names=tuple(said.target_names),
+            statistics=ColumnStatistics.from_json(data["statistics"]),
+            origin=dict(data.get("origin", {})),
+            fingerprint=said.fingerprint,
+            schema=_schema(data.get("schema"), tuple(said.feature_names), where),
+            files=None if version == UNSEALED_VERSION else said.files,
+        )
 
 
 def identity_of(fingerprint: str, chunks: str) -> str:

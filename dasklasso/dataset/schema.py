@@ -21,6 +21,7 @@ from dasklasso.choices import Missing
 from dasklasso.dataset.sources import Expected, array_format
 from dasklasso.dataset.sources.missing_values import MissingValues
 from dasklasso.dataset.sources.reading import Reading
+from dasklasso.files.documents import parse
 
 MISSING_LEVEL = "<missing>"
 
@@ -173,33 +174,34 @@ class Schema:
             An entry is missing or of another type, or does not go with the features. The message
             is a phrase that names the entry.
         """
-        read = _Reader(data)
-        runs = read.entry("types", list)
+        from dasklasso.dataset.schema_document import SchemaDocument
+
+        said = parse(SchemaDocument, data)
         types: list[str] = []
-        for run in runs:
-            if not (isinstance(run, list) and len(run) == 2 and isinstance(run[0], str)
-                    and type(run[1]) is int and run[1] >= 0):  # fmt: skip
-                raise ValueError(f"types has the entry {_short(run)}, expected [text, count]")
-            types += [run[0]] * min(run[1], len(feature_names) + 1)
+        for kind, count in said.types:
+            # more types than there can be columns are as wrong as a few more, and take no memory
+            types += [kind] * min(count, len(feature_names) + 1 - len(types))
         schema = cls(
             feature_names=feature_names,
-            levels=read.levels(),
-            missing_levels=frozenset(read.texts("missing_levels")),
+            levels={name: tuple(texts) for name, texts in said.levels.items()},
+            missing_levels=frozenset(said.missing_levels),
             means=_as_means(means, len(feature_names)),
-            dtype=read.word("dtype", tuple(_DTYPES)),
-            missing=read.word("missing", ("error", "mean")),  # type: ignore[arg-type]
+            dtype=said.dtype,
+            missing=said.missing,
             types=tuple(types),
-            targets=read.targets(),
-            weight=read.optional("weight", str),
-            fold=read.optional("fold", str),
-            offset=read.optional("offset", str),
-            fold_classes=read.optional_texts("fold_classes"),
-            missing_values=read.optional_texts("missing_values") or (),
-            dropped=read.texts("dropped"),
-            source_format=read.optional("source_format", str),
-            array=read.optional("array", str),
-            index_base=read.optional("index_base", int),
-            reading=Reading.from_json(read.optional("reading", dict) or {}),
+            targets=tuple(
+                TargetColumn(target.name, _optional(target.classes)) for target in said.targets
+            ),
+            weight=said.weight,
+            fold=said.fold,
+            offset=said.offset,
+            fold_classes=_optional(said.fold_classes),
+            missing_values=tuple(said.missing_values or ()),
+            dropped=tuple(said.dropped),
+            source_format=said.source_format,
+            array=said.array,
+            index_base=said.index_base,
+            reading=Reading.from_json(said.reading or {}),
         )
         schema.check()
         return schema
@@ -247,76 +249,15 @@ def alike(levels: Sequence[str]) -> list[tuple[str, ...]]:
     return [tuple(group) for group in groups.values()]
 
 
-_DTYPES = ("float16", "float32", "float64", "uint8", "int8", "uint16", "int16", "uint32", "int32",
-           "uint64", "int64", "bool")  # fmt: skip
-
-
-class _Reader:
-    """Entries of a JSON object, each of the type that is expected of it."""
-
-    def __init__(self, data: Any) -> None:
-        if not isinstance(data, dict):
-            raise ValueError(f"found {_short(data)}, expected an object")
-        self._data = data
-
-    def entry(self, name: str, kind: type) -> Any:
-        if name not in self._data:
-            raise ValueError(f"has no entry {name}")
-        value = self._data[name]
-        if type(value) is not kind:
-            raise ValueError(f"{name} is {_short(value)}, expected {_WORDS[kind]}")
-        return value
-
-    def optional(self, name: str, kind: type) -> Any:
-        return None if self._data.get(name) is None else self.entry(name, kind)
-
-    def word(self, name: str, words: Sequence[str]) -> str:
-        value = self.entry(name, str)
-        if value not in words:
-            raise ValueError(f"{name} is {value!r}, expected one of {', '.join(words)}")
-        return str(value)
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        return _texts(name, self.entry(name, list))
-
-    def optional_texts(self, name: str) -> tuple[str, ...] | None:
-        return None if self._data.get(name) is None else self.texts(name)
-
-    def levels(self) -> dict[str, tuple[str, ...]]:
-        found = {name: _texts(f"levels of {name}", texts)
-                 for name, texts in self.entry("levels", dict).items()}  # fmt: skip
-        empty = next((name for name, texts in found.items() if not texts), None)
-        if empty is not None:
-            raise ValueError(f"levels of {empty} are none, expected at least one")
-        return found
-
-    def targets(self) -> tuple[TargetColumn, ...]:
-        found = []
-        for target in self.entry("targets", list):
-            read = _Reader(target)
-            found.append(TargetColumn(read.entry("name", str), read.optional_texts("classes")))
-        return tuple(found)
-
-
-def _texts(name: str, value: Any) -> tuple[str, ...]:
-    if not (isinstance(value, list) and all(isinstance(text, str) for text in value)):
-        raise ValueError(f"{name} is {_short(value)}, expected a list of texts")
-    return tuple(value)
+def _optional(texts: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if texts is None else tuple(texts)
 
 
 def _as_means(means: Any, n_features: int) -> np.ndarray:
     try:
         found = np.asarray(means, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError("means are not numbers") from None
     if found.shape != (n_features,):
         raise ValueError(f"means have shape {found.shape}, expected ({n_features},)")
     return found
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."
-
-
-_WORDS = {str: "text", int: "a whole number", list: "a list", dict: "an object"}

@@ -109,15 +109,28 @@ def validate(schema: type[ModelT], data: Any, *, where: str, error: type[Dasklas
         Names the first key that is missing or of another type or size, what was found there and
         what was expected.
     """
+    try:
+        return parse(schema, data)
+    except ValueError as problem:
+        raise error(f"{where}: {problem}.") from None
+
+
+def parse(schema: type[ModelT], data: Any) -> ModelT:
+    """Return data as their schema has them.
+
+    Raises
+    ------
+    ValueError
+        Its text is a phrase that names the first key that is missing or of another type or size.
+    """
     from pydantic import ValidationError
 
     try:
         return schema.model_validate(data)
     except ValidationError as problem:
-        # with all errors of a huge list their texts would take minutes
-        raise error(f"{where}: {_sentence(problem.errors(include_url=False), data)}.") from None
+        raise ValueError(_sentence(problem.errors(include_url=False), data)) from None
     except RecursionError:
-        raise error(f"{where}: is nested too deeply.") from None
+        raise ValueError("nested too deeply") from None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -152,7 +165,8 @@ def _sentence(problems: Sequence[Any], data: Any) -> str:
 def _expected(problem: Any) -> str:
     kind, context = problem["type"], problem.get("ctx", {})
     if kind == "literal_error":
-        return f"one of {context['expected'].replace(chr(39), '')}"
+        words = context["expected"].replace("'", "")
+        return f"one of {words.replace(' or ', ', ')}"
     if kind in ("value_error", "assertion_error"):
         return str(context["error"])
     message = str(problem["msg"])

@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -177,23 +176,20 @@ def _take_in(sha: Any, value: Any) -> None:
         for key in sorted(value):
             sha.update(json.dumps(key).encode() + b":")
             _take_in(sha, value[key])
-    elif isinstance(value, list | tuple) and value and all(map(_is_finite, value)):
-        sha.update(b"<f8%d " % len(value))
-        sha.update(np.array(value, dtype="<f8"))
-    elif isinstance(value, list | tuple) and any(map(_is_nested, value)):
+        return
+    kinds = set(map(type, value)) if isinstance(value, list | tuple) else set()
+    if kinds and all(issubclass(kind, float) for kind in kinds):
+        numbers = np.array(value, dtype="<f8")
+        if np.isfinite(numbers).all():  # there is more than one NaN
+            sha.update(b"<f8%d " % len(value))
+            sha.update(numbers)
+            return
+    if any(issubclass(kind, list | tuple | Mapping) for kind in kinds):
         sha.update(b"[%d " % len(value))
         for entry in value:
             _take_in(sha, entry)
-    else:
-        sha.update(json.dumps(value).encode() + b",")
-
-
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, float) and math.isfinite(value)  # there is more than one NaN
-
-
-def _is_nested(value: Any) -> bool:
-    return isinstance(value, list | tuple | Mapping)
+        return
+    sha.update(json.dumps(value).encode() + b",")
 
 
 def _file_digest(path: Path) -> str:

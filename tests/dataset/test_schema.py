@@ -50,17 +50,18 @@ def test_a_schema_comes_back_as_it_was_written():
     ("change", "message"),
     [
         ({"levels": 3}, "levels is 3, expected an object"),
-        ({"levels": {"kind": ["elm", 4]}}, r"levels of kind is \['elm', 4\], expected a list"),
-        ({"levels": {"kind": []}}, "levels of kind are none"),
+        ({"levels": {"kind": ["elm", 4]}}, r"levels.kind\[1\] is 4, expected text"),
+        ({"levels": {"kind": []}}, r"levels.kind is \[\], expected .* at least 1 item"),
         ({"levels": {"kind": ["elm", "ash"]}}, "levels do not make the names of the features"),
         ({"levels": {"tree": ["elm"]}, "missing_levels": []}, "levels do not make the names"),
         ({"missing_levels": ["tree"]}, "missing_levels has 'tree', which has no levels"),
         ({"dtype": "complex64"}, "dtype is 'complex64', expected one of"),
         ({"missing": "drop"}, "missing is 'drop', expected one of error, mean"),
-        ({"types": [["int64", "2"]]}, r"types has the entry \['int64', '2'\]"),
+        ({"types": [["int64", "2"]]}, r"types\[0\]\[1\] is '2', expected a whole number"),
         ({"types": [["int64", 2]]}, "types are 2, expected 3"),
-        ({"targets": ["y"]}, "found 'y', expected an object"),
-        ({"targets": [{"name": 3}]}, "name is 3, expected text"),
+        ({"types": [["int64", 10**15]] * 3}, "types are 6, expected 3"),
+        ({"targets": ["y"]}, r"targets\[0\] is 'y', expected an object"),
+        ({"targets": [{"name": 3}]}, r"targets\[0\].name is 3, expected text"),
         ({"weight": 3}, "weight is 3, expected text"),
         ({"index_base": "1"}, "index_base is '1', expected a whole number"),
         ({"dropped": None}, "dropped is None, expected a list"),
@@ -80,7 +81,7 @@ def test_means_are_one_number_for_each_feature(means):
 def test_an_entry_that_is_missing_is_named():
     document = schema().to_json()
     del document["dtype"]
-    with pytest.raises(ValueError, match="has no entry dtype"):
+    with pytest.raises(ValueError, match="has no entry 'dtype'"):
         read(document)
 
 

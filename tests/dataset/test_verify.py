@@ -112,13 +112,13 @@ def test_arrays_that_are_gone_changed_or_new_are_listed(store: Path) -> None:
 def test_a_manifest_at_odds_with_the_arrays_is_found(store: Path) -> None:
     path = store / "zarr.json"
     group = json.loads(path.read_text())
-    changed = {"feature_names": list("abcd"), "n_rows": 49}
+    changed = {"target_names": ["y", "z"], "n_rows": 49}
     manifest = group["attributes"]["dasklasso"]
     group["attributes"]["dasklasso"] = sealed({**manifest, **changed})
     path.write_text(json.dumps(group))
     problems = " ".join(str(fault) for fault in verify(store).faults)
     assert "49 rows and the arrays have 50" in problems
-    assert "4 feature names and the arrays have 5" in problems
+    assert "2 target names and the arrays have 1" in problems
 
 
 def test_values_that_are_not_finite_are_found(tmp_path: Path) -> None:

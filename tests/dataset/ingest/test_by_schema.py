@@ -139,6 +139,8 @@ def test_a_store_of_an_older_version_has_the_schema_that_it_recorded(tmp_path, f
     manifest = dict(group.attrs["dasklasso"])
     del manifest["schema"], manifest["files"], manifest["seal"]
     manifest["version"] = 1
+    for checksums in (tmp_path / "s").glob("*/chunk_checksums"):
+        checksums.unlink()
     manifest["origin"] |= {
         "missing": "error", "dropped": [], "target_classes": {"paid": ["no", "yes"]},
         "levels": {"kind": ["elm", "fir", "oak"]},
@@ -158,5 +160,5 @@ def test_a_schema_that_was_tampered_with_is_one_line(tmp_path, frame):
     manifest = dict(group.attrs["dasklasso"])
     manifest["schema"]["levels"] = {"kind": "oak"}
     group.attrs["dasklasso"] = sealed(manifest)
-    with pytest.raises(StoreError, match="the manifest's schema: levels of kind is 'oak'"):
+    with pytest.raises(StoreError, match=r"the manifest's schema: levels\.kind is 'oak', expected"):
         open_dataset(tmp_path / "s")
