@@ -41,7 +41,7 @@ def read_penalty_factor(path: str | Path, feature_names: Sequence[str]) -> np.nd
             lines = path.read_text(encoding="utf-8-sig").splitlines()
             named = bool(lines) and [cell.strip() for cell in lines[0].split(",")] == HEADER
             factors = _from_named(path, lines, feature_names) if named else _numbers(path, lines)
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise OptionError(f"{path}: the penalty factors cannot be read: {error}.") from error
     if factors.shape != (len(feature_names),):
         raise OptionError(
@@ -60,10 +60,17 @@ def read_penalty_factor(path: str | Path, feature_names: Sequence[str]) -> np.nd
 
 def _from_npy(path: Path) -> np.ndarray:
     try:
-        array = np.load(path, allow_pickle=False)
+        # mapped: an array is not allocated before the file is known to be as long as it says
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
+            kind = getattr(array, "dtype", "an archive")
+            raise ValueError(f"found {kind}, expected real numbers")
         return np.asarray(array, dtype=np.float64).ravel()
-    except (ValueError, TypeError) as error:
-        raise OptionError(f"{path} is not an NPY file of numbers: {error}.") from error
+    except OSError:
+        raise
+    except Exception as error:  # whatever NumPy and Python's parser say of a header
+        said = " ".join(str(error).split())
+        raise OptionError(f"{path} is not an NPY file of numbers: {said}.") from error
 
 
 def _numbers(path: Path, lines: list[str]) -> np.ndarray:

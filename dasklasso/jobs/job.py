@@ -37,6 +37,7 @@ from typing import Any
 
 from dasklasso.choices import SOLVERS
 from dasklasso.errors import DasklassoError, OptionError
+from dasklasso.files.documents import read_text, shown
 from dasklasso.files.places import check_places, input_place, is_url
 from dasklasso.jobs.fit_stage import CvStage, FitStage, PathStage
 from dasklasso.jobs.ingest_stage import IngestStage
@@ -67,6 +68,7 @@ STAGES: dict[str, type[Stage]] = {
 }
 _FITS = ("fit", "path", "cv", "select")
 _SHARED = ("stats", "checkpoint")  # folders that several stages may keep things in
+MOST_BITS = 63  # of a whole number: TOML has no larger ones
 _READ = ("source", "store", "model", "penalty_factor", "scores", "schema")
 
 
@@ -138,7 +140,7 @@ def load_job(file: str | Path, overrides: Iterable[str] = ()) -> Job:
     unknown = [name for name in tables if name not in STAGES]
     if unknown:
         raise OptionError(
-            f"{file}: there is no stage [{unknown[0]}]. The stages are {', '.join(STAGES)}."
+            f"{file}: there is no stage [{unknown[0]:.40}]. The stages are {', '.join(STAGES)}."
         )
     if not tables:
         raise OptionError(f"{file} has no stage. The stages are {', '.join(STAGES)}.")
@@ -184,11 +186,13 @@ def _in_order(
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        return tomllib.loads(read_text(file, error=OptionError))
+    except OSError as error:
         raise OptionError(f"{file}: the job cannot be read: {error}.") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # of TOML itself, or a number with thousands of digits
         raise OptionError(f"{file} is not TOML: {error}.") from error
+    except RecursionError:
+        raise OptionError(f"{file} is not TOML that can be read: nested too deeply.") from None
 
 
 def _override(tables: dict[str, Any], text: str) -> None:
@@ -198,7 +202,7 @@ def _override(tables: dict[str, Any], text: str) -> None:
         raise OptionError(f"{text!r} does not set anything: expected stage.key=value.")
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         parsed = value.strip()
     table = tables.setdefault(stage, {})
     if isinstance(table, list):
@@ -220,12 +224,14 @@ def _typed(table: Mapping[str, Any], kind: type[Stage], where: str) -> dict[str,
     for key, value in table.items():
         if key not in known:
             raise OptionError(
-                f"{where}: there is no key {key!r}. The keys are {', '.join(sorted(known))}."
+                f"{where}: there is no key {shown(key)}. The keys are {', '.join(sorted(known))}."
             )
         options[key] = _convert(value, hints[key], f"{where}: {key}")
         names = _registered_names(key)
         if names and options[key] not in names:
-            raise OptionError(f"{where}: {key} is {value!r}, expected one of {', '.join(names)}.")
+            raise OptionError(
+                f"{where}: {key} is {shown(value)}, expected one of {', '.join(names)}."
+            )
     return options
 
 
@@ -254,8 +260,10 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     if typing.get_origin(hint) is typing.Literal:
         choices = typing.get_args(hint)
         if value not in choices:
-            raise OptionError(f"{where} is {value!r}, expected one of {', '.join(choices)}.")
+            raise OptionError(f"{where} is {shown(value)}, expected one of {', '.join(choices)}.")
         return value
+    if type(value) is int and value.bit_length() > MOST_BITS:
+        raise OptionError(f"{where} is {shown(value)}, expected a number of at most 63 bits.")
     if hint is float and type(value) is int:
         return float(value)
     if where.endswith(": memory") and type(value) is int:
@@ -265,7 +273,7 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     if where.endswith(": alpha") and hint is str and type(value) in (int, float):
         return str(value)  # of a saved model; "min" and "1se" are words that it knows
     if type(value) is not hint:
-        raise OptionError(f"{where} is {value!r}, expected {_WORDS[hint]}.")
+        raise OptionError(f"{where} is {shown(value)}, expected {_WORDS[hint]}.")
     return value
 
 

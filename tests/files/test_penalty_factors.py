@@ -43,6 +43,36 @@ def test_a_file_that_does_not_fit_is_refused_by_name(tmp_path, text, message):
         read_penalty_factor(tmp_path / "factors", NAMES)
 
 
+def npy_with(header):
+    text = header.ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode() + b"\0" * 24
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x93NUMPY",
+        npy_with("{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }"),
+        npy_with("{'descr': '<f8', 'fortran_order': False, 'shape': (-1,), }"),
+        npy_with("{'descr': '<c16', 'fortran_order': False, 'shape': (1,), }"),
+        npy_with("{'descr': '<f8', 'fortran_order': False, "),
+        npy_with("[" * 100),
+    ],
+    ids=["empty", "cut off", "huge", "negative", "complex", "half a header", "depth"],
+)
+def test_an_npy_file_that_is_damaged_is_one_line(tmp_path, content):
+    (tmp_path / "f.npy").write_bytes(content)
+    with pytest.raises(OptionError, match=r"f\.npy"):
+        read_penalty_factor(tmp_path / "f.npy", NAMES)
+
+
+def test_a_field_that_is_too_long_is_one_line(tmp_path):
+    (tmp_path / "f.csv").write_text("feature,factor\n" + "x" * 200_000 + ",1\n")
+    with pytest.raises(OptionError, match=r"f\.csv: the penalty factors cannot be read: field"):
+        read_penalty_factor(tmp_path / "f.csv", NAMES)
+
+
 def test_a_file_that_is_not_there_is_refused_by_name(tmp_path):
     with pytest.raises(OptionError, match=r"none\.txt: the penalty factors cannot be read"):
         read_penalty_factor(tmp_path / "none.txt", NAMES)

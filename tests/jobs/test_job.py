@@ -231,3 +231,28 @@ def test_the_jobs_of_this_repository_load():
 def test_values_that_are_missing_may_be_numbers_or_words(job):
     text = WHOLE.replace('target = "y"', 'target = "y"\nmissing_value = [-1, 99.5, "?"]')
     assert job(text).stages["ingest"].missing_value == ("-1", "99.5", "?")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a = " + "[" * 100_000, "nested too deeply"),
+        ("[fit]\nalpha = " + "9" * 5_000, "is not TOML: Exceeds the limit"),
+        ("[fit]\nn_alphas = 0x" + "f" * 5_000, "is no|no key|at most 63 bits"),
+        ("[fit]\nstore = [[[1]]]", "expected text"),
+        ("[" + "x" * 1_000 + "]", "there is no stage"),
+        ("\x00", "is not TOML"),
+    ],
+    ids=["depth", "digits", "bits", "type", "name", "zeros"],
+)
+def test_a_job_that_cannot_be_read_is_one_line(tmp_path, text, message):
+    (tmp_path / "job.toml").write_text(text)
+    with pytest.raises(OptionError, match=rf"job.toml.*({message})") as caught:
+        load_job(tmp_path / "job.toml")
+    assert len(str(caught.value)) < 500
+
+
+def test_a_job_that_is_not_utf8_is_one_line(tmp_path):
+    (tmp_path / "job.toml").write_bytes(b'[fit]\nstore = "\xff"')
+    with pytest.raises(OptionError, match=r"job.toml is not UTF-8"):
+        load_job(tmp_path / "job.toml")
