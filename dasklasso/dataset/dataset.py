@@ -290,7 +290,9 @@ def from_arrays(
     )
     _check(dataset, values=True)
     files = fingerprint_of(_sources(dataset, with_X=True))
-    stored = {name: sources[name] for name in given if isinstance(given[name], zarr.Array)}
+    stored: dict[str, BlockSource | None] = {
+        name: sources[name] for name in given if isinstance(given[name], zarr.Array)
+    }
     opened = Opened.now(location, stored) if stored else None
     return dataclasses.replace(dataset, opened=opened, fingerprint=_fingerprint(None, files))
 

@@ -93,12 +93,13 @@ class ZarrBlocks:
         self._shards = ShardIndex.of(self.metadata)
         self._token = uuid.uuid4().hex
         self._whole_shards: set[tuple[int, ...]] = set()
+        self._places: np.ndarray | None = None
         self.mapped = (
             self._root is not None and self._chain is not None and self._chain.compressor is None
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_whole_shards": set()}
+        return {**self.__dict__, "_whole_shards": set(), "_places": None}
 
     def __repr__(self) -> str:
         return f"ZarrBlocks({self._title()}, shape={self.shape}, dtype={self.dtype})"
@@ -223,25 +224,34 @@ class ZarrBlocks:
         """Refuse a chunk that is not the one of this place: the one comparison of all reads."""
         if self.expected is None:
             return
-        rows, columns = self.grid
-        expected = self.expected.values
-        if len(expected) != rows * columns:
-            raise StoreError(
-                f"{self._title()} has {rows * columns:,} chunks, and checksums are recorded of "
-                f"{len(expected):,}."
-            )
-        if expected[i * columns + j] == checksum:
+        places = self._places if self._places is not None else self._load_places()
+        expected = places.item(i, j)
+        if expected == checksum:
             return
         place = self.expected.place_of(checksum)
         belongs = ""
         if place is not None:
-            belongs = f", that of {self.name}/{self.chunk_key(*divmod(place, columns))}"
+            key = self.chunk_key(*divmod(place, places.shape[1]))
+            belongs = f", that of {self.name}/{key}"
         raise ChunkCorrupt(
             f"{self.chunk_name(i, j)} is not the chunk that was written there: its crc32c is "
-            f"{checksum:08x}{belongs}, expected {expected[i * columns + j]:08x}. The chunk was "
+            f"{checksum:08x}{belongs}, expected {expected:08x}. The chunk was "
             "moved or replaced, or the store was, while it was read. "
             "Restore the chunk or ingest again."
         )
+
+    def _load_places(self) -> np.ndarray:
+        """The checksum of every place of the grid: (n_row_chunks, n_column_chunks) uint32."""
+        assert self.expected is not None
+        rows, columns = self.grid
+        values = self.expected.values
+        if len(values) != rows * columns:
+            raise StoreError(
+                f"{self._title()} has {rows * columns:,} chunks, and checksums are recorded of "
+                f"{len(values):,}."
+            )
+        self._places = values.reshape(rows, columns)
+        return self._places
 
     def _decode(self, chain: Chain, payload: np.ndarray, name: str) -> np.ndarray:
         try:
