@@ -8,7 +8,7 @@ import numpy as np
 import zarr
 
 from dasklasso.dataset.manifest import Manifest
-from dasklasso.dataset.recorded import expected_chunks, is_there
+from dasklasso.dataset.recorded import expected_chunks
 from dasklasso.errors import OptionError, StoreError
 from dasklasso.storage.blocks import BlockSource, MemoryBlocks, chunk_bounds
 from dasklasso.storage.chunk_checksums import ChunkChecksums
@@ -58,11 +58,6 @@ class Opener:
             return None, False
         found = member(self.group, name)
         if found is None:
-            if is_there(self.group, name):
-                raise StoreError(
-                    f"{self.location}: {name} is there, but it is no Zarr array: it has no "
-                    "zarr.json or .zarray. Restore it, or delete what is left of it."
-                )
             return None, False
         return self._blocks(found, self.location, name, self.expected.get(name))
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import zarr
-from zarr.core.sync import sync
 
 from dasklasso.dataset.manifest import Manifest
 from dasklasso.errors import StoreError
@@ -97,17 +96,6 @@ def expected_chunks(
         digest = manifest.files[_file(name)]
         found[name] = ChunkChecksums(group.store, _key(group, _file(name)), digest, location)
     return found
-
-
-def is_there(group: zarr.Group, name: str) -> bool:
-    """Whether a group has anything of this name, be it readable or not."""
-    store, key = group.store, _key(group, name)
-    if not store.supports_listing:
-        return zarr_reader.fetch(store, f"{key}/{METADATA}") is not None
-    try:
-        return not sync(store.is_empty(key))
-    except Exception as error:
-        raise StoreError(f"{key} cannot be listed: {type(error).__name__}: {error}") from error
 
 
 def _file(name: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import zarr
 from zarr.abc.store import Store
+from zarr.core.sync import sync
 from zarr.storage import FsspecStore, LocalStore
 
 from dasklasso.errors import DependencyMissing, OptionError, StoreError
@@ -84,15 +85,41 @@ def _location_of(node: Any) -> str:
 
 
 def member(group: Any, name: str) -> Any | None:
-    """Return the group's array of this name, None where it has none."""
+    """Return the group's array of this name, None where there is nothing of this name.
+
+    Raises
+    ------
+    StoreError
+        There is something that is no array, or that cannot be opened: never taken for nothing.
+    """
+    where = f"{_location_of(group)}/{name}"
     try:
         found = group[name]
     except KeyError:
-        return None
+        if not _holds(group, name):
+            return None
+        raise StoreError(
+            f"{where} is there, but it is no Zarr array: it has no zarr.json or .zarray. "
+            "Restore it, or delete what is left of it."
+        ) from None
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise StoreError(f"{_location_of(group)}/{name} cannot be opened ({reason}).") from error
-    return found if isinstance(found, zarr.Array) else None
+        raise StoreError(f"{where} cannot be opened ({reason}).") from error
+    if not isinstance(found, zarr.Array):
+        raise StoreError(f"{where} is a Zarr group, expected an array.")
+    return found
+
+
+def _holds(group: Any, name: str) -> bool:
+    """Whether a group has anything of this name, of stores that can be listed."""
+    if not group.store.supports_listing:
+        return False
+    key = f"{group.path}/{name}".lstrip("/")
+    try:
+        return not sync(group.store.is_empty(key))
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise StoreError(f"{_location_of(group)}/{name} cannot be listed ({reason}).") from error
 
 
 def array_names(group: Any) -> tuple[str, ...]:

@@ -151,6 +151,19 @@ def test_every_inner_chunk_left_out_of_a_shard_is_listed(tmp_path: Path) -> None
     assert verify(tmp_path / "s", empty_chunks="zero").ok
 
 
+def test_what_is_left_of_an_array_cannot_be_verified(tmp_path: Path) -> None:
+    group = zarr.open_group(str(tmp_path / "s"), mode="w")
+    group.create_array("X", data=np.ones((10, 3)))
+    group.create_array("sample_weight", data=np.ones(10))
+    os.remove(tmp_path / "s/sample_weight/zarr.json")
+    with pytest.raises(StoreError, match="sample_weight is there, but it is no Zarr array"):
+        verify(tmp_path / "s")
+    os.rename(tmp_path / "s/sample_weight", tmp_path / "aside")
+    group.create_group("fold")
+    with pytest.raises(StoreError, match="fold is a Zarr group, expected an array"):
+        verify(tmp_path / "s")
+
+
 def test_arrays_of_unequal_length_are_found(tmp_path: Path) -> None:
     group = zarr.open_group(str(tmp_path / "s"), mode="w")
     group.create_array("X", data=np.ones((10, 3)))
