@@ -54,7 +54,7 @@ def solve_by_scans(
     with ExitStack() as stack:
         problem, bytes_read = meet(data, engine, options.objective(), run.device)
         _check_penalties(entry, problem)
-        checkpoints = checkpoints_of(data, options, run, _anchor(engine, run, stack))
+        checkpoints = checkpoints_of(data, options, run, cv, _anchor(engine, run, stack))
         resumed = run.resume and checkpoints is not None and has_checkpoint(checkpoints.folder)
         setup = Setup(data, options, run, engine, problem, engine.placed(problem.frame))
         setup = replace(setup, resumed=resumed)
@@ -163,17 +163,19 @@ def _anchor(engine: ScanEngine, run: RunOptions, stack: ExitStack) -> Path | Non
 
 
 def checkpoints_of(
-    data: Dataset, options: FitOptions, run: RunOptions, folder: Path | None
+    data: Dataset, options: FitOptions, run: RunOptions, cv: CvOptions | None, folder: Path | None
 ) -> Checkpoints | None:
     """Tell where a fit keeps its states; None where it has no folder for them."""
     if folder is None:
         return None
     # a temporary folder only anchors what is out on workers: no need to write by the clock
     seconds = run.checkpoint_seconds if run.checkpoint else float("inf")
-    return Checkpoints(folder, problem_key(data, options, run), seconds, data.check_unchanged)
+    return Checkpoints(folder, problem_key(data, options, run, cv), seconds, data.check_unchanged)
 
 
-def problem_key(data: Dataset, options: FitOptions, run: RunOptions) -> str:
+def problem_key(
+    data: Dataset, options: FitOptions, run: RunOptions, cv: CvOptions | None
+) -> str:
     """Name a problem: a checkpoint is only resumed under the key that it was written under."""
     parts = asdict(options)
     factor = parts.pop("penalty_factor")
@@ -183,5 +185,6 @@ def problem_key(data: Dataset, options: FitOptions, run: RunOptions) -> str:
         "fingerprint": data.identity,
         "band_bytes": run.band_bytes,
         "device": run.device,
+        "folds": None if cv is None else [cv.criterion, asdict(cv.scheme())],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

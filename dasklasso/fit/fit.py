@@ -166,7 +166,7 @@ def _fitted(
             )
         if entry.fallback and solved.worst_gap > options.tol and solved.scans < options.max_scans:
             folder = None if run.checkpoint is None else Path(run.checkpoint)
-            checkpoints = checkpoints_of(coded.data, options, run, folder)
+            checkpoints = checkpoints_of(coded.data, options, run, cv, folder)
             solved = finish_by_fista(
                 coded.data, engine, solved, options, run, progress, checkpoints
             )
