@@ -19,6 +19,7 @@ from dasklasso.selection.select import select_features
 
 RUN = RunOptions(in_process=True)
 OPTIONS = FitOptions(loss="logistic", solver="fista", n_alphas=3, eps=0.1, tol=1e-10)
+SHORT = replace(OPTIONS, tol=1e-6)
 
 
 @pytest.fixture(params=["fista", "newton"])
@@ -207,35 +208,28 @@ def test_out_of_scans_every_gap_bounds_the_distance_from_the_optimum(
         assert path.dual_gaps[i, 0] * null >= found - best.objective[i] - 1e-12
 
 
-class Stopped(Exception):
-    pass
+@pytest.fixture(scope="module", params=[False, True], ids=["one part", "split"])
+def stored(request, make_store):
+    """Data, and a run that has rows whole, or not."""
+    data = make_store(*labelled(), chunk_rows=60, chunk_columns=4 if request.param else None)
+    return data, replace(RUN, band_bytes=8 * 4 * 60 if request.param else 64 << 20)
 
 
-@pytest.mark.parametrize("split", [False, True])
 @pytest.mark.parametrize("scan", [3, 30])
-def test_a_resumed_fit_gives_the_bits_of_an_uninterrupted_one(scan, split, make_store, tmp_path):
-    X, y = labelled()
-    data = make_store(X, y, chunk_rows=60, chunk_columns=4 if split else None)
-    run = RunOptions(
-        in_process=True,
-        band_bytes=8 * 4 * 60 if split else 64 << 20,
-        checkpoint=str(tmp_path / "state"),
-        checkpoint_seconds=0.0,
-    )
-    whole = fit_path(data, OPTIONS, replace(run, checkpoint=None))
+def test_a_resumed_fit_gives_the_bits_of_an_uninterrupted_one(
+    scan, stored, whole, tmp_path, interrupt, going_on, assert_same_bits
+):
+    data, run = stored
+    run = replace(run, checkpoint=str(tmp_path / "state"))
     assert whole.scans > scan
+    interrupt(data, SHORT, run, scan)
+    assert_same_bits(fit_path(data, SHORT, going_on(run)), whole)
 
-    def stop(event):
-        if event.scan == scan:
-            raise Stopped
 
-    with pytest.raises(Stopped):
-        fit_path(data, OPTIONS, run, progress=stop)
-    resumed = fit_path(data, OPTIONS, replace(run, resume=True))
-    assert resumed.scans == whole.scans
-    assert np.array_equal(resumed.coef, whole.coef)
-    assert np.array_equal(resumed.intercepts, whole.intercepts)
-    assert np.array_equal(resumed.dual_gaps, whole.dual_gaps)
+@pytest.fixture(scope="module")
+def whole(stored):
+    data, run = stored
+    return fit_path(data, SHORT, run)
 
 
 @pytest.mark.parametrize(

@@ -180,20 +180,11 @@ class Stopped(Exception):
     pass
 
 
-def interrupted(data, run, scan=3):
-    def stop(event):
-        if event.scan >= scan:
-            raise Stopped
-
-    with pytest.raises(Stopped):
-        fit_path(data, OPTIONS, run, progress=stop)
-
-
-def test_an_interrupted_fit_goes_on_from_its_checkpoint(make_store, tmp_path):
+def test_an_interrupted_fit_goes_on_from_its_checkpoint(make_store, tmp_path, interrupt):
     data = make_store(*drawn(), chunk_rows=100)
     run = replace(RUN, checkpoint=str(tmp_path / "state"), checkpoint_seconds=0.0)
     whole = fit_path(data, OPTIONS, RUN)
-    interrupted(data, run, scan=5)
+    interrupt(data, OPTIONS, run, 5)
     begun = fit_path(data, OPTIONS, replace(run, resume=True))
     assert begun.converged
     assert 5 < begun.scans <= whole.scans + 6

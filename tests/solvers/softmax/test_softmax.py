@@ -289,38 +289,29 @@ def test_out_of_scans_every_gap_bounds_the_distance_from_the_optimum(
     assert np.all(path.dual_gaps[:, 0] * null >= path.objective - best.objective - 1e-12)
 
 
-class Stopped(Exception):
-    pass
+@pytest.fixture(scope="module", params=[False, True], ids=["grouped", "split"])
+def stored(request, make_store):
+    """Data and options: of groups in one part, or of single coefficients in parts."""
+    split = request.param
+    data = make_store(*labelled(), chunk_rows=60, chunk_columns=3 if split else None)
+    options = replace(OPTIONS, grouped=not split, tol=1e-5)
+    return data, options, replace(RUN, band_bytes=8 * 3 * 60 if split else 64 << 20)
 
 
-@pytest.mark.parametrize(("split", "grouped"), [(False, True), (True, False)])
+@pytest.fixture(scope="module")
+def whole(stored):
+    return fit_path(*stored)
+
+
 @pytest.mark.parametrize("scan", [3, 30])
 def test_a_resumed_fit_gives_the_bits_of_an_uninterrupted_one(
-    scan, split, grouped, make_store, tmp_path
+    scan, stored, whole, tmp_path, interrupt, going_on, assert_same_bits
 ):
-    X, y = labelled()
-    data = make_store(X, y, chunk_rows=60, chunk_columns=3 if split else None)
-    options = replace(OPTIONS, grouped=grouped, tol=1e-5)
-    run = RunOptions(
-        in_process=True,
-        band_bytes=8 * 3 * 60 if split else 64 << 20,
-        checkpoint=str(tmp_path / "state"),
-        checkpoint_seconds=0.0,
-    )
-    whole = fit_path(data, options, replace(run, checkpoint=None))
+    data, options, run = stored
+    run = replace(run, checkpoint=str(tmp_path / "state"))
     assert whole.scans > scan
-
-    def stop(event):
-        if event.scan == scan:
-            raise Stopped
-
-    with pytest.raises(Stopped):
-        fit_path(data, options, run, progress=stop)
-    resumed = fit_path(data, options, replace(run, resume=True))
-    assert resumed.scans == whole.scans
-    assert np.array_equal(resumed.coef, whole.coef)
-    assert np.array_equal(resumed.intercepts, whole.intercepts)
-    assert np.array_equal(resumed.dual_gaps, whole.dual_gaps)
+    interrupt(data, options, run, scan)
+    assert_same_bits(fit_path(data, options, going_on(run)), whole)
 
 
 @pytest.mark.parametrize("split", [False, True])
