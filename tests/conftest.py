@@ -6,6 +6,12 @@ data, and shares no code with the package.
 
 from __future__ import annotations
 
+import os
+
+# matrices of tests are small: threads of BLAS would only wait for each other, and for the other
+# processes of pytest. Set before NumPy is imported, and so for all that tests start.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import count

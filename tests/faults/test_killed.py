@@ -16,7 +16,7 @@ import pytest
 from dasklasso.fit import fit_path
 from dasklasso.options import FitOptions, RunOptions
 
-OPTIONS = FitOptions(n_alphas=3, eps=0.02, tol=1e-8, solver="fista")
+OPTIONS = FitOptions(n_alphas=2, eps=0.1, tol=1e-6, solver="fista")
 SPLITS = {"one part": (None, 8 * 10 * 60), "split": (5, 8 * 5 * 60)}
 
 
@@ -73,7 +73,7 @@ FIT = """
         run = RunOptions(
             in_process=True, band_bytes=int(band_bytes), checkpoint=state, checkpoint_seconds=0.0
         )
-        options = FitOptions(n_alphas=3, eps=0.02, tol=1e-8, solver="fista")
+        options = FitOptions(n_alphas=2, eps=0.1, tol=1e-6, solver="fista")
         fit_path(open_dataset(store), options, run, progress=report)
 """
 

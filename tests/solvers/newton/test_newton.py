@@ -255,7 +255,13 @@ def test_a_constant_column_that_standardize_leaves_without_penalty_is_refused(lo
 def test_beside_squared_loss_such_a_column_is_one_for_gram_and_fista():
     X, y = drawn()
     X[:, 3] = 2.0
-    options = {"loss": "squared", "standardize": True, "fit_intercept": False, "tol": 1e-8}
+    options = {
+        "loss": "squared",
+        "standardize": True,
+        "fit_intercept": False,
+        "n_alphas": 5,
+        "tol": 1e-8,
+    }
     with pytest.raises(OptionError, match="newton has no unpenalised features, and feature 3"):
         fitted(X, y + 1, **options)
     gram, fista = (fitted(X, y + 1, **options, solver=solver) for solver in ("gram", "fista"))
