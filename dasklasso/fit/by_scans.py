@@ -173,9 +173,7 @@ def checkpoints_of(
     return Checkpoints(folder, problem_key(data, options, run, cv), seconds, data.check_unchanged)
 
 
-def problem_key(
-    data: Dataset, options: FitOptions, run: RunOptions, cv: CvOptions | None
-) -> str:
+def problem_key(data: Dataset, options: FitOptions, run: RunOptions, cv: CvOptions | None) -> str:
     """Name a problem: a checkpoint is only resumed under the key that it was written under."""
     parts = asdict(options)
     factor = parts.pop("penalty_factor")
