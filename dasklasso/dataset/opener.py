@@ -7,6 +7,7 @@ from typing import Any, cast
 import numpy as np
 import zarr
 
+from dasklasso.dataset.kept_checksums import expected_of_kept
 from dasklasso.dataset.manifest import Manifest
 from dasklasso.dataset.recorded import expected_chunks
 from dasklasso.errors import OptionError, StoreError
@@ -100,6 +101,8 @@ class Opener:
             empty_chunks=self.empty_chunks,
             expected=expected,
         )
+        if expected is None and location == self.location:
+            source.expect(expected_of_kept(source, location))
         return source, array.ndim == 1
 
 

@@ -14,6 +14,7 @@ import zarr
 
 from dasklasso.dataset.array_metadata import faults_of_arrays, without_consolidated
 from dasklasso.dataset.fingerprint import FINGERPRINTED, Fingerprint, chunk_checksum
+from dasklasso.dataset.kept_checksums import expected_of_kept
 from dasklasso.dataset.manifest import MANIFEST_KEY, Manifest
 from dasklasso.dataset.recorded import expected_chunks
 from dasklasso.errors import ChunkMissing, StoreError
@@ -188,7 +189,7 @@ def _sources(
         found = {role: (name, member(node, name)) for role, name in readable.items()}
         if "X" in found and found["X"][1] is None:
             raise StoreError(f"{location} has no array {x}.")
-    return {
+    sources = {
         role: ZarrBlocks(
             array,
             location=location,
@@ -199,6 +200,10 @@ def _sources(
         for role, (name, array) in found.items()
         if array is not None
     }
+    for source in sources.values():
+        if source.expected is None:
+            source.expect(expected_of_kept(source, location))
+    return sources
 
 
 def _in_threads(

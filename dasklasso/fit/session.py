@@ -16,6 +16,8 @@ import numpy as np
 
 from dasklasso.cross_validation.record import CvRecord
 from dasklasso.dataset.dataset import Dataset
+from dasklasso.dataset.fingerprint import FINGERPRINTED
+from dasklasso.dataset.kept_checksums import chunk_files, keep_checksums
 from dasklasso.errors import DataWarning, StoreError
 from dasklasso.files.claims import claimed
 from dasklasso.fit.peak_memory import PeakMemory
@@ -114,6 +116,16 @@ def open_engine(
         peak = stack.enter_context(PeakMemory())
         stack.callback(runner.forget, data.fingerprint)
         yield ScanEngine(data, runner, run.band_bytes), peak
+        if run.keep_statistics and run.stats is None:
+            _keep_checksums(data, runner)
+
+
+def _keep_checksums(data: Dataset, runner: Runner) -> None:
+    """Keep which chunk is where of a store that does not say it, once all of it was read."""
+    sources = {name: getattr(data, name) for name in FINGERPRINTED}
+    paths = chunk_files(sources)
+    if paths:
+        keep_checksums(sources, data.location, runner.checksums(paths))
 
 
 @contextmanager

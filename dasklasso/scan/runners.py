@@ -6,7 +6,7 @@ Every :class:`Runner` runs the same graphs and gives the same bits.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +18,7 @@ import psutil
 from dasklasso.errors import ClusterError, MemoryLimitError, OptionError
 from dasklasso.scan import tasks
 from dasklasso.scan.threads import blas_threads
+from dasklasso.storage.mapped_files import Identity
 
 PROCESS_BYTES = 350 << 20  # what Python, Dask and the libraries themselves take in each process
 
@@ -43,6 +44,10 @@ class Runner(Protocol):
 
     def forget(self, token: str) -> None:
         """Drop the blocks of a data set that workers keep decoded."""
+        ...
+
+    def checksums(self, paths: Sequence[str]) -> dict[str, tuple[Identity, int]]:
+        """What workers know of chunk files: what they were when read, and their checksum."""
         ...
 
 
@@ -77,6 +82,9 @@ class InProcess:
 
     def forget(self, token: str) -> None:
         tasks.forget(token)
+
+    def checksums(self, paths: Sequence[str]) -> dict[str, tuple[Identity, int]]:
+        return tasks.checksums(paths)
 
     def _scheduler(self) -> dict[str, Any]:
         # functions, not their names: to look up a name Dask imports all of distributed
@@ -137,6 +145,12 @@ class OnCluster:
 
     def forget(self, token: str) -> None:
         self.client.run(tasks.forget, token, on_error="ignore")  # workers that are gone hold none
+
+    def checksums(self, paths: Sequence[str]) -> dict[str, tuple[Identity, int]]:
+        found = tasks.checksums(paths)
+        for known in self.client.run(tasks.checksums, paths, on_error="ignore").values():
+            found |= known
+        return found
 
 
 def _assemble(collection: Any, blocks: dict[Any, Any]) -> Any:

@@ -22,6 +22,7 @@ from dasklasso.scan.queries.gradient import Gradient, LossGradient
 from dasklasso.scan.queries.prediction import Prediction
 from dasklasso.scan.reader import Caching, Reader, Table, targets_only
 from dasklasso.scan.rows import Rows
+from dasklasso.storage.mapped_files import Identity, maps
 
 Forest = dict[tuple[int, int], Any]
 
@@ -225,3 +226,8 @@ def gradient_of(answer: PartAnswer) -> Array:
 def forget(token: str) -> None:
     """Drop a data set's blocks from the worker's cache."""
     CACHE.forget(token)
+
+
+def checksums(paths: Sequence[str]) -> dict[str, tuple[Identity, int]]:
+    """Return what a worker knows of chunk files: what they were when read, and their checksum."""
+    return maps.known(paths)

@@ -38,15 +38,18 @@ class ChunkChecksums:
         Of that file, as :func:`digest_of` gives it.
     where : str
         How errors name the store.
+    remedy : str
+        What to do about a chunk that is not the one of its place.
     """
 
     store: Store
     key: str
     digest: str
     where: str
+    remedy: str = "Restore the chunk or ingest again."
 
     def __reduce__(self) -> tuple[Callable[..., ChunkChecksums], tuple[object, ...]]:
-        return ChunkChecksums, (self.store, self.key, self.digest, self.where)
+        return ChunkChecksums, (self.store, self.key, self.digest, self.where, self.remedy)
 
     @cached_property
     def values(self) -> np.ndarray:

@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
@@ -227,6 +227,11 @@ class MapCache:
         with self._lock:
             known = self._maps.get(path)
         return known is not None and in_page_cache(known[1])
+
+    def known(self, paths: Iterable[str]) -> dict[str, tuple[Identity, int]]:
+        """Of those files that this process has read: what they were then, and their checksum."""
+        with self._lock:
+            return {path: self._verified[path] for path in paths if path in self._verified}
 
     def unmap(self, path: str) -> None:
         """Give the map up; the file stays verified."""

@@ -71,8 +71,9 @@ class ZarrBlocks:
         self.location = location
         self.path = array.path
         self.name = name or array.path.rsplit("/", 1)[-1] or os.path.basename(location)
-        self.empty_chunks = empty_chunks if expected is None else "error"
-        self.expected = expected
+        self.empty_chunks = empty_chunks
+        self.expected: ChunkChecksums | None = None
+        self.expect(expected)
         self.metadata = array.metadata.update_attributes({})
         self.stored_shape: tuple[int, ...] = tuple(array.shape)
         self.chunk_shape = chunk_shape(self.metadata, self._title())
@@ -97,6 +98,11 @@ class ZarrBlocks:
         self.mapped = (
             self._root is not None and self._chain is not None and self._chain.compressor is None
         )
+
+    def expect(self, expected: ChunkChecksums | None) -> None:
+        """Compare what is read from now on with what belongs there; nothing may be missing."""
+        if expected is not None:
+            self.expected, self.empty_chunks = expected, "error"
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_whole_shards": set(), "_places": None}
@@ -198,7 +204,7 @@ class ZarrBlocks:
             payload = checked(data, name) if chain.checksum else data
             if chain.compressor is None:
                 self._decode(chain, payload, name)  # its length is as expected
-            return trailer(data) if chain.checksum else crc32c(data)
+            return trailer(data) if chain.checksum else self._checksum(data)
 
         stored = self._stored(i, j, verify)
         if stored is None:
@@ -220,6 +226,10 @@ class ZarrBlocks:
         except _ABSENT:
             return None
 
+    def _checksum(self, data: np.ndarray) -> int:
+        """crc32c of a chunk that has none of its own, where it can be compared or kept."""
+        return crc32c(data) if self.is_local or self.expected is not None else 0
+
     def _compare(self, i: int, j: int, checksum: int) -> None:
         """Refuse a chunk that is not the one of this place: the one comparison of all reads."""
         if self.expected is None:
@@ -236,8 +246,7 @@ class ZarrBlocks:
         raise ChunkCorrupt(
             f"{self.chunk_name(i, j)} is not the chunk that was written there: its crc32c is "
             f"{checksum:08x}{belongs}, expected {expected:08x}. The chunk was "
-            "moved or replaced, or the store was, while it was read. "
-            "Restore the chunk or ingest again."
+            f"moved or replaced, or the store was, while it was read. {self.expected.remedy}"
         )
 
     def _load_places(self) -> np.ndarray:
@@ -269,7 +278,7 @@ class ZarrBlocks:
                 self._check_bound(data)
             except ValueError as error:
                 raise ChunkCorrupt(f"{name} cannot be decoded: it {error}.") from error
-            return 0 if self.expected is None else crc32c(data)
+            return self._checksum(data)
 
         stored = self._stored(i, j, bounded)
         if stored is None:
