@@ -299,7 +299,9 @@ def refuse_inexact_texts(source: Source, encoder: Encoder) -> None:
     ValueFound
     """
     look = getattr(source, "first_inexact", None)
-    for column in sorted(encoder.large) if look is not None else ():
+    if look is None:
+        return
+    for column in sorted(encoder.large):
         if (found := look(column)) is not None:
             file, row, text = found
             raise ValueFound(

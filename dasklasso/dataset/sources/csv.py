@@ -18,7 +18,9 @@ from dasklasso.dataset.sources.base import (
 )
 from dasklasso.dataset.sources.csv_faults import fault_of
 from dasklasso.dataset.sources.csv_layout import CsvLayout
+from dasklasso.dataset.sources.csv_wide import WIDE_COLUMNS
 from dasklasso.dataset.sources.dialect import all_numbers
+from dasklasso.dataset.sources.parquet_wide import WideBatch
 from dasklasso.dataset.sources.reading import is_inexact, spelled_number
 from dasklasso.dataset.sources.table import TableBatch, column_of, sliced
 from dasklasso.errors import SourceError
@@ -112,17 +114,35 @@ class CsvSource:
                     first += record_batch.num_rows
         return None
 
-    def batches(self, names: Sequence[str], rows: int) -> Iterator[TableBatch]:
+    def batches(self, names: Sequence[str], rows: int) -> Iterator[TableBatch | WideBatch]:
         types = {name: self._types[name] for name in names}
         for file, layout in self._layouts.items():
             first = 0
             try:
                 with layout.open(file, types, names) as reader:
                     for record_batch in reader:
-                        yield from sliced(file, first, record_batch, {}, rows)
+                        cut = _wide if len(names) > WIDE_COLUMNS else sliced
+                        yield from cut(file, first, record_batch, {}, rows)
                         first += record_batch.num_rows
             except (pa.ArrowException, OSError, UnicodeError) as error:
                 raise fault_of(error, file, layout, self._names, types) from error
+
+
+def _wide(
+    file: str, first_row: int, record_batch: Any, constants: dict[str, Any], rows: int
+) -> Iterator[WideBatch]:
+    """Cut rows of very many columns into batches: numbers as one block, which costs no more."""
+    whole = dict(zip(record_batch.schema.names, record_batch.columns, strict=True))
+    names = [name for name, column in whole.items() if not pa.types.is_string(column.type)]
+    n = record_batch.num_rows
+    block = np.ascontiguousarray(TableBatch(file, first_row, n, whole).numbers(names))
+    positions = {name: j for j, name in enumerate(names)}
+    texts = {name: column for name, column in whole.items() if name not in positions}
+    for start in range(0, n, rows):
+        part = block[start : start + rows]
+        columns = {name: column.slice(start, rows) for name, column in texts.items()}
+        others = TableBatch(file, first_row + start, len(part), columns)
+        yield WideBatch(file, first_row + start, len(part), part, positions, others)
 
 
 def _infer(file: str, layout: CsvLayout) -> dict[str, pa.DataType]:

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv as pc_csv
 
+from dasklasso.dataset.sources.csv_wide import WIDE_COLUMNS, WideReader
 from dasklasso.dataset.sources.dialect import Dialect, dialect_of, reader_of
 from dasklasso.dataset.sources.reading import MISSING, Reading
 
@@ -59,19 +60,51 @@ class CsvLayout:
         on_ragged: Any = None,
     ) -> Any:
         """Return a pyarrow streaming reader of these columns (None: all) with these types."""
+        names = self.dialect.names
+        wanted = names if columns is None else columns
+        if len(wanted) > WIDE_COLUMNS and self.dialect.is_utf8:
+
+            def options_of(has_header: bool, group: Sequence[str], ragged: Any) -> Any:
+                there = {name: types[name] for name in group if name in types}
+                return self._options(
+                    there, group, threads, ragged, names=None if has_header else names
+                )
+
+            return WideReader(
+                pa.input_stream(file),
+                wanted,
+                block_bytes=self.block_bytes,
+                quote=self.dialect.quote,
+                options_of=options_of,
+                on_ragged=on_ragged,
+            )
+        read, parse, convert = self._options(types, columns, threads, on_ragged)
+        return pc_csv.open_csv(pa.input_stream(file), read, parse, convert)
+
+    def _options(
+        self,
+        types: dict[str, pa.DataType],
+        columns: Sequence[str] | None,
+        threads: bool,
+        on_ragged: Any,
+        names: Sequence[str] | None = None,
+    ) -> tuple[Any, Any, Any]:
+        """Return what pyarrow is told; ``names`` where there is no header to read."""
         encoding = "utf8" if self.dialect.is_utf8 else self.dialect.encoding
-        return pc_csv.open_csv(
-            pa.input_stream(file),
-            read_options=pc_csv.ReadOptions(
-                block_size=self.block_bytes, use_threads=threads, encoding=encoding
+        return (
+            pc_csv.ReadOptions(
+                block_size=self.block_bytes,
+                use_threads=threads,
+                encoding=encoding,
+                column_names=None if names is None else list(names),
             ),
-            parse_options=pc_csv.ParseOptions(
+            pc_csv.ParseOptions(
                 delimiter=self.dialect.separator,
                 quote_char=self.dialect.quote or False,
                 newlines_in_values=True,
                 invalid_row_handler=on_ragged,
             ),
-            convert_options=pc_csv.ConvertOptions(
+            pc_csv.ConvertOptions(
                 column_types=types,
                 include_columns=None if columns is None else list(columns),
                 null_values=list(self.missing),

@@ -217,7 +217,7 @@ def virtual(file: h5py.File) -> None:
 
 
 def partly(file: h5py.File) -> None:
-    file.create_dataset("X", shape=(40, 3), chunks=(10, 3))[:10] = 1.5
+    file.create_dataset("X", shape=(40, 3), dtype="f8", chunks=(10, 3))[:10] = 1.5
     file["y"] = np.arange(40.0)
 
 
@@ -255,10 +255,11 @@ HDF5: dict[str, tuple[Any, Any]] = {
                                       external=[("/etc/hostname", 0, 96)])),
         "t.h5:/X: has its values in another file, which is not read"),
     "virtual": (h5(virtual), "t.h5:/X: is virtual: its values are in other files"),
-    "no values at all": (h5(lambda f: f.create_dataset("X", shape=(4, 3))), "no values stored"),
+    "no values at all": (
+        h5(lambda f: f.create_dataset("X", shape=(4, 3), dtype="f8")), "no values stored"),
     "some chunks": (h5(partly), "t.h5:/X: 3 of 4 chunks are not in the file"),
     "10^12 rows": (
-        h5(lambda f: f.create_dataset("X", shape=(10**12, 3), chunks=(10**6, 3))),
+        h5(lambda f: f.create_dataset("X", shape=(10**12, 3), dtype="f8", chunks=(10**6, 3))),
         "1,000,000 of 1,000,000 chunks are not in the file"),
     "10^8 columns": (
         h5(lambda f: f.create_dataset("X", shape=(1, 10**8), dtype="u1", chunks=(1, 10**8))),
