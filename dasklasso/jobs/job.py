@@ -251,7 +251,8 @@ def _registered_names(key: str) -> tuple[str, ...]:
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:
-    if isinstance(hint, types.UnionType):  # X | None: TOML has no null, so the value is an X
+    # X | None: TOML has no null, so the value is an X
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):  # of Literals the latter
         hint = typing.get_args(hint)[0]
     if typing.get_origin(hint) is tuple:
         entry = typing.get_args(hint)[0]

@@ -256,3 +256,12 @@ def test_a_job_that_is_not_utf8_is_one_line(tmp_path):
     (tmp_path / "job.toml").write_bytes(b'[fit]\nstore = "\xff"')
     with pytest.raises(OptionError, match=r"job.toml is not UTF-8"):
         load_job(tmp_path / "job.toml")
+
+
+def test_words_that_may_be_left_out_are_checked(tmp_path):
+    text = '[ingest]\nsource = "a.csv"\nstore = "s"\ntarget = "y"\nmissing = "{}"\n'
+    (tmp_path / "job.toml").write_text(text.format("mean"))
+    assert load_job(tmp_path / "job.toml").stages["ingest"].missing == "mean"
+    (tmp_path / "job.toml").write_text(text.format("drop"))
+    with pytest.raises(OptionError, match="missing is 'drop', expected one of error, mean"):
+        load_job(tmp_path / "job.toml")
