@@ -26,6 +26,7 @@ from dasklasso.dataset.dask_arrays import is_dask, spill
 from dasklasso.dataset.fingerprint import fingerprint_of
 from dasklasso.dataset.manifest import MANIFEST_KEY, ColumnStatistics, Manifest, identity_of
 from dasklasso.dataset.opener import Opener, in_memory
+from dasklasso.dataset.recorded import expected_of_part
 from dasklasso.dataset.schema import Schema
 from dasklasso.dataset.unchanged import Opened
 from dasklasso.errors import OptionError, StoreError, ValueFound
@@ -176,7 +177,13 @@ def open_dataset(
         node = node if manifest.files is None else without_consolidated(node)
     opener = Opener(node, location, empty_chunks, storage_options, manifest)
     if isinstance(node, zarr.Array):
-        X = ZarrBlocks(node, location=location, name="X", empty_chunks=empty_chunks)
+        X = ZarrBlocks(
+            node,
+            location=location,
+            name="X",
+            empty_chunks=empty_chunks,
+            expected=expected_of_part(node, location),
+        )
         vector = node.ndim == 1
     else:
         X, vector = opener.named(x)
@@ -258,13 +265,14 @@ def from_arrays(
     if is_dask(X) and dimensions["X"] != 2:
         raise OptionError(f"X has {dimensions['X']} dimensions, expected 2 (rows × columns).")
     if spilled:
-        stored, keep = spill(**spilled)
-        sources.update(stored)
+        written, keep = spill(**spilled)
+        sources.update(written)
     for name, array in given.items():
         if array is None or name in spilled:
             continue
         if isinstance(array, zarr.Array):
-            sources[name] = ZarrBlocks(array, location=location, name=name)
+            expected = expected_of_part(array, location)
+            sources[name] = ZarrBlocks(array, location=location, name=name, expected=expected)
         else:
             sources[name] = in_memory(name, np.asarray(array))
     table = sources["X"]

@@ -134,7 +134,7 @@ def keep_checksums(sources: Mapping[str, BlockSource | None], location: str, kno
     unknown = [one for one in _unknown(sources) if one.location == location]
     found = {source.name: _kept_of(source, known) for source in unknown}
     whole = {name: kept for name, kept in found.items() if kept is not None}
-    if not whole:
+    if not whole or not os.access(path.parent.parent, os.W_OK):
         return
     try:
         before = _load(path) if path.is_file() else {}

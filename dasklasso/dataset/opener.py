@@ -9,7 +9,7 @@ import zarr
 
 from dasklasso.dataset.kept_checksums import expected_of_kept
 from dasklasso.dataset.manifest import Manifest
-from dasklasso.dataset.recorded import expected_chunks
+from dasklasso.dataset.recorded import expected_chunks, expected_of_part
 from dasklasso.errors import OptionError, StoreError
 from dasklasso.storage.blocks import BlockSource, MemoryBlocks, chunk_bounds
 from dasklasso.storage.chunk_checksums import ChunkChecksums
@@ -76,7 +76,7 @@ class Opener:
         node, location = open_node(array, options)
         if not isinstance(node, zarr.Array):
             raise StoreError(f"{location} is a Zarr group, expected an array to use as {name}.")
-        return self._blocks(node, location, name)
+        return self._blocks(node, location, name, expected_of_part(node, location))
 
     def target(self, array: Any, name: str, *, required: bool) -> tuple[BlockSource | None, bool]:
         """y, as given or else of that name in the group, and whether it is a vector."""

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import zarr
+from zarr.storage import LocalStore
 
-from dasklasso.dataset.manifest import Manifest
+from dasklasso.dataset.array_metadata import faults_of_arrays
+from dasklasso.dataset.manifest import MANIFEST_KEY, Manifest
 from dasklasso.errors import StoreError
 from dasklasso.files.seal import METADATA
 from dasklasso.storage import zarr_reader
@@ -96,6 +99,40 @@ def expected_chunks(
         digest = manifest.files[_file(name)]
         found[name] = ChunkChecksums(group.store, _key(group, _file(name)), digest, location)
     return found
+
+
+def expected_of_part(array: zarr.Array, location: str) -> ChunkChecksums | None:
+    """Return which chunk belongs in which place of an array that was opened without its store.
+
+    Returns
+    -------
+    ChunkChecksums or None
+        None where the array is not one that the manifest of a store of ours lists.
+
+    Raises
+    ------
+    StoreError
+        The store's manifest, or the array's metadata, are not as they were written.
+    """
+    parent, _, name = array.path.rpartition("/")
+    store = array.store
+    if not array.path:
+        if not isinstance(store, LocalStore):
+            return None
+        folder = Path(store.root).resolve()
+        store, name = LocalStore(folder.parent, read_only=True), folder.name
+    try:
+        group = zarr.open_group(store, path=parent, mode="r", use_consolidated=False)
+    except (FileNotFoundError, ValueError):  # nothing that this array is a part of
+        return None
+    if MANIFEST_KEY not in group.attrs:
+        return None
+    data: Any = group.attrs[MANIFEST_KEY]
+    manifest = Manifest.from_json(data, where=location)
+    for fault, problem in faults_of_arrays(manifest, group, location):
+        if fault == name:
+            raise StoreError(problem)
+    return expected_chunks(group, manifest, location).get(name)
 
 
 def _file(name: str) -> str:

@@ -8,6 +8,7 @@ checksums of all places are kept beside the array, 4 bytes each, and every read 
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -57,9 +58,10 @@ class ChunkChecksums:
         found = _LOADED.get(self.digest)
         if found is None:
             found = self.read()
-            while len(_LOADED) >= _MAX_LOADED:
-                _LOADED.pop(next(iter(_LOADED)), None)
-            _LOADED[self.digest] = found
+            with _LOADING:
+                while len(_LOADED) >= _MAX_LOADED:
+                    del _LOADED[next(iter(_LOADED))]
+                _LOADED[self.digest] = found
         return found
 
     def read(self) -> np.ndarray:
@@ -90,6 +92,7 @@ class ChunkChecksums:
 
 
 _LOADED: dict[str, np.ndarray] = {}  # by digest, in this process
+_LOADING = threading.Lock()
 
 
 def encode_checksums(checksums: np.ndarray) -> bytes:

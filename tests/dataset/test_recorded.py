@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import zarr
 
-from dasklasso.dataset.dataset import Dataset, open_dataset
+from dasklasso.dataset.dataset import Dataset, from_arrays, open_dataset
 from dasklasso.dataset.ingest.writer import StoreWriter
 from dasklasso.errors import ChunkCorrupt, StoreError
 from dasklasso.files.seal import sealed
@@ -131,6 +131,21 @@ def test_checksums_that_are_gone_or_changed_are_named(
     damage(store / "X/chunk_checksums")
     with pytest.raises(StoreError, match=r"X/chunk_checksums is (missing|not the file)"):
         all_of(open_dataset(store))
+
+
+def test_arrays_opened_without_their_store_are_compared_too(store: Path) -> None:
+    swap(store / "X/c/0/0", store / "X/c/1/0")
+    group = zarr.open_group(str(store), mode="r")
+    for data in (
+        open_dataset(f"{store}/X", y=f"{store}/y"),
+        open_dataset(group["X"], y=group["y"]),
+        from_arrays(group["X"], group["y"]),
+    ):
+        with pytest.raises(ChunkCorrupt, match="that of X/c/1/0"):
+            all_of(data)
+    swap(store / "y/c/0", store / "y/c/1")
+    with pytest.raises(ChunkCorrupt, match="y/c/0"):
+        open_dataset(f"{store}/X", y=f"{store}/y")
 
 
 # -- arrays ---------------------------------------------------------------------------------------
