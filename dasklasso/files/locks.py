@@ -161,7 +161,7 @@ def parse_record(raw: bytes) -> dict[str, Any] | None:
         return None
     try:
         found = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     known = isinstance(found, dict) and isinstance(found.get(MAGIC), str)
     return found if known and isinstance(found.get("name"), str) else None

@@ -56,7 +56,7 @@ def _is_array(path: Path) -> bool:
     """Tell a Zarr array, such as predictions are, from a store, which is a group of them."""
     try:
         found = json.loads((path / "zarr.json").read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(found, dict) and found.get("node_type") == "array"
 

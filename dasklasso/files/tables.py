@@ -11,6 +11,7 @@ from typing import Any
 
 from dasklasso.errors import OptionError
 from dasklasso.files.atomic import written_beside
+from dasklasso.files.documents import read_json, read_text, shown
 from dasklasso.files.places import input_place, output_place
 
 Row = dict[str, Any]
@@ -119,7 +120,13 @@ def _read_parquet(path: Path) -> list[Row]:
 
 
 def _read_json(path: Path) -> list[Row]:
-    rows: list[Row] = json.loads(path.read_text(encoding="utf-8"))
+    rows = read_json(read_text(path, error=OptionError), where=str(path), error=OptionError)
+    plain = (str, int, float, bool, type(None))
+    if not isinstance(rows, list):
+        raise ValueError(f"found {shown(rows)}, expected a list of rows")
+    for k, row in enumerate(rows):
+        if not isinstance(row, dict) or not all(isinstance(v, plain) for v in row.values()):
+            raise ValueError(f"row {k} is {shown(row)}, expected an object of numbers and texts")
     return rows
 
 

@@ -211,8 +211,8 @@ def read_model(
     import zarr
 
     try:
-        if FILES in document:
-            check_files(document[FILES], files_in(path), where=str(path), error=ModelError)
+        if document["version"] != UNSEALED_VERSION:
+            check_files(document.get(FILES), files_in(path), where=str(path), error=ModelError)
         group = zarr.open_group(str(path), mode="r", zarr_format=3, use_consolidated=False)
     except ModelError:
         raise

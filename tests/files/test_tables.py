@@ -105,3 +105,20 @@ def test_a_failure_half_way_keeps_the_older_file_and_leaves_no_other(tmp_path, m
     with pytest.raises(RuntimeError, match="full"):
         write_table(ROWS, tmp_path / "t.csv", overwrite=True)
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("t.csv", "old")]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[" * 100_000, "nested too deeply"),
+        ('{"a": 1}', "found .*, expected a list of rows"),
+        ("[1]", "row 0 is 1, expected an object"),
+        ('[{"a": 1}, {"a": [1]}]', "row 1 is .*, expected an object of numbers"),
+        ('[{"a": 1, "a": 2}]', "the key 'a' is there twice"),
+    ],
+    ids=["depth", "object", "number", "list", "twice"],
+)
+def test_json_that_is_no_table_is_one_line(tmp_path, text, message):
+    (tmp_path / "t.json").write_text(text)
+    with pytest.raises(OptionError, match=rf"t\.json: the table cannot be read: .*{message}"):
+        read_table(tmp_path / "t.json")
