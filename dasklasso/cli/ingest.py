@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     epilog=options.example("dasklasso ingest data/diabetes.csv diabetes.zarr --target target"),
 )
 @click.argument("source")
-@click.argument("store")
+@click.argument("store", required=False)
 @click.option("--target", multiple=True, metavar="NAME", help="Column to predict; repeatable.")
 @click.option("--weight", metavar="NAME", help="Column of sample weights.")
 @click.option("--fold", metavar="NAME", help="Column of folds.")
@@ -57,9 +57,20 @@ if TYPE_CHECKING:
 @click.option("--dataset", metavar="PATH", help="HDF5, NPZ: the array that is X.")
 @click.option(
     "--schema",
-    metavar="MODEL|STORE",
-    help="Encode the rows as these were, to predict for them or to score: --dtype is theirs, and "
-    "no target is needed.",
+    metavar="MODEL|STORE|FILE",
+    help="Encode the rows as a model's or a store's were, to predict for them or to score: --dtype "
+    "is theirs, and no target is needed. Or a .toml or .json FILE that --schema-out wrote and you "
+    "edited: what each column becomes.",
+)
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print what each column would become, by a sample; no STORE is needed, none is made.",
+)
+@click.option(
+    "--schema-out",
+    metavar="FILE",
+    help="With --dry-run: write that to FILE (.toml or .json), to edit it and give it to --schema.",
 )
 @options.unseen
 @click.option(
@@ -71,7 +82,7 @@ if TYPE_CHECKING:
 )
 @options.overwrite
 @options.quiet
-def ingest_command(**values: Any) -> None:
+def ingest_command(store: str | None, dry_run: bool, schema_out: str | None, **values: Any) -> None:
     """Turn the table SOURCE into the Zarr store STORE, in bounded memory.
 
     SOURCE is Parquet or CSV (a file, a folder, a glob in quotes), NPY, NPZ, HDF5 or svmlight.
@@ -79,7 +90,28 @@ def ingest_command(**values: Any) -> None:
     dates or an id is refused, and the options above say what it is. How columns became features is
     recorded, and goes into every model: predict and score then take tables like SOURCE.
     """
-    run_ingest(IngestStage(**values))
+    if dry_run:
+        run_dry(IngestStage(store="", **values), schema_out)
+        return
+    if schema_out is not None:
+        raise click.UsageError("--schema-out is of --dry-run.")
+    if store is None:
+        raise click.UsageError("Missing argument 'STORE'.")
+    run_ingest(IngestStage(store=store, **values))
+
+
+def run_dry(stage: IngestStage, schema_out: str | None) -> None:
+    """Print what each column of a table would become; write it to a file that is asked for."""
+    from dasklasso.cli.dry_run import print_inspection
+    from dasklasso.dataset.ingest.table_schema import check_schema_file
+
+    if schema_out is not None:
+        check_schema_file(schema_out, overwrite=stage.overwrite)
+    found = stage.inspect()
+    print_inspection(found, schema_out)
+    if schema_out is not None:
+        found.schema.save(schema_out, overwrite=stage.overwrite)
+        click.echo(f"schema    {schema_out}")
 
 
 def run_ingest(stage: IngestStage) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dasklasso.choices import (
     Codec,
@@ -19,10 +19,13 @@ from dasklasso.units import parse_size
 
 if TYPE_CHECKING:
     from dasklasso.dataset.ingest.ingest import IngestReport
+    from dasklasso.dataset.ingest.inspect_table import Inspection
+    from dasklasso.dataset.ingest.table_schema import TableSchema
     from dasklasso.dataset.sources.reading import Reading
 
 
 # how texts are read
+_OF_COLUMNS = ("target", "weight", "fold", "offset", "drop")
 _OF_TEXTS = ("decimal", "thousands", "strip", "null", "date", "category", "number", "separator",
              "encoding", "quote")  # fmt: skip
 IngestProgress = Callable[[int, "int | None"], None]
@@ -33,6 +36,7 @@ class IngestStage(PlacedStage):
     """``dasklasso ingest``: a table becomes a store.
 
     With ``schema``, a model or a store, the features are those: rows to predict for, or to score.
+    Where it is a TOML or JSON file, the columns become what that says.
     """
 
     _reads = ("source", "schema")
@@ -71,6 +75,7 @@ class IngestStage(PlacedStage):
         self._refuse_unseen()
         self.check_places()
         self._reading()
+        self._plan()
         if Path(self.store).exists() and not self.overwrite:
             raise OptionError(
                 f"{self.store} exists already. Give another name, or overwrite it knowingly."
@@ -80,28 +85,57 @@ class IngestStage(PlacedStage):
         """Make the store."""
         self._refuse_unseen()
         self.check_places()
-        if self.schema is not None:
+        plan = self._plan()
+        if self.schema is not None and plan is None:
             return self._by_schema(self.schema, progress)
         from dasklasso.dataset.ingest.ingest import ingest
 
         return ingest(
             self.source,
             self.store,
-            target=self.target or None,
-            weight=self.weight,
-            fold=self.fold,
-            offset=self.offset,
-            drop=self.drop,
+            **self._columns(),
             dtype=self.dtype,
-            memory=parse_size(self.memory),
             missing=self.missing or "error",
-            missing_values=self.missing_value,
-            dataset_path=self.dataset,
             overwrite=self.overwrite,
             codec=self.codec,
-            reading=self._reading(),
+            plan=plan,
             progress=progress,
         )
+
+    def inspect(self) -> Inspection:
+        """Tell what each column of the source would become; nothing is written."""
+        from dasklasso.dataset.ingest.inspect_table import inspect_table
+
+        self._refuse_unseen()
+        plan = self._plan()
+        if self.schema is not None and plan is None:
+            raise OptionError("--dry-run is of tables: expected no --schema of a model or a store.")
+        return inspect_table(self.source, **self._columns(), plan=plan)
+
+    def _columns(self) -> dict[str, Any]:
+        """Return what was said of the table's columns."""
+        return {
+            "target": self.target or None,
+            "weight": self.weight,
+            "fold": self.fold,
+            "offset": self.offset,
+            "drop": self.drop,
+            "memory": parse_size(self.memory),
+            "missing_values": self.missing_value,
+            "dataset_path": self.dataset,
+            "reading": self._reading(),
+        }
+
+    def _plan(self) -> TableSchema | None:
+        """Return the schema that a person edited; None where there is none."""
+        from dasklasso.dataset.ingest.table_schema import TableSchema, is_schema_file
+
+        if self.schema is None or not is_schema_file(self.schema):
+            return None
+        given = next((n for n in (*_OF_COLUMNS, *_OF_TEXTS) if getattr(self, n)), None)
+        if given is not None:
+            raise OptionError(f"--{given}: {self.schema} says what the columns are, expected none.")
+        return TableSchema.load(self.schema)
 
     def _reading(self) -> Reading:
         """Return what was said of the table's texts, checked."""
@@ -110,8 +144,14 @@ class IngestStage(PlacedStage):
         return Reading.of(**{name: getattr(self, name) for name in _OF_TEXTS})
 
     def _refuse_unseen(self) -> None:
-        if self.schema is None and self.unseen != "error":
-            raise OptionError("--unseen is of rows that are encoded by a --schema.")
+        from dasklasso.dataset.ingest.table_schema import is_schema_file
+
+        if (self.schema is None or is_schema_file(self.schema)) and self.unseen != "error":
+            raise OptionError(
+                "--unseen is of rows that are encoded by a model's or a store's --schema."
+            )
+        if self.schema is not None and is_schema_file(self.schema):
+            return
         if self.schema is not None and self.missing_value:
             raise OptionError("--missing-value: those of the --schema hold, expected none.")
         given = next((name for name in _OF_TEXTS if getattr(self, name)), None)

@@ -44,6 +44,7 @@ def assign_roles(
     fold: str | None,
     drop: Iterable[str],
     offset: str | None = None,
+    is_complete: bool = True,
 ) -> Roles:
     """Look up the columns that were named; the rest are features, of whatever type.
 
@@ -51,6 +52,8 @@ def assign_roles(
     ----------
     drop : iterable of str
         Names, or patterns (``bureau_*``) of columns that have no other role.
+    is_complete : bool
+        Whether there must be a target and a feature, of types that can be used.
 
     Raises
     ------
@@ -62,7 +65,7 @@ def assign_roles(
     """
     asked = (target,) if isinstance(target, str) else tuple(target or ())
     targets = resolve_names(source, asked, "target") or source.default_target
-    if not targets:
+    if not targets and is_complete:
         known = [column.name for column in source.columns]
         raise OptionError(
             f"{source.path}: no target was named (--target). There are: {_few(known)}. "
@@ -100,6 +103,8 @@ def assign_roles(
         offset=by_name[offsets[0]] if offsets else None,
         dropped=tuple(dict.fromkeys(dropped)),
     )
+    if not is_complete:
+        return roles
     if not roles.features:
         raise OptionError(f"{source.path}: no column is left as a feature, expected at least one.")
     check_others(source, roles)
@@ -124,16 +129,20 @@ def resolve_dropped(
         A name is unknown, or a pattern matches no column.
     """
     found: list[str] = []
+    plain = {column.name for column in source.columns}
     for name in asked:
+        if name in plain:
+            found.append(name)
+            continue
         if not any(mark in name for mark in _WILD) or source.resolve(name):
             found += resolve_names(source, (name,), "drop")
             continue
         known = [column.name for column in source.columns]
         matches = [n for n in known if fnmatchcase(n, name)]
         if not matches:
-            plain = name.translate(dict.fromkeys(map(ord, "*?[]")))
+            likely = name.translate(dict.fromkeys(map(ord, "*?[]")))
             raise OptionError(
-                f"{source.path}: no column matches {name!r} (--drop). {suggest(plain, known)}"
+                f"{source.path}: no column matches {name!r} (--drop). {suggest(likely, known)}"
             )
         found += [n for n in matches if n not in others]
     return tuple(found)
@@ -146,9 +155,10 @@ def check_columns_said(source: Source, reading: Reading) -> None:
     ------
     OptionError
     """
+    plain = {column.name for column in source.columns}
     for option, names in reading.columns_by_option.items():
         for name in names:
-            if resolve_names(source, (name,), option) != (name,):
+            if name not in plain and resolve_names(source, (name,), option) != (name,):
                 raise OptionError(f"{source.path}: --{option} {name} is not one column.")
 
 

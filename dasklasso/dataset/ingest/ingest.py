@@ -30,6 +30,7 @@ from dasklasso.dataset.ingest.precision import (
     widened_note,
 )
 from dasklasso.dataset.ingest.reserve import reserve
+from dasklasso.dataset.ingest.table_schema import TableSchema
 from dasklasso.dataset.ingest.writer import StoreWriter
 from dasklasso.dataset.manifest import ColumnStatistics, Manifest
 from dasklasso.dataset.schema import Schema, TargetColumn
@@ -97,6 +98,7 @@ def ingest(
     overwrite: bool = False,
     codec: str = "auto",
     reading: Reading | None = None,
+    plan: TableSchema | None = None,
     progress: Progress | None = None,
 ) -> IngestReport:
     """Turn a table into a dataset store.
@@ -141,6 +143,8 @@ def ingest(
         "auto" goes by how much a sample shrinks.
     reading : Reading, optional
         How texts are read: decimal marks, missing values, dates, categories; CSV's dialect.
+    plan : TableSchema, optional
+        What each column becomes, in the place of the columns that are named above and of reading.
     progress : callable, optional
         Called with the rows done and the rows in all (None while unknown).
 
@@ -162,6 +166,10 @@ def ingest(
     started = time.perf_counter()
     _check_options(dtype, missing, memory)
     codes = MissingValues.named(missing_values)
+    if plan is not None:
+        target, drop = plan.names("target"), plan.names("drop")
+        weight, fold, offset = (plan.only(role) for role in ("weight", "fold", "offset"))
+        reading = plan.reading()
     reading = reading or Reading()
     with reserve(store, overwrite=overwrite, reading=source) as folder:
         opened = open_source(
@@ -171,6 +179,8 @@ def ingest(
             scratch=os.fspath(folder.partial),
             expected=Expected(absent=codes.words, reading=reading),
         )
+        if plan is not None:
+            plan.check_columns(opened)
         check_columns_said(opened, reading)
         roles = assign_roles(
             opened, target=target, weight=weight, fold=fold, drop=drop, offset=offset
@@ -354,7 +364,7 @@ def _schema(
         source_format=source.format,
         array=array,
         index_base=getattr(source, "index_base", None),
-        reading=reading,
+        reading=getattr(source, "used_reading", reading),
     )
     # the very numbers that missing values were filled with
     for name, mean in known.means.items():

@@ -80,6 +80,8 @@ class CsvSource:
         said = {name for names in reading.columns_by_option.values() for name in names}
         numbers = pa.string() if reading.needs_text else pa.float64()
         for name, kind in self._types.items():
+            if name in reading.numbers and not pa.types.is_string(kind):
+                continue  # pyarrow reads them as they are
             if name in said:
                 self._types[name] = pa.string()  # read as it was said later
             elif name in expected.numbers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -62,6 +63,12 @@ class DeclaredSource:
     @property
     def index_base(self) -> int | None:
         return getattr(self.base, "index_base", None)
+
+    @property
+    def used_reading(self) -> Reading:
+        """How texts were read, without the columns of numbers that had been numbers all along."""
+        numbers = {n for n in self._reading.numbers if self._changes.get(n) == "number"}
+        return replace(self._reading, numbers=frozenset(numbers))
 
     @property
     def dialect(self) -> str:
