@@ -17,6 +17,7 @@ import numpy as np
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _HEADER_BYTES = 18
 _LZMA_MEMORY = 256 << 20  # of a dictionary: the largest preset takes 65 MiB
+_PIECE_BYTES = 1 << 20  # decoded at a time: a buffer is made for what is asked for
 _CHECKSUMS = ("crc32c", "crc32", "adler32", "fletcher32")
 _CHECKSUM_BYTES = 4
 _ROOM_BYTES = 1 << 12  # what codecs between a compressor and the array may add
@@ -127,8 +128,11 @@ def _decoder(compressor: str) -> Any:
 def _zstd_stream(data: np.ndarray, most: int) -> bytes:
     import pyarrow as pa
 
+    found = bytearray()
     with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
-        return bytes(stream.read(most + 1))
+        while len(found) <= most and (piece := stream.read(min(most + 1, _PIECE_BYTES))):
+            found += piece
+    return bytes(found)
 
 
 def _zstd_size(header: bytes) -> int | None:

@@ -349,7 +349,8 @@ class ZarrBlocks:
 
     def _missing(self, i: int, j: int) -> np.ndarray:
         if self.empty_chunks == "zero":
-            return np.full(self.chunk_shape, self._fill_value(), dtype=self.dtype)
+            extent = self._extent(i, j)[: len(self.stored_shape)]
+            return np.full(extent, self._fill_value(), dtype=self.dtype)
         raise ChunkMissing(
             f"{self.name}/{self.chunk_key(i, j)} is not in {self.location} "
             f"({self.rows_of(i)}). {self._remedy()}"

@@ -64,7 +64,8 @@ def _part(held: bytes, wanted: ByteRequest | None) -> bytes:
 
 
 def _unreadable(key: str, error: Exception) -> StoreError:
-    return StoreError(f"{key} cannot be read from the store: {type(error).__name__}: {error}")
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return StoreError(f"{key} cannot be read from the store: {reason}")
 
 
 def fetch(store: Store, key: str) -> np.ndarray | None:
@@ -121,7 +122,12 @@ def _open(store: Store, path: str) -> Any:
     local = isinstance(store, LocalStore)
     if not local:  # local files are looked for before they are read
         store = FetchedStore(store)
-    array = zarr.open_array(store, path=path, mode="r")
+    try:
+        array = zarr.open_array(store, path=path, mode="r")
+    except DasklassoError:
+        raise
+    except Exception as error:  # whatever zarr says of metadata that it cannot read
+        raise _unreadable(path or "the array", error) from error
     if local and _zarrs_can_read(array):
         _decode_with_zarrs(array)
     return array

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import pickle
 import threading
@@ -11,6 +12,7 @@ from typing import Any
 
 import numcodecs
 import numpy as np
+import pyarrow as pa
 import pytest
 import zarr
 from hypothesis import given, settings
@@ -471,3 +473,37 @@ def _flip(path: str, *, at: int) -> None:
     data = bytearray(Path(path).read_bytes())
     data[at] ^= 1
     Path(path).write_bytes(data)
+
+
+# -- metadata that cannot be believed -----------------------------------------------------------
+
+
+def test_metadata_that_zarr_refuses_at_the_first_read_are_a_line(tmp_path: Path) -> None:
+    array = make(str(tmp_path), values((10, 5), "f4"), (2, 2), codec="zstd", shards=(4, 4))
+    source = blocks(array)
+    path = tmp_path / "X/zarr.json"
+    found = json.loads(path.read_text())
+    path.write_text(json.dumps({**found, "storage_transformers": [{"name": "other"}]}))
+    with pytest.raises(StoreError, match="cannot be read from the store"):
+        source.block(0, 0)
+
+
+def test_chunks_that_are_not_there_take_no_more_memory_than_the_array(tmp_path: Path) -> None:
+    array = zarr.create_array(str(tmp_path), shape=(3, 2), chunks=(2**40, 2**20), dtype="f8")
+    source = blocks(array, empty_chunks="zero")
+    np.testing.assert_array_equal(source.block(0, 0), np.zeros((3, 2)))
+
+
+def test_a_stream_is_decoded_piece_by_piece_whatever_the_metadata_promise(tmp_path: Path) -> None:
+    array = zarr.create_array(
+        str(tmp_path), shape=(3, 2), chunks=(2**40, 2**20), dtype="f8", compressors=ZstdCodec()
+    )
+    source = blocks(array)
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "zstd") as stream:
+        stream.write(b"no chunk")
+    path = Path(source.chunk_file(0, 0))
+    path.parent.mkdir(parents=True)
+    path.write_bytes(sink.getvalue())
+    with pytest.raises(ChunkCorrupt, match="decoded to 8 bytes"):
+        source.block(0, 0)
