@@ -1,5 +1,39 @@
-"""``python -m dasklasso``."""
+"""``python -m dasklasso``, and where the program ``dasklasso`` begins."""
 
-from dasklasso.cli import main
+from __future__ import annotations
 
-main(prog_name="dasklasso")
+import atexit
+import os
+import signal
+import sys
+from types import FrameType
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """End at once while nothing but imports goes on: there is nothing to close or to remove."""
+    said = b"interrupted." if number == signal.SIGINT else b"ended by SIGTERM."
+    os.write(sys.stderr.fileno(), b"Error: " + said + b"\n")
+    os._exit(1)
+
+
+def main() -> None:
+    """Run the command line; Ctrl-C and SIGTERM while it is loaded end it in a line too."""
+    before = {number: signal.signal(number, _end) for number in (signal.SIGINT, signal.SIGTERM)}
+    from dasklasso.cli import main as commands
+    from dasklasso.cli import signals
+
+    signals.before = before
+    try:
+        commands(prog_name="dasklasso")
+    except SystemExit as ended:
+        if not signals.came:
+            raise
+        # Python's own end would make the signal of a KeyboardInterrupt that something caught
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(ended.code if isinstance(ended.code, int) else 1)
+
+
+if __name__ == "__main__":
+    main()

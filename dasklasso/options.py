@@ -88,7 +88,7 @@ class FitOptions:
         if self.solver not in ("auto", *SOLVERS):
             known = ", ".join(("auto", *SOLVERS))
             raise OptionError(f"solver: {self.solver!r} is none of {known}")
-        if not self.tol > 0:
+        if not 0 < self.tol < np.inf:
             raise OptionError(f"tol: {self.tol} found, expected a positive number")
         if self.stop_saturated and self.solver not in ("auto", "gram"):
             raise OptionError(f"stop_saturated: needs solver='gram', and solver is {self.solver!r}")

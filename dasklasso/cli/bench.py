@@ -7,6 +7,7 @@ import json
 import click
 
 from dasklasso.cli import options
+from dasklasso.cli.text import echo
 
 
 @click.group(
@@ -34,7 +35,7 @@ def scan_command(store: str, repeats: int, cold: bool, dask_glm: bool, as_json: 
 
     found = bench_scan(store, repeats=repeats, cold=cold, dask_glm=dask_glm)
     if as_json:
-        click.echo(json.dumps(found.to_json()))
+        echo(json.dumps(found.to_json()))
         return
     rows = [
         (
@@ -63,7 +64,7 @@ def overhead_command(repeats: int) -> None:
     from dasklasso.bench.scan import bench_overhead
 
     found = bench_overhead(repeats=repeats)
-    click.echo(
+    echo(
         f"{found.name}: median {found.median * 1e3:.1f} ms a scan, "
         f"worst {max(found.seconds) * 1e3:.1f} ms"
     )

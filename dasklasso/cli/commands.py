@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import signal
-import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,9 @@ from typing import Any
 
 import click
 
+from dasklasso.cli.options import is_quiet
+from dasklasso.cli.signals import SAID, came, ended_by_signals
+from dasklasso.cli.text import one_line
 from dasklasso.errors import ConvergenceWarning, DasklassoError, DataWarning
 
 
@@ -21,7 +23,7 @@ class Failure(click.ClickException):
     """An error that prints one line on standard error and has an exit code."""
 
     def __init__(self, message: str, exit_code: int = 1) -> None:
-        super().__init__(" ".join(message.split()))
+        super().__init__(one_line(message))
         self.exit_code = exit_code  # type: ignore[misc]
 
 
@@ -44,11 +46,15 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         if ctx.params.get("traceback"):
-            with _warnings_in_a_line(), _ended_by_sigterm():
+            with _warnings_in_a_line(traceback=True), ended_by_signals():
                 return super().invoke(ctx)
         try:
-            with _warnings_in_a_line(), _without_asyncio_log(), _ended_by_sigterm():
+            with _warnings_in_a_line(traceback=False), _without_asyncio_log(), ended_by_signals():
                 return super().invoke(ctx)
+        except click.UsageError as error:
+            command = error.ctx.command_path if error.ctx is not None else ctx.command_path
+            said = error.format_message().rstrip(".")
+            raise Failure(f"{said}. {command} --help says more.", 2) from error
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except DasklassoError as error:
@@ -60,6 +66,8 @@ class Commands(click.Group):
                 raise
             raise Failure(_said(error)) from error
         except Exception as error:
+            if came:  # a library made another error of it
+                raise Failure(SAID[signal.Signals(came[-1])]) from error
             what = f"{type(error).__name__}: {_said(error)}"
             raise Failure(
                 f"unexpected {what}. dasklasso --traceback {ctx.invoked_subcommand} ... "
@@ -73,19 +81,22 @@ def _said(error: BaseException) -> str:
 
 
 @contextmanager
-def _warnings_in_a_line() -> Iterator[None]:
+def _warnings_in_a_line(*, traceback: bool) -> Iterator[None]:
     """Print our own warnings as ``Warning: ...`` on standard error, without file and line."""
     with warnings.catch_warnings():
         usual: Callable[..., None] = warnings.showwarning
 
         def show(message: Any, category: type[Warning], *args: Any, **kwargs: Any) -> None:
             if issubclass(category, (DataWarning, ConvergenceWarning)):
-                click.echo(f"Warning: {' '.join(str(message).split())}", err=True)
-            else:
+                click.echo(one_line(f"Warning: {message}"), err=True)
+            elif not is_quiet():
                 usual(message, category, *args, **kwargs)
 
         warnings.showwarning = show
         warnings.simplefilter("always", DataWarning)
+        if not traceback:
+            # of numbers beyond what floats hold, which a result that is not finite tells of
+            warnings.simplefilter("ignore", RuntimeWarning)
         yield
 
 
@@ -99,20 +110,3 @@ def _without_asyncio_log() -> Iterator[None]:
         yield
     finally:
         log.setLevel(before)
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """End a command on SIGTERM as on Ctrl-C: open files are closed, temporary ones removed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt("ended by SIGTERM.")
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

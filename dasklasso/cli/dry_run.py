@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
 from dasklasso.cli.tables import print_table
+from dasklasso.cli.text import echo
 
 if TYPE_CHECKING:
     from dasklasso.dataset.ingest.inspect_table import Inspection
@@ -19,12 +18,12 @@ _WIDEST = 60  # characters of a cell
 def print_inspection(found: Inspection, schema_out: str | None) -> None:
     """Print what a dry run found: the columns, and what must be said of some of them."""
     rows = "" if found.n_rows is None else f" of {found.n_rows:,}"
-    click.echo(
+    echo(
         f"table     {found.path}: {found.format}, {len(found.columns):,} columns, by a sample of "
         f"{found.n_sampled:,}{rows} rows"
     )
     if found.dialect:
-        click.echo(f"read as   {found.dialect}")
+        echo(f"read as   {found.dialect}")
     cells = [
         (
             _short(column.name),
@@ -40,12 +39,12 @@ def print_inspection(found: Inspection, schema_out: str | None) -> None:
     print_table(None, names, cells, left=("column", "role", "type", "becomes", "holds"))
     if len(found.columns) > MOST_COLUMNS:
         where = f"{schema_out} has" if schema_out else "--schema-out FILE has"
-        click.echo(f"... {len(found.columns) - MOST_COLUMNS:,} more columns: {where} all.")
+        echo(f"... {len(found.columns) - MOST_COLUMNS:,} more columns: {where} all.")
     undecided = [column for column in found.columns if column.why]
     for column in undecided[:_MOST_REASONS]:
-        click.echo(f"undecided {column.name or repr(column.name)} {column.why}")
+        echo(f"undecided {column.name or repr(column.name)} {column.why}")
     if len(undecided) > _MOST_REASONS:
-        click.echo(f"... {len(undecided) - _MOST_REASONS:,} more columns are undecided.")
+        echo(f"... {len(undecided) - _MOST_REASONS:,} more columns are undecided.")
 
 
 def _short(text: str) -> str:

@@ -12,6 +12,7 @@ import click
 
 from dasklasso.cli import options
 from dasklasso.cli.commands import Failure
+from dasklasso.cli.text import echo
 
 if TYPE_CHECKING:
     from dasklasso.cross_validation.error_curve import CrossValidation
@@ -113,7 +114,7 @@ def _solve(stage: SolveStage, *, as_json: bool) -> None:
     path = run_with_progress(stage)
     if as_json:
         summary = {**path.summary(), "model": str(Path(stage.out))}
-        click.echo(json.dumps(summary))
+        echo(json.dumps(summary))
     else:
         report(path, stage.out)
     require_convergence(path, stage)
@@ -183,18 +184,18 @@ def report(path: FittedPath, model: str) -> None:
     if path.n_alphas > 1:
         span = f"{path.n_alphas} alphas, {path.alphas[0]:.6g} to {path.alphas[-1]:.6g}"
         features = f"{used[0]:,} to {used[-1]:,} of {path.n_features:,} features"
-    click.echo(f"alpha     {span}")
+    echo(f"alpha     {span}")
     if path.cross_validation is not None:
         _report_choice(path, path.cross_validation)
-    click.echo(f"selected  {features}")
-    click.echo(f"gap       {path.dual_gap.max():.2g} at worst, asked for {path.tol:.2g}")
-    click.echo(
+    echo(f"selected  {features}")
+    echo(f"gap       {path.dual_gap.max():.2g} at worst, asked for {path.tol:.2g}")
+    echo(
         f"cost      {counted(path.scans, 'scan')}, {format_size(path.bytes_read)} read, "
         f"{path.seconds:.3g} s, peak memory {format_size(path.peak_memory_bytes)} ({path.solver})"
     )
     if path.plan is not None:
-        click.echo(f"planned   {_planned(path.plan)}")
-    click.echo(f"model     {model}")
+        echo(f"planned   {_planned(path.plan)}")
+    echo(f"model     {model}")
 
 
 _CRITERIA = {
@@ -209,15 +210,15 @@ def _report_choice(path: FittedPath, record: CvRecord) -> None:
     best, at = record.best, path.grid_index(record.alpha)
     assert at is not None
     ratio = f", l1_ratio {record.l1_ratio:.4g}" if len(record.by_ratio) > 1 else ""
-    click.echo(
+    echo(
         f"chosen    {record.alpha:.6g}{ratio}: {path.n_nonzero[at]:,} features, "
         f"{_CRITERIA[best.criterion]} {best.mean_score[at]:.6g} +- {best.standard_error[at]:.2g}"
     )
     named = [name for name in best.scores if not name.endswith("_bound")]
     if named:
         known = [_shown(best, name, at) for name in named]
-        click.echo(f"scores    {', '.join(one for one in known if one)}, on rows left out")
-    click.echo(
+        echo(f"scores    {', '.join(one for one in known if one)}, on rows left out")
+    echo(
         f"folds     {record.n_folds} {record.folds}; alpha_min {best.alpha_min:.6g}, "
         f"alpha_1se {best.alpha_1se:.6g}"
     )

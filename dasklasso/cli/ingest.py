@@ -9,6 +9,7 @@ import click
 from dasklasso.choices import Codec, Dtype, Missing
 from dasklasso.cli import options
 from dasklasso.cli.messages import say
+from dasklasso.cli.text import echo
 from dasklasso.jobs.ingest_stage import IngestStage
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def run_dry(stage: IngestStage, schema_out: str | None) -> None:
     print_inspection(found, schema_out)
     if schema_out is not None:
         found.schema.save(schema_out, overwrite=stage.overwrite)
-        click.echo(f"schema    {schema_out}")
+        echo(f"schema    {schema_out}")
 
 
 def run_ingest(stage: IngestStage) -> None:
@@ -128,13 +129,13 @@ def _report(report: IngestReport) -> None:
     from dasklasso.units import format_size
 
     rate = report.n_rows / max(report.seconds, 1e-9)
-    click.echo(f"rows      {report.n_rows:,} in {report.seconds:.3g} s ({rate:,.0f} rows/s)")
+    echo(f"rows      {report.n_rows:,} in {report.seconds:.3g} s ({rate:,.0f} rows/s)")
     if report.dialect:
-        click.echo(f"read as   {report.dialect}")
+        echo(f"read as   {report.dialect}")
     targets = ", ".join(report.manifest.target_names[:5]) or "none"
-    click.echo(f"features  {report.n_features:,}, target {targets}")
-    click.echo(f"codec     {report.codec.name}{_why(report)}")
-    click.echo(f"store     {report.store}, {format_size(report.bytes)}")
+    echo(f"features  {report.n_features:,}, target {targets}")
+    echo(f"codec     {report.codec.name}{_why(report)}")
+    echo(f"store     {report.store}, {format_size(report.bytes)}")
 
 
 def _why(report: IngestReport) -> str:
@@ -175,6 +176,6 @@ def generate_command(kind: Any, store: str, memory: str, **values: Any) -> None:
 
     with CountProgress("generate", "rows", quiet=options.is_quiet()) as progress:
         manifest = generate(kind, store, memory=parse_size(memory), progress=progress, **values)
-    click.echo(f"rows      {manifest.n_rows:,}")
-    click.echo(f"features  {manifest.n_features:,}, target {', '.join(manifest.target_names[:5])}")
-    click.echo(f"store     {store}")
+    echo(f"rows      {manifest.n_rows:,}")
+    echo(f"features  {manifest.n_features:,}, target {', '.join(manifest.target_names[:5])}")
+    echo(f"store     {store}")

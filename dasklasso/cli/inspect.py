@@ -9,6 +9,7 @@ import click
 
 from dasklasso.cli import options
 from dasklasso.cli.commands import Failure
+from dasklasso.cli.text import echo
 
 if TYPE_CHECKING:
     from dasklasso.dataset.dataset import Dataset
@@ -116,8 +117,8 @@ def _print_columns(data: Dataset, *, every: bool) -> None:
     shown = data.n_features if every else min(_FIRST_COLUMNS, data.n_features)
     statistics = data.statistics
     if statistics is None:
-        click.echo(f"\nfeatures: {_few(data.feature_names)}")
-        click.echo("No statistics: the store was not ingested by dasklasso.")
+        echo(f"\nfeatures: {_few(data.feature_names)}")
+        echo("No statistics: the store was not ingested by dasklasso.")
         return
     rows = (
         (
@@ -131,7 +132,7 @@ def _print_columns(data: Dataset, *, every: bool) -> None:
     headings = ("#", "feature", "mean", "std", "min", "max", "missing")
     print_table(None, headings, rows, left=("feature",))
     if shown < data.n_features:
-        click.echo(f"{data.n_features - shown:,} more columns: --all shows them.")
+        echo(f"{data.n_features - shown:,} more columns: --all shows them.")
 
 
 @click.command(
@@ -155,7 +156,7 @@ def verify_command(store: str, empty_chunks: Any) -> None:
         report = verify(store, empty_chunks=empty_chunks, progress=progress)
     read = f"{report.n_chunks:,} chunks, {format_size(report.bytes_read)} in {report.seconds:.3g} s"
     if report.ok:
-        click.echo(f"{store} is whole: {', '.join(report.arrays)}; {read}.")
+        echo(f"{store} is whole: {', '.join(report.arrays)}; {read}.")
         return
     rows = (
         (

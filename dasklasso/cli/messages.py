@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import click
-
 from dasklasso.cli.options import is_quiet
+from dasklasso.cli.text import echo, one_line
 
 
 def say(warnings: Sequence[str] = (), notes: Sequence[str] = ()) -> None:
     """Print warnings, and unless the command is quiet notes, to standard error, a line each."""
     for warning in warnings:
-        click.echo(f"Warning: {warning}", err=True)
+        echo(one_line(f"Warning: {warning}"), err=True)
     for note in () if is_quiet() else notes:
-        click.echo(f"Note: {note}", err=True)
+        echo(one_line(f"Note: {note}"), err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, get_args
 
@@ -35,6 +36,31 @@ class Size(click.ParamType):
         except OptionError as error:
             self.fail(str(error), param, ctx)
         return str(value)
+
+
+class Finite(click.FloatRange):
+    """A number in a range: not infinite, and not nan, which no range excludes."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        found = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return found
+
+
+class Limit(click.ParamType):
+    """A number of rows to print, or "all": None."""
+
+    name = "N|all"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
+        if value == "all":
+            return None
+        if not str(value).isdecimal() or int(value) < 1:
+            self.fail(f"{value!r} is neither a number of rows, at least 1, nor all.", param, ctx)
+        return int(value)
 
 
 class Alpha(click.ParamType):
@@ -187,7 +213,7 @@ cluster = stacked(
 
 l1_ratio = click.option(
     "--l1-ratio",
-    type=click.FloatRange(0, 1),
+    type=Finite(0, 1),
     default=1.0,
     show_default=True,
     help="Share of L1 in the penalty: 1 is the lasso.",
@@ -197,7 +223,7 @@ model = stacked(
     click.option("--loss", type=Registered(losses), default="squared", show_default=True),
     click.option(
         "--huber-delta",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Finite(min=0, min_open=True),
         default=1.35,
         show_default=True,
         help="Of loss huber: the residual up to which it is squared, in the target's units.",
@@ -208,7 +234,7 @@ model = stacked(
     ),
     click.option(
         "--tol",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Finite(min=0, min_open=True),
         default=1e-6,
         show_default=True,
         help="Duality gap to reach, relative to the null model's loss.",
@@ -276,7 +302,7 @@ checkpoint = stacked(
     click.option("--checkpoint", metavar="DIR", help="Keep the state here while running."),
     click.option(
         "--checkpoint-seconds",
-        type=click.FloatRange(min=0),
+        type=Finite(min=0),
         default=30.0,
         show_default=True,
         help="Least time between two checkpoints.",
@@ -293,7 +319,7 @@ grid = stacked(
     click.option("--n-alphas", type=click.IntRange(min=1), default=100, show_default=True),
     click.option(
         "--eps",
-        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        type=Finite(0, 1, min_open=True, max_open=True),
         help="Smallest alpha over the largest [default: 1e-3; 1e-2 where rows are fewer than "
         "features].",
     ),
@@ -312,7 +338,7 @@ def alphas(of: str, *, required: bool = False) -> Callable[[F], F]:
     """
     return click.option(
         "--alpha",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Finite(min=0, min_open=True),
         multiple=True,
         required=required,
         help=of,
@@ -321,7 +347,7 @@ def alphas(of: str, *, required: bool = False) -> Callable[[F], F]:
 
 l1_ratios = click.option(
     "--l1-ratios",
-    type=click.FloatRange(0, 1),
+    type=Finite(0, 1),
     multiple=True,
     help="To choose from, instead of --l1-ratio; may be repeated.",
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dasklasso.cli import options
+from dasklasso.cli.text import echo
 
 if TYPE_CHECKING:
     from dasklasso.jobs.picture_stage import PictureStage
@@ -50,4 +51,4 @@ def run_picture(stage: PictureStage) -> None:
     """Run a stage, and print how many pictures there are."""
     from dasklasso.units import counted
 
-    click.echo(f"{counted(stage.run(), 'picture')} in {stage.out}")
+    echo(f"{counted(stage.run(), 'picture')} in {stage.out}")

@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from dasklasso.cli import options
+from dasklasso.cli.text import echo
 
 if TYPE_CHECKING:
     from dasklasso.fit.machine import Machine
@@ -49,7 +50,7 @@ def plan_command(context: click.Context, as_json: bool, **values: Any) -> None:
         from dataclasses import asdict
 
         measured = None if machine is None else asdict(machine)
-        click.echo(json.dumps({**plan.to_json(), "machine": measured}))
+        echo(json.dumps({**plan.to_json(), "machine": measured}))
     else:
         print_pairs(_lines(plan, machine))
 
@@ -87,6 +88,7 @@ def _plan(stage: SolveStage) -> tuple[Plan, Machine | None]:
     from dasklasso.dataset.dataset import open_dataset
     from dasklasso.dataset.labels.offsets import less_offset
     from dasklasso.dataset.row_folds import FoldAssignment, FoldScheme
+    from dasklasso.fit.fit import check_folds
     from dasklasso.fit.history import case_of_run, with_history
     from dasklasso.fit.machine import machine_for
     from dasklasso.fit.plan import plan_fit
@@ -100,7 +102,10 @@ def _plan(stage: SolveStage) -> tuple[Plan, Machine | None]:
     if isinstance(stage, CvStage):
         assignment, n_ratios = stage._cv_options().assignment(data), max(1, len(stage.l1_ratios))
     asked = stage._fit_options(data)
-    asked = with_classes(asked, labelled(data, asked))
+    coded = labelled(data, asked)
+    asked = with_classes(asked, coded)
+    if isinstance(stage, CvStage):
+        check_folds(coded, asked, stage._cv_options(), assignment)
     kept = are_stored(less_offset(data), assignment.scheme, run)
     plan = partial(
         plan_fit,

@@ -8,6 +8,7 @@ import click
 
 from dasklasso.cli import options
 from dasklasso.cli.messages import say
+from dasklasso.cli.text import echo
 
 
 @click.command(
@@ -44,4 +45,4 @@ def predict_command(**values: Any) -> None:
     stage = PredictStage(**values)
     predicted = stage.run()
     say(notes=predicted.notes)
-    click.echo(f"{predicted.n_rows:,} predictions in {stage.out}")
+    echo(f"{predicted.n_rows:,} predictions in {stage.out}")

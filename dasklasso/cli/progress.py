@@ -9,6 +9,8 @@ from collections import deque
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from dasklasso.cli.text import plain
+
 if TYPE_CHECKING:
     from dasklasso.solvers.base import ScanEvent
 
@@ -109,9 +111,9 @@ class ScanProgress:
         if self._quiet:
             return
         if self._live is not None:
-            self._live.console.print(text, soft_wrap=True, markup=False, highlight=False)
+            self._live.console.print(plain(text), soft_wrap=True, markup=False, highlight=False)
         else:
-            print(text, file=sys.stderr, flush=True)
+            print(plain(text), file=sys.stderr, flush=True)
 
     def __call__(self, event: ScanEvent) -> None:
         if self._quiet:

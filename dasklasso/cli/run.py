@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from dasklasso.cli import options
+from dasklasso.cli.text import echo
 
 
 @click.command(
@@ -40,14 +41,14 @@ def run_command(job: str, overrides: tuple[str, ...]) -> None:
     loaded = load_job(job, overrides)
     loaded.check()
     for name, stage in loaded.stages.items():
-        click.echo(f"[{name}]")
+        echo(f"[{name}]")
         if isinstance(stage, IngestStage):
             run_ingest(stage)
         elif isinstance(stage, PredictStage):
             predicted = stage.run()
             say(notes=predicted.notes)
-            click.echo(f"rows      {predicted.n_rows:,}")
-            click.echo(f"out       {stage.out}")
+            echo(f"rows      {predicted.n_rows:,}")
+            echo(f"out       {stage.out}")
         elif isinstance(stage, ScoreStage):
             run_score(stage)
         elif isinstance(stage, PictureStage):

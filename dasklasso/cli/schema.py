@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
+from dasklasso.cli.text import echo
 
 if TYPE_CHECKING:
     from dasklasso.dataset.schema import Schema
@@ -77,7 +77,7 @@ def print_schema(schema: Schema, top: int | None) -> None:
     columns = ("column", "type", "training mean", "levels")
     print_table(None, columns, rows, left=("column", "type", "levels"))
     if len(schema.columns) > most:
-        click.echo(f"{len(schema.columns) - most:,} more columns: --json and --table have all.")
+        echo(f"{len(schema.columns) - most:,} more columns: --json and --table have all.")
 
 
 def _columns(schema: Schema) -> Iterator[tuple[str, str, list[tuple[int, str, str]]]]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from dasklasso.cli import options
 from dasklasso.cli.messages import say
+from dasklasso.cli.text import echo
 
 if TYPE_CHECKING:
     from dasklasso.jobs.score_stage import ScoreStage
@@ -67,7 +69,7 @@ def run_score(stage: ScoreStage, *, as_json: bool = False) -> None:
     say(notes=found.notes)
     if as_json:
         summary = found.summary(one_alpha=not stage.all_alphas)
-        click.echo(json.dumps({**summary, "model": stage.model, "table": stage.table}))
+        echo(json.dumps({**summary, "model": stage.model, "table": stage.table}))
     else:
         _report(found, stage)
 
@@ -95,7 +97,7 @@ def _report(found: Scored, stage: ScoreStage) -> None:
     if not flat:
         _print_metrics(found, all_alphas=stage.all_alphas)
         for name, reason in reasons.items():
-            click.echo(f"{_words(name)} is undefined: {reason}")
+            echo(f"{_words(name)} is undefined: {reason}")
     if found.by_class is not None:
         _print_classes(found.by_class)
     if found.calibration is not None:
@@ -146,11 +148,16 @@ def _print_classes(by_class: list[dict[str, Any]]) -> None:
     if len(by_class) > MOST_CLASSES:
         there = (row for row in by_class if row["share"] > 0)  # the others have no recall
         shown = sorted(there, key=lambda row: row["recall"])[:MOST_CLASSES]
-        click.echo(f"classes of least recall, {MOST_CLASSES} of {len(by_class)}:")
+        echo(f"classes of least recall, {MOST_CLASSES} of {len(by_class)}:")
     rows = [
-        tuple(str(v) if name == "class" else f"{v:.4g}" for name, v in row.items()) for row in shown
+        tuple(str(v) if name == "class" else _share(v) for name, v in row.items()) for row in shown
     ]
     print_table(None, list(by_class[0]), rows, left=("class",))
+
+
+def _share(value: float | None) -> str:
+    """Format four digits; "-" for what is not defined, such as the recall of no rows."""
+    return "-" if value is None or not math.isfinite(value) else f"{value:.4g}"
 
 
 def _number(value: float | None) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dasklasso.cli import options
+from dasklasso.cli.text import echo
 from dasklasso.jobs.select_stage import Bound, By, Initial
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _criteria = options.stacked(
     ),
     click.option(
         "--ebic-gamma",
-        type=click.FloatRange(0, 1),
+        type=options.Finite(0, 1),
         default=1.0,
         show_default=True,
         help="Of ebic: 0 is bic.",
@@ -35,7 +36,7 @@ _criteria = options.stacked(
 _refits = options.stacked(
     click.option(
         "--gammas",
-        type=click.FloatRange(0, 1),
+        type=options.Finite(0, 1),
         multiple=True,
         default=(0.0, 0.25, 0.5, 0.75, 1.0),
         show_default=True,
@@ -50,12 +51,12 @@ _refits = options.stacked(
     ),
     click.option(
         "--initial-alpha",
-        type=click.FloatRange(min=0, min_open=True),
+        type=options.Finite(min=0, min_open=True),
         help="Of the first estimate by ridge or lasso.",
     ),
     click.option(
         "--power",
-        type=click.FloatRange(min=0, min_open=True),
+        type=options.Finite(min=0, min_open=True),
         default=1.0,
         show_default=True,
         help="Of adaptive: factors are 1/|first estimate|^power.",
@@ -65,14 +66,14 @@ _refits = options.stacked(
 _stability = options.stacked(
     click.option(
         "--threshold",
-        type=click.FloatRange(0.5, 1),
+        type=options.Finite(0.5, 1),
         default=0.75,
         show_default=True,
         help="Of stability: share of half-samples that must select a feature.",
     ),
     click.option(
         "--false",
-        type=click.FloatRange(min=0, min_open=True),
+        type=options.Finite(min=0, min_open=True),
         default=1.0,
         show_default=True,
         help="Of stability: most noise features to expect among those selected.",
@@ -143,7 +144,7 @@ def run_select(stage: SelectStage, *, as_json: bool = False) -> None:
         found = stage.run(progress=progress, announce=progress.announce)
     if as_json:
         out = stage.out or None
-        click.echo(json.dumps({**found.summary(), "model": out, "table": stage.table}))
+        echo(json.dumps({**found.summary(), "model": out, "table": stage.table}))
     else:
         report(found, stage)
     if found.path is not None:
@@ -209,4 +210,4 @@ def _print_features(found: Selected, stage: SelectStage) -> None:
     print_table(None, ("feature", heading), rows, left=("feature",))
     if len(found.features) > len(shown):
         where = f"dasklasso show {stage.out}" if found.path is not None else str(stage.table)
-        click.echo(f"{len(found.features) - len(shown):,} more: {where}")
+        echo(f"{len(found.features) - len(shown):,} more: {where}")

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dasklasso.cli import options
+from dasklasso.cli.text import echo
 
 if TYPE_CHECKING:
     from dasklasso.model.path import FittedPath
 
+MOST_ROWS = 100  # printed unless more are asked for
 INTERCEPT = "(intercept)"  # its name among the features of a table
 
 
@@ -23,6 +25,13 @@ INTERCEPT = "(intercept)"  # its name among the features of a table
 @click.argument("model")
 @options.model_alpha
 @click.option("--top", type=click.IntRange(min=1), help="Only so many features, the largest first.")
+@click.option(
+    "--limit",
+    type=options.Limit(),
+    default=str(MOST_ROWS),
+    show_default=True,
+    help="Rows to print; --json and --table have all.",
+)
 @click.option("--alphas", is_flag=True, help="The table of all alphas, whichever is selected.")
 @click.option("--schema", is_flag=True, help="The columns that a table to predict for must have.")
 @options.table
@@ -32,6 +41,7 @@ def show_command(
     model: str,
     alpha: str | None,
     top: int | None,
+    limit: int | None,
     alphas: bool,
     schema: bool,
     table: str | None,
@@ -72,11 +82,11 @@ def show_command(
             summary["alpha"] = at
             summary["intercept"] = path.coefficients_at(at)[1].tolist()
             summary["features"] = _features(path, at)[:top]
-        click.echo(json.dumps(summary))
+        echo(json.dumps(summary))
     elif single:
-        _print_features(path, at, top)
+        _print_features(path, at, top, limit)
     else:
-        _print_alphas(path)
+        _print_alphas(path, limit)
 
 
 def _show_schema(
@@ -96,7 +106,7 @@ def _show_schema(
     if table is not None:
         write_table(schema_rows(schema), table, overwrite=overwrite)
     if as_json:
-        click.echo(json.dumps({"model": model, "schema": schema_json(schema)}))
+        echo(json.dumps({"model": model, "schema": schema_json(schema)}))
     else:
         print_schema(schema, top)
 
@@ -145,7 +155,7 @@ def _headings(path: FittedPath, figure: str, joint: str) -> list[str]:
     return [figure] if path.y_is_vector else [f"{figure}{joint}{t}" for t in path.target_names]
 
 
-def _print_features(path: FittedPath, alpha: float, top: int | None) -> None:
+def _print_features(path: FittedPath, alpha: float, top: int | None, limit: int | None) -> None:
     from dasklasso.cli.tables import print_pairs, print_table
 
     i = path.grid_index(alpha)
@@ -166,19 +176,22 @@ def _print_features(path: FittedPath, alpha: float, top: int | None) -> None:
     headings, rows = _headings(path, "coef", " "), []
     if path.feature_scales is not None:
         headings += _headings(path, "coef x sd", " ")
-    for row in features[:top]:
+    for row in features[:top][:limit]:
         scaled = (f"{value:.4g}" for value in row.get("coef_x_sd", ()))
         rows.append((row["feature"], *(f"{value:.8g}" for value in row["coef"]), *scaled))
     if rows:
         print_table(None, ("feature", *headings), rows, left=("feature",))
-    if top is not None and len(features) > top:
-        click.echo(f"{len(features) - top:,} more features, smaller.")
+    if len(features) > len(rows):
+        how = "" if top is not None and len(rows) == top else ": --limit all prints them"
+        echo(f"{len(features) - len(rows):,} more features, smaller{how}.")
 
 
-def _print_alphas(path: FittedPath) -> None:
+def _print_alphas(path: FittedPath, limit: int | None) -> None:
     from dasklasso.cli.tables import print_table
 
     columns = zip(path.alphas, path.n_nonzero, path.dual_gap, path.objective, strict=True)
     rows = [(f"{a:.8g}", f"{n:,}", f"{gap:.2g}", f"{value:.8g}") for a, n, gap, value in columns]
-    print_table(None, ("alpha", "features", "dual gap", "objective"), rows)
-    click.echo("The features at one alpha: dasklasso show MODEL --alpha A")
+    print_table(None, ("alpha", "features", "dual gap", "objective"), rows[:limit])
+    if limit is not None and len(rows) > limit:
+        echo(f"{len(rows) - limit:,} more alphas, smaller: --limit all prints them.")
+    echo("The features at one alpha: dasklasso show MODEL --alpha A")

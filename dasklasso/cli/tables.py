@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 
+from dasklasso.cli.text import plain
+
 _WIDE = 10_000  # characters: what is piped is never cut off
 
 
@@ -21,12 +23,13 @@ def print_table(
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    heading = None if title is None else Text(plain(title))
+    table = Table(title=heading, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         flush = "left" if column in left else "right"
-        table.add_column(column, justify=flush, no_wrap=not sys.stdout.isatty())  # type: ignore[arg-type]
+        table.add_column(Text(plain(column)), justify=flush, no_wrap=not sys.stdout.isatty())  # type: ignore[arg-type]
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(plain(cell)) for cell in row))
     width = None if sys.stdout.isatty() else _WIDE
     Console(width=width, highlight=False).print(table)
 
@@ -36,4 +39,4 @@ def print_pairs(pairs: Iterable[tuple[str, str]]) -> None:
     listed = list(pairs)
     width = max(len(name) for name, _ in listed)
     for name, value in listed:
-        print(f"{name:<{width}}  {value}")
+        print(plain(f"{name:<{width}}  {value}"))

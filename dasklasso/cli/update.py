@@ -10,6 +10,7 @@ import click
 from dasklasso.choices import Missing
 from dasklasso.cli import options
 from dasklasso.cli.messages import say
+from dasklasso.cli.text import echo
 
 if TYPE_CHECKING:
     from dasklasso.dataset.ingest.append import UpdateReport
@@ -63,26 +64,24 @@ def update_command(
     say(report.warnings, report.notes)
     _report(report, statistics)
     if as_json:
-        click.echo(json.dumps(_as_json(report, statistics)))
+        echo(json.dumps(_as_json(report, statistics)))
 
 
 def _report(report: UpdateReport, statistics: StatisticsUpdate) -> None:
     rate = report.n_appended / max(report.seconds, 1e-9)
-    click.echo(
+    echo(
         f"rows        {report.n_rows:,}, {report.n_appended:,} of them new, "
         f"in {report.seconds:.3g} s ({rate:,.0f} rows/s)"
     )
-    click.echo(
-        f"row chunks  {report.chunks_written:,} written, {report.chunks_linked:,} left alone"
-    )
+    echo(f"row chunks  {report.chunks_written:,} written, {report.chunks_linked:,} left alone")
     if statistics.updated or statistics.not_updated:
         left = (
             f", {len(statistics.not_updated)} to be computed again"
             if statistics.not_updated
             else ""
         )
-        click.echo(f"statistics  {len(statistics.updated)} brought up to date{left}")
-    click.echo(f"store       {report.store}")
+        echo(f"statistics  {len(statistics.updated)} brought up to date{left}")
+    echo(f"store       {report.store}")
 
 
 def _as_json(report: UpdateReport, statistics: StatisticsUpdate) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import time
 import click
 
 from dasklasso.cli import options
+from dasklasso.cli.text import echo
 
 
 @click.command(
@@ -27,8 +28,8 @@ def warm_command() -> None:
         matrix = "float32" if "float32" in one.signature else "float64"
         what = "was there" if one.cached else "compiled"
         name = one.name.removeprefix("dasklasso.")
-        click.echo(f"{name:<48} {matrix}  {what:<9}  {one.seconds:.2f} s")
+        echo(f"{name:<48} {matrix}  {what:<9}  {one.seconds:.2f} s")
 
     began = time.perf_counter()
     done = compile_kernels(report=told)
-    click.echo(f"{len(done)} loops ready in {time.perf_counter() - began:.1f} s")
+    echo(f"{len(done)} loops ready in {time.perf_counter() - began:.1f} s")

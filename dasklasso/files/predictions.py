@@ -14,6 +14,7 @@ import numpy as np
 from dasklasso.errors import OptionError
 from dasklasso.files.atomic import written_beside
 from dasklasso.files.foreign import foreign_entry
+from dasklasso.files.formulas import batch_as_text
 from dasklasso.files.places import output_place
 
 Blocks = Iterable[tuple[int, int, np.ndarray, Sequence[Any]]]
@@ -224,7 +225,7 @@ def _write_csv(
 ) -> None:
     import pyarrow.csv as pc
 
-    batches = _batches(blocks, _names(target_names, beside), attributes)
+    batches = map(batch_as_text, _batches(blocks, _names(target_names, beside), attributes))
     first = next(batches)
     options = pc.WriteOptions(quoting_style="needed")
     with pc.CSVWriter(path, first.schema, write_options=options) as writer:

@@ -12,6 +12,7 @@ from typing import Any
 from dasklasso.errors import OptionError
 from dasklasso.files.atomic import written_beside
 from dasklasso.files.documents import read_json, read_text, shown
+from dasklasso.files.formulas import as_text
 from dasklasso.files.places import input_place, output_place
 
 Row = dict[str, Any]
@@ -44,7 +45,8 @@ def write_table(rows: Sequence[Row], file: str | Path, *, overwrite: bool = Fals
         Numbers, text or truth values by the names of their columns. What a row has not, or has as
         None, is missing: empty in CSV, null in Parquet and JSON.
     file : path
-        ``.csv`` and ``.parquet``: columns in the order in which their names first come;
+        ``.csv`` and ``.parquet``: columns in the order in which their names first come; text in
+        CSV that a spreadsheet would run (``=1+1``) begins with an apostrophe;
         ``.json``: a list of objects, where what is not a finite number is null too.
     overwrite : bool
 
@@ -86,7 +88,8 @@ def _table(rows: Sequence[Row]) -> Any:
 def _write_csv(path: Path, rows: Sequence[Row]) -> None:
     import pyarrow.csv as pc
 
-    pc.write_csv(_table(rows), path, pc.WriteOptions(quoting_style="needed"))
+    safe = [{as_text(name): as_text(value) for name, value in row.items()} for row in rows]
+    pc.write_csv(_table(safe), path, pc.WriteOptions(quoting_style="needed"))
 
 
 def _write_parquet(path: Path, rows: Sequence[Row]) -> None:

@@ -134,7 +134,7 @@ def _fitted(
         options = replace(options, l1_ratio=cv.l1_ratios[0])
     assignment = FoldAssignment(FoldScheme()) if cv is None else cv.assignment(data)
     if cv is not None:
-        _check_folds(coded, options, cv, assignment)
+        check_folds(coded, options, cv, assignment)
     kept = are_stored(coded.data, assignment.scheme, run)
     n_ratios = 1 if cv is None else len(cv.l1_ratios or (0,))
     plan = plan_fit(
@@ -186,7 +186,7 @@ def _fitted(
     )
 
 
-def _check_folds(
+def check_folds(
     coded: Labelled, options: FitOptions, cv: CvOptions, assignment: FoldAssignment
 ) -> None:
     """Refuse folds that the criterion, or the classes of a loss, cannot have."""

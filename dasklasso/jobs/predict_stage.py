@@ -69,6 +69,13 @@ class PredictStage(ClusterStage):
     def _run_on_table(self, path: FittedPath, alpha: float) -> Predicted:
         from dasklasso.scoring.predict_table import TablePredictor
 
+        refuse_cluster_options(
+            self.store,
+            scheduler=self.scheduler,
+            workers=self.workers,
+            device=None if self.device == "cpu" else self.device,
+            dashboard=self.dashboard,
+        )
         predictor = TablePredictor(
             path,
             self.store,
@@ -131,6 +138,21 @@ class PredictStage(ClusterStage):
                 **({"classes": path.classes} if self.proba or labels is not None else {}),
             },
             overwrite=self.overwrite,
+        )
+
+
+def refuse_cluster_options(table: str, **options: Any) -> None:
+    """Refuse options of a cluster for a table, whose rows are encoded one after another here.
+
+    Raises
+    ------
+    OptionError
+    """
+    given = next((name for name, value in options.items() if value), None)
+    if given is not None:
+        raise OptionError(
+            f"--{given}: {table} is a table, which is predicted in this process as it is read; "
+            f"--{given} is of stores. Make one: dasklasso ingest --schema MODEL."
         )
 
 

@@ -241,6 +241,8 @@ def _read_document(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         what = "there is no such folder" if not folder.exists() else f"it has no {DOCUMENT}"
         raise ModelError(f"{folder} is not a saved model: {what}.") from None
+    except NotADirectoryError:
+        raise ModelError(f"{folder} is a file, expected the folder of a saved model.") from None
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {_line(error)}.") from error
     where = str(path)

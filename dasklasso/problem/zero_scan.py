@@ -39,6 +39,8 @@ from dasklasso.scan.queries.column_moments import (
 )
 from dasklasso.scan.reader import targets_only
 
+LARGEST_WEIGHT = 1e30  # of all rows together: products with slopes are summed in float32
+
 
 @dataclass(frozen=True)
 class Look:
@@ -126,6 +128,12 @@ def meet(
     """
     loss = objective.loss
     targets = targets_met(data, engine, loss)
+    if data.sample_weight is not None and not targets.weight <= LARGEST_WEIGHT:
+        raise ValueFound(
+            f"{data.location}: sample_weight sums to {float(targets.weight):.3g}, and sums of rows "
+            f"can be held up to {LARGEST_WEIGHT:.0g}; divide all weights by one number, which "
+            "changes no model"
+        )
     null = null_model(engine, loss, targets, fit_intercept=objective.fit_intercept)
     columns, nbytes = column_moments(data, engine, device)
     return make_problem(objective, columns, targets, null=null), nbytes

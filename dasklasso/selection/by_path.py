@@ -114,6 +114,7 @@ def select_adaptive(session: Session, selection: SelectOptions) -> Found:
     method, alpha, power = selection.initial, selection.initial_alpha, selection.power
     first = initial_estimate(moments, objective, method, alpha=alpha, tol=session.tol)
     factor = adaptive_factors(moments, objective, first, power)
+    _check_factors(selection, first, factor)
     solver = session.solver(_adaptive_problem(session, factor))
     alphas = session.alphas(solver)
     curve = cross_validate_adaptive(
@@ -156,6 +157,22 @@ def _adaptive_problem(session: Session, factor: np.ndarray) -> Problem:
         for name in ("inverse_scale", "l1_factor", "l2_factor")
     }
     return replace(problem, frame=replace(frame, **nothing))
+
+
+def _check_factors(selection: SelectOptions, first: np.ndarray, factor: np.ndarray) -> None:
+    """Refuse a first estimate that leaves no feature to choose from."""
+    if np.any(np.isfinite(factor) & (factor > 0)):
+        return
+    if not first.any():
+        raise OptionError(
+            f"initial_alpha: {selection.initial_alpha:g} found, at which the first estimate by "
+            f"{selection.initial} has no feature, and the adaptive lasso chooses among those that "
+            "it has; give a smaller one"
+        )
+    raise OptionError(
+        f"power: {selection.power:g} found, at which factors 1/|first estimate|^power are zero or "
+        "infinite, so that there is nothing to choose; give a smaller one"
+    )
 
 
 def _check_rows(session: Session, selection: SelectOptions, folds: list[CrossMoments]) -> None:

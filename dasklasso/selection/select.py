@@ -11,7 +11,7 @@ from dasklasso.backend import backend_for
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.labels.offsets import less_offset
 from dasklasso.dataset.row_folds import FoldAssignment, FoldScheme, assign_folds
-from dasklasso.errors import OptionError
+from dasklasso.errors import MemoryLimitError, OptionError
 from dasklasso.fit.moments_session import Session, open_session
 from dasklasso.fit.plan import plan_fit
 from dasklasso.fit.session import open_engine
@@ -23,6 +23,9 @@ from dasklasso.selection.by_stability import scheme_of_parts, select_stable
 from dasklasso.selection.found import Found, Selected
 from dasklasso.selection.options import SelectOptions
 from dasklasso.solvers.base import ScanEvent
+from dasklasso.solvers.cost import memory_limit
+from dasklasso.solvers.gram.cost import gram_memory
+from dasklasso.units import format_size
 
 __all__ = ["Selected", "select_features"]
 
@@ -146,9 +149,23 @@ def _prepared(
     assignment = FoldAssignment(FoldScheme())
     if selection.is_cross_validated:
         assignment = selection.cv.assignment(data)
+    _check_memory(data, options, selection, run, assignment.n_folds)
     kept = are_stored(data, assignment.scheme, run)
     plan = plan_fit(data, options, run, n_folds=assignment.n_folds, statistics_kept=kept)
     return assignment, plan.to_json()
+
+
+def _check_memory(
+    data: Dataset, options: FitOptions, selection: SelectOptions, run: RunOptions, n_folds: int
+) -> None:
+    """Refuse a limit that second moments exceed: no other solver selects features without them."""
+    need, limit = gram_memory(data, options, run, n_folds).total, memory_limit(run)
+    if need > limit:
+        fewer = ", or ask for fewer folds" if n_folds > 1 else ""
+        raise MemoryLimitError(
+            f"memory: {limit:,} bytes, but a selection by {selection.by} needs "
+            f"{format_size(need)} for {data.n_features:,} features; give more memory{fewer}"
+        )
 
 
 def _found(session: Session, selection: SelectOptions, scheme: FoldScheme) -> Found:
