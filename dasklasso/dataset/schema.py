@@ -21,6 +21,7 @@ from dasklasso.choices import Missing
 from dasklasso.dataset.sources import Expected, array_format
 from dasklasso.dataset.sources.missing_values import MissingValues
 from dasklasso.dataset.sources.reading import Reading
+from dasklasso.dataset.sources.variants import Variants
 from dasklasso.files.documents import parse
 
 MISSING_LEVEL = "<missing>"
@@ -70,6 +71,8 @@ class Schema:
         svmlight: the index that the first feature had.
     reading : Reading
         How texts were read.
+    variants : Variants or None
+        Of genotypes: position and alleles of each feature.
     """
 
     feature_names: Sequence[str]
@@ -90,6 +93,7 @@ class Schema:
     array: str | None = None
     index_base: int | None = None
     reading: Reading = field(default_factory=Reading)
+    variants: Variants | None = None
 
     @cached_property
     def columns(self) -> Mapping[str, int]:
@@ -157,6 +161,7 @@ class Schema:
             "array": self.array,
             "index_base": self.index_base,
             **({"reading": said} if (said := self.reading.to_json()) else {}),
+            **({} if self.variants is None else {"variants": self.variants.to_json()}),
         }
 
     @classmethod
@@ -202,6 +207,7 @@ class Schema:
             array=said.array,
             index_base=said.index_base,
             reading=Reading.from_json(said.reading or {}),
+            variants=None if said.variants is None else said.variants.variants(),
         )
         schema.check()
         return schema
@@ -224,6 +230,9 @@ class Schema:
             ]
             if made != list(self.feature_names) or not self.levels.keys() <= self.columns.keys():
                 raise ValueError("levels do not make the names of the features")
+        if self.variants is not None and len(self.variants) != len(self.feature_names):
+            n = len(self.feature_names)
+            raise ValueError(f"variants are {len(self.variants)}, expected {n}")
         if self.types and len(self.types) != len(self.columns):
             raise ValueError(f"types are {len(self.types)}, expected {len(self.columns)}")
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import chain, repeat
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dasklasso.choices import Missing
-from dasklasso.files.schemas import Count, Document, Object, Texts
+from dasklasso.dataset.sources.variants import Variants
+from dasklasso.files.schemas import Count, Document, Object, Texts, Wholes
 
 Run = Annotated[tuple[str, Count], Field(strict=False)]  # a list in JSON
 
@@ -17,6 +19,28 @@ class TargetDocument(Document):
 
     name: str
     classes: Texts | None = None
+
+
+class VariantsDocument(Document):
+    """Genetic variants, one for each feature; see Variants."""
+
+    chromosome: Annotated[list[Run], Field(fail_fast=True)]
+    position: Wholes
+    effect: Texts
+    other: Texts
+
+    @model_validator(mode="after")
+    def _are_as_many(self) -> VariantsDocument:
+        n = len(self.position)
+        lengths = (len(self.effect), len(self.other), sum(n for _, n in self.chromosome))
+        if lengths != (n, n, n):
+            raise ValueError("one chromosome, effect and other allele for each position")
+        return self
+
+    def variants(self) -> Variants:
+        """Return the variants."""
+        names = chain.from_iterable(repeat(name, n) for name, n in self.chromosome)
+        return Variants(tuple(names), tuple(self.position), tuple(self.effect), tuple(self.other))
 
 
 class SchemaDocument(Document):
@@ -41,3 +65,4 @@ class SchemaDocument(Document):
     array: str | None = None
     index_base: Annotated[int, Field(ge=0, le=1 << 31)] | None = None
     reading: Object | None = None
+    variants: VariantsDocument | None = None

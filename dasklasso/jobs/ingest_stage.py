@@ -64,6 +64,8 @@ class IngestStage(PlacedStage):
     encoding: str | None = None
     quote: str | None = None
     dataset: str | None = None
+    min_maf: float | None = None
+    max_missing: float | None = None
     codec: Codec = "auto"
     schema: str | None = None
     unseen: Unseen = "error"
@@ -98,6 +100,8 @@ class IngestStage(PlacedStage):
             missing=self.missing or "error",
             overwrite=self.overwrite,
             codec=self.codec,
+            min_maf=self.min_maf,
+            max_missing=self.max_missing,
             plan=plan,
             progress=progress,
         )
@@ -154,6 +158,12 @@ class IngestStage(PlacedStage):
             return
         if self.schema is not None and self.missing_value:
             raise OptionError("--missing-value: those of the --schema hold, expected none.")
+        for option in ("min_maf", "max_missing"):
+            if self.schema is not None and getattr(self, option) is not None:
+                raise OptionError(
+                    f"--{option.replace('_', '-')}: the features are those of the --schema, "
+                    "expected none."
+                )
         given = next((name for name in _OF_TEXTS if getattr(self, name)), None)
         if self.schema is not None and given is not None:
             raise OptionError(f"--{given}: texts are read as the --schema has them, expected none.")

@@ -8,6 +8,7 @@ from typing import Literal
 
 from dasklasso.dataset.ingest.columns import Roles, check_types, resolve_dropped, resolve_names
 from dasklasso.dataset.ingest.first_pass import Survey
+from dasklasso.dataset.ingest.genotypes import orient_alleles
 from dasklasso.dataset.schema import Schema
 from dasklasso.dataset.sources.base import TRUTHS, Column, Source, all_named, suggest
 from dasklasso.dataset.sources.missing_values import MissingValues
@@ -112,6 +113,7 @@ def align(source: Source, schema: Schema, asked: Asked, *, of: str, strict: bool
         offset=_given(given, columns["offset"]),
     )
     check_types(source, roles)
+    orient_alleles(source, schema)
     return Aligned(
         roles=roles,
         survey=_survey(source, schema, roles, of),

@@ -121,6 +121,7 @@ class Encoder:
         self.rounding = Rounding(len(names))
         self.lone_codes = LoneCodes(len(names))
         self.large: set[str] = set()
+        self._means: dict[str, np.ndarray] = {}  # by the first name of a run
 
     def encode(self, batch: Batch) -> Encoded:
         """Encode one batch.
@@ -162,10 +163,15 @@ class Encoder:
             missing = "a missing value (NaN, null or as named)" if named else _MISSING
             _refuse_first(batch, refused, block, names, hint=self._fill_hint, missing=missing)
             count = absent.sum(axis=0)
-            means = np.array([self._survey.means[name] for name in names])
-            block = np.where(absent, means, block)
+            block = np.where(absent, self._means_of(names), block)
         counts.append(count)
         return block
+
+    def _means_of(self, names: list[str]) -> np.ndarray:
+        """Return the means of a run of columns; looked up once, as there may be very many."""
+        if names[0] not in self._means:
+            self._means[names[0]] = np.array([self._survey.means[name] for name in names])
+        return self._means[names[0]]
 
     def _one_hot(self, batch: Batch, name: str, counts: list[np.ndarray]) -> np.ndarray:
         """Return one column for each level, and one for missing values where training had some."""

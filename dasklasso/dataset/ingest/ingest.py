@@ -22,6 +22,11 @@ from dasklasso.dataset.ingest.encoder import (
     refuse_inexact_texts,
 )
 from dasklasso.dataset.ingest.first_pass import Survey, survey
+from dasklasso.dataset.ingest.genotypes import (
+    genotype_notes,
+    keep_phenotyped,
+    keep_variants,
+)
 from dasklasso.dataset.ingest.notes import code_warnings, table_notes, table_warnings
 from dasklasso.dataset.ingest.precision import (
     beyond_integers_warning,
@@ -30,14 +35,15 @@ from dasklasso.dataset.ingest.precision import (
     widened_note,
 )
 from dasklasso.dataset.ingest.reserve import reserve
+from dasklasso.dataset.ingest.schema_of_table import schema_of_table
 from dasklasso.dataset.ingest.table_schema import TableSchema
 from dasklasso.dataset.ingest.writer import StoreWriter
-from dasklasso.dataset.manifest import ColumnStatistics, Manifest
-from dasklasso.dataset.schema import Schema, TargetColumn
+from dasklasso.dataset.manifest import Manifest
 from dasklasso.dataset.sources import Source, open_source
-from dasklasso.dataset.sources.base import TRUTHS, Column, Expected
+from dasklasso.dataset.sources.base import Expected
 from dasklasso.dataset.sources.missing_values import MissingValues
 from dasklasso.dataset.sources.reading import Reading
+from dasklasso.dataset.sources.variants import VariantFilter
 from dasklasso.errors import OptionError, SourceError, ValueFound
 from dasklasso.storage.compression import CodecChoice
 
@@ -99,6 +105,8 @@ def ingest(
     codec: str = "auto",
     reading: Reading | None = None,
     plan: TableSchema | None = None,
+    min_maf: float | None = None,
+    max_missing: float | None = None,
     progress: Progress | None = None,
 ) -> IngestReport:
     """Turn a table into a dataset store.
@@ -110,7 +118,7 @@ def ingest(
     Parameters
     ----------
     source : str or Path
-        Parquet or CSV (file, folder or glob pattern), NPY, NPZ, HDF5, svmlight.
+        Parquet or CSV (file, folder or glob pattern), NPY, NPZ, HDF5, svmlight, PLINK 1's .bed.
     store : str or Path
         The store to make.
     target : str or sequence of str, optional
@@ -145,6 +153,9 @@ def ingest(
         How texts are read: decimal marks, missing values, dates, categories; CSV's dialect.
     plan : TableSchema, optional
         What each column becomes, in the place of the columns that are named above and of reading.
+    min_maf, max_missing : float, optional
+        Genotypes: variants whose rarer allele is less frequent, or that more samples than this
+        share have no genotype of, are left out.
     progress : callable, optional
         Called with the rows done and the rows in all (None while unknown).
 
@@ -171,6 +182,7 @@ def ingest(
         weight, fold, offset = (plan.only(role) for role in ("weight", "fold", "offset"))
         reading = plan.reading()
     reading = reading or Reading()
+    wanted = VariantFilter(min_maf, max_missing)
     with reserve(store, overwrite=overwrite, reading=source) as folder:
         opened = open_source(
             source,
@@ -182,6 +194,8 @@ def ingest(
         if plan is not None:
             plan.check_columns(opened)
         check_columns_said(opened, reading)
+        keep_phenotyped(opened, (target,) if isinstance(target, str) else target or ())
+        keep_variants(opened, wanted)
         roles = assign_roles(
             opened, target=target, weight=weight, fold=fold, drop=drop, offset=offset
         )
@@ -225,7 +239,7 @@ def ingest(
         _refuse_one_class(opened, roles, known)
         manifest = writer.finish(
             origin_of(opened),
-            lambda statistics: _schema(
+            lambda statistics: schema_of_table(
                 opened, roles, known, encoder, statistics, kind, missing, dataset_path, reading
             ),
         )
@@ -240,7 +254,7 @@ def ingest(
     warnings += code_warnings(names, encoder.lone_codes.found())
     constant = (statistics.std == 0) & (widened | ~harmed)
     warnings += table_warnings(manifest, opened, known, constant)
-    notes += table_notes(manifest, known)
+    notes += genotype_notes(opened, kind) + table_notes(manifest, known)
     return report_of(store, writer, manifest, opened, started, warnings, notes)
 
 
@@ -330,51 +344,6 @@ def origin_of(source: Source) -> dict[str, Any]:
         "ingested": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {name: version(name) for name in ("dasklasso", "numpy", "pyarrow", "zarr")},
     }
-
-
-def _schema(
-    source: Source,
-    roles: Roles,
-    known: Survey,
-    encoder: Encoder,
-    statistics: ColumnStatistics,
-    dtype: np.dtype,
-    missing: Missing,
-    array: str | None,
-    reading: Reading,
-) -> Schema:
-    """Tell how the columns became features, once all the rows were seen."""
-    texts = {column.name for column in roles.features if column.kind == "text"}
-    means = statistics.mean.copy()
-    schema = Schema(
-        feature_names=encoder.feature_names,
-        levels={name: known.levels[name] for name in known.levels if name in texts},
-        missing_levels=known.missing_levels,
-        means=means,
-        dtype=str(dtype),
-        missing=missing,
-        types=tuple(column.type_name for column in roles.features),
-        targets=tuple(_target(column, known) for column in roles.targets),
-        weight=None if roles.weight is None else roles.weight.name,
-        fold=None if roles.fold is None else roles.fold.name,
-        offset=None if roles.offset is None else roles.offset.name,
-        fold_classes=None if roles.fold is None else known.levels.get(roles.fold.name),
-        missing_values=known.missing_values.texts,
-        dropped=roles.dropped,
-        source_format=source.format,
-        array=array,
-        index_base=getattr(source, "index_base", None),
-        reading=getattr(source, "used_reading", reading),
-    )
-    # the very numbers that missing values were filled with
-    for name, mean in known.means.items():
-        means[schema.columns[name]] = mean
-    return schema
-
-
-def _target(column: Column, known: Survey) -> TargetColumn:
-    """Return a target; if text or boolean with the names of its codes."""
-    return TargetColumn(column.name, TRUTHS if column.is_boolean else known.levels.get(column.name))
 
 
 def _refuse_one_class(source: Source, roles: Roles, known: Survey) -> None:

@@ -28,6 +28,7 @@ _TABLES = {
     ".npy": "npy", ".npz": "npy",
     ".h5": "hdf5", ".hdf5": "hdf5", ".hdf": "hdf5",
     ".svm": "svmlight", ".svmlight": "svmlight", ".libsvm": "svmlight",
+    ".bed": "plink",
 }  # fmt: skip
 _COMPRESSED = {".gz": ("csv", "svmlight"), ".bz2": ("csv", "svmlight"), ".zst": ("csv",)}
 _MANY = ("parquet", "csv")  # formats of which a folder or a glob is one table
@@ -106,6 +107,10 @@ def _open(
         from dasklasso.dataset.sources.hdf5 import open_hdf5
 
         return open_hdf5(files[0], dataset=dataset)
+    if kind == "plink":
+        from dasklasso.dataset.sources.plink import PlinkSource
+
+        return PlinkSource(files[0], memory=memory)
     from dasklasso.dataset.sources.svmlight import SvmlightSource
 
     return SvmlightSource(files[0], expected)
@@ -181,6 +186,7 @@ def _format(file: Path) -> str:
     if kind is None:
         raise SourceError(
             f"{file}: the ending {''.join(file.suffixes[-2:]) or '(none)'} is not known, expected "
-            ".parquet, .csv, .tsv (also .gz), .npy, .npz, .h5, .hdf5, .svm, .svmlight or .libsvm."
+            ".parquet, .csv, .tsv (also .gz), .npy, .npz, .h5, .hdf5, .svm, .svmlight, .libsvm "
+            "or .bed."
         )
     return kind

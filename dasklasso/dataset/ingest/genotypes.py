@@ -1,0 +1,91 @@
+"""What ingest does for genotypes alone: samples without a phenotype, filters, alleles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dasklasso.dataset.schema import Schema
+from dasklasso.dataset.sources.base import Source
+from dasklasso.dataset.sources.plink import PHENOTYPE, PlinkSource
+from dasklasso.dataset.sources.variants import VariantFilter, Variants
+from dasklasso.errors import OptionError
+
+
+def genotypes_of(source: Source) -> PlinkSource | None:
+    """Return the genotypes that a source reads, also through others; None of other sources."""
+    found: Source | None = source
+    while found is not None and not isinstance(found, PlinkSource):
+        found = getattr(found, "base", None)
+    return found
+
+
+def keep_phenotyped(source: Source, targets: Sequence[str]) -> None:
+    """Leave out samples without a phenotype in .fam, where that is the target.
+
+    Parameters
+    ----------
+    targets : sequence of str
+        As asked for; none: the default.
+    """
+    genotypes = genotypes_of(source)
+    if genotypes is not None and PHENOTYPE in (tuple(targets) or genotypes.default_target):
+        genotypes.keep_phenotyped()
+
+
+def keep_variants(source: Source, wanted: VariantFilter) -> None:
+    """Leave out variants that do not pass.
+
+    Raises
+    ------
+    OptionError
+        A filter was given and the source has no genotypes, or none is left.
+    """
+    if wanted.option is None:
+        return
+    genotypes = genotypes_of(source)
+    if genotypes is None:
+        raise OptionError(
+            f"{wanted.option}: {source.path} is {source.format}, expected genotypes (.bed)."
+        )
+    genotypes.keep_variants(wanted)
+
+
+def variants_of(source: Source, names: Sequence[str]) -> Variants | None:
+    """Return position and alleles of features; None where they are no genotypes."""
+    genotypes = genotypes_of(source)
+    return None if genotypes is None else genotypes.variants(names)
+
+
+def genotype_notes(source: Source, dtype: np.dtype) -> list[str]:
+    """Return what was done to samples and variants.
+
+    Parameters
+    ----------
+    dtype : numpy.dtype
+        Of the store's X.
+    """
+    genotypes = genotypes_of(source)
+    if genotypes is None:
+        return []
+    if dtype.kind != "f":
+        return list(genotypes.notes)
+    wide = (
+        f"genotypes are {dtype}, as means are in the place of missing ones: {dtype.itemsize} bytes "
+        "each in place of 1. --max-missing 0 leaves out variants with missing ones."
+    )
+    return [*genotypes.notes, wide]
+
+
+def orient_alleles(source: Source, schema: Schema) -> None:
+    """Count the alleles that a schema counts, also where a file has them the other way round.
+
+    Raises
+    ------
+    SourceError
+        A variant has other alleles than in training.
+    """
+    genotypes = genotypes_of(source)
+    if genotypes is not None and schema.variants is not None:
+        genotypes.orient(schema.feature_names, schema.variants)
