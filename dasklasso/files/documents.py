@@ -198,7 +198,7 @@ def _name(place: Iterable[Any]) -> str:
         if isinstance(step, int):
             name += f"[{step}]"
         else:
-            name += ("." if name else "") + str(step)
+            name += ("." if name else "") + one_line(step)
     return name
 
 
@@ -211,6 +211,12 @@ def shown(value: Any) -> str:
     except (ValueError, RecursionError):  # a number with thousands of digits, or a depth
         return f"a {type(value).__name__} too long to show"
     return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 3] + "..."
+
+
+def one_line(text: Any) -> str:
+    """Return a name as a message has it: a document may have any name, also one of many lines."""
+    line = repr(str(text))[1:-1]
+    return line if len(line) <= MOST_SHOWN else line[: MOST_SHOWN - 3] + "..."
 
 
 def _line(problem: BaseException) -> str:

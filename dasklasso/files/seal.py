@@ -33,6 +33,7 @@ import google_crc32c
 import numpy as np
 
 from dasklasso.errors import DasklassoError
+from dasklasso.files.documents import one_line
 
 FILES = "files"
 SEAL = "seal"
@@ -106,15 +107,17 @@ def check_files(
         raise error(f"{where}: does not list its files, which its version must do.")
     for name, digest in listed.items():
         if name not in found:
-            raise error(f"{where}/{name} is missing.")
+            raise error(f"{where}/{one_line(name)} is missing.")
         if found[name] != digest:
             raise error(
-                f"{where}/{name} was changed or replaced since it was written: found "
-                f"{_shown(found[name])}, expected {_shown(digest)}."
+                f"{where}/{one_line(name)} was changed or replaced since it was written: found "
+                f"{one_line(found[name])}, expected {one_line(digest)}."
             )
     foreign = found.keys() - listed.keys()
     if foreign:
-        raise error(f"{where}/{min(foreign)} is no file of {where}: it was put there later.")
+        raise error(
+            f"{where}/{one_line(min(foreign))} is no file of {where}: it was put there later."
+        )
 
 
 def files_in(
@@ -213,11 +216,6 @@ def _chunk_digest(path: Path, *, verify: bool) -> str:
             computed = google_crc32c.extend(computed, part)
     sound = computed.to_bytes(CHECKSUM_BYTES, "little") == checksum
     return f"{size} bytes crc32c {checksum.hex()}" + ("" if sound else ", which does not fit")
-
-
-def _shown(digest: Any) -> str:
-    text = str(digest)
-    return text if len(text) <= 48 else text[:45] + "..."
 
 
 def _raise(error: OSError) -> None:

@@ -274,10 +274,11 @@ def _array(group: zarr.Group, name: str, path: Path) -> zarr.Array:
     if array.dtype != expected:
         raise ModelError(f"{path / name} has dtype {array.dtype}, expected {expected}.")
     stored = sum(file.stat().st_size for file in (path / name).rglob("*") if file.is_file())
-    if array.ndim == 0 or not 0 < array.nbytes <= MOST_COMPRESSION * stored:
+    bounded = 0 < array.nbytes <= MOST_COMPRESSION * stored
+    if array.ndim == 0 or 0 in array.chunks or not bounded:
         raise ModelError(
-            f"{path / name} has shape {array.shape}, expected no more than {format_size(stored)} "
-            "of files can hold."
+            f"{path / name} has shape {array.shape} in chunks of {array.chunks}, expected no more "
+            f"than {format_size(stored)} of files can hold."
         )
     return array
 

@@ -68,10 +68,10 @@ def uncompressed_array(
     sizes = [file.stat().st_size for file in (folder / name).rglob("*") if file.is_file()]
     sizes.remove((folder / name / METADATA).stat().st_size)
     each = math.prod(array.chunks) * array.dtype.itemsize + CHECKSUM_BYTES
-    if len(sizes) != array.nchunks or any(size != each for size in sizes):
+    if 0 in array.chunks or len(sizes) != array.nchunks or any(size != each for size in sizes):
         raise error(
             f"{folder / name} has shape {array.shape} in chunks of {array.chunks}, expected "
-            f"{array.nchunks} files of {each} bytes: found {len(sizes)}, of {sum(sizes)} bytes."
+            f"as many files of {each} bytes: found {len(sizes)}, of {sum(sizes)} bytes."
         )
     return array
 

@@ -139,6 +139,13 @@ def test_a_missing_file_and_a_foreign_one_are_named(folder):
     assert "coef.zarr/more is no file of" in refuse(document, folder)
 
 
+def test_what_a_document_lists_is_quoted_on_one_line(folder):
+    found = found_in(folder)
+    strange = "\n\x1b[31m" + "x" * 1000
+    assert len(refuse({"files": {**found, strange: "1"}}, folder)) < 400
+    assert "\\n" in refuse({"files": {**found, "coef.zarr/coef/zarr.json": strange}}, folder)
+
+
 def test_a_damaged_chunk_is_found_where_chunks_are_verified(folder):
     document = sealed(DOCUMENT, found_in(folder))
     path = folder / "coef.zarr" / "coef" / "c" / "0" / "0"
