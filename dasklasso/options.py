@@ -19,7 +19,7 @@ from dasklasso.objective.alpha_grid import (
     given_alphas,
 )
 from dasklasso.objective.losses.base import Loss
-from dasklasso.objective.losses.huber import HUBER_DELTA
+from dasklasso.objective.losses.huber import HUBER_DELTA, HuberDelta, parse_huber_delta
 from dasklasso.objective.losses.registry import loss_named
 from dasklasso.objective.objective import Objective, check_l1_ratio
 from dasklasso.objective.penalties.base import Penalty
@@ -49,7 +49,8 @@ class FitOptions:
     class_weight : "balanced", pairs of a label and its weight, or None; for losses of labels only
     epochs, batch_size, seed : of solver "prox_sgd": most scans of steps, rows of a step, and what
         the order of rows follows from
-    huber_delta : of loss "huber": the residual up to which it is squared, in units of the target
+    huber_delta : of loss "huber": the residual up to which it is squared, in units of the target;
+        "auto" is 1.345 of the spread of the target, which a fit finds and fills in
     n_classes : of a target that is a class: a fit finds and fills it in
     penalty : name of a registered penalty
         (:data:`dasklasso.objective.penalties.registry.PENALTIES`); by default the elastic net that
@@ -79,7 +80,7 @@ class FitOptions:
     batch_size: int = 256
     seed: int = 0
     grouped: bool = False
-    huber_delta: float = HUBER_DELTA
+    huber_delta: HuberDelta = "auto"
     n_classes: int = 0
     penalty: str | None = None
 
@@ -111,7 +112,9 @@ class FitOptions:
     @property
     def loss_value(self) -> Loss:
         """The loss that is meant."""
-        return loss_named(self.loss, self.n_classes, self.huber_delta)
+        delta = parse_huber_delta(self.huber_delta)
+        number = HUBER_DELTA if isinstance(delta, str) else delta  # the spread is not known yet
+        return loss_named(self.loss, self.n_classes, number)
 
     @property
     def penalty_type(self) -> type[Penalty]:

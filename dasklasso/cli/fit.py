@@ -185,6 +185,8 @@ def report(path: FittedPath, model: str) -> None:
         span = f"{path.n_alphas} alphas, {path.alphas[0]:.6g} to {path.alphas[-1]:.6g}"
         features = f"{used[0]:,} to {used[-1]:,} of {path.n_features:,} features"
     echo(f"alpha     {span}")
+    if "huber_delta" in path.penalty_options:
+        echo(f"delta     {path.penalty_options['huber_delta']:.6g}")
     if path.cross_validation is not None:
         _report_choice(path, path.cross_validation)
     echo(f"selected  {features}")

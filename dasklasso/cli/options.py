@@ -63,6 +63,24 @@ class Limit(click.ParamType):
         return int(value)
 
 
+class HuberDelta(click.ParamType):
+    """A positive number, which keeps its digits as text, or "auto"."""
+
+    name = "number|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from dasklasso.errors import OptionError
+        from dasklasso.objective.losses.huber import parse_huber_delta
+
+        if value == "auto":  # the default, which needs no losses to be known
+            return value
+        try:
+            parse_huber_delta(value)
+        except OptionError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+
 class Alpha(click.ParamType):
     """An alpha of a model: a number, which keeps its digits as text, or "min" or "1se"."""
 
@@ -223,10 +241,11 @@ model = stacked(
     click.option("--loss", type=Registered(losses), default="squared", show_default=True),
     click.option(
         "--huber-delta",
-        type=Finite(min=0, min_open=True),
-        default=1.35,
+        type=HuberDelta(),
+        default="auto",
         show_default=True,
-        help="Of loss huber: the residual up to which it is squared, in the target's units.",
+        help="Of loss huber: the residual up to which it is squared, in the target's units; auto "
+        "is 1.345 of the target's spread.",
     ),
     l1_ratio,
     click.option(

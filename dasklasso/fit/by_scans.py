@@ -16,6 +16,7 @@ from dasklasso.cross_validation.record import CvRecord
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.row_folds import FoldAssignment
 from dasklasso.errors import OptionError
+from dasklasso.fit.continuation import approached
 from dasklasso.fit.session import Solved
 from dasklasso.options import CvOptions, FitOptions, RunOptions
 from dasklasso.problem.folds import folds_of, warn_of_constant_columns
@@ -135,7 +136,9 @@ def _path(
     assert setup.first is not None
     alphas = options.grid(setup.data, setup.first.alpha_max, problem.objective.l1_ratio)
     jobs = Jobs(alphas, problem.n_targets, problem.loss.n_outputs)
-    return solver, driver.run(solver, solver.init(jobs, scans, bytes_read))
+    near = approached(entry, setup, jobs, scans, bytes_read, progress)
+    begun = solver.init(jobs, scans, bytes_read) if near is None else solver.after(near, jobs)
+    return solver, driver.run(solver, begun)
 
 
 def _check_penalties(entry: SolverEntry, problem: Problem) -> None:

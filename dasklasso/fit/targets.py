@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,12 +13,16 @@ from dasklasso.dataset.labels.class_codes import Labelled, binary_labels, class_
 from dasklasso.dataset.labels.class_weights import class_factors, class_totals, weighted_by_class
 from dasklasso.dataset.labels.offsets import less_offset
 from dasklasso.errors import DataWarning, OptionError, ValueFound
-from dasklasso.objective.losses.huber import Huber
+from dasklasso.objective.losses.huber import AUTO_DELTA, HUBER_DELTA, Huber
 from dasklasso.options import FitOptions
+from dasklasso.storage.blocks import BlockSource
 from dasklasso.storage.zarr_blocks import read_rows
 
 FAR_BELOW = 1e-3  # of the spread of the target: a huber_delta that makes the loss hard
-SPREAD_ROWS = 1_000_000  # of which the spread is taken
+SPREAD_ROWS = 1 << 20  # of which the spread is taken
+SPREAD_RUNS = 32  # of rows: those of a file may be in some order
+NORMAL_MEDIAN = 0.6744897501960817  # of the size of a standard normal variable
+EFFICIENT_DELTA = 1.345
 
 
 def labelled(data: Dataset, options: FitOptions) -> Labelled:
@@ -92,18 +97,89 @@ def check_numbers(data: Dataset, loss: str) -> None:
             )
 
 
+@dataclass(frozen=True)
+class TargetSample:
+    """Targets less offsets, of runs of rows from all over the data, or of all rows.
+
+    Attributes
+    ----------
+    y : (n_rows, n_targets) float64
+    weight : (n_rows,) float64
+    """
+
+    y: np.ndarray
+    weight: np.ndarray
+
+    def spread(self, *, fit_intercept: bool) -> np.ndarray:
+        """(n_targets,) of residuals around the best constant, as if these were normal.
+
+        The median absolute deviation, over what it is of a standard normal variable (Huber and
+        Ronchetti, 2009, Robust Statistics, section 5.1); without an intercept around 0. Where half
+        of the targets and more are the same, so that it is 0, the standard deviation.
+        """
+        found = []
+        for y in self.y.T:
+            centre = weighted_median(y, self.weight) if fit_intercept else 0.0
+            one = weighted_median(np.abs(y - centre), self.weight) / NORMAL_MEDIAN
+            if not one > 0.0:
+                one = math.sqrt(float(np.average((y - centre) ** 2, weights=self.weight)))
+            found.append(one)
+        return np.array(found)
+
+
+def weighted_median(x: np.ndarray, weight: np.ndarray) -> float:
+    """The least x such that those up to it have half of the weight."""
+    order = np.argsort(x, kind="stable")
+    total = np.cumsum(weight[order])
+    return float(x[order[min(int(np.searchsorted(total, 0.5 * total[-1])), len(x) - 1)]])
+
+
+def sampled_targets(data: Dataset) -> TargetSample:
+    """Read the targets of some rows: all, or as many as a robust spread needs."""
+    assert data.y is not None
+    n, runs = data.n_rows, SPREAD_RUNS
+    if n <= SPREAD_ROWS:
+        bounds = [(0, n)]
+    else:
+        starts = np.linspace(0, n - SPREAD_ROWS // runs, runs).astype(int).tolist()
+        bounds = [(start, start + SPREAD_ROWS // runs) for start in starts]
+
+    def read(array: BlockSource | None) -> np.ndarray | None:
+        if array is None:
+            return None
+        return np.concatenate([read_rows(array, *run) for run in bounds]).astype(np.float64)
+
+    y, offset, weight = read(data.y), read(data.offset), read(data.sample_weight)
+    assert y is not None
+    if weight is None or not weight.any():
+        weight = np.ones((len(y), 1))
+    return TargetSample(y if offset is None else y - offset, weight[:, 0])
+
+
+def with_delta(options: FitOptions, data: Dataset) -> FitOptions:
+    """Return the options of a fit, with a number where ``huber_delta`` is "auto".
+
+    That is 1.345 of the spread of the targets' residuals around the best constant: 95 % as
+    efficient as least squares where these are normal (Huber and Ronchetti, 2009, section 4.5).
+    Of several targets the largest counts, for the loss is one.
+    """
+    if options.loss != Huber.name or options.huber_delta != AUTO_DELTA:
+        return options
+    spread = float(sampled_targets(data).spread(fit_intercept=options.fit_intercept).max())
+    delta = EFFICIENT_DELTA * spread
+    return replace(options, huber_delta=delta if 0.0 < delta < np.inf else HUBER_DELTA)
+
+
 def warn_of_small_delta(data: Dataset, options: FitOptions) -> None:
     """Say where ``huber_delta`` is far below the spread of a target. Reads some rows of y."""
-    if options.loss != Huber.name or data.y is None:
+    if options.loss != Huber.name or isinstance(options.huber_delta, str):
         return
-    y = np.asarray(read_rows(data.y, 0, min(data.n_rows, SPREAD_ROWS)), dtype=np.float64)
-    # of normal numbers the median absolute deviation is 1/1.4826 of the standard deviation
-    spread = 1.4826 * np.median(np.abs(y - np.median(y, axis=0)), axis=0).max()
+    spread = float(sampled_targets(data).spread(fit_intercept=options.fit_intercept).max())
     if options.huber_delta < FAR_BELOW * spread < np.inf:
         warnings.warn(
             f"huber_delta: {options.huber_delta:g} found, far below the spread of the target, "
             f"{spread:.3g}: next to all residuals count by their size alone, and scans may be "
-            f"many; 1.345 of the spread, {1.345 * spread:.3g}, is usual",
+            f"many; auto is {EFFICIENT_DELTA} of the spread, {EFFICIENT_DELTA * spread:.3g}",
             DataWarning,
             stacklevel=5,
         )

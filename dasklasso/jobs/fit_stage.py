@@ -43,7 +43,7 @@ class SolveStage(ClusterStage, ABC):
     _writes = ("out", "checkpoint", "stats")
 
     loss: str = "squared"
-    huber_delta: float = 1.35
+    huber_delta: str = "auto"
     l1_ratio: float = 1.0
     solver: str = "auto"
     tol: float = 1e-6
@@ -169,6 +169,7 @@ class SolveStage(ClusterStage, ABC):
     def _fit_options(self, data: Dataset | None = None) -> FitOptions:
         """Return the options, as far as they are known without data."""
         from dasklasso.files.penalty_factors import read_penalty_factor
+        from dasklasso.objective.losses.huber import parse_huber_delta
         from dasklasso.options import FitOptions
 
         factor = None
@@ -176,7 +177,7 @@ class SolveStage(ClusterStage, ABC):
             factor = read_penalty_factor(self.penalty_factor, data.feature_names)
         return FitOptions(
             loss=self.loss,
-            huber_delta=self.huber_delta,
+            huber_delta=parse_huber_delta(self.huber_delta),
             l1_ratio=self.l1_ratio,
             fit_intercept=not self.no_intercept,
             standardize=self.standardize,

@@ -271,8 +271,8 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         return str(value)  # bytes
     if where.endswith((": missing_value", ": null")) and type(value) in (int, float):
         return str(value)
-    if where.endswith(": alpha") and hint is str and type(value) in (int, float):
-        return str(value)  # of a saved model; "min" and "1se" are words that it knows
+    if where.endswith((": alpha", ": huber_delta")) and hint is str and type(value) in (int, float):
+        return str(value)  # alphas of saved models know "min" and "1se", delta knows "auto"
     if type(value) is not hint:
         raise OptionError(f"{where} is {shown(value)}, expected {_WORDS[hint]}.")
     return value

@@ -257,6 +257,16 @@ class Solver(ABC, Generic[StateT]):
         """
         raise NotImplementedError(f"{self.name} begins elsewhere")
 
+    def after(self, state: StateT, jobs: Jobs) -> StateT:
+        """Return the state of the same problems with this loss, begun where another's ended.
+
+        Parameters
+        ----------
+        state : of a solver of the same kind, with another loss
+        jobs : as many, at alphas of this loss
+        """
+        raise NotImplementedError(f"{self.name} begins by itself")
+
     def done(self, state: StateT) -> bool:
         """Tell whether another scan of its own gains nothing; by default it asks none."""
         return True

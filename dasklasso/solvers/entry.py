@@ -185,6 +185,7 @@ class SolverEntry:
     doubt : why it is a poor choice on some data, though it can do them; "" where it is not
     note : what is uncertain about its plan
     fallback : whether fista goes on where it stops making progress
+    continues : whether it is to come to a hard loss through easier ones
     """
 
     name: str
@@ -201,6 +202,7 @@ class SolverEntry:
     doubt: Callable[[Dataset, FitOptions], str] = no_doubt
     note: str = ""
     fallback: bool = False
+    continues: bool = False
 
     def is_automatic(self, loss: Loss) -> bool:
         """Tell whether "auto" may take it for a loss."""

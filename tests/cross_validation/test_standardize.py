@@ -65,7 +65,9 @@ def test_a_curve_is_that_of_fits_by_hand(loss, where, request):
         request.getfixturevalue("by_scans")
     X, y = drawn(loss)
     weight = np.random.default_rng(1).uniform(0.2, 2.0, N) if weighted else np.ones(N)
-    options = FitOptions(loss=loss, n_alphas=4, eps=0.03, standardize=True, l1_ratio=0.7, tol=1e-10)
+    options = FitOptions(
+        loss=loss, huber_delta=1.35, n_alphas=4, eps=0.03, standardize=True, l1_ratio=0.7, tol=1e-10
+    )
     path = fit_cv(from_arrays(X, y, weight), options, FOLDS, RUN)
     record = path.cross_validation.best
     assert record.gap.max() <= options.tol
@@ -106,7 +108,9 @@ def test_a_column_that_is_constant_outside_a_fold_is_zero_there_and_said_once(lo
         request.getfixturevalue("by_scans")
     X, y = drawn(loss)
     X[30:, 3] = 5.0  # varies in fold 0 only
-    options = FitOptions(loss=loss, n_alphas=3, eps=0.03, standardize=True, tol=1e-10)
+    options = FitOptions(
+        loss=loss, huber_delta=1.35, n_alphas=3, eps=0.03, standardize=True, tol=1e-10
+    )
     data = from_arrays(X, y, feature_names=list("abcd"))
     with pytest.warns(DataWarning, match=r"1 feature has one .* first: d, fold 0\)") as said:
         path = fit_cv(data, options, FOLDS, RUN)

@@ -42,6 +42,7 @@ class Case:
     def options(self):
         return FitOptions(
             loss=self.loss,
+            huber_delta=1.35,
             n_classes=3 if self.loss == "softmax" else None,
             n_alphas=3,
             eps=0.01,

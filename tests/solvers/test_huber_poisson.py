@@ -18,7 +18,7 @@ from dasklasso.options import FitOptions, RunOptions
 from dasklasso.scoring.predict import predict_store
 
 RUN = RunOptions(in_process=True)
-HUBER = FitOptions(loss="huber", n_alphas=3, eps=0.05, tol=1e-9)
+HUBER = FitOptions(loss="huber", huber_delta=1.35, n_alphas=3, eps=0.05, tol=1e-9)
 POISSON = replace(HUBER, loss="poisson")
 
 

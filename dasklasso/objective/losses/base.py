@@ -44,6 +44,8 @@ class Loss(ABC):
     damping : float
         From 0, where f'' serves from afar too, to 1, where steps had better begin by
         ``model_curvature``.
+    has_easier : bool
+        Whether :meth:`easier` may have losses to offer.
     """
 
     name: ClassVar[str]
@@ -54,6 +56,7 @@ class Loss(ABC):
     most_classes: ClassVar[int] = 0
     predicts_mean: ClassVar[bool] = False
     damping: ClassVar[float] = 0.0
+    has_easier: ClassVar[bool] = False
 
     @classmethod
     def of(cls, *, n_classes: int, huber_delta: float) -> Self:
@@ -72,6 +75,11 @@ class Loss(ABC):
 
     @property
     def slack_ratio(self) -> float:
+        return 1.0
+
+    @property
+    def steepness(self) -> float:
+        """What slopes of large residuals are proportional to: alphas of easier losses follow it."""
         return 1.0
 
     @property

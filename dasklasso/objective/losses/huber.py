@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 
@@ -13,8 +13,28 @@ from dasklasso.errors import OptionError
 from dasklasso.objective.losses.base import Loss
 
 HUBER_DELTA = 1.35  # 95 % as efficient as least squares where noise is normal of variance 1
+AUTO_DELTA = "auto"  # of the targets' spread
+
+HuberDelta = float | Literal["auto"]
 
 DELTA_RATIO = 4.0  # of one easier loss's delta to the next's
+
+
+def parse_huber_delta(text: str | float) -> HuberDelta:
+    """Take a number, or the word "auto".
+
+    Raises
+    ------
+    OptionError
+    """
+    if text == AUTO_DELTA:
+        return "auto"
+    try:
+        return Huber(float(text)).delta
+    except ValueError:
+        raise OptionError(
+            f"huber_delta: {text!r} found, expected a positive number or auto"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -43,6 +63,7 @@ class Huber(Loss):
     target_range = (-np.inf, np.inf)
     gives_probabilities = False
     damping = 1.0
+    has_easier = True
 
     def __post_init__(self) -> None:
         if not 0.0 < self.delta < np.inf:
@@ -58,6 +79,10 @@ class Huber(Loss):
 
     @property
     def slack_ratio(self) -> float:
+        return self.delta
+
+    @property
+    def steepness(self) -> float:
         return self.delta
 
     def value(self, prediction: Array, y: Array) -> Array:

@@ -23,4 +23,5 @@ ENTRY = SolverEntry(
     make=_make,
     automatic="any",
     note=UNKNOWN_SCANS,
+    continues=True,
 )

@@ -171,6 +171,11 @@ class Fista(Solver[FistaState]):
         """
         return replace(self.stop(self.init(jobs, scans, bytes_read)), solved=solved)
 
+    def after(self, state: FistaState, jobs: Jobs) -> FistaState:
+        """Go on from the solutions of another loss."""
+        solved = {job: replace(one, certified=False) for job, one in state.solved.items()}
+        return self.go_on(jobs, solved, state.scans, state.bytes_read)
+
     @property
     def _first_dtype(self) -> str:
         """Precision that products begin in."""

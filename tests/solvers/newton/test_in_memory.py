@@ -19,7 +19,7 @@ from dasklasso.scan.queries.folds import ALL
 from dasklasso.solvers.newton import in_memory, side_by_side
 
 RUN = RunOptions(in_process=True)
-OPTIONS = FitOptions(loss="logistic", solver="newton", n_alphas=12, eps=1e-2)
+OPTIONS = FitOptions(loss="logistic", huber_delta=1.35, solver="newton", n_alphas=12, eps=1e-2)
 SCANS = 4  # moments, the model without features, the certificate; one to spare
 
 

@@ -17,7 +17,7 @@ from dasklasso.options import CvOptions, FitOptions, RunOptions
 from dasklasso.solvers.newton.hessian_model import Node
 
 RUN = RunOptions(in_process=True)
-OPTIONS = FitOptions(loss="logistic", solver="newton", n_alphas=20, eps=1e-2)
+OPTIONS = FitOptions(loss="logistic", huber_delta=1.35, solver="newton", n_alphas=20, eps=1e-2)
 
 
 @pytest.fixture(autouse=True)
