@@ -8,6 +8,17 @@ import signal
 import sys
 from types import FrameType
 
+# Dask and SciPy import these where they are installed, and no command has a use for them; with
+# xarray comes pandas, and all together takes as long as a command on small data. Only here: in a
+# process that imports the package they are somebody else's.
+FOR_OTHERS = ("charset_normalizer", "scipy.fftpack", "xarray")
+
+
+def leave_out_others() -> None:
+    """Let this process have no library that is of no use to a command."""
+    for name in FOR_OTHERS:
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # as if not installed
+
 
 def _end(number: int, frame: FrameType | None) -> None:
     """End at once while nothing but imports goes on: there is nothing to close or to remove."""
@@ -19,6 +30,7 @@ def _end(number: int, frame: FrameType | None) -> None:
 def main() -> None:
     """Run the command line; Ctrl-C and SIGTERM while it is loaded end it in a line too."""
     before = {number: signal.signal(number, _end) for number in (signal.SIGINT, signal.SIGTERM)}
+    leave_out_others()
     from dasklasso.cli import main as commands
     from dasklasso.cli import signals
 

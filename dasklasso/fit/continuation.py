@@ -9,6 +9,7 @@ delta, so alphas do too. Nothing is certified but the loss that was asked for.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -49,7 +50,7 @@ def approached(
     entry: SolverEntry,
     setup: Setup,
     jobs: Jobs,
-    scans: int,
+    scans: float,
     bytes_read: int,
     progress: Callable[[ScanEvent], None] | None,
 ) -> State | None:
@@ -75,8 +76,8 @@ def approached(
         scans += engine.scans - before
         bytes_read += there.first.bytes_read
         options = replace(setup.options, tol=EASIER_TOL)
-        limits = {"max_scans": min(setup.options.max_scans, scans + EASIER_SCANS)}
-        there = replace(there, options=replace(options, **limits))
+        most = min(options.max_scans, math.ceil(scans) + EASIER_SCANS)
+        there = replace(there, options=replace(options, max_scans=most))
         driver = Driver(
             engine,
             there.problem,

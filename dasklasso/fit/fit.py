@@ -16,9 +16,6 @@ from dasklasso.dataset.labels.class_codes import Labelled
 from dasklasso.dataset.row_folds import FoldAssignment, FoldScheme
 from dasklasso.errors import DataWarning, OptionError
 from dasklasso.fit.assemble import as_path
-from dasklasso.fit.by_scans import checkpoints_of, solve_by_scans
-from dasklasso.fit.fallback import finish_by_fista
-from dasklasso.fit.gram import solve_by_gram
 from dasklasso.fit.history import case_of_run, keep_run, with_history
 from dasklasso.fit.machine import Machine, machine_for
 from dasklasso.fit.plan import plan_fit
@@ -156,15 +153,23 @@ def _fitted(
         data.unchanged(),
         open_engine(coded.data, run, announce, plan.memory_per_worker) as (engine, peak),
     ):
+        # what a fit does not need is not imported: of small data that takes longer than the fit
         if entry.make is None:
+            from dasklasso.fit.gram import solve_by_gram
+
             solved = solve_by_gram(
                 coded.data, engine, options, run, cv, assignment, progress, announce
             )
         else:
+            from dasklasso.fit.by_scans import solve_by_scans
+
             solved = solve_by_scans(
                 entry, coded.data, engine, options, run, cv, assignment, progress
             )
         if entry.fallback and solved.worst_gap > options.tol and solved.scans < options.max_scans:
+            from dasklasso.fit.by_scans import checkpoints_of
+            from dasklasso.fit.fallback import finish_by_fista
+
             folder = None if run.checkpoint is None else Path(run.checkpoint)
             checkpoints = checkpoints_of(coded.data, options, run, cv, folder)
             solved = finish_by_fista(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -153,6 +154,19 @@ UNKNOWN_SCANS = "the number of scans is a guess: it depends on how correlated co
 
 MemoryOf = Callable[[Dataset, FitOptions, RunOptions, int], Memory]
 ScansOf = Callable[[Dataset, FitOptions, RunOptions, int, bool], Sequence[ScanCost]]
+
+
+def at_use(name: str) -> Callable[..., Any]:
+    """Name a function, as ``module.function``, whose module is imported when it is first called.
+
+    A fit asks what some solvers cost, and the modules of the others are many.
+    """
+    module, function = name.rsplit(".", 1)
+
+    def call(*arguments: Any) -> Any:
+        return getattr(import_module(module), function)(*arguments)
+
+    return call
 
 
 def no_doubt(data: Dataset, options: FitOptions) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dasklasso.solvers.base import Setup, Solver
-from dasklasso.solvers.entry import UNKNOWN_SCANS, Requirements, SolverEntry
-from dasklasso.solvers.fista.cost import fista_memory, fista_scans
+from dasklasso.solvers.entry import UNKNOWN_SCANS, Requirements, SolverEntry, at_use
 
 
 def _make(setup: Setup) -> Solver[Any]:
@@ -18,8 +17,8 @@ def _make(setup: Setup) -> Solver[Any]:
 ENTRY = SolverEntry(
     name="fista",
     requires=Requirements(),
-    memory=fista_memory,
-    scans=fista_scans,
+    memory=at_use("dasklasso.solvers.fista.cost.fista_memory"),
+    scans=at_use("dasklasso.solvers.fista.cost.fista_scans"),
     make=_make,
     automatic="any",
     note=UNKNOWN_SCANS,

@@ -9,8 +9,7 @@ from dasklasso.dataset.dataset import Dataset
 from dasklasso.options import FitOptions
 from dasklasso.scan.engine import Request
 from dasklasso.solvers.base import Setup, Solver
-from dasklasso.solvers.entry import UNKNOWN_SCANS, Requirements, SolverEntry
-from dasklasso.solvers.newton.cost import newton_memory, newton_scans
+from dasklasso.solvers.entry import UNKNOWN_SCANS, Requirements, SolverEntry, at_use
 from dasklasso.solvers.softmax.cost import SOFTMAX_CLASSES, softmax_unfit
 
 
@@ -47,8 +46,8 @@ ENTRY = SolverEntry(
         most_outputs=SOFTMAX_CLASSES,
         folds="other",
     ),
-    memory=newton_memory,
-    scans=newton_scans,
+    memory=at_use("dasklasso.solvers.newton.cost.newton_memory"),
+    scans=at_use("dasklasso.solvers.newton.cost.newton_scans"),
     make=_make,
     zero_requests=_zero_requests,
     looks_when_resumed=True,

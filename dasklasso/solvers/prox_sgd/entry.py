@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dasklasso.solvers.base import Setup, Solver
-from dasklasso.solvers.entry import Requirements, SolverEntry
-from dasklasso.solvers.prox_sgd.cost import sgd_memory, sgd_scans
+from dasklasso.solvers.entry import Requirements, SolverEntry, at_use
 
 
 def _make(setup: Setup) -> Solver[Any]:
@@ -20,8 +19,8 @@ ENTRY = SolverEntry(
     requires=Requirements(
         bounded_curvature=True, most_outputs=1, whole_rows=True, checkpoints=False
     ),
-    memory=sgd_memory,
-    scans=sgd_scans,
+    memory=at_use("dasklasso.solvers.prox_sgd.cost.sgd_memory"),
+    scans=at_use("dasklasso.solvers.prox_sgd.cost.sgd_scans"),
     make=_make,
     note="epochs reach no small gap: each solution comes with the gap that it has",
 )

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dasklasso.solvers.base import Setup, Solver
-from dasklasso.solvers.entry import UNKNOWN_SCANS, Requirements, SolverEntry
-from dasklasso.solvers.working_set.cost import working_set_memory, working_set_scans
+from dasklasso.solvers.entry import UNKNOWN_SCANS, Requirements, SolverEntry, at_use
 
 
 def _look(setup: Setup) -> Setup:
@@ -24,8 +23,8 @@ def _make(setup: Setup) -> Solver[Any]:
 ENTRY = SolverEntry(
     name="working_set",
     requires=Requirements(quadratic_loss=True, separable=True, folds="quadratic"),
-    memory=working_set_memory,
-    scans=working_set_scans,
+    memory=at_use("dasklasso.solvers.working_set.cost.working_set_memory"),
+    scans=at_use("dasklasso.solvers.working_set.cost.working_set_scans"),
     make=_make,
     look=_look,
     looks_when_resumed=True,
