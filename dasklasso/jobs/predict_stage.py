@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -113,8 +114,13 @@ class PredictStage(ClusterStage):
         data = open_dataset(self.store, empty_chunks=self.empty_chunks, require_target=False)
         path, notes = model_for(path, data, of=self.model, unseen=self.unseen)
         found = predict_store(data, path, alpha=alpha, proba=self.proba, run=self._run_options())
-        blocks = ((start, stop, values, ()) for start, stop, values in found)
-        self._write(path, blocks, data.n_rows, alpha, data_fingerprint=data.fingerprint)
+
+        def blocks() -> Iterator[Any]:
+            with data.unchanged():  # before the last of them is written, and renamed
+                for start, stop, values in found:
+                    yield start, stop, values, ()
+
+        self._write(path, blocks(), data.n_rows, alpha, data_fingerprint=data.fingerprint)
         return Predicted(data.n_rows, notes)
 
     def _write(

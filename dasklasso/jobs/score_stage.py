@@ -91,14 +91,15 @@ class ScoreStage(ClusterStage):
             data = replace(data, location=self.store)
             path, more = model_for(path, data, of=self.model, unseen=self.unseen)
             notes += more
-            found = score_store(
-                data,
-                path,
-                alpha=alpha,
-                all_alphas=self.all_alphas,
-                bins=self.bins,
-                run=self._run_options(),
-            )
+            with data.unchanged():
+                found = score_store(
+                    data,
+                    path,
+                    alpha=alpha,
+                    all_alphas=self.all_alphas,
+                    bins=self.bins,
+                    run=self._run_options(),
+                )
             if self.table is not None:
                 write_table(found.table(), self.table, overwrite=self.overwrite)
         return replace(found, notes=tuple(notes))

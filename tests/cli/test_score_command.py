@@ -1,7 +1,6 @@
 """score: what it prints and writes, and what it refuses in a line."""
 
 import json
-import shutil
 import subprocess
 import sys
 
@@ -12,6 +11,7 @@ from click.testing import CliRunner
 from sklearn import metrics as theirs
 
 from dasklasso.cli import main
+from dasklasso.dataset.ingest.writer import StoreWriter
 from dasklasso.model.path import load_model
 
 
@@ -110,8 +110,11 @@ def test_what_cannot_be_scored_exits_with_2_in_one_line(arguments, message, work
 
 
 def test_a_store_without_a_target_or_with_other_features_is_refused(work, tmp_path):
-    shutil.copytree(work / "size.zarr", tmp_path / "bare.zarr")
-    shutil.rmtree(tmp_path / "bare.zarr" / "y")
+    with StoreWriter(
+        tmp_path / "bare.zarr", feature_names=list("abcd"), target_names=(), dtype="float32"
+    ) as writer:
+        writer.write(np.ones((5, 4)), None)
+        writer.finish({})
     result = run_score(work / "size", tmp_path / "bare.zarr", "--all-alphas", exit_code=2)
     assert "bare.zarr has no array y: there is nothing to score against." in result.stderr
     frame = pd.read_csv(work / "t.csv").drop(columns="sick").rename(columns={"b": "z"})

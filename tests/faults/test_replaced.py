@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import zarr
 
-from dasklasso.dataset.dataset import open_dataset
-from dasklasso.errors import StoreError
+from dasklasso.dataset.dataset import Dataset, open_dataset
+from dasklasso.errors import DataWarning, StoreError
 from dasklasso.fit import fit_path
 from dasklasso.moments.store import statistics_folder
 from dasklasso.options import FitOptions, RunOptions
@@ -105,7 +105,8 @@ def test_a_replaced_store_leaves_no_checkpoint(tmp_path, make_store, tables) -> 
     data = make_store(*tables["old"], path=path, chunk_rows=100)
     run = RunOptions(checkpoint=folder, checkpoint_seconds=0)
     replaced = Once(lambda: replace_store(path, make_store, tables))  # before the first state
-    with pytest.raises(StoreError, match=REPLACED):
+    kept = pytest.warns(DataWarning, match="no checkpoint was written")
+    with pytest.raises(StoreError, match=REPLACED), kept:
         fit_path(data, OPTIONS["fista"], run, progress=replaced)
     assert not has_checkpoint(folder)
 
@@ -136,3 +137,21 @@ def test_moments_are_of_the_chunks_that_they_were_taken_from(tmp_path, make_stor
     packed = make_store(X, y, path=tmp_path / "t.zarr", chunk_rows=100, codec="lz4")
     assert plain.fingerprint == packed.fingerprint  # the values are the same
     assert plain.identity != packed.identity
+
+
+def test_a_store_replaced_while_it_is_read_is_found_out_at_the_end(tmp_path, tables) -> None:
+    X, _ = tables["old"]
+
+    def write(values: np.ndarray) -> None:
+        group = zarr.open_group(str(tmp_path / "s"), mode="w")
+        group.create_array("X", shape=X.shape, chunks=(100, D), dtype="f8")[...] = values
+
+    def read(data: Dataset) -> None:
+        with data.unchanged():
+            data.X.block(0, 0)
+            write(X + 1)
+            data.X.block(1, 0)
+
+    write(X)
+    with pytest.raises(StoreError, match=REPLACED):
+        read(open_dataset(str(tmp_path / "s"), require_target=False))
