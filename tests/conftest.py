@@ -198,3 +198,35 @@ def regression() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
         return X, X @ w + 3.0 + 0.3 * rng.standard_normal(n)
 
     return make
+
+
+PLINK_BITS = {2: "00", 1: "10", 0: "11", -1: "01"}  # as PLINK's format has them; -1 is missing
+
+
+def _write_plink(
+    bed: Path,
+    genotypes: np.ndarray,
+    *,
+    phenotypes: list[str] | None = None,
+    bim: list[str] | None = None,
+) -> Path:
+    """Write (n, d) copies of A1, packed as texts of bits: the first sample is the last pair."""
+    n, d = genotypes.shape
+    packed = b"\x6c\x1b\x01"
+    for column in genotypes.T.tolist():
+        for start in range(0, n, 4):
+            pairs = [PLINK_BITS[copies] for copies in column[start : start + 4]]
+            packed += bytes([int("".join(reversed(pairs)), 2)])
+    bed.write_bytes(packed)
+    phenotypes = phenotypes or [f"{0.5 * i + 3:g}" for i in range(n)]
+    fam = [f"f{i} s{i} 0 0 {1 + i % 2} {y}\n" for i, y in enumerate(phenotypes)]
+    bed.with_suffix(".fam").write_text("".join(fam))
+    bim = bim or [f"1\trs{j}\t0\t{1000 + j}\tA\tG" for j in range(d)]
+    bed.with_suffix(".bim").write_text("\n".join(bim) + "\n")
+    return bed
+
+
+@pytest.fixture(scope="session")
+def write_plink() -> Callable[..., Path]:
+    """Write genotypes as the three files of PLINK 1."""
+    return _write_plink

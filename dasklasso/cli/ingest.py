@@ -57,6 +57,12 @@ if TYPE_CHECKING:
 @options.texts
 @click.option("--dataset", metavar="PATH", help="HDF5, NPZ: the array that is X.")
 @click.option(
+    "--targets",
+    metavar="TABLE",
+    help="Parquet or CSV that has the targets, by --id; rows without one are left out.",
+)
+@click.option("--id", metavar="NAME", help="Column of ids, of TABLE and SOURCE (.fam: IID).")
+@click.option(
     "--min-maf",
     type=float,
     metavar="SHARE",

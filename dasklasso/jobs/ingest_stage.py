@@ -39,7 +39,7 @@ class IngestStage(PlacedStage):
     Where it is a TOML or JSON file, the columns become what that says.
     """
 
-    _reads = ("source", "schema")
+    _reads = ("source", "schema", "targets")
     _writes = ("store",)
 
     source: str
@@ -64,6 +64,8 @@ class IngestStage(PlacedStage):
     encoding: str | None = None
     quote: str | None = None
     dataset: str | None = None
+    targets: str | None = None
+    id: str | None = None
     min_maf: float | None = None
     max_missing: float | None = None
     codec: Codec = "auto"
@@ -100,6 +102,8 @@ class IngestStage(PlacedStage):
             missing=self.missing or "error",
             overwrite=self.overwrite,
             codec=self.codec,
+            targets=self.targets,
+            id_column=self.id,
             min_maf=self.min_maf,
             max_missing=self.max_missing,
             plan=plan,
@@ -197,5 +201,7 @@ class IngestStage(PlacedStage):
             array=self.dataset,
             overwrite=self.overwrite,
             codec=self.codec,
+            targets=self.targets,
+            id_column=self.id,
             progress=progress,
         )

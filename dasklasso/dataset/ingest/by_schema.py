@@ -13,6 +13,7 @@ from dasklasso.choices import Missing, Unseen
 from dasklasso.dataset.ingest.align import Asked, align
 from dasklasso.dataset.ingest.columns import Roles
 from dasklasso.dataset.ingest.encoder import Encoded, Encoder, Levels, batch_rows, choose_dtype
+from dasklasso.dataset.ingest.genotypes import genotypes_of, keep_phenotyped
 from dasklasso.dataset.ingest.ingest import (
     IngestReport,
     Progress,
@@ -21,11 +22,13 @@ from dasklasso.dataset.ingest.ingest import (
     report_of,
 )
 from dasklasso.dataset.ingest.reserve import reserve
+from dasklasso.dataset.ingest.targets_table import join_targets, targets_table
 from dasklasso.dataset.ingest.writer import StoreWriter
 from dasklasso.dataset.schema import Schema, TargetColumn
 from dasklasso.dataset.sources import Source, open_source
 from dasklasso.dataset.sources.base import Batch
 from dasklasso.dataset.sources.declared import declared
+from dasklasso.dataset.sources.joined import JoinedSource
 
 _MOST_NAMED = 10  # ignored columns in a note
 UNSEEN_REMEDY = "--unseen zero takes what was never met for none of them."
@@ -97,7 +100,7 @@ class PreparedTable:
                 scratch=scratch,
                 expected=schema.expected(asked.as_is),
             )
-        else:
+        elif not isinstance(table, JoinedSource):
             table = declared(table, schema.expected(asked.as_is))
         self.source: Source = table
         aligned = align(self.source, schema, asked, of=of, strict=False)
@@ -147,7 +150,8 @@ class PreparedTable:
                 f"{self.source.path}: column {name}: {n:,} {'value' if n == 1 else 'values'} never "
                 "met in training, taken for none of its levels."
             )
-        return found
+        genotypes = genotypes_of(self.source)
+        return found if genotypes is None else [*genotypes.notes, *found]
 
 
 def ingest_by_schema(
@@ -163,6 +167,8 @@ def ingest_by_schema(
     array: str | None = None,
     overwrite: bool = False,
     codec: str = "auto",
+    targets: str | os.PathLike[str] | None = None,
+    id_column: str | None = None,
     progress: Progress | None = None,
 ) -> IngestReport:
     """Turn a table into a store with the features of another: for prediction, or for scoring.
@@ -175,9 +181,28 @@ def ingest_by_schema(
     OptionError, SourceError, ValueFound, StoreError
     """
     started = time.perf_counter()
+    from_table, notes = targets_table(targets, id_column), []
     with reserve(store, overwrite=overwrite, reading=source) as folder:
+        opened: Source | None = None
+        if from_table is not None:
+            opened = open_source(
+                source,
+                dataset=array or schema.array_for(source),
+                memory=memory,
+                scratch=os.fspath(folder.partial),
+                expected=schema.expected((from_table.id_column,)),
+            )
+            named = (asked.target,) if isinstance(asked.target, str) else asked.target
+            opened, notes = join_targets(
+                opened,
+                from_table,
+                target=named or [target.name for target in schema.targets],
+                beside=[name for name in (asked.weight, asked.fold, asked.offset) if name],
+                reading=schema.reading,
+                memory=memory,
+            )
         table = PreparedTable(
-            source,
+            opened or source,
             schema,
             of=of,
             asked=asked,
@@ -189,6 +214,8 @@ def ingest_by_schema(
             for_store=True,
         )
         roles = table.roles
+        if roles.targets:
+            keep_phenotyped(table.source, [column.name for column in roles.targets])
         writer = StoreWriter(
             store,
             feature_names=table.encoder.feature_names,
@@ -207,7 +234,7 @@ def ingest_by_schema(
         copy_rows(table.source, roles, table.encoder, writer, memory, progress)
         kept = _with_targets(schema, roles)
         manifest = writer.finish(origin_of(table.source), lambda statistics: kept)
-    return report_of(store, writer, manifest, table.source, started, [], table.notes())
+    return report_of(store, writer, manifest, table.source, started, [], notes + table.notes())
 
 
 def _with_targets(schema: Schema, roles: Roles) -> Schema:

@@ -37,6 +37,7 @@ from dasklasso.dataset.ingest.precision import (
 from dasklasso.dataset.ingest.reserve import reserve
 from dasklasso.dataset.ingest.schema_of_table import schema_of_table
 from dasklasso.dataset.ingest.table_schema import TableSchema
+from dasklasso.dataset.ingest.targets_table import join_targets, targets_table
 from dasklasso.dataset.ingest.writer import StoreWriter
 from dasklasso.dataset.manifest import Manifest
 from dasklasso.dataset.sources import Source, open_source
@@ -105,6 +106,8 @@ def ingest(
     codec: str = "auto",
     reading: Reading | None = None,
     plan: TableSchema | None = None,
+    targets: str | os.PathLike[str] | None = None,
+    id_column: str | None = None,
     min_maf: float | None = None,
     max_missing: float | None = None,
     progress: Progress | None = None,
@@ -153,6 +156,12 @@ def ingest(
         How texts are read: decimal marks, missing values, dates, categories; CSV's dialect.
     plan : TableSchema, optional
         What each column becomes, in the place of the columns that are named above and of reading.
+    targets : str or Path, optional
+        A table (Parquet, CSV) that the targets are columns of; weights, folds and offsets too,
+        where it has them. Rows without a target are left out, and counted.
+    id_column : str, optional
+        The column of ids by which rows of that table are found, in any order. The source has it
+        too; of PLINK's genotypes it is the sample id of .fam.
     min_maf, max_missing : float, optional
         Genotypes: variants whose rarer allele is less frequent, or that more samples than this
         share have no genotype of, are left out.
@@ -183,18 +192,32 @@ def ingest(
         reading = plan.reading()
     reading = reading or Reading()
     wanted = VariantFilter(min_maf, max_missing)
+    from_table, join_notes = targets_table(targets, id_column), []
     with reserve(store, overwrite=overwrite, reading=source) as folder:
         opened = open_source(
             source,
             dataset=dataset_path,
             memory=memory,
             scratch=os.fspath(folder.partial),
-            expected=Expected(absent=codes.words, reading=reading),
+            expected=Expected(
+                absent=codes.words, reading=reading, as_is=(id_column,) if id_column else ()
+            ),
         )
         if plan is not None:
             plan.check_columns(opened)
+        asked = (target,) if isinstance(target, str) else tuple(target or ())
+        if from_table is None:
+            keep_phenotyped(opened, asked)
+        else:
+            opened, join_notes = join_targets(
+                opened,
+                from_table,
+                target=asked,
+                beside=[name for name in (weight, fold, offset) if name],
+                reading=reading,
+                memory=memory,
+            )
         check_columns_said(opened, reading)
-        keep_phenotyped(opened, (target,) if isinstance(target, str) else target or ())
         keep_variants(opened, wanted)
         roles = assign_roles(
             opened, target=target, weight=weight, fold=fold, drop=drop, offset=offset
@@ -238,7 +261,7 @@ def ingest(
             encoder, writer = write(kind)
         _refuse_one_class(opened, roles, known)
         manifest = writer.finish(
-            origin_of(opened),
+            origin_of(opened, targets),
             lambda statistics: schema_of_table(
                 opened, roles, known, encoder, statistics, kind, missing, dataset_path, reading
             ),
@@ -254,7 +277,7 @@ def ingest(
     warnings += code_warnings(names, encoder.lone_codes.found())
     constant = (statistics.std == 0) & (widened | ~harmed)
     warnings += table_warnings(manifest, opened, known, constant)
-    notes += genotype_notes(opened, kind) + table_notes(manifest, known)
+    notes += join_notes + genotype_notes(opened, kind) + table_notes(manifest, known)
     return report_of(store, writer, manifest, opened, started, warnings, notes)
 
 
@@ -336,9 +359,10 @@ def _check_options(dtype: str, missing: str, memory: int) -> None:
         raise OptionError(f"memory is {memory} bytes, expected at least {_LEAST_MEMORY >> 20} MiB.")
 
 
-def origin_of(source: Source) -> dict[str, Any]:
+def origin_of(source: Source, targets: str | os.PathLike[str] | None = None) -> dict[str, Any]:
     """Find where a store's rows are from, and what wrote them."""
     return {
+        **({} if targets is None else {"targets": os.fspath(targets)}),
         "source": source.path,
         "format": source.format,
         "ingested": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -17,30 +17,7 @@ from dasklasso.dataset.sources import open_source
 from dasklasso.dataset.sources.plink import PlinkSource
 from dasklasso.errors import DasklassoError, OptionError, ValueFound
 
-BITS = {2: "00", 1: "10", 0: "11", -1: "01"}  # as PLINK's format has them; -1 is missing
-
-
-def write_plink(
-    bed: Path,
-    genotypes: np.ndarray,
-    *,
-    phenotypes: list[str] | None = None,
-    bim: list[str] | None = None,
-) -> Path:
-    """Write (n, d) copies of A1, packed as texts of bits: the first sample is the last pair."""
-    n, d = genotypes.shape
-    packed = b"\x6c\x1b\x01"
-    for column in genotypes.T.tolist():
-        for start in range(0, n, 4):
-            pairs = [BITS[copies] for copies in column[start : start + 4]]
-            packed += bytes([int("".join(reversed(pairs)), 2)])
-    bed.write_bytes(packed)
-    phenotypes = phenotypes or [f"{0.5 * i + 3:g}" for i in range(n)]
-    fam = [f"f{i} s{i} 0 0 {1 + i % 2} {y}\n" for i, y in enumerate(phenotypes)]
-    bed.with_suffix(".fam").write_text("".join(fam))
-    bim = bim or [f"1\trs{j}\t0\t{1000 + j}\tA\tG" for j in range(d)]
-    bed.with_suffix(".bim").write_text("\n".join(bim) + "\n")
-    return bed
+WritePlink = Callable[..., Path]
 
 
 def stored(store: Path) -> np.ndarray:
@@ -48,7 +25,7 @@ def stored(store: Path) -> np.ndarray:
 
 
 @pytest.fixture
-def bed(tmp_path: Path) -> Path:
+def bed(tmp_path: Path, write_plink: WritePlink) -> Path:
     """Ten samples, the last byte half full; five variants, of which the third has two missing."""
     genotypes = np.random.default_rng(3).integers(0, 3, (10, 5))
     genotypes[[2, 9], 2] = -1
@@ -70,7 +47,7 @@ def test_two_bits_a_sample_are_read_as_the_format_says(tmp_path: Path) -> None:
 )
 @given(data=st.data())
 def test_what_was_packed_is_read(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, write_plink: WritePlink
 ) -> None:
     n, d = data.draw(st.integers(1, 21)), data.draw(st.integers(1, 6))
     values = st.lists(st.sampled_from([0, 1, 2, -1]), min_size=n * d, max_size=n * d)
@@ -100,7 +77,9 @@ def test_bed_reader_reads_the_same(bed: Path) -> None:
     np.testing.assert_array_equal(batch.numbers(names), expected)
 
 
-def test_whole_genotypes_stay_bytes_and_the_phenotype_is_the_target(tmp_path: Path) -> None:
+def test_whole_genotypes_stay_bytes_and_the_phenotype_is_the_target(
+    tmp_path: Path, write_plink: WritePlink
+) -> None:
     genotypes = np.random.default_rng(0).integers(0, 3, (9, 4))
     report = ingest(write_plink(tmp_path / "g.bed", genotypes), tmp_path / "store")
     X = stored(tmp_path / "store")
@@ -127,7 +106,9 @@ def test_missing_genotypes_become_the_variants_mean(bed: Path, tmp_path: Path) -
     assert any(note.startswith("2 missing values in 1 of 5 columns") for note in report.notes)
 
 
-def test_rare_and_sparse_variants_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_rare_and_sparse_variants_are_left_out_and_counted(
+    tmp_path: Path, write_plink: WritePlink
+) -> None:
     genotypes = np.array([[2, 1, 0, -1, 1], [2, 1, 0, -1, 0], [2, 0, 1, 2, 0], [2, 0, 0, 2, 2]])
     report = ingest(
         write_plink(tmp_path / "g.bed", genotypes), tmp_path / "store",
@@ -141,7 +122,9 @@ def test_rare_and_sparse_variants_are_left_out_and_counted(tmp_path: Path) -> No
     ]
 
 
-def test_frequencies_are_of_the_samples_that_are_used(tmp_path: Path) -> None:
+def test_frequencies_are_of_the_samples_that_are_used(
+    tmp_path: Path, write_plink: WritePlink
+) -> None:
     genotypes = np.array([[1, 0], [1, 0], [0, 1], [0, 2], [0, 0]])
     bed = write_plink(tmp_path / "g.bed", genotypes, phenotypes=["-9", "NA", "3", "4", "5"])
     report = ingest(bed, tmp_path / "store", min_maf=0.01)
@@ -156,7 +139,7 @@ def test_frequencies_are_of_the_samples_that_are_used(tmp_path: Path) -> None:
     ids=["cases and controls", "quantities"],
 )
 def test_phenotypes_are_missing_as_plink_has_them(
-    tmp_path: Path, phenotypes: list[str], expected: list[float]
+    tmp_path: Path, phenotypes: list[str], expected: list[float], write_plink: WritePlink
 ) -> None:
     bed = write_plink(
         tmp_path / "g.bed", np.arange(15).reshape(5, 3) % 3, phenotypes=phenotypes
@@ -165,7 +148,9 @@ def test_phenotypes_are_missing_as_plink_has_them(
     np.testing.assert_array_equal(zarr.open_group(tmp_path / "store", mode="r")["y"][...], expected)
 
 
-def test_variants_without_an_id_of_their_own_are_named_by_place_and_alleles(tmp_path: Path) -> None:
+def test_variants_without_an_id_of_their_own_are_named_by_place_and_alleles(
+    tmp_path: Path, write_plink: WritePlink
+) -> None:
     bim = ["1 . 0 5 A G", "1 rs1 0 6 C T", "1 rs1 0 7 C T", "X . 0 9 A G", "X . 0 9 A G",
            "2 rs2 0 8 AT A"]  # fmt: skip
     bed = write_plink(tmp_path / "g.bed", np.arange(24).reshape(4, 6) % 3, bim=bim)
@@ -251,7 +236,7 @@ def test_files_that_do_not_go_together_are_one_line(
     ],
 )
 def test_filters_that_cannot_be_are_refused(
-    tmp_path: Path, options: dict[str, float], says: str
+    tmp_path: Path, options: dict[str, float], says: str, write_plink: WritePlink
 ) -> None:
     bed = write_plink(tmp_path / "g.bed", np.tile([[0, 2, 0, 0, 2]], (6, 1)).astype(int))
     with pytest.raises(OptionError, match=says):
@@ -264,7 +249,9 @@ def test_filters_are_of_genotypes_only(tmp_path: Path) -> None:
         ingest(tmp_path / "t.csv", tmp_path / "store", target="y", min_maf=0.1)
 
 
-def test_alleles_the_other_way_round_are_counted_as_in_training(tmp_path: Path) -> None:
+def test_alleles_the_other_way_round_are_counted_as_in_training(
+    tmp_path: Path, write_plink: WritePlink
+) -> None:
     genotypes = np.random.default_rng(1).integers(0, 3, (8, 3))
     bed = write_plink(tmp_path / "g.bed", genotypes)
     ingest(bed, tmp_path / "store")
