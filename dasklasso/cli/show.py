@@ -34,6 +34,11 @@ INTERCEPT = "(intercept)"  # its name among the features of a table
 )
 @click.option("--alphas", is_flag=True, help="The table of all alphas, whichever is selected.")
 @click.option("--schema", is_flag=True, help="The columns that a table to predict for must have.")
+@click.option(
+    "--score-file",
+    metavar="FILE",
+    help="Write variant, effect allele and weight, as plink --score reads them.",
+)
 @options.table
 @options.overwrite
 @options.as_json
@@ -44,6 +49,7 @@ def show_command(
     limit: int | None,
     alphas: bool,
     schema: bool,
+    score_file: str | None,
     table: str | None,
     overwrite: bool,
     as_json: bool,
@@ -61,10 +67,14 @@ def show_command(
 
     if sum((alphas, alpha is not None, schema)) > 1:
         raise click.UsageError("--alpha, --alphas and --schema: give one of them.")
+    if score_file is not None and (alphas or schema):
+        raise click.UsageError("--score-file is of one alpha: neither --alphas nor --schema.")
+    written = {"table": table, "score-file": score_file}
+    check_places(
+        {what: output_place(file, what) for what, file in written.items() if file is not None},
+        {"model": input_place(model, "model")},
+    )
     if table is not None:
-        check_places(
-            {"table": output_place(table, "table")}, {"model": input_place(model, "model")}
-        )
         check_table_file(table, overwrite=overwrite)
     path = load_model(model)
     if schema:
@@ -72,7 +82,9 @@ def show_command(
         return
     one = alpha is not None or path.alpha_selected is not None or path.n_alphas == 1
     single = one and not alphas
-    at = path.resolve_alpha(asked_alpha(path, alpha)) if single else 0.0
+    at = path.resolve_alpha(asked_alpha(path, alpha)) if single or score_file is not None else 0.0
+    if score_file is not None:
+        _write_score_file(path, at, score_file, model, overwrite=overwrite)
     if table is not None:
         rows = _table_rows(path, at, top) if single else path.table()
         write_table(rows, table, overwrite=overwrite)
@@ -87,6 +99,26 @@ def show_command(
         _print_features(path, at, top, limit)
     else:
         _print_alphas(path, limit)
+
+
+def _write_score_file(
+    path: FittedPath, alpha: float, file: str, model: str, *, overwrite: bool
+) -> None:
+    """Write the score file, and say on standard error what it has and how it is read."""
+    from dasklasso.cli.messages import say
+    from dasklasso.model.score_file import write_score_file
+
+    found = write_score_file(path, alpha, file, model=model, overwrite=overwrite)
+    notes = [
+        f"{found.n_variants:,} variants in {found.file}: plink --score {found.file} 1 2 3 header "
+        f"sum; a prediction is the sum plus {', '.join(f'{b:.8g}' for b in found.intercept)}."
+    ]
+    if found.n_named_by_place:
+        notes.append(
+            f"{found.n_named_by_place:,} of them have no id of their own and are named "
+            "chromosome:position:A2:A1: plink2 --set-all-var-ids '@:#:$r:$a' names them so."
+        )
+    say(notes=notes)
 
 
 def _show_schema(

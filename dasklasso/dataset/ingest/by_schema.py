@@ -181,7 +181,8 @@ def ingest_by_schema(
     OptionError, SourceError, ValueFound, StoreError
     """
     started = time.perf_counter()
-    from_table, notes = targets_table(targets, id_column), []
+    from_table = targets_table(targets, id_column)
+    notes: list[str] = []
     with reserve(store, overwrite=overwrite, reading=source) as folder:
         opened: Source | None = None
         if from_table is not None:

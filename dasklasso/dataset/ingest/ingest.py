@@ -192,7 +192,8 @@ def ingest(
         reading = plan.reading()
     reading = reading or Reading()
     wanted = VariantFilter(min_maf, max_missing)
-    from_table, join_notes = targets_table(targets, id_column), []
+    from_table = targets_table(targets, id_column)
+    join_notes: list[str] = []
     with reserve(store, overwrite=overwrite, reading=source) as folder:
         opened = open_source(
             source,
