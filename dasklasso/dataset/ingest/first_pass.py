@@ -125,7 +125,7 @@ def survey(
                     texts_here = batch.texts(name)
                     if name in features:
                         texts_here = missing_values.as_null(texts_here)
-                    found.add(batch, texts_here)
+                    found.add(batch, name, texts_here)
                     unusable.look_at(name, found)
             if numbers and not unusable.columns:
                 means.add(missing_values.as_nan(batch.numbers(numbers)))

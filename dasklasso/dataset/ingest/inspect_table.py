@@ -192,7 +192,7 @@ class _Sample:
             self._add_numbers(batch.numbers(self._numbers))
         for name, found in self._texts.items():
             texts = batch.texts(name)
-            found.add(batch, self._codes.as_null(texts) if self._is_feature(name) else texts)
+            found.add(batch, name, self._codes.as_null(texts) if self._is_feature(name) else texts)
 
     def _add_one_by_one(self, batch: Batch, fault: ValueFound) -> None:
         """Leave out the columns that cannot be read as they were said to be."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from dasklasso.dataset.sources.base import Batch, Source
 from dasklasso.dataset.sources.looks import Look, is_always_null, look_of, null_option
+from dasklasso.errors import SourceError
 
 _LEAST_LIKE_SHARE = 0.5  # of the values, that look like numbers or dates where one text else occurs
 _LEAST_KNOWN_SHARE = 0.8  # ... that look like numbers, dates or missing values where others occur
@@ -34,13 +35,20 @@ class Texts:
     _looks: dict[str, Look | None] = field(default_factory=dict)
     _firsts: dict[Look | None, tuple[str, int, str]] = field(default_factory=dict)
 
-    def add(self, batch: Batch, texts: Any) -> None:
-        """Take in the texts of a batch, a pyarrow string array."""
+    def add(self, batch: Batch, column: str, texts: Any) -> None:
+        """Take in a column's texts of a batch, a pyarrow string array."""
         import pyarrow.compute as pc
 
         self.missing += texts.null_count
         found = pc.value_counts(texts)
-        values, counts = found.field("values").to_pylist(), found.field("counts").to_pylist()
+        counts = found.field("counts").to_pylist()
+        try:
+            values = found.field("values").to_pylist()
+        except UnicodeDecodeError:  # Parquet says that it is text, and nothing checks it
+            raise SourceError(
+                f"{batch.file}: rows from {batch.first_row}, column {column}: found bytes that are "
+                "not UTF-8 text."
+            ) from None
         for text, count in zip(values, counts, strict=True):
             if text is None:
                 continue

@@ -13,6 +13,7 @@ from dasklasso.dataset.sources.reading import Reading
 from dasklasso.errors import SourceError
 
 MOST_COLUMNS = 2_000_000  # of a table: more are a damaged header, or ask for another tool
+MOST_CHARACTERS = 200  # of a library's message inside one of ours
 MOST_NAMED = 100  # names in a message
 _LEAST_LIKENESS = 0.6  # least likeness of a name that is suggested
 _AS_NEAR = 0.15  # by how much less likely than the likeliest a suggestion may be
@@ -167,6 +168,12 @@ class Source(Protocol):
     def integer_bounds(self, name: str) -> tuple[int, int] | None:
         """Least and greatest value of an integer column, where they are known without reading."""
         ...
+
+
+def one_line(error: BaseException) -> str:
+    """Return what an error of a library says, in a line that is not long."""
+    line = " ".join(str(error).split()) or type(error).__name__
+    return line if len(line) <= MOST_CHARACTERS else line[: MOST_CHARACTERS - 3] + "..."
 
 
 def resolve_column(columns: Sequence[Column], name: str) -> tuple[str, ...]:

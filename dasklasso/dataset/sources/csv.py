@@ -50,7 +50,7 @@ class CsvSource:
         self.path = path
         self._files = [str(file) for file in files]
         expected = expected or Expected()
-        layouts = [CsvLayout.of(file, expected.reading, expected.absent) for file in self._files]
+        layouts = [CsvLayout.of(file, expected) for file in self._files]
         self._layouts = dict(zip(self._files, layouts, strict=True))
         first = layouts[0]
         self._names = list(first.dialect.names)

@@ -134,7 +134,9 @@ def _first_bad(
     text = batch.column(list(names).index(name))[row].as_py()
     expected = "true or false."
     if pa.types.is_floating(types[name]):
-        expected = f"a number. {remedies(look_of(text), text, name)}"
+        expected = "a number."
+        if layout.can_be_said:
+            expected += f" {remedies(look_of(text), text, name)}"
     return ValueFound(
         f"{file}: row {first + row}, column {name}: found {_short(text)}, expected {expected}"
     )

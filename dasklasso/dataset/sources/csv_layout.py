@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv as pc_csv
 
+from dasklasso.dataset.sources.base import Expected
 from dasklasso.dataset.sources.csv_wide import WIDE_COLUMNS, WideReader
 from dasklasso.dataset.sources.dialect import Dialect, dialect_of, reader_of
 from dasklasso.dataset.sources.reading import MISSING, Reading
@@ -24,16 +25,18 @@ _MOST_LINES_COUNTED = 1_000_000
 class CsvLayout:
     """One file's dialect, how many bytes to read at a time (at least a few lines), and how.
 
-    ``absent`` are words that stand for a missing number, beside those that always do.
+    ``absent`` are words that stand for a missing number, beside those that always do;
+    ``can_be_said`` tells whether messages may name options that read the file otherwise.
     """
 
     dialect: Dialect
     block_bytes: int
     absent: tuple[str, ...] = ()
     reading: Reading = Reading()  # noqa: RUF009 (frozen)
+    can_be_said: bool = True
 
     @classmethod
-    def of(cls, file: str, reading: Reading, absent: tuple[str, ...] = ()) -> CsvLayout:
+    def of(cls, file: str, expected: Expected) -> CsvLayout:
         """Tell how a file is written.
 
         Raises
@@ -41,9 +44,11 @@ class CsvLayout:
         SourceError
             The file is empty, cannot be opened or is no text.
         """
+        reading = expected.reading
         dialect = dialect_of(file, reading)
         block = max(_BLOCK_BYTES, _HEADERS_OF_A_BLOCK * dialect.header_bytes)
-        return cls(dialect, block, (*absent, *reading.null), reading)
+        absent = (*expected.absent, *reading.null)
+        return cls(dialect, block, absent, reading, not expected.columns_are_known)
 
     @property
     def missing(self) -> tuple[str, ...]:

@@ -98,7 +98,9 @@ class DeclaredSource:
 
     def batches(self, names: Sequence[str], rows: int) -> Iterator[Batch]:
         for batch in self.base.batches(names, rows):
-            yield DeclaredBatch(batch, self._reading, self._changes)
+            yield DeclaredBatch(
+                batch, self._reading, self._changes, not self._expected.columns_are_known
+            )
 
     def _decide(self, columns: Sequence[Column]) -> None:
         """Tell what becomes of columns, by their names, else by a sample of their texts."""
@@ -155,7 +157,14 @@ class DeclaredSource:
 class DeclaredBatch:
     """Rows of another source's batch, with columns changed as they were said to be read."""
 
-    def __init__(self, batch: Batch, reading: Reading, changes: dict[str, Change | None]) -> None:
+    def __init__(
+        self,
+        batch: Batch,
+        reading: Reading,
+        changes: dict[str, Change | None],
+        can_be_said: bool,
+    ) -> None:
+        self._can_be_said = can_be_said
         self._batch = batch
         self._reading = reading
         self._changes = changes
@@ -214,24 +223,22 @@ class DeclaredBatch:
             values = self._reading.as_null(self._batch.texts(name))
         found, unfit = self._reading.parse(values) if rule is None else rule.numbers(values)
         if unfit is not None:
-            raise unfit_value(self, unfit, name, values[unfit].as_py(), rule)
+            raise self._unfit(unfit, name, values[unfit].as_py(), rule)
         return found
 
-
-def unfit_value(
-    batch: Batch, row: int, column: str, text: str, rule: DateRule | None
-) -> ValueFound:
-    """Return a text that is not what its column is said to hold, as an error."""
-    shown = repr(text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 3] + "...")
-    if rule is not None:
-        form = rule.format or "YYYY-MM-DD, YYYY-MM-DD hh:mm:ss or hh:mm"
-        expected = f"a date of the format {form} (--date {column}={rule})."
-    else:
-        expected = f"a number. {remedies(look_of(text), text, column)}"
-    return ValueFound(
-        f"{batch.file}: row {batch.first_row + row}, column {column}: found {shown}, "
-        f"expected {expected}"
-    )
+    def _unfit(self, row: int, column: str, text: str, rule: DateRule | None) -> ValueFound:
+        """Return a text that is not what its column is said to hold, as an error."""
+        shown = repr(text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 3] + "...")
+        expected = "a number."
+        if rule is not None:
+            form = rule.format or "YYYY-MM-DD, YYYY-MM-DD hh:mm:ss or hh:mm"
+            expected = f"a date of the format {form} (--date {column}={rule})."
+        elif self._can_be_said:
+            expected += f" {remedies(look_of(text), text, column)}"
+        return ValueFound(
+            f"{self.file}: row {self.first_row + row}, column {column}: found {shown}, "
+            f"expected {expected}"
+        )
 
 
 def declared(source: Source, expected: Expected) -> Source:

@@ -226,6 +226,8 @@ def reader_of(lines: TextIO, separator: str, quote: str) -> Any:
 
 def _fields(header: str, separator: str, quote: str) -> list[str] | None:
     """Return the fields of one record; None where a quote stays open."""
+    if not quote or quote not in header:
+        return header.split(separator)
     if quote and _end_of_record(header + "\n", 0, separator, quote) is None:
         return None
     return next(reader_of(io.StringIO(header, newline=""), separator, quote), [])

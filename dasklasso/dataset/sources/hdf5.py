@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dasklasso.dataset.sources.base import suggest
+from dasklasso.dataset.sources.base import one_line, suggest
 from dasklasso.dataset.sources.matrix import MatrixSource, RowArray
 from dasklasso.errors import DependencyMissing, SourceError
 
@@ -34,13 +34,16 @@ class Hdf5Rows:
     def slabs(self, rows: int) -> Iterator[np.ndarray]:
         self.refuse_fault()
         with _open(self._file) as opened:
-            dataset = opened[self._path]
+            try:
+                dataset = opened[self._path]
+            except (KeyError, OSError, RuntimeError) as error:
+                raise SourceError(f"{self.where}: cannot be opened: {one_line(error)}") from error
             for start in range(0, self.shape[0], rows):
                 try:
                     yield np.asarray(dataset[start : start + rows])
-                except OSError as error:
+                except (OSError, RuntimeError, ValueError) as error:
                     raise SourceError(
-                        f"{self.where}: rows from {start} cannot be read: {error}"
+                        f"{self.where}: rows from {start} cannot be read: {one_line(error)}"
                     ) from error
 
     def refuse_fault(self) -> None:
@@ -93,7 +96,12 @@ def open_hdf5(file: Path, *, dataset: str | None) -> MatrixSource:
             if isinstance(item, h5py.Dataset):
                 found[path] = Hdf5Rows(file, path, item) if item.size else None
 
-        opened.visititems(visit)
+        try:
+            opened.visititems(visit)
+        except SourceError:
+            raise
+        except Exception as error:  # h5py says in many ways that a file is damaged
+            raise SourceError(f"{file}: is damaged: {one_line(error)}") from error
 
     matrices = [path for path, rows in found.items() if rows and len(rows.shape) == 2]
     wanted = dataset.strip("/") if dataset else next((n for n in _X_NAMES if n in found), None)
@@ -130,5 +138,5 @@ def _open(file: Path) -> Any:
         ) from None
     try:
         return h5py.File(file, "r")
-    except OSError as error:
-        raise SourceError(f"{file}: is not a readable HDF5 file: {error}") from error
+    except (OSError, RuntimeError, ValueError) as error:
+        raise SourceError(f"{file}: is not a readable HDF5 file: {one_line(error)}") from error

@@ -12,7 +12,7 @@ from typing import IO
 import numpy as np
 from numpy.lib import format as npy_format
 
-from dasklasso.dataset.sources.base import suggest
+from dasklasso.dataset.sources.base import one_line, suggest
 from dasklasso.dataset.sources.matrix import MatrixSource, RowArray
 from dasklasso.errors import MemoryLimitError, SourceError
 
@@ -90,7 +90,7 @@ def _inflated(stream: IO[bytes], count: int, where: str) -> bytes:
     try:
         return stream.read(count)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise SourceError(f"{where}: cannot be inflated: {error}") from error
+        raise SourceError(f"{where}: cannot be inflated: {one_line(error)}") from error
 
 
 def open_npy(file: Path, *, array: str | None, memory: int) -> MatrixSource:
@@ -146,8 +146,8 @@ def _members(file: Path) -> dict[str, zipfile.ZipInfo]:
     try:
         with zipfile.ZipFile(file) as archive:
             infos = archive.infolist()
-    except (zipfile.BadZipFile, OSError) as error:
-        raise SourceError(f"{file}: is not a readable NPZ archive: {error}") from error
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
+        raise SourceError(f"{file}: is not a readable NPZ archive: {one_line(error)}") from error
     members: dict[str, zipfile.ZipInfo] = {}
     for info in infos:
         name = info.filename.removesuffix(".npy")
@@ -167,9 +167,9 @@ def _npz(file: Path, info: zipfile.ZipInfo, name: str, memory: int) -> RowArray:
             while is_stored and stream.read(_VERIFIED_BYTES):
                 pass  # the archive's checksum is compared at the end; later it is read as a map
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise SourceError(f"{where}: is damaged: {error}") from error
+        raise SourceError(f"{where}: is damaged: {one_line(error)}") from error
     except (RuntimeError, NotImplementedError) as error:  # encrypted, or another compression
-        raise SourceError(f"{where}: cannot be read: {error}") from error
+        raise SourceError(f"{where}: cannot be read: {one_line(error)}") from error
     if is_stored:
         with open(file, "rb") as raw:
             raw.seek(info.header_offset)
@@ -201,8 +201,11 @@ def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dt
     except SourceError:
         raise
     except Exception as error:  # the header is Python's own spelling: parsers fail in many ways
-        line = " ".join(str(error).split())[:200]
-        raise SourceError(f"{where}: is not a readable NPY array: {line}") from error
+        if "header" in str(error) and "is large" in str(error):
+            raise SourceError(
+                f"{where}: has a header of more than {_LONGEST_HEADER_BYTES:,} bytes."
+            ) from None
+        raise SourceError(f"{where}: is not a readable NPY array: {one_line(error)}") from error
     if dtype.hasobject or dtype.names:
         raise SourceError(
             f"{where}: holds {dtype}, expected numbers (objects are never unpickled)."

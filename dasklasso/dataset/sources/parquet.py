@@ -21,6 +21,7 @@ from dasklasso.dataset.sources.parquet_wide import (
     WideBatch,
     column_groups,
     reader_bytes,
+    reader_bytes_at_most,
     spool_dtype,
 )
 from dasklasso.dataset.sources.table import TableBatch, column_of, sliced
@@ -122,8 +123,12 @@ class ParquetSource:
         place = {name: position for position, name in enumerate(schema.names)}
         positions = [place[column.name] for column in numbers]
         flat = metadata.num_columns == len(place)
-        needed = reader_bytes(metadata, positions) if flat and numbers else 0
         budget = self._memory // _READER_MEMORY_PARTS
+        needed = 0
+        # columns are looked at only where that matters: pyarrow ends the process where what a
+        # damaged footer says of one cannot be read
+        if flat and numbers and reader_bytes_at_most(metadata, len(numbers)) > budget:
+            needed = reader_bytes(metadata, positions)
         if needed <= budget:
             first = 0
             # threads cost more than they gain here: a batch has few values of each column

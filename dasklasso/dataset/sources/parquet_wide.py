@@ -62,6 +62,14 @@ class WideBatch:
         return self.others.numbers([name])[:, 0]
 
 
+def reader_bytes_at_most(metadata: Any, n_columns: int) -> int:
+    """A bound of :func:`reader_bytes` by the sizes of whole row groups."""
+    groups = range(metadata.num_row_groups)
+    worst = max((metadata.row_group(group).total_byte_size for group in groups), default=0)
+    worst = min(max(worst, 0), _PAGE_BYTES * n_columns)
+    return int(worst * _RESIDENT_PER_PAGE_BYTE) + _COLUMN_READER_BYTES * n_columns
+
+
 def reader_bytes(metadata: Any, positions: Sequence[int]) -> int:
     """Estimated memory of reading these columns (by position) at once, in the worst row group."""
     worst = 0

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from dasklasso.dataset.sources.base import MOST_COLUMNS, Column, Expected, resolve_column
+from dasklasso.dataset.sources.base import MOST_COLUMNS, Column, Expected, one_line, resolve_column
 from dasklasso.dataset.sources.matrix import MatrixBatch
 from dasklasso.dataset.sources.reading import is_inexact
 from dasklasso.errors import DasklassoError, SourceError, ValueFound
@@ -149,7 +149,7 @@ class SvmlightSource:
                             "MiB, expected rows 'label index:value ...'."
                         )
         except (OSError, EOFError, zlib.error) as error:
-            raise SourceError(f"{self.path}: cannot be read: {error}") from error
+            raise SourceError(f"{self.path}: cannot be read: {one_line(error)}") from error
         last = b"".join(rest)
         if last.strip():
             yield last
@@ -162,7 +162,7 @@ class SvmlightSource:
             sparse, labels = load_svmlight_file(io.BytesIO(block), zero_based=True)
         except (ValueError, OverflowError) as error:
             fault = _find_fault(self.path, block, first_row)
-            raise fault or SourceError(f"{self.path}: cannot be read: {error}") from error
+            raise fault or SourceError(f"{self.path}: cannot be read: {one_line(error)}") from error
         return sparse, labels
 
 
