@@ -39,6 +39,14 @@ _EXPECTED = {
     "tuple_type": "a list",
 }
 
+# those of numbers out of bounds: our words, and where pydantic keeps the bound
+_BOUNDS = {
+    "greater_than": ("more than", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("less than", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
+
 
 def read_text(path: Path, *, error: type[DasklassoError]) -> str:
     """Return the text of a document.
@@ -169,6 +177,9 @@ def _expected(problem: Any) -> str:
         return f"one of {words.replace(' or ', ', ')}"
     if kind in ("value_error", "assertion_error"):
         return str(context["error"])
+    if kind in _BOUNDS:
+        word, name = _BOUNDS[kind]
+        return f"{word} {context[name]:g}"
     message = str(problem["msg"])
     return _EXPECTED.get(kind, message[:1].lower() + message[1:])
 

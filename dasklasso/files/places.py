@@ -17,6 +17,7 @@ from pathlib import Path
 from dasklasso.errors import OptionError
 
 LONGEST_NAME = 255  # bytes of a file's name, on nearly all file systems
+LONGEST_PLACE = 4096  # of a path on Linux; looking for the files of a pattern is quadratic
 _FILES = (".csv", ".parquet", ".json")  # endings of what is written as one file
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # of two letters or more: C:\ is a path
 
@@ -37,9 +38,15 @@ def input_place(place: str | os.PathLike[str], what: str = "path") -> str:
     Raises
     ------
     OptionError
-        It is empty, has a NUL byte, stands for standard input, or is neither path nor URL.
+        It is empty, too long, has a NUL byte, stands for standard input, or is neither path nor
+        URL.
     """
     text = _local(_text(place, what))
+    if len(text) > LONGEST_PLACE:
+        raise OptionError(
+            f"{what}: {text[:40]!r}... has {len(text):,} characters, expected at most "
+            f"{LONGEST_PLACE:,}."
+        )
     if "\0" in text:
         raise OptionError(f"{what}: {text!r} has a NUL byte, which no path has.")
     if text == "-":

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+LARGEST = 1e150  # of what is squared
 MOST_COUNTED = (1 << 63) - 1
 
 
@@ -21,6 +22,9 @@ class Document(BaseModel):
 # lists end at their first fault: a long one with as many faults would take minutes to describe
 Texts = Annotated[list[str], Field(fail_fast=True)]
 Numbers = Annotated[list[float], Field(fail_fast=True)]
+# whose squares are numbers too
+Moderate = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+Moderates = Annotated[list[Moderate], Field(fail_fast=True)]
 # null where a number is not known, or not finite
 KnownNumbers = Annotated[list[float | None], Field(fail_fast=True)]
 Wholes = Annotated[list[int], Field(fail_fast=True)]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from dasklasso.files.schemas import Count, Document, Numbers
+from dasklasso.files.schemas import Count, Document, Moderates
 
 
 class CheckpointDocument(Document):
@@ -23,6 +23,6 @@ class StateDocument(Document):
     model_config = ConfigDict(extra="allow")
 
     solver: str
-    alphas: Annotated[Numbers, Field(min_length=1)]
+    alphas: Annotated[Moderates, Field(min_length=1)]
     scans: Annotated[float, Field(ge=0)]
     bytes_read: Count

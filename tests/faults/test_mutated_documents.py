@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ import pytest
 import zarr
 
 from dasklasso.dataset.array_metadata import metadata_digests
-from dasklasso.dataset.dataset import open_dataset
+from dasklasso.dataset.dataset import from_arrays, open_dataset
 from dasklasso.dataset.ingest.ingest import ingest
 from dasklasso.dataset.row_folds import FoldScheme
 from dasklasso.errors import DasklassoError, DataWarning
@@ -40,11 +41,13 @@ from dasklasso.moments.store import find_moments
 from dasklasso.options import CvOptions, FitOptions, RunOptions
 from dasklasso.storage.zarr_blocks import read_rows
 
-CASES = {"manifest": 2500, "model": 2500, "moments": 2500, "checkpoint": 1500, "job": 1000}
-SAMPLE = {"manifest": 30, "model": 30, "moments": 40, "checkpoint": 10, "job": 40}
+SOLVERS = {"fista": 4, "newton": 3, "working_set": 4}  # and the scan at which each is ended
+CASES = {"manifest": 2500, "model": 2500, "moments": 2500, "job": 1000}
+SAMPLE = {"manifest": 30, "model": 30, "moments": 40, "job": 40}
+CASES |= {f"checkpoint of {solver}": 500 for solver in SOLVERS}
+SAMPLE |= {f"checkpoint of {solver}": 5 for solver in SOLVERS}
 SECONDS = 60  # of a case that takes a fraction of one
 N = 40
-FISTA = FitOptions(n_alphas=3, eps=0.05, tol=1e-6, solver="fista")
 JOB = """
 [ingest]
 source = "t.csv"
@@ -179,17 +182,32 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Kind]:
     fit_cv(data, options, CvOptions(folds=3), run).save(place / "m")
     kept = next(head.parent for head in (place / "stats").glob("*/zarr.json"))
 
-    def fit(folder: Path, *, resume: bool, stop: int | None = None) -> Any:
-        def progress(event: Any) -> None:
-            if event.scan == stop:
-                raise Stopped
+    labels = from_arrays(read_rows(data.X, 0, N), np.arange(N) % 3 // 2)
 
-        seconds = 0.0 if stop else 1e9
-        there = replace(run, checkpoint=str(folder), checkpoint_seconds=seconds, resume=resume)
-        return fit_path(data, FISTA, replace(there, keep_statistics=False), progress=progress)
+    def fitting(solver: str) -> Callable[..., Any]:
+        asked = FitOptions(n_alphas=3, eps=0.05, tol=1e-6, solver=solver, max_scans=200)
+        asked = replace(asked, loss="logistic") if solver == "newton" else asked
 
-    with pytest.raises(Stopped):
-        fit(place / "state", resume=False, stop=4)
+        def fit(folder: Path, *, resume: bool) -> Any:
+            def progress(event: Any) -> None:
+                if event.scan == SOLVERS[solver] and not resume and not event.stage:
+                    raise Stopped
+
+            there = replace(
+                run,
+                keep_statistics=False,
+                checkpoint=str(folder),
+                checkpoint_seconds=1e9 if resume else 0.0,
+                resume=resume,
+            )
+            table = labels if solver == "newton" else data
+            return fit_path(table, asked, there, progress=progress)
+
+        return fit
+
+    for solver in SOLVERS:
+        with pytest.raises(Stopped):
+            fitting(solver)(place / solver, resume=False)
     (place / "job").mkdir()
     (place / "job" / "job.toml").write_text(JOB)
     shutil.copy(place / "t.csv", place / "job" / "t.csv")
@@ -206,10 +224,14 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Kind]:
             place / "stats", f"{kept.name}/zarr.json", lambda at: use_moments(at, data.identity),
             ("attributes", "dasklasso_statistics"), arrays=kept.name,
         ),
-        "checkpoint": Kind(
-            place / "state", "state.zarr/zarr.json", lambda at: use_checkpoint(at, fit),
-            ("attributes",), arrays="state.zarr",
-        ),
+        **{
+            f"checkpoint of {solver}": Kind(
+                place / solver, "state.zarr/zarr.json",
+                partial(use_checkpoint, fit=fitting(solver)),
+                ("attributes",), arrays="state.zarr",
+            )
+            for solver in SOLVERS
+        },
         "job": Kind(place / "job", "job.toml", use_job),
     }  # fmt: skip
     for name, kind in found.items():

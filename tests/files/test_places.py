@@ -105,3 +105,8 @@ def test_two_outputs_have_places_of_their_own(tmp_path):
     with pytest.raises(OptionError, match=r"^out: is within the table"):
         check_places({"out": tmp_path / "a" / "m", "table": tmp_path / "a"}, {})
     check_places({"out": tmp_path / "a", "table": tmp_path / "a.csv"}, {})
+
+
+def test_a_place_that_is_too_long_is_refused_before_its_pattern_is_looked_for():
+    with pytest.raises(OptionError, match=r"source: '\[\[.* has 50,000 characters, expected"):
+        input_place("[" * 50_000, "source")

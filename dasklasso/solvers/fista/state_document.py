@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from dasklasso.errors import CheckpointError
 from dasklasso.files.documents import validate
-from dasklasso.files.schemas import Count, Document, KnownNumbers, Numbers, Wholes
+from dasklasso.files.schemas import Count, Document, KnownNumbers, Moderate, Moderates, Wholes
 from dasklasso.solvers.fista.step import ZERO
 
 Number = Annotated[float, Field(allow_inf_nan=True)]  # infinite where a loss has no bound
@@ -21,9 +21,9 @@ class PlanDocument(Document):
 
     base: Wholes
     previous: Wholes
-    momentum: Numbers
-    alpha: Numbers
-    lipschitz: Numbers
+    momentum: Moderates
+    alpha: Moderates
+    lipschitz: Moderates
     power: float | None
     holds: bool
 
@@ -42,16 +42,16 @@ class LipschitzDocument(Document):
 class InterceptsDocument(Document):
     """Intercepts of the next points: lists of K."""
 
-    u: Numbers
-    z: Numbers
-    previous: Numbers
+    u: Moderates
+    z: Moderates
+    previous: Moderates
     holds: bool
 
 
 class BacktrackingDocument(Document):
     """Curvatures and objectives of the problems: lists of K."""
 
-    curvature: Numbers
+    curvature: Moderates
     objective: KnownNumbers
     noise: float
 
@@ -60,7 +60,7 @@ class InFlightDocument(Document):
     """The K jobs in flight, and those that wait."""
 
     jobs: Wholes
-    t: Numbers
+    t: Moderates
     best_gap: KnownNumbers
     since_best: Wholes
     waiting: Wholes
@@ -85,12 +85,12 @@ class SolutionDocument(Document):
     """The solution of one job."""
 
     indices: Wholes
-    values: Numbers
+    values: Moderates
     objective: Number
     gap: Number
-    residual_mean: Number
+    residual_mean: Moderate
     certified: bool
-    intercept: float
+    intercept: Moderate
 
 
 class FistaDocument(Document):

@@ -26,6 +26,8 @@ FOLDS_JOIN_GAP = 1e-3  # gap of problems of all rows from which those of folds b
 FLOAT64_FROM_GAP = 30.0  # times tol: the next step is likely to arrive, and needs float64
 SCANS_WITHOUT_GAIN = {"float32": 2, "float64": 20}  # until a problem is given up
 
+LARGEST_STARTED = 1e150  # of numbers in a checkpoint: their squares are numbers too
+
 
 @dataclass(frozen=True)
 class Start:
@@ -183,8 +185,9 @@ class IterateSolver(Solver[IterateStateT], Generic[IterateStateT]):
             if array.shape != (self.problem.n_features, intercepts.size):
                 raise ValueError(f"{name} are {array.shape}, with {intercepts.size} intercepts")
         points = frozen.arrays["points"].compute()
-        if not (np.isfinite(points).all() and np.isfinite(intercepts).all()):
-            raise ValueError("points that are no finite numbers")
+        for name, found in (("points", points), ("intercepts", intercepts)):
+            if not (np.abs(found) <= LARGEST_STARTED).all():
+                raise ValueError(f"{name} have numbers beyond {LARGEST_STARTED:g}, or none")
         start = Start(points, intercepts, frozen.arrays["gradient"].compute())
         return self.begin(jobs, scans, bytes_read, start)
 

@@ -6,23 +6,23 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, model_validator
 
-from dasklasso.files.schemas import Count, Document, KnownNumbers, Numbers
+from dasklasso.files.schemas import Count, Document, KnownNumbers, Moderates
 
 Truths = Annotated[list[bool], Field(fail_fast=True)]
 Counts = Annotated[list[Count], Field(fail_fast=True)]
-Point = Annotated[tuple[Counts, Numbers], Field(strict=False)]  # indices, values: a list in JSON
+Point = Annotated[tuple[Counts, Moderates], Field(strict=False)]  # indices, values: a list in JSON
 Points = Annotated[list[Point], Field(fail_fast=True)]
 
 
 class ProblemsDocument(Document):
     """The m problems of a series."""
 
-    alphas: Numbers
+    alphas: Moderates
     asked: Truths
     points: Points
     gap: KnownNumbers
     objective: KnownNumbers
-    slope: Numbers
+    slope: Moderates
     error: KnownNumbers
     done: Truths
     window: Counts
