@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from types import FrameType
+from typing import Any
 
 # Dask and SciPy import these where they are installed, and no command has a use for them; with
 # xarray comes pandas, and all together takes as long as a command on small data. Only here: in a
@@ -29,7 +30,9 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 def main() -> None:
     """Run the command line; Ctrl-C and SIGTERM while it is loaded end it in a line too."""
-    before = {number: signal.signal(number, _end) for number in (signal.SIGINT, signal.SIGTERM)}
+    before: dict[int, Any] = {
+        number: signal.signal(number, _end) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     leave_out_others()
     from dasklasso.cli import main as commands
     from dasklasso.cli import signals

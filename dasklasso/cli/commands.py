@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import signal
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -67,7 +66,7 @@ class Commands(click.Group):
             raise Failure(_said(error)) from error
         except Exception as error:
             if came:  # a library made another error of it
-                raise Failure(SAID[signal.Signals(came[-1])]) from error
+                raise Failure(SAID[came[-1]]) from error
             what = f"{type(error).__name__}: {_said(error)}"
             raise Failure(
                 f"unexpected {what}. dasklasso --traceback {ctx.invoked_subcommand} ... "

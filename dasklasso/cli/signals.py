@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-SAID = {signal.SIGINT: "interrupted.", signal.SIGTERM: "ended by SIGTERM."}
+SAID: dict[int, str] = {signal.SIGINT: "interrupted.", signal.SIGTERM: "ended by SIGTERM."}
 before: dict[int, Any] = {}  # what signals did before the program began to load
 came: list[int] = []  # the signals that ended a command
 

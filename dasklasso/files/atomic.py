@@ -110,7 +110,7 @@ class PartialFolder:
     def is_from_writing(self, error: OSError) -> bool:
         """Tell whether an error is of what is written here, and not of something that was read."""
         named = os.fspath(error.filename) if isinstance(error.filename, str) else ""
-        return error.errno in _DISK or named.startswith(os.fspath(self._work))
+        return error.errno in _DISK or (named + os.sep).startswith(f"{self._work}{os.sep}")
 
     def publish(self, *, synced: Synced = "metadata") -> None:
         """Rename what was written into place; what it replaces is deleted last.

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from dasklasso.choices import (
     Criterion,
@@ -40,7 +40,7 @@ class SolveStage(ClusterStage, ABC):
     """Options that ``dasklasso fit``, ``path``, ``cv`` and ``select`` share."""
 
     _reads = ("store", "penalty_factor")
-    _writes = ("out", "checkpoint", "stats")
+    _writes: ClassVar[tuple[str, ...]] = ("out", "checkpoint", "stats")
 
     loss: str = "squared"
     huber_delta: str = "auto"
