@@ -118,6 +118,11 @@ class IngestStage(PlacedStage):
         plan = self._plan()
         if self.schema is not None and plan is None:
             raise OptionError("--dry-run is of tables: expected no --schema of a model or a store.")
+        for option in ("targets", "min_maf", "max_missing"):
+            if getattr(self, option) is not None:
+                raise OptionError(
+                    f"--dry-run looks at SOURCE alone, expected no --{option.replace('_', '-')}."
+                )
         return inspect_table(self.source, **self._columns(), plan=plan)
 
     def _columns(self) -> dict[str, Any]:

@@ -128,3 +128,11 @@ def test_a_score_file_is_not_overwritten_unless_told(cohort: Cohort, tmp_path: P
     assert file.read_text() == "mine"
     run("show", cohort.model, "--score-file", file, "--overwrite")
     assert file.read_text().startswith("ID\tA1\tWEIGHT\n")
+
+
+@pytest.mark.parametrize("option", [("--targets", "pheno.csv"), ("--min-maf", "0.1")])
+def test_a_dry_run_does_not_pass_over_what_it_cannot_look_at(
+    cohort: Cohort, option: tuple[str, str]
+) -> None:
+    result = run("ingest", cohort.bed, "--dry-run", *option, fails=True)
+    assert f"expected no {option[0]}" in result.stderr

@@ -334,14 +334,19 @@ def choose_dtype(source: Source, roles: Roles, survey: Survey, asked: str) -> np
     if any(survey.missing.values()):
         return floating
     fitting = set(_SMALL)
+    seen: set[np.dtype] = set()  # types whose bounds were looked at: there may be very many columns
     for column in roles.features:
         dtype = np.dtype(np.uint8) if column.kind == "text" else column.dtype
+        if dtype in seen:
+            continue
         if dtype.kind not in "iu":
             return floating
         bounds = source.integer_bounds(column.name) if dtype.itemsize > 4 else _bounds(dtype)
         fitting = {name for name in fitting if bounds is not None and _holds(name, *bounds)}
         if not fitting:
             return floating
+        if dtype.itemsize <= 4:
+            seen.add(dtype)
     return np.dtype(next(name for name in _SMALL if name in fitting))
 
 

@@ -8,6 +8,7 @@ from dasklasso.dataset.manifest import ColumnStatistics
 from dasklasso.objective.square_units import unit_for
 
 _SLAB_ELEMENTS = 1 << 17  # 1 MiB of float64: one slab stays in the processor's cache
+_SLAB_ROWS = 64  # least rows of a slab: wide blocks are cut by columns, so that merging is cheap
 
 
 class RunningMoments:
@@ -35,35 +36,44 @@ class RunningMoments:
 
     def update(self, block: np.ndarray) -> None:
         """Take in rows; ``block`` is (n, n_columns) of any real or boolean dtype."""
-        rows = max(1, _SLAB_ELEMENTS // max(1, block.shape[1]))
-        for start in range(0, len(block), rows):
-            self._merge(block[start : start + rows])
+        n, width = block.shape
+        rows = max(min(_SLAB_ROWS, n), _SLAB_ELEMENTS // max(1, width), 1)
+        step = max(1, _SLAB_ELEMENTS // rows)
+        for start in range(0, n, rows):
+            slab = block[start : start + rows]
+            for left in range(0, width, step):
+                columns = slice(left, min(left + step, width))
+                self._merge(slab[:, columns], columns)
+            self.count += len(slab)
 
-    def _merge(self, slab: np.ndarray) -> None:
+    def _merge(self, slab: np.ndarray, columns: slice) -> None:
+        """Take in rows of some columns, which ``count`` does not have yet."""
         n = len(slab)
+        # views of what is known of these columns
+        minimum, maximum = self.minimum[columns], self.maximum[columns]
+        origin, offset = self._origin[columns], self._offset[columns]
+        squares, unit = self._squares[columns], self._unit[columns]
         # inf - inf, or sums beyond float64: the deviation then says that it is not finite
         with np.errstate(invalid="ignore", over="ignore"):
             least, most = slab.min(axis=0), slab.max(axis=0)
-            np.minimum(self.minimum, least, out=self.minimum)
-            np.maximum(self.maximum, most, out=self.maximum)
+            np.minimum(minimum, least, out=minimum)
+            np.maximum(maximum, most, out=maximum)
             mean = slab.mean(axis=0, dtype=np.float64)
             deviation = np.subtract(slab, mean, dtype=np.float64)
             rest = deviation.sum(axis=0)  # zero but for rounding: corrects both moments
             if self.count == 0:
-                self._origin = mean
-            offset = (mean - self._origin) + rest / n
+                origin[:] = mean
             total = self.count + n
-            delta = offset - self._offset
+            delta = (mean - origin) + rest / n - offset
             size = np.maximum(np.maximum(most - mean, mean - least), np.abs(delta))
-            unit = unit_for(np.maximum(size, self._std()))
-            deviation /= unit
-            squares = np.einsum("ij,ij->j", deviation, deviation) - (rest / unit) ** 2 / n
+            new_unit = unit_for(np.maximum(size, _std(squares, self.count) * unit))
+            deviation /= new_unit
+            own = np.einsum("ij,ij->j", deviation, deviation) - (rest / new_unit) ** 2 / n
             for _ in range(2):  # the square of a ratio may be beyond float64
-                self._squares *= self._unit / unit
-            self._offset += delta * (n / total)
-            self._squares += squares + (delta / unit) ** 2 * (self.count * n / total)
-            self._unit = unit
-        self.count = total
+                squares *= unit / new_unit
+            offset += delta * (n / total)
+            squares += own + (delta / new_unit) ** 2 * (self.count * n / total)
+            unit[:] = new_unit
 
     @property
     def mean(self) -> np.ndarray:
@@ -73,11 +83,8 @@ class RunningMoments:
     @property
     def std(self) -> np.ndarray:
         """Population standard deviation (divisor n), exactly 0 for a constant column."""
-        return np.where(self.minimum == self.maximum, 0.0, self._std())
-
-    def _std(self) -> np.ndarray:
-        variance = np.maximum(self._squares, 0.0) / max(1, self.count)
-        return np.sqrt(variance) * self._unit
+        found = _std(self._squares, self.count) * self._unit
+        return np.where(self.minimum == self.maximum, 0.0, found)
 
     def statistics(self, missing: np.ndarray) -> ColumnStatistics:
         """Return what the manifest records; ``missing`` is (n_columns,) int64."""
@@ -88,3 +95,8 @@ class RunningMoments:
             maximum=self.maximum.copy(),
             missing=np.asarray(missing, dtype=np.int64),
         )
+
+
+def _std(squares: np.ndarray, count: int) -> np.ndarray:
+    """Standard deviations, in the units that the squares are in."""
+    return np.sqrt(np.maximum(squares, 0.0) / max(1, count))

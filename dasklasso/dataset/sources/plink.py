@@ -186,6 +186,7 @@ class PlinkSource:
         wanted = np.array([self._place[name] for name in genotypes], dtype=np.int64)
         positions = _Positions({name: k for k, name in enumerate(genotypes)})
         flipped = self._flipped[wanted]
+        others = [name for name in names if name in self._beside]
         n_bytes = max(1, self._memory // 4 // max(1, len(wanted)))
         first = 0
         end = int(self._samples[-1]) // 4 + 1 if len(self._samples) else 0
@@ -201,7 +202,7 @@ class PlinkSource:
                 block = _COPIES.take(bits & 3)
                 if flipped.any():
                     block = np.where(flipped & (block != _MISSING), 2 - block, block)
-                beside = {n: self._beside[n][here] for n in names if n in self._beside}
+                beside = {name: self._beside[name][here] for name in others}
                 yield PlinkBatch(self.path, first, len(here), block, positions, beside)
                 first += len(here)
 
@@ -240,21 +241,24 @@ def _turned(files: PlinkFiles, wanted: np.ndarray, left: int, right: int) -> np.
     return out
 
 
-@dataclass
 class _Positions:
-    """Columns of a block by their names; a list of names that is asked again is found at once."""
+    """Columns of a block by their names; a long list that is asked again is found at once."""
 
-    places: Mapping[str, int]
-    _asked: Sequence[str] | None = None
-    _found: np.ndarray | None = None
+    def __init__(self, places: Mapping[str, int]) -> None:
+        self._places = places
+        self._asked: Sequence[str] | None = None
+        self._found = np.zeros(0, dtype=np.int64)
 
     def of(self, names: Sequence[str]) -> np.ndarray | None:
         """Return where they are; None unless all of them are genotypes."""
-        if names is not self._asked:
-            all_there = all(name in self.places for name in names)
-            self._found = np.array([self.places[name] for name in names]) if all_there else None
-            self._asked = names
-        return self._found
+        if names is self._asked:
+            return self._found
+        if not all(name in self._places for name in names):
+            return None
+        found = np.array([self._places[name] for name in names], dtype=np.int64)
+        if len(names) > 1:  # one by one are targets and the like, between the features
+            self._asked, self._found = names, found
+        return found
 
 
 @dataclass(frozen=True)

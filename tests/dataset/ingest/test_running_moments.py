@@ -55,6 +55,15 @@ def test_a_mean_far_above_the_deviation_does_not_cancel(
     np.testing.assert_allclose(moments.mean, mean + shifted.mean(axis=0), rtol=1e-15)
 
 
+def test_wide_blocks_are_taken_in_by_columns() -> None:
+    X = np.random.default_rng(1).integers(0, 3, (150, 5000)) + np.arange(5000) * 1e5
+    moments = in_blocks(X, [3, 90])
+    np.testing.assert_allclose(moments.mean, X.mean(axis=0), rtol=1e-13)
+    np.testing.assert_allclose(moments.std, (X - X[0]).std(axis=0), rtol=1e-9)
+    np.testing.assert_array_equal(moments.minimum, X.min(axis=0))
+    np.testing.assert_array_equal(moments.maximum, X.max(axis=0))
+
+
 def test_an_outlier_in_the_first_row_does_not_spoil_the_deviation() -> None:
     X = np.random.default_rng(0).standard_normal((10_000, 1))
     X[0] = 1e8
