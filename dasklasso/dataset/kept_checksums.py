@@ -54,7 +54,10 @@ class KeptChecksums(ChunkChecksums):
 
     def read(self) -> np.ndarray:
         """Read the file anew; see :class:`ChunkChecksums`."""
-        found = _load(Path(self.key)).get(self.array)
+        try:
+            found = _load(Path(self.key)).get(self.array)
+        except ValueError as error:
+            raise StoreError(f"{self.where}: {self.key} cannot be read: {error}.") from error
         if found is None or found.digest != self.digest:
             raise StoreError(f"{self.where}: {self.key} was replaced while the store was read.")
         return found.checksums

@@ -7,15 +7,21 @@ where; what was read before, or is held in memory, is of data that are there no 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import zarr
+from zarr.storage import LocalStore
 
 from dasklasso.dataset.fingerprint import fingerprint_of
 from dasklasso.dataset.manifest import MANIFEST_KEY, Manifest
 from dasklasso.errors import StoreError
 from dasklasso.storage.blocks import BlockSource
+from dasklasso.storage.zarr_blocks import ZarrBlocks
+
+ATTEMPTS = 2  # hours of work are not thrown away for one request that a network lost
+SECONDS_BETWEEN = 0.5
 
 
 @dataclass(frozen=True)
@@ -71,19 +77,26 @@ class Opened:
         ------
         StoreError
         """
-        try:
-            is_unchanged = self._is_unchanged()
-        except Exception as error:  # whatever zarr says of a store that is no more
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            raise StoreError(
-                f"{self.location}: was replaced or damaged while it was read ({reason}). What was "
-                "computed of it is not kept."
-            ) from error
-        if not is_unchanged:
-            raise StoreError(
-                f"{self.location}: was replaced or changed while it was read: it is not the store "
-                "that was opened. What was computed of it is not kept; run it again."
-            )
+        reason = "it is not the store that was opened"
+        for attempt in range(ATTEMPTS):
+            time.sleep(attempt * SECONDS_BETWEEN)
+            try:
+                if self._is_unchanged():
+                    return
+                if self._is_local:
+                    break
+            except Exception as error:  # whatever zarr says of a store that is no more
+                reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise StoreError(
+            f"{self.location}: was replaced or damaged while it was read: {reason}. What was "
+            "computed of it is not kept; run it again."
+        )
+
+    @property
+    def _is_local(self) -> bool:
+        stores = [] if self.group is None else [self.group.store]
+        stores += [one.store for one in self.sources.values() if isinstance(one, ZarrBlocks)]
+        return all(isinstance(store, LocalStore) for store in stores)
 
 
 def _fingerprint(sources: Mapping[str, BlockSource | None]) -> str:

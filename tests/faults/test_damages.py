@@ -207,6 +207,7 @@ def test_a_damage_is_refused_or_does_not_matter(number, places, run, tmp_path) -
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # each is a process
 def test_so_are_two_hundred(places, run, tmp_path) -> None:
     table: Counter[tuple[str, str]] = Counter()
     for number in range(DAMAGES):
