@@ -19,11 +19,12 @@ from dasklasso.cli.text import echo
 )
 @options.quiet
 def run_command(job: str, overrides: tuple[str, ...]) -> None:
-    """Run the stages of JOB.toml: ingest; fit, path, cv or select; predict; score; picture.
+    """Run the stages of JOB.toml: ingest; fit, path, cv or select; predict; score; others.
 
-    Their keys are the options of these commands, with underscores. What is read is relative to
-    the TOML file, what is written is relative to the current folder. Nothing is overwritten
-    unless a stage says overwrite = true.
+    Their keys are the options of these commands, with underscores. After score come score_file,
+    which is show --score-file, and picture. What is read is relative to the TOML file, what is
+    written is relative to the current folder. Nothing is overwritten unless a stage says
+    overwrite = true.
     """
     from dasklasso.cli.fit import report, require_convergence, run_with_progress
     from dasklasso.cli.ingest import run_ingest
@@ -35,6 +36,7 @@ def run_command(job: str, overrides: tuple[str, ...]) -> None:
     from dasklasso.jobs.job import load_job
     from dasklasso.jobs.picture_stage import PictureStage
     from dasklasso.jobs.predict_stage import PredictStage
+    from dasklasso.jobs.score_file_stage import ScoreFileStage
     from dasklasso.jobs.score_stage import ScoreStage
     from dasklasso.jobs.select_stage import SelectStage
 
@@ -51,6 +53,9 @@ def run_command(job: str, overrides: tuple[str, ...]) -> None:
             echo(f"out       {stage.out}")
         elif isinstance(stage, ScoreStage):
             run_score(stage)
+        elif isinstance(stage, ScoreFileStage):
+            say(notes=stage.run().notes())
+            echo(f"out       {stage.out}")
         elif isinstance(stage, PictureStage):
             run_picture(stage)
         elif isinstance(stage, SelectStage):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dasklasso.cli import options
+from dasklasso.cli.messages import say
 from dasklasso.cli.text import echo
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def show_command(
     from dasklasso.files.tables import check_table_file, write_table
     from dasklasso.model.asked_alpha import asked_alpha
     from dasklasso.model.path import load_model
+    from dasklasso.model.score_file import write_score_file
 
     if sum((alphas, alpha is not None, schema)) > 1:
         raise click.UsageError("--alpha, --alphas and --schema: give one of them.")
@@ -84,7 +86,7 @@ def show_command(
     single = one and not alphas
     at = path.resolve_alpha(asked_alpha(path, alpha)) if single or score_file is not None else 0.0
     if score_file is not None:
-        _write_score_file(path, at, score_file, model, overwrite=overwrite)
+        say(notes=write_score_file(path, at, score_file, model=model, overwrite=overwrite).notes())
     if table is not None:
         rows = _table_rows(path, at, top) if single else path.table()
         write_table(rows, table, overwrite=overwrite)
@@ -99,26 +101,6 @@ def show_command(
         _print_features(path, at, top, limit)
     else:
         _print_alphas(path, limit)
-
-
-def _write_score_file(
-    path: FittedPath, alpha: float, file: str, model: str, *, overwrite: bool
-) -> None:
-    """Write the score file, and say on standard error what it has and how it is read."""
-    from dasklasso.cli.messages import say
-    from dasklasso.model.score_file import write_score_file
-
-    found = write_score_file(path, alpha, file, model=model, overwrite=overwrite)
-    notes = [
-        f"{found.n_variants:,} variants in {found.file}: plink --score {found.file} 1 2 3 header "
-        f"sum; a prediction is the sum plus {', '.join(f'{b:.8g}' for b in found.intercept)}."
-    ]
-    if found.n_named_by_place:
-        notes.append(
-            f"{found.n_named_by_place:,} of them have no id of their own and are named "
-            "chromosome:position:A2:A1: plink2 --set-all-var-ids '@:#:$r:$a' names them so."
-        )
-    say(notes=notes)
 
 
 def _show_schema(

@@ -43,6 +43,7 @@ from dasklasso.jobs.fit_stage import CvStage, FitStage, PathStage
 from dasklasso.jobs.ingest_stage import IngestStage
 from dasklasso.jobs.picture_stage import PictureStage
 from dasklasso.jobs.predict_stage import PredictStage
+from dasklasso.jobs.score_file_stage import ScoreFileStage
 from dasklasso.jobs.score_stage import ScoreStage
 from dasklasso.jobs.select_stage import SelectStage
 
@@ -54,6 +55,7 @@ Stage = (
     | SelectStage
     | PredictStage
     | ScoreStage
+    | ScoreFileStage
     | PictureStage
 )
 STAGES: dict[str, type[Stage]] = {
@@ -64,19 +66,21 @@ STAGES: dict[str, type[Stage]] = {
     "select": SelectStage,
     "predict": PredictStage,
     "score": ScoreStage,
+    "score_file": ScoreFileStage,
     "picture": PictureStage,
 }
 _FITS = ("fit", "path", "cv", "select")
 _SHARED = ("stats", "checkpoint")  # folders that several stages may keep things in
 MOST_BITS = 63  # of a whole number: TOML has no larger ones
-_READ = ("source", "store", "model", "penalty_factor", "scores", "schema")
+_READ = ("source", "store", "model", "penalty_factor", "scores", "schema", "targets")
 
 
 @dataclass(frozen=True)
 class Job:
-    """Stages in the order they run in: ingest; fit, path, cv or select; predict; score; picture.
+    """Stages in the order they run in.
 
-    Those that come several times are numbered: ``ingest 1``, ``ingest 2``.
+    That is ingest; fit, path, cv or select; predict; score; score_file; picture. Those
+    that come several times are numbered: ``ingest 1``, ``ingest 2``.
     """
 
     stages: dict[str, Stage]

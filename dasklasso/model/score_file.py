@@ -33,6 +33,19 @@ class ScoreFile:
     n_named_by_place: int
     intercept: tuple[float, ...]
 
+    def notes(self) -> list[str]:
+        """Return what the file has and how it is read."""
+        found = [
+            f"{self.n_variants:,} variants in {self.file}: plink --score {self.file} 1 2 3 header "
+            f"sum; a prediction is the sum plus {', '.join(f'{b:.8g}' for b in self.intercept)}."
+        ]
+        if self.n_named_by_place:
+            found.append(
+                f"{self.n_named_by_place:,} of them have no id of their own and are named "
+                "chromosome:position:A2:A1: plink2 --set-all-var-ids '@:#:$r:$a' names them so."
+            )
+        return found
+
 
 def check_score_file(file: str | Path, *, overwrite: bool) -> None:
     """Refuse a file that cannot be written to.

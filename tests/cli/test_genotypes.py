@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +111,35 @@ def test_a_cohort_is_predicted_for_by_its_alleles(
     first, second = (pd.read_csv(tmp_path / name) for name in ("a.csv", "b.csv"))
     assert first.IID.tolist() == [f"s{i}" for i in range(N)]
     pd.testing.assert_frame_equal(first, second)
+
+
+def test_the_job_of_the_repository_goes_from_genotypes_to_a_score_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipelines = Path(__file__).parents[2] / "pipelines"
+    spec = importlib.util.spec_from_file_location("genotypes", pipelines / "genotypes.py")
+    assert spec is not None
+    assert spec.loader is not None
+    generator = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generator)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "jobs").mkdir()
+    shutil.copy(pipelines / "genotypes.toml", tmp_path / "jobs")
+    generator.generate("out/cohort", 101, 60, causal=5, seed=0)
+    result = run("run", "jobs/genotypes.toml", "--set", "ingest.min_maf=0.2")
+    assert "rows      99 in" in result.stdout
+    assert "2 with no row in" in result.stderr
+    score = pd.read_csv("out/genotypes/score.tsv", sep="\t")
+    model = load_model("out/genotypes/model")
+    weights = dict(
+        zip(model.feature_names, model.coefficients_at(1.0)[0].toarray()[0], strict=True)
+    )
+    assert dict(zip(score.ID, score.WEIGHT, strict=True)) == {
+        name: weight for name, weight in weights.items() if weight
+    }
+    assert len(score) > 0
+    frequency = 1 - model.schema.means / 2  # of G; A is rarer but for chance
+    assert (np.minimum(frequency, 1 - frequency) > 0.19).all()
 
 
 def test_score_files_are_of_genotypes(tmp_path: Path) -> None:

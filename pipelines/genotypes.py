@@ -1,0 +1,84 @@
+"""Write synthetic genotypes as PLINK 1 has them, and a table of phenotypes.
+
+    python pipelines/genotypes.py out/cohort --samples 1000 --variants 10000
+
+makes out/cohort.bed, .bim, .fam and .csv, in bounded memory. Neighbouring variants are correlated
+(linkage disequilibrium): each haplotype is a run of normal numbers with correlation 0.9 from one
+variant to the next, within blocks, cut where the allele's frequency says. 1 % of the genotypes are
+missing, and 2 % of the samples are not in the table, which has them in another order.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+BLOCK = 50  # variants of a block
+CORRELATION = 0.9
+HERITABILITY = 0.5
+MISSING = 0.01
+NO_PHENOTYPE = 0.02
+CODES = np.array([3, 2, 0], dtype=np.uint8)  # PLINK's two bits of 0, 1 and 2 copies of A1
+
+
+def haplotypes(rng: np.random.Generator, n: int, threshold: np.ndarray) -> np.ndarray:
+    """(n, BLOCK) zeros and ones: whether a haplotype has the rarer allele."""
+    latent = rng.standard_normal((n, len(threshold)), dtype=np.float32)
+    for j in range(1, len(threshold)):
+        latent[:, j] *= np.sqrt(1 - CORRELATION**2)
+        latent[:, j] += CORRELATION * latent[:, j - 1]
+    return (latent < threshold).astype(np.uint8)
+
+
+def packed(copies: np.ndarray, missing: np.ndarray) -> bytes:
+    """Pack genotypes (n, variants) variant by variant, four samples a byte, the first lowest."""
+    codes = np.where(missing, 1, CODES[copies]).T
+    codes = np.pad(codes, ((0, 0), (0, -codes.shape[1] % 4))).astype(np.uint8)
+    quads = codes.reshape(len(codes), -1, 4)
+    return (quads << np.array([0, 2, 4, 6], dtype=np.uint8)).sum(axis=2, dtype=np.uint8).tobytes()
+
+
+def generate(prefix: str, samples: int, variants: int, causal: int, seed: int) -> None:
+    """Write the four files."""
+    from scipy.stats import norm
+
+    rng = np.random.default_rng(seed)
+    out = Path(prefix)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    chosen = set(rng.choice(variants, min(causal, variants), replace=False).tolist())
+    score = np.zeros(samples)
+    with open(f"{out}.bed", "wb") as bed, open(f"{out}.bim", "w") as bim:
+        bed.write(b"\x6c\x1b\x01")
+        for start in range(0, variants, BLOCK):
+            frequency = rng.uniform(0.005, 0.5, min(BLOCK, variants - start))
+            threshold = norm.ppf(frequency).astype(np.float32)
+            copies = haplotypes(rng, samples, threshold) + haplotypes(rng, samples, threshold)
+            for j in range(copies.shape[1]):
+                number = start + j
+                bim.write(f"{1 + number * 22 // variants}\trs{number}\t0\t{1000 + number}\tA\tG\n")
+                if number in chosen:
+                    effect = rng.standard_normal() / np.sqrt(2 * frequency[j] * (1 - frequency[j]))
+                    score += effect * copies[:, j]
+            bed.write(packed(copies, rng.random(copies.shape) < MISSING))
+    with open(f"{out}.fam", "w") as fam:
+        fam.writelines(f"f{i} s{i} 0 0 {1 + i % 2} -9\n" for i in range(samples))
+    score = (score - score.mean()) / max(score.std(), 1e-12)
+    noise = rng.standard_normal(samples)
+    height = 170 + 8 * (np.sqrt(HERITABILITY) * score + np.sqrt(1 - HERITABILITY) * noise)
+    with open(f"{out}.csv", "w") as table:
+        table.write("IID,height\n")
+        for i in rng.permutation(samples)[int(NO_PHENOTYPE * samples) :].tolist():
+            table.write(f"s{i},{height[i]:.3f}\n")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Write synthetic genotypes and phenotypes.")
+    parser.add_argument("prefix", help="of the files: PREFIX.bed, .bim, .fam and .csv")
+    parser.add_argument("--samples", type=int, default=1000)
+    parser.add_argument("--variants", type=int, default=10000)
+    parser.add_argument("--causal", type=int, default=50, help="variants with an effect")
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    generate(asked.prefix, asked.samples, asked.variants, asked.causal, asked.seed)
