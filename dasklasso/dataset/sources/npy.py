@@ -192,6 +192,7 @@ def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dt
         read = {
             (1, 0): npy_format.read_array_header_1_0,
             (2, 0): npy_format.read_array_header_2_0,
+            (3, 0): npy_format.read_array_header_2_0,  # as 2.0, but for names of fields in UTF-8
         }.get(version)
         if read is None:
             raise ValueError(f"version {version} of the format")

@@ -52,6 +52,7 @@ NPY: dict[str, tuple[Any, Any]] = {
     "booleans": (saved(X > 3), ((X > 3)[:, 1:], (X > 3)[:, 0])),
     "more bytes than said": (header("(4, 3)", body=X.tobytes() + b"\0" * 99), READ),
     "version 2": (header("(4, 3)", version=(2, 0)), READ),
+    "version 3": (header("(4, 3)", version=(3, 0)), READ),
     "version 9": (header("(4, 3)", version=(9, 0)), "is not a readable NPY array: version (9, 0)"),
     "complex numbers": (saved(X + 1j), "has values of type complex128, expected numbers."),
     "dates": (saved(np.zeros((3, 2), "M8[D]")), "has values of type datetime64[D]"),
