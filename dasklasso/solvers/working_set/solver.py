@@ -277,8 +277,9 @@ class WorkingSet(Solver[WorkingSetState]):
             return []
         index, values = problems.start_of(int(window[0]))
         there = np.isin(index, held.index)
-        alphas = problems.alphas[window]
-        return solve_window(series, held, alphas, (index[there], values[there]), self.settings.tol)
+        start = index[there], values[there]
+        likely = np.concatenate([start[0], *(point[0] for point in problems.trials)])
+        return solve_window(series, held, problems.alphas[window], start, likely, self.settings.tol)
 
     def _room(self, held: HeldColumns, problems: Sequence[Problems]) -> HeldColumns:
         """Drop columns that no point needs, where those called in would not fit.

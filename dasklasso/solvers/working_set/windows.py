@@ -11,20 +11,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dasklasso.scan.frame import Frame
 from dasklasso.solvers.quadratic.path import Quadratic, solve_path
 from dasklasso.solvers.solution import Nonzeros
 from dasklasso.solvers.working_set.calls import scores_of
 from dasklasso.solvers.working_set.held import HeldColumns
 from dasklasso.solvers.working_set.series import Series
 
-ALPHAS_AT_ONCE = 8  # solved before columns not in use are looked at
-MEMORY_TOL_SHARE = 0.05  # of tol: what the solve in memory may leave of a gap
+FIRST_AT_ONCE, LEAST_AT_ONCE = 8, 4  # alphas, before columns not in use are looked at
+NEARLY_VIOLATED = 0.95  # a score beyond which columns join, once some violate their conditions
+MEMORY_TOL_SHARE = 0.1  # of tol: what the solve in memory may leave of a gap
 LEAST_TOL = 1e-14  # relative gaps below this are rounding
 LEAST_JOINING = 64  # columns that may join at once; beyond, as many as are in use
-STRONG = 0.9  # of λ₁: columns that join beyond it at the start of a batch
+STRONG = 0.9  # of λ₁: columns that join beyond it at the start
 VIOLATED = 1.0 + 1e-9  # a score beyond it is no rounding
-MOST_ROUNDS = 50  # of columns that join, in a batch
 
 
 @dataclass
@@ -61,7 +60,12 @@ class _InUse:
 
 
 def solve_window(
-    series: Series, held: HeldColumns, alphas: np.ndarray, start: Nonzeros, tol: float
+    series: Series,
+    held: HeldColumns,
+    alphas: np.ndarray,
+    start: Nonzeros,
+    likely: np.ndarray,
+    tol: float,
 ) -> list[Nonzeros]:
     """Solve at some alphas on the columns held.
 
@@ -69,6 +73,7 @@ def solve_window(
     ----------
     alphas : (k,), decreasing
     start : where the path begins, (indices, values): the solution of a larger alpha
+    likely : indices of columns that are likely to come into use, held or not
     tol : relative gap that the fit is to reach
 
     Returns
@@ -80,56 +85,68 @@ def solve_window(
     in_use.join(held.places(begins_with))
     at = np.zeros(begins_with.size)
     at[np.searchsorted(begins_with, start[0])] = start[1]
-    everything, found = series.frame[held.index], []
-    for first in range(0, len(alphas), ALPHAS_AT_ONCE):
-        points = _solve_batch(in_use, everything, alphas[first : first + ALPHAS_AT_ONCE], at, tol)
-        index = held.index[in_use.places]
-        order = np.argsort(index)
-        for point in points:
-            used = order[point[order] != 0.0]
-            found.append((index[used], point[used]))
-        at = points[-1]
+    _join_where(in_use, np.isin(held.index, likely))
+    scores = _scores(in_use, at[None, :], alphas[:1])
+    _join_where(in_use, scores[:, 0] > STRONG)
+    found: list[np.ndarray] = []
+    at_once = FIRST_AT_ONCE
+    while len(found) < len(alphas):
+        some = alphas[len(found) : len(found) + at_once]
+        points = _solve(in_use, some, at, tol)
+        scores = _scores(in_use, points, some)
+        wrong = np.flatnonzero((scores > VIOLATED).any(axis=0))
+        n_right = int(wrong[0]) if wrong.size else len(points)
+        found += list(points[:n_right])
+        if n_right:
+            at = points[n_right - 1]
+        at_once = 2 * at_once if n_right == len(points) else max(LEAST_AT_ONCE, 2 * n_right)
+        _join_worst(in_use, scores[:, n_right:] if wrong.size else scores[:, -1:])
+    index = held.index[in_use.places]
+    return [_nonzeros(index[: point.size], point) for point in found]
+
+
+def _solve(in_use: _InUse, alphas: np.ndarray, start: np.ndarray, tol: float) -> np.ndarray:
+    """Minimise over the columns in use: (k, n_in_use)."""
+    series = in_use.series
+    frame = series.frame[in_use.held.index[in_use.places]]
+    return solve_path(
+        Quadratic(in_use.gram, in_use.linear, series.square),
+        series.problem.objective.penalty.at(1.0, frame.l1_factor, frame.l2_factor),
+        alphas,
+        tol=max(MEMORY_TOL_SHARE * tol, LEAST_TOL) * series.unit,
+        start=np.concatenate([start, np.zeros(len(in_use.places) - start.size)]),
+    ).coef
+
+
+def _scores(in_use: _InUse, points: np.ndarray, alphas: np.ndarray) -> np.ndarray:
+    """(n_held, k) of the columns held at some points, 0 for those in use."""
+    series, held = in_use.series, in_use.held
+    residuals, _ = series.residuals(held, in_use.places[: points.shape[1]], points.T)
+    v = held.products(series.frame, series.weight[:, None] * residuals)
+    found = scores_of(v, series.penalty_of(held.index, alphas))
+    found[in_use.places] = 0.0
     return found
 
 
-def _solve_batch(
-    in_use: _InUse, everything: Frame, alphas: np.ndarray, start: np.ndarray, tol: float
-) -> np.ndarray:
-    """Solve a few alphas, until no column held violates their conditions: (k, n_in_use)."""
-    series = in_use.series
-    _join_beyond(in_use, start[None, :], alphas[:1], STRONG)
-    goal = max(MEMORY_TOL_SHARE * tol, LEAST_TOL) * series.unit
-    for _ in range(MOST_ROUNDS):
-        frame = everything[in_use.places]
-        points = solve_path(
-            Quadratic(in_use.gram, in_use.linear, series.square),
-            series.problem.objective.penalty.at(1.0, frame.l1_factor, frame.l2_factor),
-            alphas,
-            tol=goal,
-            start=_padded(start, len(in_use.places)),
-        ).coef
-        if not _join_beyond(in_use, points, alphas, VIOLATED):
-            break
-    return np.stack([_padded(point, len(in_use.places)) for point in points])
+def _join_where(in_use: _InUse, some: np.ndarray) -> None:
+    """Take columns into use where ``some`` (n_held,) says, those that are not yet."""
+    some[in_use.places] = False
+    in_use.join(np.flatnonzero(some))
 
 
-def _padded(point: np.ndarray, n: int) -> np.ndarray:
-    """Return a point with zeros for the columns that have joined since."""
-    return np.concatenate([point, np.zeros(n - point.size)])
-
-
-def _join_beyond(in_use: _InUse, points: np.ndarray, alphas: np.ndarray, bar: float) -> bool:
-    """Take columns into use whose score is beyond a bar at some point: whether there were any."""
-    series, held = in_use.series, in_use.held
-    if len(in_use.places) == len(held):
-        return False
-    residuals, _ = series.residuals(held, in_use.places[: points.shape[1]], points.T)
-    v = held.products(series.frame, series.weight[:, None] * residuals)
-    scores = scores_of(v, series.penalty_of(held.index, alphas)).max(axis=1)
-    scores[in_use.places] = 0.0
-    beyond = np.flatnonzero(scores > bar)
+def _join_worst(in_use: _InUse, scores: np.ndarray) -> None:
+    """Take columns into use that violate their conditions somewhere, the worst ones if many."""
+    if not scores.shape[1]:
+        return
+    score = scores.max(axis=1)
+    beyond = np.flatnonzero(score > NEARLY_VIOLATED)
     most = max(LEAST_JOINING, len(in_use.places))
     if beyond.size > most:
-        beyond = np.sort(beyond[np.argsort(-scores[beyond], kind="stable")[:most]])
+        beyond = np.sort(beyond[np.argsort(-score[beyond], kind="stable")[:most]])
     in_use.join(beyond)
-    return bool(beyond.size)
+
+
+def _nonzeros(index: np.ndarray, point: np.ndarray) -> Nonzeros:
+    order = np.argsort(index)
+    used = order[point[order] != 0.0]
+    return index[used], point[used]
