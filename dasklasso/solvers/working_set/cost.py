@@ -26,7 +26,9 @@ FEWEST_CALLED = 100
 HELD_ROWS = 3.5  # of the rows: columns held at most; a solution has no more than rows, as a rule
 FEWEST_HELD = 400
 IN_USE_ROWS = 1.3  # of the rows: columns whose Gram matrix is there
-GRAM_COPIES = 2.5  # of the Gram matrix: itself, the block that is worked on, its factor
+LEAST_IN_USE = 2_000  # columns in use that there must be memory for, if there are as many
+GRAM_COPIES = 3.0  # of the Gram matrix: itself, the block that is worked on, its factor
+GRAM_SHARE = 0.6  # of what is left of the memory: Gram matrices, before columns held
 RESIDUAL_BYTES = 512 << 20  # of all problems that a read evaluates
 RESIDUAL_COPIES = 3  # as they are, weighted, and those of one series
 FEWEST_SCANS, USUAL_SCANS, MOST_SCANS = 4, 8, 20
@@ -40,11 +42,13 @@ class Limits:
     Attributes
     ----------
     columns : that are held
+    in_use : of them, that have a coefficient in a window of a path, and a Gram matrix
     wanted : that a read calls in, as a rule
     problems : that a read evaluates
     """
 
     columns: int
+    in_use: int
     wanted: int
     problems: int
 
@@ -57,9 +61,14 @@ def limits_of(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int)
     wanted = min(d, max(FEWEST_CALLED, int(CALLED_ROWS * n * more)))
     columns = min(d, max(FEWEST_HELD, int(HELD_ROWS * n * more)))
     most = max(1, RESIDUAL_BYTES // (8 * n))
-    left = memory_limit(run) - _memory(data, options, run, n_folds, Limits(0, wanted, most)).total
+    others = _memory(data, options, run, n_folds, Limits(0, 0, wanted, most)).total
+    left, at_once = max(0, memory_limit(run) - others), _grams_at_once(data, n_folds)
+    fits = int((GRAM_SHARE * left / (GRAM_COPIES * 8 * at_once)) ** 0.5)
+    in_use = min(d, int(IN_USE_ROWS * n) + FEWEST_CALLED)
+    in_use = max(min(in_use, fits), min(in_use, LEAST_IN_USE))
+    left -= _gram_bytes(in_use) * at_once
     fits = max(0, left) // (n * data.X.dtype.itemsize)
-    return Limits(max(min(columns, fits), min(d, FEWEST_HELD)), wanted, most)
+    return Limits(max(min(columns, fits), min(d, FEWEST_HELD)), in_use, wanted, most)
 
 
 def working_set_memory(
@@ -77,10 +86,9 @@ def _memory(
     n_sets = 1 if n_folds == 1 else n_folds + 1
     series = n_sets * max(1, data.n_targets)
     evaluated = min(limits.problems, _evaluated(options, series))
-    in_use = min(d, int(IN_USE_ROWS * n) + FEWEST_CALLED)
     once = limits.columns * n * data.X.dtype.itemsize
     once += int(QUOTA_SLACK * limits.wanted) * n * data.X.dtype.itemsize  # offered, on their way
-    once += int(GRAM_COPIES * 8 * in_use**2) * min(series, threads_each(None))
+    once += _gram_bytes(limits.in_use) * _grams_at_once(data, n_folds)
     once += RESIDUAL_COPIES * 8 * n * evaluated
     once += n_sets * 6 * 8 * d  # frames
     once += 16 * min(n, d) * n_problems_of(data, options) * n_sets  # points
@@ -89,6 +97,16 @@ def _memory(
     rows = int(np.diff(layout_for(data, run).row_bounds).max())
     per_thread = strip_bytes(data.X) + 8 * width * (min(n, 4096, rows) + 4 * evaluated)
     return Memory(once, per_thread, workers, threads)
+
+
+def _gram_bytes(in_use: int) -> int:
+    return int(GRAM_COPIES * 8 * in_use**2)
+
+
+def _grams_at_once(data: Dataset, n_folds: int) -> int:
+    """Return how many series are solved side by side."""
+    series = max(1, data.n_targets) * (1 if n_folds == 1 else n_folds + 1)
+    return min(series, threads_each(None))
 
 
 def _evaluated(options: FitOptions, series: int) -> int:

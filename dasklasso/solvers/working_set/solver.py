@@ -265,7 +265,7 @@ class WorkingSet(Solver[WorkingSetState]):
 
         trials = side_by_side(tasks, report)
         problems = tuple(
-            one.with_window(window, tried)
+            one.with_window(window[: len(tried)], tried)
             for one, window, tried in zip(state.problems, windows, trials, strict=True)
         )
         return self._standing(replace(state, problems=problems))
@@ -279,7 +279,15 @@ class WorkingSet(Solver[WorkingSetState]):
         there = np.isin(index, held.index)
         start = index[there], values[there]
         likely = np.concatenate([start[0], *(point[0] for point in problems.trials)])
-        return solve_window(series, held, problems.alphas[window], start, likely, self.settings.tol)
+        alphas, in_use = problems.alphas[window], self.limits.in_use
+        trials = solve_window(series, held, alphas, start, likely, self.settings.tol, in_use)
+        if not trials:
+            raise MemoryLimitError(
+                f"memory: at alpha {alphas[0]:.6g} more than {in_use:,} features are in use, whose "
+                f"Gram matrix takes {format_size(8 * in_use**2)}; working_set may have no more: "
+                "give more memory, or end the path at a larger alpha"
+            )
+        return trials
 
     def _room(self, held: HeldColumns, problems: Sequence[Problems]) -> HeldColumns:
         """Drop columns that no point needs, where those called in would not fit.

@@ -40,6 +40,12 @@ class _InUse:
     def none(cls, series: Series, held: HeldColumns) -> _InUse:
         return cls(series, held, np.zeros(0, np.int64), np.zeros((0, 0)), np.zeros(0))
 
+    def without(self, dropped: np.ndarray) -> None:
+        """Take columns out of use, (n_in_use,) bool."""
+        stays = ~dropped
+        self.gram = np.ascontiguousarray(self.gram[np.ix_(stays, stays)])
+        self.linear, self.places = self.linear[stays], self.places[stays]
+
     def join(self, places: np.ndarray) -> None:
         """Take more columns into use."""
         if not places.size:
@@ -66,6 +72,7 @@ def solve_window(
     start: Nonzeros,
     likely: np.ndarray,
     tol: float,
+    most: int,
 ) -> list[Nonzeros]:
     """Solve at some alphas on the columns held.
 
@@ -75,20 +82,24 @@ def solve_window(
     start : where the path begins, (indices, values): the solution of a larger alpha
     likely : indices of columns that are likely to come into use, held or not
     tol : relative gap that the fit is to reach
+    most : columns in use that there is memory for
 
     Returns
     -------
-    For each alpha (indices, values), indices ascending.
+    For each alpha (indices, values), indices ascending; for the first of them only, maybe none,
+    where more would need more columns than fit.
     """
     in_use = _InUse.none(series, held)
     begins_with = np.union1d(start[0], series.problem.unpenalised)
     in_use.join(held.places(begins_with))
     at = np.zeros(begins_with.size)
     at[np.searchsorted(begins_with, start[0])] = start[1]
-    _join_where(in_use, np.isin(held.index, likely))
+    if len(held) <= most or np.count_nonzero(np.isin(held.index, likely)) <= most:
+        _join_where(in_use, np.isin(held.index, likely))
     scores = _scores(in_use, at[None, :], alphas[:1])
-    _join_where(in_use, scores[:, 0] > STRONG)
-    found: list[np.ndarray] = []
+    _join_worst(in_use, np.where(scores > STRONG, scores, 0.0), most)
+    found: list[Nonzeros] = []
+    emptied_at = -1  # alphas found when columns without a coefficient were last taken out of use
     at_once = FIRST_AT_ONCE
     while len(found) < len(alphas):
         some = alphas[len(found) : len(found) + at_once]
@@ -96,13 +107,21 @@ def solve_window(
         scores = _scores(in_use, points, some)
         wrong = np.flatnonzero((scores > VIOLATED).any(axis=0))
         n_right = int(wrong[0]) if wrong.size else len(points)
-        found += list(points[:n_right])
+        index = held.index[in_use.places]
+        found += [_nonzeros(index, point) for point in points[:n_right]]
         if n_right:
             at = points[n_right - 1]
         at_once = 2 * at_once if n_right == len(points) else max(LEAST_AT_ONCE, 2 * n_right)
-        _join_worst(in_use, scores[:, n_right:] if wrong.size else scores[:, -1:])
-    index = held.index[in_use.places]
-    return [_nonzeros(index[: point.size], point) for point in found]
+        at = np.concatenate([at, np.zeros(len(in_use.places) - at.size)])
+        ahead = scores[:, n_right:] if wrong.size else scores[:, -1:]
+        joining = np.count_nonzero(ahead.max(axis=1) > NEARLY_VIOLATED)
+        if joining > most - len(in_use.places) and len(found) > emptied_at:
+            idle, emptied_at = at == 0.0, len(found)
+            in_use.without(idle)
+            at = at[~idle]
+        if not _join_worst(in_use, ahead, most) and wrong.size:
+            break
+    return found
 
 
 def _solve(in_use: _InUse, alphas: np.ndarray, start: np.ndarray, tol: float) -> np.ndarray:
@@ -134,16 +153,20 @@ def _join_where(in_use: _InUse, some: np.ndarray) -> None:
     in_use.join(np.flatnonzero(some))
 
 
-def _join_worst(in_use: _InUse, scores: np.ndarray) -> None:
-    """Take columns into use that violate their conditions somewhere, the worst ones if many."""
-    if not scores.shape[1]:
-        return
+def _join_worst(in_use: _InUse, scores: np.ndarray, most: int) -> bool:
+    """Take columns into use that violate their conditions somewhere, the worst ones if many.
+
+    Returns
+    -------
+    Whether any did, so that there are at most ``most`` in use.
+    """
     score = scores.max(axis=1)
     beyond = np.flatnonzero(score > NEARLY_VIOLATED)
-    most = max(LEAST_JOINING, len(in_use.places))
-    if beyond.size > most:
-        beyond = np.sort(beyond[np.argsort(-score[beyond], kind="stable")[:most]])
+    n_joining = min(max(LEAST_JOINING, len(in_use.places)), most - len(in_use.places))
+    if beyond.size > n_joining:
+        beyond = np.sort(beyond[np.argsort(-score[beyond], kind="stable")[: max(0, n_joining)]])
     in_use.join(beyond)
+    return bool(beyond.size)
 
 
 def _nonzeros(index: np.ndarray, point: np.ndarray) -> Nonzeros:

@@ -179,6 +179,14 @@ def test_what_does_not_fit_is_refused_with_the_figure(make_store, monkeypatch):
         fit_path(make_store(X, y), replace(WIDE, eps=0.01), RUN)
 
 
+def test_a_gram_matrix_that_does_not_fit_is_refused_with_the_figure(make_store, monkeypatch):
+    X, y = wide(n=80, d=600)
+    monkeypatch.setattr("dasklasso.solvers.working_set.cost.IN_USE_ROWS", 0.0)
+    monkeypatch.setattr("dasklasso.solvers.working_set.cost.FEWEST_CALLED", 30)
+    with pytest.raises(MemoryLimitError, match=r"more than 30 features are in use"):
+        fit_path(make_store(X, y), replace(WIDE, eps=0.01), RUN)
+
+
 def test_a_resumed_fit_takes_the_same_steps(make_store, tmp_path):
     X, y = wide(n=50, d=900)
     data = make_store(X, y)
