@@ -6,15 +6,19 @@ have, so that a fit that cannot be done is refused before anything of X is read.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import MemoryLimitError, OptionError
 from dasklasso.options import FitOptions, RunOptions
 from dasklasso.solvers.cost import Memory, memory_limit
-from dasklasso.solvers.entry import Case, SolverEntry, case_of
+from dasklasso.solvers.entry import Case, ScanCost, SolverEntry, case_of
 from dasklasso.solvers.registry import refusal, solver_entries, solver_entry
 from dasklasso.units import format_size
+
+READ_RATE = 1e9  # bytes a second, of a disk
+FLOP_BYTES_RATE = 1.6e11  # flops a second times bytes of a number: 20 GFLOP/s in float64
 
 
 @dataclass(frozen=True)
@@ -40,13 +44,22 @@ class Choice:
         return self.entry.name
 
 
-def choose_solver(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int = 1) -> Choice:
-    """Choose among solvers by what they need. Nothing is read and nothing is measured.
+def choose_solver(
+    data: Dataset,
+    options: FitOptions,
+    run: RunOptions,
+    n_folds: int = 1,
+    *,
+    statistics_kept: bool = False,
+) -> Choice:
+    """Choose among solvers by what they need and cost. Nothing is read and nothing is measured.
 
     Parameters
     ----------
     n_folds : int
         Of a cross-validation; 1 for a fit without one.
+    statistics_kept : bool
+        Whether an earlier fit left its statistics, so that the Gram scan is not needed.
 
     Raises
     ------
@@ -66,20 +79,49 @@ def choose_solver(data: Dataset, options: FitOptions, run: RunOptions, n_folds: 
     ]
     if not able:
         raise OptionError(_none_can(case))
-    limit, doubts = memory_limit(run), []
+    limit, doubts, fitting = memory_limit(run), [], []
     for entry in able:
         need = entry.memory(data, options, run, n_folds)
         figures = f"{format_size(need.total)} needed, {format_size(limit)} allowed"
         doubt = entry.doubt(data, options)
         if not doubt and need.total > limit and entry.too_large:
             doubt = f"{entry.too_large} ({figures})"
-        if doubt and entry is not able[-1]:
+        # the last resort is taken whatever it needs
+        if doubt and (entry is not able[-1] or entry.comparable):
             doubts.append(doubt)
             continue
-        if need.total > limit and n_folds > 1:
-            raise _too_much(data, entry.name, need, limit, n_folds)
-        return _choice(entry, _why(entry, case, figures, doubts), need)
-    raise AssertionError("the last that is able is taken")
+        fitting.append((entry, _choice(entry, _why(entry, case, figures, doubts), need)))
+        if not entry.comparable:
+            break
+    if not fitting:
+        first = able[0]
+        need = first.memory(data, options, run, n_folds)
+        if need.total > limit:
+            raise _too_much(data, first.name, need, limit, n_folds)
+        return _choice(first, _why(first, case, doubts[0], []), need)
+    if n_folds > 1 and fitting[0][1].memory > limit:
+        raise _too_much(data, fitting[0][0].name, need, limit, n_folds)
+    return _cheapest(
+        [
+            (_seconds(data, entry.scans(data, options, run, n_folds, statistics_kept)), choice)
+            for entry, choice in fitting
+            if entry.comparable or entry is fitting[0][0]
+        ]
+    )
+
+
+def _cheapest(choices: Sequence[tuple[float, Choice]]) -> Choice:
+    """Return the choice that takes the fewest seconds; among equal ones the first."""
+    return min(choices, key=lambda one: one[0])[1]
+
+
+def _seconds(data: Dataset, scans: Sequence[ScanCost]) -> float:
+    """Return about how long scans take on any machine: reading and computing, one by one."""
+    nbytes = data.n_rows * data.n_features * data.X.dtype.itemsize
+    return sum(
+        scan.times * (nbytes / READ_RATE + scan.flops * scan.dtype.itemsize / FLOP_BYTES_RATE)
+        for scan in scans
+    )
 
 
 def _asked_for(data: Dataset, options: FitOptions, run: RunOptions, case: Case) -> Choice:
@@ -99,11 +141,11 @@ def _choice(entry: SolverEntry, why: str, need: Memory) -> Choice:
 
 def _why(entry: SolverEntry, case: Case, figures: str, doubts: list[str]) -> str:
     loss = case.loss
-    if case.n_folds > 1 and loss.quadratic:
+    if case.n_folds > 1 and loss.quadratic and entry.make is None:
         return f"{case.n_folds} folds from one scan ({figures})"
-    if case.n_folds > 1:
+    if case.n_folds > 1 and not loss.quadratic:
         return f"loss {loss.name}, and no other solver has folds of it"
-    if doubts:
+    if doubts and not entry.comparable:
         return "; ".join(doubts if loss.quadratic else [f"loss {loss.name}", *doubts])
     because = entry.because.format(loss=loss.name) or f"loss {loss.name}"
     return f"{because} ({figures})" if loss.quadratic else because

@@ -124,7 +124,7 @@ def plan_fit(
         given.
     OptionError
     """
-    choice = choose_solver(data, options, run, n_folds)
+    choice = choose_solver(data, options, run, n_folds, statistics_kept=statistics_kept)
     limit = memory_limit(run)
     if run.memory is not None and choice.memory > limit:
         raise MemoryLimitError(

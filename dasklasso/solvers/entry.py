@@ -200,6 +200,7 @@ class SolverEntry:
     note : what is uncertain about its plan
     fallback : whether fista goes on where it stops making progress
     continues : whether it is to come to a hard loss through easier ones
+    comparable : whether its scans are known well enough for "auto" to compare their cost
     """
 
     name: str
@@ -217,6 +218,7 @@ class SolverEntry:
     note: str = ""
     fallback: bool = False
     continues: bool = False
+    comparable: bool = False
 
     def is_automatic(self, loss: Loss) -> bool:
         """Tell whether "auto" may take it for a loss."""

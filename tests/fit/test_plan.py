@@ -50,9 +50,33 @@ def test_a_tall_table_goes_to_gram(table):
 
 
 def test_a_gram_matrix_beyond_the_limit_leaves_fista(table):
-    choice = choose_solver(table(10**4, 50_000), FitOptions(), RUN)
+    choice = choose_solver(table(10**5, 50_000), FitOptions(), RUN)
     assert choice.solver == "fista"
     assert "does not fit" in choice.why
+
+
+def test_wide_data_go_to_working_sets(table):
+    choice = choose_solver(table(10**3, 50_000), FitOptions(), RUN)
+    assert choice.solver == "working_set"
+    assert "wider than long" in choice.why
+
+
+def test_folds_of_wide_data_go_to_working_sets(table):
+    assert choose_solver(table(10**3, 50_000), FitOptions(), RUN, n_folds=5).solver == "working_set"
+
+
+def test_few_columns_go_to_gram_though_there_are_fewer_rows(table):
+    assert choose_solver(table(300, 500), FitOptions(), RUN).solver == "gram"
+
+
+def test_wide_data_go_to_gram_where_its_statistics_are_kept(table):
+    choice = choose_solver(table(10**3, 5_000), FitOptions(), RUN, statistics_kept=True)
+    assert choice.solver == "gram"
+
+
+def test_folds_of_a_table_too_tall_to_hold_are_refused(table):
+    with pytest.raises(MemoryLimitError, match="gram needs"):
+        choose_solver(table(10**5, 50_000), FitOptions(), RUN, n_folds=5)
 
 
 @pytest.mark.parametrize("options", [{"max_scans": 1}, {"solver": "fista"}], ids=str)

@@ -22,4 +22,5 @@ ENTRY = SolverEntry(
     because="squared loss, and the Gram matrix fits in memory",
     too_large="the Gram matrix does not fit in memory",
     doubt=_doubt,
+    comparable=True,
 )

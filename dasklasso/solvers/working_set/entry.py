@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from dasklasso.dataset.dataset import Dataset
+from dasklasso.options import FitOptions
 from dasklasso.solvers.base import Setup, Solver
 from dasklasso.solvers.entry import UNKNOWN_SCANS, Requirements, SolverEntry, at_use
 
@@ -20,6 +22,14 @@ def _make(setup: Setup) -> Solver[Any]:
     return WorkingSet(setup)
 
 
+def _doubt(data: Dataset, options: FitOptions) -> str:
+    if options.stop_saturated:
+        return "only gram ends a path where it is saturated"
+    if options.l1_ratio == 0.0:
+        return "without an l1 penalty every feature is in use"
+    return "" if data.n_features > data.n_rows else "X is not wider than long"
+
+
 ENTRY = SolverEntry(
     name="working_set",
     requires=Requirements(quadratic_loss=True, separable=True, folds="quadratic"),
@@ -28,7 +38,11 @@ ENTRY = SolverEntry(
     make=_make,
     look=_look,
     looks_when_resumed=True,
+    automatic="quadratic",
+    because="squared loss, X is wider than long, and the columns in use fit in memory",
     too_large="the columns in use do not fit in memory",
     note=UNKNOWN_SCANS,
     fallback=True,
+    doubt=_doubt,
+    comparable=True,
 )
