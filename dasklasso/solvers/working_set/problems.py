@@ -13,7 +13,7 @@ from dasklasso.solvers.working_set.series import Series
 STEP = (
     0.85  # from one alpha to the next: where asked for ones are further apart, others lie between
 )
-REACH = 0.2  # of the smallest alpha that is credible: how far the next window goes
+REACH = 0.4  # of the smallest alpha that is credible: how far the next window goes
 LEAST_REACH = 0.7  # where windows were refuted
 CREDIBLE = 0.6  # violations for each coefficient in use, up to which a point is credible
 FEW_IN_USE = 20  # coefficients that count as in use, in any case

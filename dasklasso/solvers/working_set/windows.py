@@ -19,7 +19,7 @@ from dasklasso.solvers.working_set.series import Series
 
 FIRST_AT_ONCE, LEAST_AT_ONCE = 8, 4  # alphas, before columns not in use are looked at
 NEARLY_VIOLATED = 0.95  # a score beyond which columns join, once some violate their conditions
-MEMORY_TOL_SHARE = 0.1  # of tol: what the solve in memory may leave of a gap
+MEMORY_TOL_SHARE = 0.2  # of tol: what the solve in memory may leave of a gap
 LEAST_TOL = 1e-14  # relative gaps below this are rounding
 LEAST_JOINING = 64  # columns that may join at once; beyond, as many as are in use
 STRONG = 0.9  # of λ₁: columns that join beyond it at the start
