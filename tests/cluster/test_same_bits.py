@@ -12,7 +12,7 @@ from dasklasso.options import FitOptions, RunOptions
 from dasklasso.scan.runners import InProcess
 
 OPTIONS = FitOptions(n_alphas=3, eps=0.05, tol=1e-7)
-SOLVERS = ("fista", "gram")
+SOLVERS = ("fista", "gram", "working_set")
 
 
 def fit(stored, **run):

@@ -59,6 +59,27 @@ def test_a_killed_worker_changes_nothing(stored):
     assert np.array_equal(found.dual_gaps, expected.dual_gaps)
 
 
+def test_a_worker_killed_while_columns_are_called_in_changes_nothing(make_store):
+    rng = np.random.default_rng(9)
+    X = rng.standard_normal((60, 1)) + rng.standard_normal((60, 900))
+    data = make_store(X, X[:, :4].sum(axis=1) + rng.standard_normal(60), chunk_columns=100)
+    options = FitOptions(n_alphas=20, eps=0.02, tol=1e-8, solver="working_set")
+    expected = fit_path(data, options, RunOptions(in_process=True))
+    killed = []
+
+    def kill_one(event):
+        if event.scan == 2 and not killed:
+            victim = worker_processes()[0]
+            victim.send_signal(signal.SIGKILL)
+            killed.append(victim.pid)
+
+    found = fit_path(data, options, RunOptions(workers=2, dashboard=False), progress=kill_one)
+    assert len(killed) == 1
+    assert found.scans == expected.scans
+    assert np.array_equal(found.coef, expected.coef)
+    assert np.array_equal(found.dual_gaps, expected.dual_gaps)
+
+
 FIT = """
     import os, sys
     from dasklasso.dataset.dataset import open_dataset

@@ -14,6 +14,7 @@ STEP = (
     0.85  # from one alpha to the next: where asked for ones are further apart, others lie between
 )
 REACH = 0.4  # of the smallest alpha that is credible: how far the next window goes
+ON_THE_WAY = 0.4  # times that, where the next alpha is one that only leads to those asked for
 LEAST_REACH = 0.7  # where windows were refuted
 CREDIBLE = 0.6  # violations for each coefficient in use, up to which a point is credible
 FEW_IN_USE = 20  # coefficients that count as in use, in any case
@@ -108,7 +109,8 @@ class Problems:
         waiting = self.waiting
         if not waiting.size:
             return waiting
-        near = self.alphas[waiting] >= min(self.base, self.alphas[waiting[0]]) * self.reach
+        reach = self.reach if self.asked[waiting[0]] else self.reach * ON_THE_WAY
+        near = self.alphas[waiting] >= min(self.base, self.alphas[waiting[0]]) * reach
         near[0] = True
         return waiting[near][:most]
 
