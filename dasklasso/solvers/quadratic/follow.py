@@ -43,6 +43,7 @@ def follow(
     *,
     tol: float,
     max_passes: int,
+    earlier: np.ndarray | None = None,
 ) -> Iterator[Reached]:
     """Solve at every alpha in turn, each from where the one before has ended.
 
@@ -54,6 +55,9 @@ def follow(
     start : (n_features,), zero for the other columns
     tol : duality gap to stop at
     max_passes : for each alpha
+    earlier : (n_features,), optional
+        The solution at the first alpha, where ``start`` is that at the second: the path goes on
+        along the line through them, from the third alpha on.
 
     Yields
     ------
@@ -62,8 +66,11 @@ def follow(
     follower = PathFollower(gram, linear, yy, penalty, alphas, usable, tol)
     u = start.copy()
     used, compiled = u.nonzero()[0], follower.compiled
-    line = _Line(u, linear - times(gram, linear.size, used, u[used], compiled=compiled))
-    k = 0
+    line, k = _Line(u, linear - times(gram, linear.size, used, u[used], compiled=compiled)), 0
+    if earlier is not None:
+        used, k = earlier.nonzero()[0], 2
+        q = linear - times(gram, linear.size, used, earlier[used], compiled=compiled)
+        line.last = earlier, q
     while k < alphas.size:
         for found in follower.ahead(k, line):
             yield found

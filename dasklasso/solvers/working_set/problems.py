@@ -95,10 +95,10 @@ class Problems:
         k = len(self.window)
         return np.ones(k, bool), np.arange(k) < (k + 1) // 2
 
-    def start_of(self, number: int) -> Nonzeros:
-        """Return where a window begins: the last point that is done, or nothing."""
-        before = np.flatnonzero(self.done[:number] & np.isfinite(self.gap[:number]))
-        return self.points[before[-1]] if before.size else EMPTY
+    def behind(self, number: int) -> list[tuple[float, Nonzeros]]:
+        """Return the alphas and points done before a problem, the last two of them at most."""
+        before = np.flatnonzero(self.done[:number] & np.isfinite(self.gap[:number]))[-2:]
+        return [(float(self.alphas[k]), self.points[k]) for k in before.tolist()]
 
     def with_window(self, window: np.ndarray, trials: list[Nonzeros]) -> Problems:
         """Return the same with the problems that the next scan evaluates."""

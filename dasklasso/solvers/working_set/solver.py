@@ -29,7 +29,7 @@ from dasklasso.solvers.working_set.calls import Batch, Calls, StripAnswer
 from dasklasso.solvers.working_set.held import HeldColumns
 from dasklasso.solvers.working_set.judge import called_in, combined, judge
 from dasklasso.solvers.working_set.look import WideLook
-from dasklasso.solvers.working_set.problems import Evaluated, Problems, evaluate
+from dasklasso.solvers.working_set.problems import EMPTY, Evaluated, Problems, evaluate
 from dasklasso.solvers.working_set.series import Series, at_l1_ratio
 from dasklasso.solvers.working_set.state import WorkingSetState, freeze_state, thaw_state
 from dasklasso.solvers.working_set.windows import solve_window
@@ -275,12 +275,15 @@ class WorkingSet(Solver[WorkingSetState]):
     ) -> list[Nonzeros]:
         if not window.size:
             return []
-        index, values = problems.start_of(int(window[0]))
-        there = np.isin(index, held.index)
-        start = index[there], values[there]
-        likely = np.concatenate([start[0], *(point[0] for point in problems.trials)])
+        behind = []
+        for alpha, (index, values) in problems.behind(int(window[0])):
+            there = np.isin(index, held.index)
+            behind.append((alpha, (index[there], values[there])))
+        likely = np.concatenate(
+            [EMPTY[0], *(point[0] for _, point in behind), *(one[0] for one in problems.trials)]
+        )
         alphas, in_use = problems.alphas[window], self.limits.in_use
-        trials = solve_window(series, held, alphas, start, likely, self.settings.tol, in_use)
+        trials = solve_window(series, held, alphas, behind, likely, self.settings.tol, in_use)
         if not trials:
             raise MemoryLimitError(
                 f"memory: at alpha {alphas[0]:.6g} more than {in_use:,} features are in use, whose "
@@ -305,7 +308,7 @@ class WorkingSet(Solver[WorkingSetState]):
         for one in problems:
             needed += [index for index, _ in one.trials]
             if one.waiting.size:
-                needed.append(one.start_of(int(one.waiting[0]))[0])
+                needed += [index for _, (index, _) in one.behind(int(one.waiting[0]))]
         stays = np.isin(held.index, np.unique(np.concatenate(needed)))
         if np.count_nonzero(stays) >= self.limits.columns:
             row_bytes = held.values.shape[1] * held.values.itemsize
@@ -339,7 +342,7 @@ def given_up(problems: Problems) -> Problems:
 
 def left_as_tried(problems: Problems) -> Problems:
     """Return problems without a window: who was never evaluated is at the nearest trial."""
-    points, last = list(problems.points), problems.start_of(0)
+    points, last = list(problems.points), EMPTY
     tried = dict(zip(problems.window.tolist(), problems.trials, strict=True))
     for number in range(len(points)):
         if np.isfinite(problems.gap[number]):

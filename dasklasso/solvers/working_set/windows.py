@@ -7,11 +7,14 @@ residuals, and join where they violate the optimality conditions.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from dasklasso.solvers.quadratic.path import Quadratic, solve_path
+from dasklasso.solvers.quadratic.follow import follow
+from dasklasso.solvers.quadratic.path import MAX_PASSES, Quadratic, solve_path
 from dasklasso.solvers.solution import Nonzeros
 from dasklasso.solvers.working_set.calls import scores_of
 from dasklasso.solvers.working_set.held import HeldColumns
@@ -22,8 +25,14 @@ NEARLY_VIOLATED = 0.95  # a score beyond which columns join, once some violate t
 MEMORY_TOL_SHARE = 0.2  # of tol: what the solve in memory may leave of a gap
 LEAST_TOL = 1e-14  # relative gaps below this are rounding
 LEAST_JOINING = 64  # columns that may join at once; beyond, as many as are in use
-STRONG = 0.9  # of λ₁: columns that join beyond it at the start
 VIOLATED = 1.0 + 1e-9  # a score beyond it is no rounding
+
+
+class _Point(NamedTuple):
+    """A point of a path: its alpha, and coefficients of the columns in use then."""
+
+    alpha: float
+    u: np.ndarray
 
 
 @dataclass
@@ -69,7 +78,7 @@ def solve_window(
     series: Series,
     held: HeldColumns,
     alphas: np.ndarray,
-    start: Nonzeros,
+    behind: Sequence[tuple[float, Nonzeros]],
     likely: np.ndarray,
     tol: float,
     most: int,
@@ -79,7 +88,7 @@ def solve_window(
     Parameters
     ----------
     alphas : (k,), decreasing
-    start : where the path begins, (indices, values): the solution of a larger alpha
+    behind : the last solutions at larger alphas, at most two, each (indices, values)
     likely : indices of columns that are likely to come into use, held or not
     tol : relative gap that the fit is to reach
     most : columns in use that there is memory for
@@ -90,51 +99,82 @@ def solve_window(
     where more would need more columns than fit.
     """
     in_use = _InUse.none(series, held)
-    begins_with = np.union1d(start[0], series.problem.unpenalised)
+    begins_with = series.problem.unpenalised
+    for _, (index, _) in behind:
+        begins_with = np.union1d(begins_with, index)
     in_use.join(held.places(begins_with))
-    at = np.zeros(begins_with.size)
-    at[np.searchsorted(begins_with, start[0])] = start[1]
+    last = []
+    for alpha, (index, values) in behind:
+        u = np.zeros(begins_with.size)
+        u[np.searchsorted(begins_with, index)] = values
+        last.append(_Point(alpha, u))
     if len(held) <= most or np.count_nonzero(np.isin(held.index, likely)) <= most:
         _join_where(in_use, np.isin(held.index, likely))
-    scores = _scores(in_use, at[None, :], alphas[:1])
-    _join_worst(in_use, np.where(scores > STRONG, scores, 0.0), most)
+    at = last[-1].u if last else np.zeros(len(begins_with))
+    _join_worst(in_use, _scores(in_use, at[None, :], alphas[:1]), most)
     found: list[Nonzeros] = []
     emptied_at = -1  # alphas found when columns without a coefficient were last taken out of use
     at_once = FIRST_AT_ONCE
     while len(found) < len(alphas):
         some = alphas[len(found) : len(found) + at_once]
-        points = _solve(in_use, some, at, tol)
+        points = _solve(in_use, last, some, tol)
         scores = _scores(in_use, points, some)
         wrong = np.flatnonzero((scores > VIOLATED).any(axis=0))
         n_right = int(wrong[0]) if wrong.size else len(points)
         index = held.index[in_use.places]
         found += [_nonzeros(index, point) for point in points[:n_right]]
-        if n_right:
-            at = points[n_right - 1]
+        right = zip(some[:n_right].tolist(), points[:n_right], strict=True)
+        last = [*last, *(_Point(*one) for one in right)][-2:]
         at_once = 2 * at_once if n_right == len(points) else max(LEAST_AT_ONCE, 2 * n_right)
-        at = np.concatenate([at, np.zeros(len(in_use.places) - at.size)])
         ahead = scores[:, n_right:] if wrong.size else scores[:, -1:]
         joining = np.count_nonzero(ahead.max(axis=1) > NEARLY_VIOLATED)
         if joining > most - len(in_use.places) and len(found) > emptied_at:
-            idle, emptied_at = at == 0.0, len(found)
+            whole = [_padded(one.u, len(in_use.places)) for one in last]
+            used = [u != 0.0 for u in whole] or [np.zeros(len(in_use.places), bool)]
+            idle = ~np.any(used, axis=0)
             in_use.without(idle)
-            at = at[~idle]
+            last = [_Point(one.alpha, u[~idle]) for one, u in zip(last, whole, strict=True)]
+            emptied_at = len(found)
         if not _join_worst(in_use, ahead, most) and wrong.size:
             break
     return found
 
 
-def _solve(in_use: _InUse, alphas: np.ndarray, start: np.ndarray, tol: float) -> np.ndarray:
-    """Minimise over the columns in use: (k, n_in_use)."""
-    series = in_use.series
+def _solve(in_use: _InUse, behind: Sequence[_Point], alphas: np.ndarray, tol: float) -> np.ndarray:
+    """Minimise over the columns in use: (k, n_in_use).
+
+    Parameters
+    ----------
+    behind : the last two points of the path, or the last one, or none
+    """
+    series, n = in_use.series, len(in_use.places)
     frame = series.frame[in_use.held.index[in_use.places]]
-    return solve_path(
-        Quadratic(in_use.gram, in_use.linear, series.square),
-        series.problem.objective.penalty.at(1.0, frame.l1_factor, frame.l2_factor),
-        alphas,
-        tol=max(MEMORY_TOL_SHARE * tol, LEAST_TOL) * series.unit,
-        start=np.concatenate([start, np.zeros(len(in_use.places) - start.size)]),
-    ).coef
+    penalty = series.problem.objective.penalty.at(1.0, frame.l1_factor, frame.l2_factor)
+    goal = max(MEMORY_TOL_SHARE * tol, LEAST_TOL) * series.unit
+    points = [_padded(one.u, n) for one in behind]
+    start = points[-1] if points else np.zeros(n)
+    usable = np.diagonal(in_use.gram) > 0
+    if len(points) < 2 or frame.unpenalised.any():
+        quadratic = Quadratic(in_use.gram, in_use.linear, series.square)
+        return solve_path(quadratic, penalty, alphas, tol=goal, start=start).coef
+    found = follow(
+        in_use.gram,
+        in_use.linear,
+        series.square,
+        penalty,
+        np.concatenate([[one.alpha for one in behind], alphas]),
+        usable,
+        start,
+        tol=goal,
+        max_passes=MAX_PASSES,
+        earlier=points[0],
+    )
+    return np.stack([one.u for one in found])
+
+
+def _padded(u: np.ndarray, n: int) -> np.ndarray:
+    """Return a point with zeros for the columns that have joined since."""
+    return np.concatenate([u, np.zeros(n - u.size)])
 
 
 def _scores(in_use: _InUse, points: np.ndarray, alphas: np.ndarray) -> np.ndarray:
