@@ -335,3 +335,17 @@ def test_unpenalised_twins_keep_their_coefficients_small(twin, positive):
     )  # fmt: skip
     assert np.max(found.gap) <= 1e-10 * quadratic.yy / 2
     assert np.max(np.abs(found.coef)) < 100.0
+
+
+def test_a_path_goes_on_from_its_last_two_points():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 40))
+    quadratic = quadratic_of(X, X[:, :5].sum(axis=1) + rng.standard_normal(60))
+    alphas, weights = grid(quadratic), np.ones(40)
+    penalty = LASSO.at(1.0, weights, weights)
+    whole = solve_path(quadratic, LASSO, alphas, tol=1e-12).coef
+    found = follow.follow(
+        quadratic.gram, quadratic.linear, quadratic.yy, penalty, alphas[4:], weights > 0,
+        whole[5], tol=1e-12, max_passes=1000, earlier=whole[4],
+    )  # fmt: skip
+    np.testing.assert_allclose([one.u for one in found], whole[6:], atol=1e-6)
