@@ -148,6 +148,8 @@ def _solve(in_use: _InUse, behind: Sequence[_Point], alphas: np.ndarray, tol: fl
     behind : the last two points of the path, or the last one, or none
     """
     series, n = in_use.series, len(in_use.places)
+    if not n:
+        return np.zeros((len(alphas), 0))
     frame = series.frame[in_use.held.index[in_use.places]]
     penalty = series.problem.objective.penalty.at(1.0, frame.l1_factor, frame.l2_factor)
     goal = max(MEMORY_TOL_SHARE * tol, LEAST_TOL) * series.unit
