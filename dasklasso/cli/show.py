@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 100  # printed unless more are asked for
 INTERCEPT = "(intercept)"  # its name among the features of a table
+PLACE = ("chromosome", "position", "effect_allele")  # of a variant
 
 
 @click.command(
@@ -139,24 +140,36 @@ def _features(path: FittedPath, alpha: float) -> list[dict[str, Any]]:
     scaled = weights if path.feature_scales is None else weights * path.feature_scales[used, None]
     rows = []
     for i in np.argsort(-np.abs(scaled).max(axis=1, initial=0), kind="stable"):
-        row = {"feature": path.feature_names[used[i]], "coef": weights[i].tolist()}
+        row = {"feature": path.feature_names[used[i]], **_place(path, int(used[i]))}
+        row["coef"] = weights[i].tolist()
         if path.feature_scales is not None:
             row["coef_x_sd"] = scaled[i].tolist()
         rows.append(row)
     return rows
 
 
+def _place(path: FittedPath, j: int) -> dict[str, Any]:
+    """Where a variant lies and which allele is counted; empty of other features."""
+    variants = None if path.schema is None else path.schema.variants
+    if variants is None:
+        return {}
+    figures = (variants.chromosome[j], variants.position[j], variants.effect[j])
+    return dict(zip(PLACE, figures, strict=True))
+
+
 def _table_rows(path: FittedPath, alpha: float, top: int | None) -> list[dict[str, Any]]:
     """The intercept, then a row for each selected feature; columns for each target."""
     figures = ["coef"] if path.feature_scales is None else ["coef", "coef_x_sd"]
+    found = _features(path, alpha)[:top]
     first = {
         "feature": INTERCEPT,
+        **{name: None for name in PLACE if found and name in found[0]},
         "coef": path.coefficients_at(alpha)[1].tolist(),
         "coef_x_sd": [None] * path.n_targets,  # the intercept has no column
     }
     rows = []
-    for row in [first, *_features(path, alpha)[:top]]:
-        flat = {"feature": row["feature"]}
+    for row in [first, *found]:
+        flat = {"feature": row["feature"], **{n: row[n] for n in PLACE if n in row}}
         for figure in figures:
             names = _headings(path, figure, "_")
             flat |= dict(zip(names, row[figure], strict=True))
@@ -192,9 +205,12 @@ def _print_features(path: FittedPath, alpha: float, top: int | None, limit: int 
         headings += _headings(path, "coef x sd", " ")
     for row in features[:top][:limit]:
         scaled = (f"{value:.4g}" for value in row.get("coef_x_sd", ()))
-        rows.append((row["feature"], *(f"{value:.8g}" for value in row["coef"]), *scaled))
+        place = [str(row[name]) for name in PLACE if name in row]
+        coefs = (f"{value:.8g}" for value in row["coef"])
+        rows.append((row["feature"], *place, *coefs, *scaled))
     if rows:
-        print_table(None, ("feature", *headings), rows, left=("feature",))
+        places = [name.replace("_", " ") for name in PLACE if name in features[0]]
+        print_table(None, ("feature", *places, *headings), rows, left=("feature",))
     if len(features) > len(rows):
         how = "" if top is not None and len(rows) == top else ": --limit all prints them"
         echo(f"{len(features) - len(rows):,} more features, smaller{how}.")

@@ -93,6 +93,16 @@ def test_the_sum_of_the_score_file_is_the_prediction_without_the_intercept(cohor
     assert np.count_nonzero(path.coef) == len(score)
 
 
+def test_the_largest_variants_are_shown_with_their_position(cohort: Cohort) -> None:
+    table = cohort.folder / "features.csv"
+    shown = run("show", cohort.model, "--table", table)
+    rows = pd.read_csv(table, dtype={"chromosome": str})
+    assert rows.columns.tolist()[:4] == ["feature", "chromosome", "position", "effect_allele"]
+    assert rows.iloc[0].isna()[["chromosome", "position", "effect_allele"]].all()  # the intercept
+    assert rows.iloc[1, :4].tolist() == ["3:0:T:A", "3", 0, "A"]
+    assert "effect allele" in shown.stdout
+
+
 def test_ingest_says_how_many_samples_and_variants_are_left_out(cohort: Cohort) -> None:
     assert f"5 of 60 rows of {cohort.bed} are left out" in cohort.ingested.stderr
     assert "0 of 12 variants are left out" in cohort.ingested.stderr
@@ -126,7 +136,8 @@ def test_the_job_of_the_repository_goes_from_genotypes_to_a_score_file(
     (tmp_path / "jobs").mkdir()
     shutil.copy(pipelines / "genotypes.toml", tmp_path / "jobs")
     generator.generate("out/cohort", 101, 60, causal=5, seed=0)
-    result = run("run", "jobs/genotypes.toml", "--set", "ingest.min_maf=0.2")
+    fewer = ("--set", "ingest.min_maf=0.2", "--set", "path.n_alphas=3")
+    result = run("run", "jobs/genotypes.toml", *fewer)
     assert "rows      99 in" in result.stdout
     assert "2 with no row in" in result.stderr
     score = pd.read_csv("out/genotypes/score.tsv", sep="\t")

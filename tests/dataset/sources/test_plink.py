@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dasklasso.dataset.dataset import open_dataset
+from dasklasso.dataset.ingest.append import append_rows
 from dasklasso.dataset.ingest.ingest import ingest
 from dasklasso.dataset.sources import open_source
 from dasklasso.dataset.sources.plink import PlinkSource
@@ -274,3 +275,15 @@ def test_alleles_the_other_way_round_are_counted_as_in_training(
     third = write_plink(tmp_path / "t.bed", genotypes, bim=bim)
     with pytest.raises(DasklassoError, match="variant rs2 has the alleles C and G, expected A and"):
         by_schema(third, "refused")
+
+
+def test_rows_that_are_appended_count_the_alleles_of_the_store(
+    tmp_path: Path, write_plink: WritePlink
+) -> None:
+    genotypes = np.random.default_rng(1).integers(0, 3, (8, 3))
+    ingest(write_plink(tmp_path / "g.bed", genotypes), tmp_path / "store")
+    bim = ["1 rs2 0 1002 G A", "1 rs1 0 1001 A G", "1 rs0 0 1000 A G"]  # another order, too
+    later = np.stack([2 - genotypes[:, 2], genotypes[:, 1], genotypes[:, 0]], axis=1)
+    report = append_rows(tmp_path / "store", write_plink(tmp_path / "l.bed", later, bim=bim))
+    assert report.n_rows == 16
+    np.testing.assert_array_equal(stored(tmp_path / "store"), np.vstack([genotypes, genotypes]))
