@@ -55,6 +55,8 @@ def print_schema(schema: Schema, top: int | None) -> None:
         ("missing", f"numbers: {filled}; text: {_missing_text(schema)}"),
         ("stored as", schema.dtype),
     ]
+    if said := _said(schema):
+        pairs.append(("texts", _few(said)))
     for target in schema.targets:
         classes = "" if target.classes is None else f": {_few(target.classes)}"
         pairs.append(("target", target.name + classes))
@@ -95,6 +97,15 @@ def _columns(schema: Schema) -> Iterator[tuple[str, str, list[tuple[int, str, st
             kind,
             [(first + k, schema.feature_names[first + k], level) for k, level in enumerate(levels)],
         )
+
+
+def _said(schema: Schema) -> list[str]:
+    """The options by which texts are read."""
+    return [
+        f"--{option} {text}"
+        for option, value in schema.reading.to_json().items()
+        for text in ([value] if isinstance(value, str) else value)
+    ]
 
 
 def _missing_text(schema: Schema) -> str:

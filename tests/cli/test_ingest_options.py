@@ -12,6 +12,8 @@ from click.testing import CliRunner, Result
 
 from dasklasso.cli import main
 from dasklasso.cli.dry_run import MOST_COLUMNS
+from dasklasso.cli.schema import print_schema
+from dasklasso.dataset.dataset import open_dataset
 from dasklasso.errors import OptionError
 from dasklasso.jobs.job import load_job
 
@@ -49,6 +51,16 @@ def test_options_read_a_table_and_what_is_unusual_of_the_file_is_printed(
     assert 'read as   separator ;, encoding UTF-8, quote ", line ends LF\n' in result.stdout
     X = zarr.open_group(tmp_path / "s", mode="r")["X"]
     np.testing.assert_array_equal(X[:2], [[0, 0.5, 1, 0], [1, 1.5, 0, 1]])
+
+
+def test_a_schema_says_how_texts_are_read(
+    tmp_path: Path, german: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("ingest", german, tmp_path / "s", *OPTIONS)
+    schema = open_dataset(tmp_path / "s").schema
+    assert schema is not None
+    print_schema(schema, None)
+    assert "texts      --decimal ,, --date datum=days:%d.%m.%Y\n" in capsys.readouterr().out
 
 
 def test_of_a_usual_file_nothing_more_is_printed(tmp_path: Path) -> None:

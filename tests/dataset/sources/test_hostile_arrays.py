@@ -321,6 +321,8 @@ PARQUET: dict[str, tuple[Any, Any]] = {
     "records": (table([{"x": 1}] * 3), "column a is struct<x: int64>, expected numbers or text."),
     "lists": (table([[1], [2], [3]]), "column a is list<"),
     "bytes": (table([b"a", b"b", b"c"]), "column a is binary, expected numbers or text."),
+    "text that is not UTF-8": (
+        table(pa.array([b"\xff", b"a", b"b"]).view(pa.string())), "column a: found bytes that are"),
     "timestamps": (table([datetime.datetime(2020, 1, 1)] * 3), "--date a=days reads it"),
     "dates": (table([datetime.date(2020, 1, 1)] * 3), "--date a=days reads it"),
     "times": (table([datetime.time(1)] * 3), "--date a=hours reads it"),
