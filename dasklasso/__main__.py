@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import io
 import os
 import signal
 import sys
@@ -34,6 +35,9 @@ def main() -> None:
         number: signal.signal(number, _end) for number in (signal.SIGINT, signal.SIGTERM)
     }
     leave_out_others()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what its encoding has not is spelled out
+            stream.reconfigure(errors="backslashreplace")
     from dasklasso.cli import main as commands
     from dasklasso.cli import signals
 

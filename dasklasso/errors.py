@@ -30,6 +30,12 @@ class StoreError(DasklassoError):
     """A Zarr store is not a dataset that dasklasso can open."""
 
 
+class WriteFailed(StoreError):
+    """Something could not be written: the disk is full, or another process is writing there."""
+
+    exit_code = 1
+
+
 class ChunkMissing(StoreError):
     """A chunk is not in the store. Zarr would silently read it as the fill value."""
 

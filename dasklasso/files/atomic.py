@@ -19,6 +19,7 @@ from typing import Literal, Self, TypeVar
 
 from dasklasso.errors import DasklassoError, StoreError
 from dasklasso.files.claims import Claim, claim, writing
+from dasklasso.files.locks import FULL, write_error
 from dasklasso.files.places import output_place
 from dasklasso.files.renames import exchange, rename_if_free
 from dasklasso.files.work_folders import (
@@ -34,7 +35,7 @@ from dasklasso.files.work_folders import (
 Synced = Literal["metadata", "all"]
 READ_SECONDS = 30.0  # for which a folder that is replaced all the time is read again
 WAIT_SECONDS = 0.005  # while a folder is between two renames
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # of writing, never of reading
+_DISK = (*FULL, errno.EROFS)  # of writing, never of reading
 
 T = TypeVar("T")
 
@@ -102,7 +103,7 @@ class PartialFolder:
         try:
             yield
         except OSError as error:
-            raise StoreError(
+            raise write_error(error)(
                 f"{self.path}: cannot be written: {error.strerror or error}. "
                 "Nothing was left there or changed there."
             ) from error

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Self
 
 from dasklasso.errors import StoreError
-from dasklasso.files.locks import Busy, Lock, busy, record, take_lock
+from dasklasso.files.locks import Busy, Lock, busy, record, take_lock, write_error
 
 
 @dataclass
@@ -81,7 +81,7 @@ def claim(path: Path) -> Claim:
             lock = take_lock(path)
         except OSError as error:
             _remove_empty(made)
-            raise StoreError(
+            raise write_error(error)(
                 f"{path}: cannot be written: {error.strerror or error}. Nothing was changed there."
             ) from error
         except StoreError:

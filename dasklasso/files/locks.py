@@ -8,6 +8,7 @@ there is recognised by its process, which is no more.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -21,7 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from dasklasso.errors import StoreError
+from dasklasso.errors import StoreError, WriteFailed
 
 try:
     import fcntl
@@ -38,8 +39,16 @@ TRIES = 100  # to take a lock that others take and remove meanwhile
 SAME_START_SECONDS = 2.0  # between two readings of when a process began
 
 
-class Busy(StoreError):
+class Busy(WriteFailed):
     """Another process, or another part of this one, is writing there."""
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def write_error(error: OSError) -> type[StoreError]:
+    """Return what an error of writing is: of the run on a full disk, else of the place."""
+    return WriteFailed if error.errno in FULL else StoreError
 
 
 @dataclass
@@ -101,9 +110,7 @@ def take_lock(path: Path) -> Lock:
             if by_flock is None or not _is_at(descriptor, place):
                 os.close(descriptor)  # who held it has removed it meanwhile
                 continue
-            text = json.dumps(record(path.name)).encode()
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, text, 0)
+            _write_record(descriptor, place, record(path.name))
             return Lock(place, descriptor, by_flock)
         except BaseException:
             os.close(descriptor)
@@ -140,6 +147,17 @@ def _claimed_by_content(descriptor: int, path: Path) -> bool:
     os.pwrite(descriptor, json.dumps(ours).encode(), 0)
     time.sleep(0.01)
     return _record_in(descriptor) == ours
+
+
+def _write_record(descriptor: int, place: Path, ours: Mapping[str, Any]) -> None:
+    """Write who holds a lock into its file, or remove the file: on a full disk it is no use."""
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(ours).encode(), 0)
+    except OSError:
+        with suppress(OSError):
+            place.unlink()
+        raise
 
 
 def _is_at(descriptor: int, place: Path) -> bool:

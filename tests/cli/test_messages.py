@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from dasklasso.cli import main
 from dasklasso.cli.text import LONGEST_LINE, one_line, plain
 from dasklasso.files.formulas import as_text
 
-NAMES = ["=1+1", "[/x]", "b\x1b[31mred", "@d\u202e"]  # formula, markup, colour, direction
+NAMES = ["=1+1", "[/x]", "b\x1b[31mred", "@d\u202e", "é數"]  # formula, markup, colour, direction
 
 
 def run(*arguments, exit_code=0):
@@ -33,9 +34,9 @@ def work(tmp_path_factory):
     """A folder with the table t.csv, its stores s and c (of classes), and the model m."""
     work = tmp_path_factory.mktemp("messages")
     rng = np.random.default_rng(0)
-    X = rng.standard_normal((90, 4))
+    X = rng.standard_normal((90, 5))
     frame = pd.DataFrame(X, columns=NAMES)
-    frame["[/y]"] = X @ [1, 2, -1, 1] + rng.standard_normal(90)
+    frame["[/y]"] = X @ [1, 2, -1, 1, 1] + rng.standard_normal(90)
     frame["kind"] = rng.choice(["u", "v", "=w"], 90)
     frame["id"] = [f"={i}" for i in range(88)] + ["-5", "+49 30"]
     frame.to_csv(work / "t.csv", index=False)
@@ -80,6 +81,14 @@ def test_a_long_message_keeps_its_beginning_and_its_end():
     assert line.endswith(" give another name.")
 
 
+def test_a_terminal_without_unicode_gets_what_it_can_show(work):
+    program = [sys.executable, "-m", "dasklasso", "show", str(work / "m")]
+    plain_ascii = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    found = subprocess.run(program, capture_output=True, text=True, env=plain_ascii)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "\\xe9\\u6578" in found.stdout
+
+
 # -- CSV --------------------------------------------------------------------------------------
 
 
@@ -97,7 +106,9 @@ def test_names_and_ids_in_csv_are_no_formulas(work, tmp_path):
     run("show", work / "m", "--table", tmp_path / "f.csv")
     with open(tmp_path / "f.csv", newline="") as file:
         features = [row["feature"] for row in csv.DictReader(file)]
-    assert sorted(features) == sorted(["(intercept)", "'=1+1", "[/x]", NAMES[2], f"'{NAMES[3]}"])
+    assert sorted(features) == sorted(
+        ["(intercept)", "'=1+1", "[/x]", NAMES[2], f"'{NAMES[3]}", "é數"]
+    )
     run("predict", work / "m", work / "t.csv", "--id", "id", "--out", tmp_path / "p.csv")
     with open(tmp_path / "p.csv", newline="") as file:
         ids = [row["id"] for row in csv.DictReader(file)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -91,6 +92,16 @@ def test_a_process_number_that_was_given_again_is_another_process(tmp_path, monk
     held = locks.record("x") | {"process_began": 1.0}
     (tmp_path / ".x.lock").write_text(json.dumps(held))
     claim(tmp_path / "x").release()
+
+
+def test_on_a_full_disk_no_lock_is_left(tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(StoreError, match="x: cannot be written: No space left on device"):
+        claim(tmp_path / "a" / "x")
+    assert names(tmp_path) == []
 
 
 def test_who_claimed_a_name_writes_it_and_no_other_thread_does(tmp_path, flock):
