@@ -19,7 +19,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import partial, reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,8 @@ class Kind:
     inside : keys that lead from the file's JSON to the document
     arrays : of it, the folder with the files that the document is sealed with
     use : reads everything, given a folder like it
+    files : digests of files that are not found by their names alone
+    mutations : how it is changed
     """
 
     folder: Path
@@ -88,6 +91,7 @@ class Kind:
     inside: tuple[str, ...] = ()
     arrays: str = "."
     files: Callable[[Path], dict[str, str]] | None = None
+    mutations: Any = None
     sound: Numbers = field(default_factory=dict)
 
 
@@ -167,7 +171,7 @@ class Stopped(Exception):
 
 
 @pytest.fixture(scope="module")
-def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Kind]:
+def kinds(tmp_path_factory: pytest.TempPathFactory, mutations: Any) -> dict[str, Kind]:
     place = tmp_path_factory.mktemp("sound")
     rng = np.random.default_rng(12)
     frame = pd.DataFrame(rng.standard_normal((N, 3)), columns=list("abc"))
@@ -235,118 +239,28 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Kind]:
         "job": Kind(place / "job", "job.toml", use_job),
     }  # fmt: skip
     for name, kind in found.items():
+        kind.mutations = mutations
         kind.sound = kind.use(shutil.copytree(kind.folder, place / "copies" / name))
         assert kind.sound
     return found
 
 
-# -- mutations -------------------------------------------------------------------------------------
-
-
-def places_in(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Places of a JSON tree; of long lists the first and last entries only."""
-    found = [here] if here else []
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            found += places_in(inner, (*here, key))
-    elif isinstance(value, list):
-        for index in sorted(
-            {*range(min(3, len(value))), *range(max(0, len(value) - 2), len(value))}
-        ):
-            found += places_in(value[index], (*here, index))
-    return found
-
-
-def at(tree: Any, place: tuple[Any, ...]) -> Any:
-    for step in place:
-        tree = tree[step]
-    return tree
-
-
-def nested(depth: int) -> Any:
-    value: Any = 0
-    for _ in range(depth):
-        value = [value]
-    return value
-
-
-def another(value: Any, rng: np.random.Generator) -> Any:
-    """A value of the same type, but for that another one."""
-    if isinstance(value, bool):
-        return not value
-    if isinstance(value, int):
-        return value + int(rng.choice([-1, 1, 7, -(10**6), 10**6]))
-    if isinstance(value, float):
-        return float(rng.choice([-value, value * 1.5 + 0.125, value + 1.0, 0.0, 1e300]))
-    if isinstance(value, str):
-        return str(rng.choice([value[:-1], value + "x", "", value[::-1] + "é"]))
-    if isinstance(value, list):
-        choice = int(rng.integers(4))
-        return [value[::-1], value[:-1], [*value, *value[-1:]], []][choice]
-    if isinstance(value, dict):
-        return dict(list(value.items())[1:])
-    return 0
-
-
-STRANGE = (
-    None, True, -1, 0, 10**30, 10**4000, 2**63, 1e999, float("nan"), -1.5, "", "x" * 5000, "\x00\n",
-    "float32", [], {}, [[]], [None] * 20_000, [1.0] * 20_000, {"a": {"b": {}}}, nested(400),
-)  # fmt: skip
-
-
-def mutate_tree(tree: Any, rng: np.random.Generator) -> str:
-    """Change one place of a JSON tree; the word for how."""
-    places = places_in(tree)
-    place = places[int(rng.integers(len(places)))]
-    parent, key = at(tree, place[:-1]), place[-1]
-    way = str(rng.choice(["value", "value", "type", "type", "removed", "added", "swapped"]))
-    if way == "value":
-        parent[key] = another(parent[key], rng)
-    elif way == "type":
-        parent[key] = STRANGE[int(rng.integers(len(STRANGE)))]
-    elif way == "removed":
-        del parent[key]
-    elif way == "added":
-        value = STRANGE[int(rng.integers(len(STRANGE)))]
-        parent.insert(key, value) if isinstance(parent, list) else parent.update(more=value)
-    else:
-        others = [one for one in places if one[:-1] == place[:-1]]
-        other = others[int(rng.integers(len(others)))][-1]
-        parent[key], parent[other] = parent[other], parent[key]
-    return way
-
-
-def mutate_bytes(content: bytes, rng: np.random.Generator) -> tuple[bytes, str]:
-    """Change some bytes of a file; the word for how."""
-    data, place = bytearray(content), int(rng.integers(max(1, len(content))))
-    way = str(
-        rng.choice(["flipped", "flipped", "cut off", "dropped", "not UTF-8", "deep", "digits"])
-    )
-    if way == "flipped":
-        data[place : place + 1] = bytes([data[place] ^ 1 << int(rng.integers(8))]) if data else b""
-    elif way == "cut off":
-        del data[place:]
-    elif way == "dropped":
-        del data[place : place + int(rng.integers(1, 9))]
-    else:
-        filler = {"not UTF-8": b"\xff\xfe", "deep": b"[" * 50_000, "digits": b"9" * 5_000}[way]
-        data[place:place] = filler
-    return bytes(data), way
+# -- cases -----------------------------------------------------------------------------------------
 
 
 def mutate(kind: Kind, folder: Path, rng: np.random.Generator) -> tuple[str, bool]:
     """Change a folder like the sound one; how it was done, and whether it is sealed anew."""
     file = folder / kind.document
     if kind.document.endswith(".toml"):
-        return mutate_toml(file, rng), False
+        return kind.mutations.toml(file, rng), False
     way = str(rng.choice(["tree", "tree", "tree", "bytes", "twice", "metadata", "chunks"]))
     anew = bool(rng.integers(2))
     if way == "bytes":
-        content, how = mutate_bytes(file.read_bytes(), rng)
+        content, how = kind.mutations.content(file.read_bytes(), rng)
         file.write_bytes(content)
         return f"bytes {how}", False
     outer = json.loads(file.read_text())
-    document = at(outer, kind.inside)
+    document = reduce(getitem, kind.inside, outer)
     if way == "twice":
         key = str(rng.choice(list(document)))
         text = json.dumps(document)
@@ -354,19 +268,19 @@ def mutate(kind: Kind, folder: Path, rng: np.random.Generator) -> tuple[str, boo
         file.write_text(json.dumps(outer).replace(text, twice))
         return "key twice", False
     if way == "chunks":
-        return mutate_chunks(folder / kind.arrays, rng), False
+        return kind.mutations.chunks(folder / kind.arrays, rng), False
     if way == "metadata":
         metadata = sorted(set((folder / kind.arrays).rglob("zarr.json")) - {file})
         chosen = metadata[int(rng.integers(len(metadata)))]
         inner = json.loads(chosen.read_text())
-        how = f"metadata {mutate_tree(inner, rng)}"
+        how = f"metadata {kind.mutations.tree(inner, rng)}"
         chosen.write_text(json.dumps(inner))
     elif "state" in document and rng.random() < 0.8:  # of a checkpoint: JSON within JSON
         state = json.loads(document["state"])
-        how = f"value {mutate_tree(state, rng)}"
+        how = f"value {kind.mutations.tree(state, rng)}"
         document["state"] = json.dumps(state)
     else:
-        how = f"value {mutate_tree(document, rng)}"
+        how = f"value {kind.mutations.tree(document, rng)}"
     if anew:
         leave_out = {"zarr.json"} if kind.document.endswith("zarr.json") else set()
         found = None
@@ -374,72 +288,13 @@ def mutate(kind: Kind, folder: Path, rng: np.random.Generator) -> tuple[str, boo
             own = files_in(folder / kind.arrays, leave_out=leave_out)
             found = {**document["files"], **kind.files(folder)} if kind.files else own
         document = sealed(document, found)
-    where = outer if not kind.inside else at(outer, kind.inside[:-1])
+    where = outer if not kind.inside else reduce(getitem, kind.inside[:-1], outer)
     if kind.inside:
         where[kind.inside[-1]] = document
     else:
         outer = document
     file.write_text(json.dumps(outer))
     return how, anew
-
-
-def mutate_chunks(folder: Path, rng: np.random.Generator) -> str:
-    """Change the chunks of arrays; the word for how."""
-    chunks = sorted(f for f in folder.rglob("*") if f.is_file() and "c" in f.parent.parts[-3:])
-    one, other = (chunks[int(k)] for k in rng.choice(len(chunks), 2, replace=False))
-    way = str(
-        rng.choice(["swapped", "swapped", "copied", "cut off", "flipped", "removed", "added"])
-    )
-    content = one.read_bytes()
-    if way == "swapped":
-        one.write_bytes(other.read_bytes())
-        other.write_bytes(content)
-    elif way == "copied":
-        other.write_bytes(content)
-    elif way == "cut off":
-        one.write_bytes(content[: int(rng.integers(len(content)))])
-    elif way == "flipped":
-        place = int(rng.integers(len(content)))
-        one.write_bytes(content[:place] + bytes([content[place] ^ 16]) + content[place + 1 :])
-    elif way == "removed":
-        one.unlink()
-    else:
-        one.with_name("99").write_bytes(content)
-    return f"chunk {way}"
-
-
-TOML = (
-    "1", "-1", "0", "9" * 400, "0x" + "f" * 5_000, "1e400", "nan", "inf", '""', '"\\u0000"', "true",
-    "[]", "{}", "{a = {b = 1}}", "1979-05-27", "[[[[1]]]]", "[" * 20_000, '"' + "x" * 5_000 + '"',
-    "9" * 5_000, "[1, 'a', 2.0]", '"""a\nb"""',
-)  # fmt: skip
-
-
-def mutate_toml(file: Path, rng: np.random.Generator) -> str:
-    """Change one line of a job, or some of its bytes; the word for how."""
-    if rng.random() < 0.3:
-        content, how = mutate_bytes(file.read_bytes(), rng)
-        file.write_bytes(content)
-        return f"bytes {how}"
-    lines = file.read_text().split("\n")
-    k = int(rng.choice([k for k, line in enumerate(lines) if line]))
-    key, equals, _ = lines[k].partition(" = ")
-    way = str(rng.choice(["value", "value", "value", "removed", "twice", "renamed", "moved"]))
-    if way == "value" and equals:
-        lines[k] = f"{key} = {TOML[int(rng.integers(len(TOML)))]}"
-    elif way == "removed":
-        del lines[k]
-    elif way == "twice":
-        lines.insert(k, lines[k])
-    elif way == "moved":
-        lines.insert(int(rng.integers(len(lines))), lines.pop(k))
-    else:
-        lines[k] = lines[k].replace("e", "é").replace("n", "nn")
-    file.write_text("\n".join(lines))
-    return f"line {way}"
-
-
-# -- cases -----------------------------------------------------------------------------------------
 
 
 @contextmanager
