@@ -28,10 +28,21 @@ def keep_phenotyped(source: Source, targets: Sequence[str]) -> None:
     ----------
     targets : sequence of str
         As asked for; none: the default.
+
+    Raises
+    ------
+    OptionError
+        No sample has one.
     """
     genotypes = genotypes_of(source)
-    if genotypes is not None and PHENOTYPE in (tuple(targets) or genotypes.default_target):
-        genotypes.keep_phenotyped()
+    if genotypes is None or (targets and PHENOTYPE not in targets):
+        return
+    if not genotypes.default_target:
+        raise OptionError(
+            f"{source.path}: no sample has a phenotype in .fam. A table has them: "
+            "--targets TABLE --id NAME --target NAME."
+        )
+    genotypes.keep_phenotyped()
 
 
 def keep_variants(source: Source, wanted: VariantFilter) -> None:

@@ -134,6 +134,15 @@ def test_frequencies_are_of_the_samples_that_are_used(
     assert report.notes[0] == "2 of 5 samples have no phenotype in .fam and are left out."
 
 
+@pytest.mark.parametrize("options", [{}, {"target": "PHENO"}])
+def test_genotypes_without_any_phenotype_need_a_table(
+    tmp_path: Path, write_plink: WritePlink, options: dict[str, str]
+) -> None:
+    bed = write_plink(tmp_path / "g.bed", np.ones((3, 2), dtype=int), phenotypes=["-9"] * 3)
+    with pytest.raises(OptionError, match=r"no sample has a phenotype in \.fam.*--targets TABLE"):
+        ingest(bed, tmp_path / "store", **options)
+
+
 @pytest.mark.parametrize(
     ("phenotypes", "expected"),
     [(["1", "2", "0", "-9", "2"], [1, 2, 2]), (["0", "2.5", "1", "-9", "2"], [0, 2.5, 1, 2])],
