@@ -21,11 +21,9 @@ from dasklasso.dataset.sources.csv_layout import CsvLayout
 from dasklasso.dataset.sources.csv_wide import WIDE_COLUMNS
 from dasklasso.dataset.sources.dialect import all_numbers
 from dasklasso.dataset.sources.parquet_wide import WideBatch
-from dasklasso.dataset.sources.reading import is_inexact, spelled_number
+from dasklasso.dataset.sources.reading import LEAST_NUMBER_SHARE, is_inexact, spelled_number
 from dasklasso.dataset.sources.table import TableBatch, column_of, sliced
 from dasklasso.errors import SourceError
-
-_LEAST_NUMBER_SHARE = 0.8  # of a column that is one of numbers, with stray text in it
 
 
 class CsvSource:
@@ -184,7 +182,7 @@ def _type(column: Any, layout: CsvLayout) -> pa.DataType:
 def _are_numbers(column: Any, layout: CsvLayout) -> bool:
     """Tell whether most of the texts that are there spell numbers."""
     if layout.reading.numbers_are_marked:
-        return layout.reading.share_of_numbers(column) >= _LEAST_NUMBER_SHARE
+        return layout.reading.share_of_numbers(column) >= LEAST_NUMBER_SHARE
     values = [value for value in column.to_pylist() if value and value not in layout.absent]
     numbers = sum(spelled_number(value) is not None for value in values)
-    return bool(values) and numbers >= _LEAST_NUMBER_SHARE * len(values)
+    return bool(values) and numbers >= LEAST_NUMBER_SHARE * len(values)

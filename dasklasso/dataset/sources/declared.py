@@ -11,10 +11,9 @@ import numpy as np
 from dasklasso.dataset.sources.base import Batch, Column, Expected, Source
 from dasklasso.dataset.sources.dates import DateRule
 from dasklasso.dataset.sources.looks import look_of, remedies
-from dasklasso.dataset.sources.reading import Reading
+from dasklasso.dataset.sources.reading import LEAST_NUMBER_SHARE, Reading
 from dasklasso.errors import SourceError, ValueFound
 
-LEAST_NUMBER_SHARE = 0.8  # of a column that is one of numbers, with stray text in it
 _SAMPLE_ROWS = 4096
 _MOST_SHOWN = 40  # characters of a text in a message
 

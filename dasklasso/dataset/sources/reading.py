@@ -20,6 +20,7 @@ from dasklasso.errors import OptionError
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "#N/A", "-nan", "-NaN")
 SPACES = " \u00a0\u202f"  # blank, no-break and narrow no-break space: between thousands
 _THOUSANDS = f",.'_\u2019{SPACES}"
+LEAST_NUMBER_SHARE = 0.8  # of a column that is one of numbers, with stray text in it
 _WORDS_OF_CHARACTERS = {"tab": "\t", "\\t": "\t", "space": " "}
 
 
