@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,6 +19,7 @@ from dasklasso.dataset.fingerprint import FINGERPRINTED
 from dasklasso.dataset.kept_checksums import chunk_files, keep_checksums
 from dasklasso.errors import DataWarning, StoreError
 from dasklasso.files.claims import claimed
+from dasklasso.files.locks import FULL
 from dasklasso.fit.peak_memory import PeakMemory
 from dasklasso.options import RunOptions
 from dasklasso.problem.problem import Problem
@@ -30,7 +30,6 @@ from dasklasso.solvers.checkpoint import STATE
 from dasklasso.solvers.solution import Solution
 from dasklasso.storage.blocks import MemoryBlocks
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
 SMALL_BYTES = 64 << 20  # of X, decoded: read in less time than a cluster takes to start
 
 
