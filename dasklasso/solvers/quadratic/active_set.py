@@ -70,7 +70,7 @@ class ActiveSet:
         self._l2 = penalty.l2 if penalty.l2.any() else None
         # what is not usable is never found to violate a condition
         self._bound = np.where(usable, penalty.l1 * (1.0 + SLACK), np.inf)
-        self._most = max(2, NUMBERS_AT_ONCE // linear.size)
+        self._most = max(2, NUMBERS_AT_ONCE // max(linear.size, 1))
         self._fruitless = 0
         self._ahead = 4  # alphas that are solved together, with l2
 
