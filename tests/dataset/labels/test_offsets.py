@@ -49,7 +49,7 @@ def test_a_changed_offset_is_found_by_verify(store):
     import zarr
 
     zarr.open_group(store)["offset"][3] = 1.0
-    assert [fault.array for fault in verify(store).faults] == [""]
+    assert [fault.array for fault in verify(store).faults] == ["offset"]
 
 
 def test_appended_rows_bring_their_offsets(store, tmp_path):
