@@ -59,6 +59,7 @@ def test_a_killed_worker_changes_nothing(stored):
     assert np.array_equal(found.dual_gaps, expected.dual_gaps)
 
 
+@pytest.mark.slow
 def test_a_worker_killed_while_columns_are_called_in_changes_nothing(make_store):
     rng = np.random.default_rng(9)
     X = rng.standard_normal((60, 1)) + rng.standard_normal((60, 900))

@@ -29,7 +29,11 @@ def wide(seed=0, n=40, d=240):
     return X, y
 
 
-@pytest.mark.parametrize("seed", range(5))
+def slow(*values):
+    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
+
+
+@pytest.mark.parametrize("seed", [0, *slow(*range(1, 20))])
 def test_objectives_are_scikit_learns(seed, make_store, judge, assert_certified):
     X, y = wide(seed)
     path = fit_path(make_store(X, y), WIDE, RUN)
@@ -44,11 +48,9 @@ def test_objectives_are_scikit_learns(seed, make_store, judge, assert_certified)
 @pytest.mark.parametrize(
     "changes",
     [
-        {"l1_ratio": 0.6},
-        {"positive": True},
-        {"standardize": True},
         {"fit_intercept": False},
         {"positive": True, "l1_ratio": 0.5, "standardize": True},
+        *slow({"l1_ratio": 0.6}, {"positive": True}, {"standardize": True}),
     ],
 )
 def test_every_penalty_is_certified(changes, make_store, assert_certified):
@@ -60,7 +62,7 @@ def test_every_penalty_is_certified(changes, make_store, assert_certified):
     assert_certified(path, X, y, options, weight)
 
 
-@pytest.mark.parametrize("changes", [{}, {"l1_ratio": 0.5}])
+@pytest.mark.parametrize("changes", [{}, *slow({"l1_ratio": 0.5})])
 def test_unpenalised_columns_are_projected_out(changes, make_store, assert_certified):
     X, y = wide()
     factor = np.random.default_rng(2).uniform(0.5, 2.0, X.shape[1])
@@ -126,7 +128,7 @@ def test_targets_share_the_reads(make_store, assert_certified):
     assert path.scans <= 8
 
 
-@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("standardize", [True, *slow(False)])
 def test_folds_have_the_errors_of_the_gram_solver(standardize, make_store):
     X, y = wide(n=60, d=150)
     weight = np.random.default_rng(1).uniform(0.2, 3.0, len(y))
@@ -152,7 +154,7 @@ def test_integers_stay_as_they_are_stored(make_store, assert_certified):
 
 
 def test_bits_do_not_depend_on_threads(make_store, monkeypatch):
-    X, y = wide(n=50, d=3000)
+    X, y = wide(n=30, d=2100)
     data = make_store(X, y, chunk_rows=20, chunk_columns=500)
     found = []
     for threads in (1, 3):
