@@ -9,6 +9,7 @@ import click
 from dasklasso.choices import Codec, Dtype, Missing
 from dasklasso.cli import options
 from dasklasso.cli.messages import say
+from dasklasso.cli.parameter_types import Size
 from dasklasso.cli.text import echo
 from dasklasso.jobs.ingest_stage import IngestStage
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     help="Of X on disk; auto: float32, float64 where that rounds a column too much. "
     "Whole numbers keep their small type.",
 )
-@click.option("--memory", type=options.Size(), default="1GiB", show_default=True)
+@click.option("--memory", type=Size(), default="1GiB", show_default=True)
 @click.option(
     "--missing",
     type=options.choice(Missing),
@@ -177,7 +178,7 @@ def _why(report: IngestReport) -> str:
 @click.option("--chunk-rows", type=click.IntRange(min=1), help="Rows of a chunk of X.")
 @click.option("--chunk-columns", type=click.IntRange(min=1), help="Columns of a chunk of X.")
 @click.option("--codec", type=options.choice(Codec), default="none", show_default=True)
-@click.option("--memory", type=options.Size(), default="1GiB", show_default=True)
+@click.option("--memory", type=Size(), default="1GiB", show_default=True)
 @options.overwrite
 @options.quiet
 def generate_command(kind: Any, store: str, memory: str, **values: Any) -> None:

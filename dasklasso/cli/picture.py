@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dasklasso.cli import options
+from dasklasso.cli.parameter_types import Alpha
 from dasklasso.cli.text import echo
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 @click.argument("model")
 @click.option("--shape", required=True, metavar="HxW", help="Height and width, like 28x28.")
 @click.option("--out", required=True, metavar="FOLDER", help="Of the PNGs, one for each alpha.")
-@click.option("--alpha", type=options.Alpha(), help="Draw only this one; min, 1se: as chosen.")
+@click.option("--alpha", type=Alpha(), help="Draw only this one; min, 1se: as chosen.")
 @click.option(
     "--label",
     multiple=True,

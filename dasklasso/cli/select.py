@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dasklasso.cli import options
+from dasklasso.cli.parameter_types import Finite
 from dasklasso.cli.text import echo
 from dasklasso.jobs.select_stage import Bound, By, Initial
 
@@ -26,7 +27,7 @@ _criteria = options.stacked(
     ),
     click.option(
         "--ebic-gamma",
-        type=options.Finite(0, 1),
+        type=Finite(0, 1),
         default=1.0,
         show_default=True,
         help="Of ebic: 0 is bic.",
@@ -36,7 +37,7 @@ _criteria = options.stacked(
 _refits = options.stacked(
     click.option(
         "--gammas",
-        type=options.Finite(0, 1),
+        type=Finite(0, 1),
         multiple=True,
         default=(0.0, 0.25, 0.5, 0.75, 1.0),
         show_default=True,
@@ -51,12 +52,12 @@ _refits = options.stacked(
     ),
     click.option(
         "--initial-alpha",
-        type=options.Finite(min=0, min_open=True),
+        type=Finite(min=0, min_open=True),
         help="Of the first estimate by ridge or lasso.",
     ),
     click.option(
         "--power",
-        type=options.Finite(min=0, min_open=True),
+        type=Finite(min=0, min_open=True),
         default=1.0,
         show_default=True,
         help="Of adaptive: factors are 1/|first estimate|^power.",
@@ -66,14 +67,14 @@ _refits = options.stacked(
 _stability = options.stacked(
     click.option(
         "--threshold",
-        type=options.Finite(0.5, 1),
+        type=Finite(0.5, 1),
         default=0.75,
         show_default=True,
         help="Of stability: share of half-samples that must select a feature.",
     ),
     click.option(
         "--false",
-        type=options.Finite(min=0, min_open=True),
+        type=Finite(min=0, min_open=True),
         default=1.0,
         show_default=True,
         help="Of stability: most noise features to expect among those selected.",

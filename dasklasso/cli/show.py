@@ -9,6 +9,7 @@ import click
 
 from dasklasso.cli import options
 from dasklasso.cli.messages import say
+from dasklasso.cli.parameter_types import Limit
 from dasklasso.cli.text import echo
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ PLACE = ("chromosome", "position", "effect_allele")  # of a variant
 @click.option("--top", type=click.IntRange(min=1), help="Only so many features, the largest first.")
 @click.option(
     "--limit",
-    type=options.Limit(),
+    type=Limit(),
     default=str(MOST_ROWS),
     show_default=True,
     help="Rows to print; --json and --table have all.",

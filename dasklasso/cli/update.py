@@ -10,6 +10,7 @@ import click
 from dasklasso.choices import Missing
 from dasklasso.cli import options
 from dasklasso.cli.messages import say
+from dasklasso.cli.parameter_types import Size
 from dasklasso.cli.text import echo
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 @click.option("--fold", metavar="NAME", help="Column of folds.")
 @click.option("--offset", metavar="NAME", help="Column that is added to every prediction.")
 @click.option("--drop", multiple=True, metavar="NAME", help="Column to leave out; repeatable.")
-@click.option("--memory", type=options.Size(), default="1GiB", show_default=True)
+@click.option("--memory", type=Size(), default="1GiB", show_default=True)
 @click.option(
     "--missing",
     type=options.choice(Missing),

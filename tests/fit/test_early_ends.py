@@ -18,7 +18,7 @@ from dasklasso.fit import fit_cv, fit_path
 from dasklasso.jobs.fit_stage import FitStage
 from dasklasso.options import CvOptions, FitOptions, RunOptions
 from dasklasso.solvers.checkpoint import FALLBACK, STATE, has_checkpoint
-from dasklasso.solvers.fista.solver import Steps
+from dasklasso.solvers.fista.question import Steps
 
 OPTIONS = FitOptions(n_alphas=3, eps=0.05, tol=1e-7, solver="fista")
 LOGISTIC = FitOptions(loss="logistic", n_alphas=3, eps=0.01, tol=1e-6, solver="fista")

@@ -7,14 +7,12 @@ certifies what is returned, and whatever it does not certify goes on in float64.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 import dask.array as da
 import numpy as np
 
-from dasklasso.backend import to_numpy
 from dasklasso.objective.duality import (
     COLUMN_SUMS,
     Certificate,
@@ -22,14 +20,9 @@ from dasklasso.objective.duality import (
     together,
 )
 from dasklasso.problem.problem import gradient_query
-from dasklasso.problem.unpenalised import Unpenalised
-from dasklasso.scan.engine import GradientScan, ScanEngine
-from dasklasso.scan.frame import Frame, PlacedFrame
-from dasklasso.scan.gather import Answers, Coefficients, as_dask, for_map_blocks, gather
-from dasklasso.scan.queries.gradient import Gradient
-from dasklasso.scan.tasks import PartAnswer
+from dasklasso.scan.gather import Coefficients, as_dask, for_map_blocks
 from dasklasso.solvers.base import Frozen, Jobs, Setup, Solver, Standing
-from dasklasso.solvers.certificate_scan import Certified, certificate_of, check_finite
+from dasklasso.solvers.certificate_scan import Certified, certificate_of
 from dasklasso.solvers.fista import backtracking
 from dasklasso.solvers.fista.in_flight import (
     STALL_SCANS,
@@ -40,78 +33,15 @@ from dasklasso.solvers.fista.in_flight import (
     unpack,
 )
 from dasklasso.solvers.fista.intercepts import Evaluated
+from dasklasso.solvers.fista.question import Stepped, Steps
 from dasklasso.solvers.fista.state import FistaState, freeze_state, thaw_state
-from dasklasso.solvers.fista.step import ZERO, Lipschitz, Plan, prox_step, summarise
+from dasklasso.solvers.fista.step import ZERO, Lipschitz, prox_step
 from dasklasso.solvers.solution import Nonzeros, Solution, sparse_columns
 
 FLOAT32_LEAST_TOL = 1e-7  # tolerances below this are worked on in float64 from the start
 FLOAT32_GAP_SHARE = 0.3  # of tol: a gap in float32 must be below it before it is certified
 FLOAT32_LEAST_GAP = 5e-5  # of a loss that is no quadratic: below it a gap is rounding
 GRADIENT_ROUNDINGS = 64.0  # roundings in a difference of gradients, each of the size of all slopes
-
-
-@dataclass(frozen=True)
-class Steps:
-    """One scan at the points of the next steps, and in the same graph what is made of it.
-
-    Attributes
-    ----------
-    query : Gradient
-    points : (n_features, n_points), the prox of the last answer, chunked by the layout's parts
-    frame : as the engine placed it
-    plan, options : of the step
-    free : Unpenalised or None
-    device : as in :func:`dasklasso.backend.backend_for`
-    """
-
-    query: Gradient
-    points: da.Array
-    frame: PlacedFrame
-    plan: Plan
-    options: dict[str, Any]
-    free: Unpenalised | None
-    device: str
-
-    def ask(self, engine: ScanEngine) -> Stepped:
-        """Run the scan."""
-        scan = engine.gradient(self.query, self.points, self.frame)
-        arrays, extra = self._projection(scan)
-        summarised = partial(_summarise, self.plan, self.options, bool(self.query.intercepts))
-        summary = scan.map_parts("summary", summarised, self.points, self.frame, *arrays)
-        found = gather(engine, self.points, scan, [*summary, *extra])
-        k, n_parts = self.plan.base.size, len(summary)
-        # from where a step went too far for numbers, a problem can go back if it holds a point
-        held = slice(2 * k, 3 * k) if self.plan.holds else slice(None)
-        check_finite(found.sums[held].finite)
-        return Stepped(found, np.concatenate(found.extra[:n_parts]), found.extra[n_parts:])
-
-    def _projection(self, scan: GradientScan) -> tuple[list[da.Array], list[da.Array]]:
-        """What projecting on unpenalised columns takes: for the summary, and for the client."""
-        if self.free is None:
-            return [], []
-        k, gradient = self.plan.base.size, scan.gradient
-        c = self.free.coefficients(self.points, gradient, k, self.options["penalty"])
-        return [self.free.projection(c, self.device)], [c, self.free.rows(gradient[:, :k])]
-
-
-@dataclass(frozen=True)
-class Stepped:
-    """What a scan of steps showed.
-
-    Attributes
-    ----------
-    found : Answers
-    summary : (n_parts, n_numbers) of each part
-    projected : c of each point and its gradient at unpenalised columns, or empty
-    """
-
-    found: Answers
-    summary: np.ndarray
-    projected: list[np.ndarray]
-
-    @property
-    def bytes_read(self) -> int:
-        return self.found.bytes_read
 
 
 class Fista(Solver[FistaState]):
@@ -394,17 +324,3 @@ class Fista(Solver[FistaState]):
             worst_gap=float(np.max(gaps, initial=0.0)),
             n_nonzero=int(n_nonzero[-1]) if n_nonzero.size else 0,
         )
-
-
-def _summarise(
-    plan: Plan,
-    options: dict[str, Any],
-    with_intercept: bool,
-    answer: PartAnswer,
-    points: np.ndarray,
-    frame: Frame,
-    projection: np.ndarray | None = None,
-) -> np.ndarray:
-    at = answer.values[0]
-    options = {**options, "sums": at.sums if with_intercept else None}
-    return to_numpy(summarise(points, at.gradient, frame, projection, plan, **options))
