@@ -72,8 +72,10 @@ PROGRAM = """
 
     def reader(read):
         read()  # what is imported late
-        reads, failed = 0, []
-        while not end.exists():
+        os.write(ready, b".")
+        reads, failed, ended = 0, [], False
+        while not ended:
+            ended = end.exists()  # so that each reads at least once
             try:
                 values, whole = read()
                 if not whole or len(values) != 1:
@@ -84,6 +86,7 @@ PROGRAM = """
         (folder / f"{read.__name__}.json").write_text(json.dumps([reads, failed]))
 
     write(1)
+    waiting, ready = os.pipe()
     children = []
     for read in (read_csv, read_parquet, read_model, read_show):
         child = os.fork()
@@ -91,6 +94,8 @@ PROGRAM = """
             reader(read)
             os._exit(0)
         children.append(child)
+    for _ in children:
+        os.read(waiting, 1)
     for k in range(2, times + 2):
         write(k)
     end.touch()

@@ -241,13 +241,14 @@ def test_split_by_columns_no_task_sees_all_of_w(make_store, regression, monkeypa
                 yield from walk(one)
 
     from dasklasso.scan import gather as gathering
+    from dasklasso.solvers.fista import question
     from dasklasso.solvers.fista import solver as drive
 
     monkeypatch.setattr(gathering, "COEFFICIENT_BYTES_IN_GRAPH", 0)  # w too long to travel
     for name in ("predict_part", "gradient_part", "join_bands", "finish_scan", "gradient_of"):
         watch(tasks, name)
     watch(drive, "prox_step")
-    watch(drive, "_summarise")
+    watch(question, "_summarise")
     X, y = regression(N, D)
     data = make_store(X, y, chunk_rows=50, chunk_columns=width_of)
     # no band has 12 rows: an array of 12 rows would be all of w

@@ -24,7 +24,8 @@ def frame() -> pd.DataFrame:
 
 
 _STALLED = (
-    "import sys, time\n"
+    "import signal, sys, time\n"
+    "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # the background has none
     "from dasklasso.dataset.ingest.ingest import ingest\n"
     "def stall(done, total):\n"
     "    if done >= 200:\n"
