@@ -1,7 +1,10 @@
-"""Mutations of documents and files, each drawn from a generator of random numbers."""
+"""Mutations of documents and damages of files, each drawn from a generator of random numbers."""
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -163,3 +166,49 @@ def mutations() -> SimpleNamespace:
     return SimpleNamespace(
         tree=mutate_tree, content=mutate_bytes, chunks=mutate_chunks, toml=mutate_toml
     )
+
+
+# -- damages of files: of path, below root; other is the same file of what is as sound -------------
+
+
+def flip(path: Path, other: Path, root: Path, rng: np.random.Generator) -> None:
+    content = bytearray(path.read_bytes())
+    content[rng.integers(len(content))] ^= 1 << int(rng.integers(8))
+    path.write_bytes(content)
+
+
+def truncate(path: Path, other: Path, root: Path, rng: np.random.Generator) -> None:
+    os.truncate(path, int(rng.integers(path.stat().st_size)))
+
+
+def swap(path: Path, other: Path, root: Path, rng: np.random.Generator) -> None:
+    """With another file of the same name or of the same folder, if there is one."""
+    files = sorted(file for file in root.rglob("*") if file.is_file() and file != path)
+    like = [file for file in files if file.parent == path.parent or file.name == path.name]
+    partner = (like or files)[rng.integers(len(like or files))]
+    one, two = path.read_bytes(), partner.read_bytes()
+    path.write_bytes(two)
+    partner.write_bytes(one)
+
+
+def delete(path: Path, other: Path, root: Path, rng: np.random.Generator) -> None:
+    path.unlink()
+
+
+def replace(path: Path, other: Path, root: Path, rng: np.random.Generator) -> None:
+    """With the same file of what is as sound; or with noise, where it has none."""
+    if other.is_file():
+        shutil.copy2(other, path)
+    else:
+        path.write_bytes(rng.bytes(path.stat().st_size))
+
+
+def rename(path: Path, other: Path, root: Path, rng: np.random.Generator) -> None:
+    """The file, or the folder that it is in."""
+    target = path if rng.random() < 0.7 or path.parent == root else path.parent
+    target.rename(target.with_name(target.name + "0"))
+
+
+@pytest.fixture(scope="session")
+def damages() -> list[Callable[[Path, Path, Path, np.random.Generator], None]]:
+    return [flip, truncate, swap, delete, replace, rename]
