@@ -259,14 +259,14 @@ def test_beside_squared_loss_such_a_column_is_one_for_gram_and_fista():
         "loss": "squared",
         "standardize": True,
         "fit_intercept": False,
-        "n_alphas": 5,
-        "tol": 1e-8,
+        "alphas": (0.5, 0.2),
+        "tol": 1e-7,
     }
     with pytest.raises(OptionError, match="newton has no unpenalised features, and feature 3"):
         fitted(X, y + 1, **options)
     gram, fista = (fitted(X, y + 1, **options, solver=solver) for solver in ("gram", "fista"))
     assert np.all(gram.coef[:, 3] > 0.1)
-    assert np.allclose(gram.objective, fista.objective, rtol=1e-7)
+    assert np.allclose(gram.objective, fista.objective, rtol=1e-6)
 
 
 def test_columns_split_into_parts_are_refused(make_store):
@@ -298,15 +298,18 @@ def test_huber_converges_where_nearly_all_rows_are_in_its_tails(n, d):
     assert path.scans <= 120
 
 
-def test_a_fit_that_gets_nowhere_ends_with_the_gap_it_has():
+def test_a_fit_that_gets_nowhere_ends_with_the_gap_it_has(monkeypatch):
     X, y = heavy(200, 10, 1e5)
-    path = fitted(X, y, loss="huber", n_alphas=4, max_scans=300)
-    assert path.scans <= 301  # and fista's from where newton got nowhere
+    path = fitted(X, y, loss="huber", n_alphas=4, max_scans=120)
+    assert path.scans <= 121  # and fista's from where newton got nowhere
     r = X @ path.coef.T + path.intercept - y[:, None]
     g = np.clip(r, -1.35, 1.35)
     objective = np.mean(g * r - g**2 / 2, axis=0) + path.alphas * np.abs(path.coef).sum(axis=1)
     assert np.allclose(path.objective, objective, rtol=1e-12)
-    lost = path.objective - fitted(X, y, loss="huber", n_alphas=4, tol=1e-9).objective
+    monkeypatch.setattr("dasklasso.solvers.newton.cost.HELD_WHOLE_BYTES", X.nbytes)
+    best = fitted(X, y, loss="huber", n_alphas=4, tol=1e-9)  # in memory
+    assert best.converged
+    lost = path.objective - best.objective
     assert np.all(lost <= path.dual_gaps[:, 0] * path.objective[0])
 
 
