@@ -20,7 +20,6 @@ from dasklasso.selection.select import select_features
 RUN = RunOptions(in_process=True)
 OPTIONS = FitOptions(loss="logistic", solver="fista", n_alphas=3, eps=0.1, tol=1e-10)
 SHORT = replace(OPTIONS, tol=1e-6)
-FITTED = {}
 
 
 @pytest.fixture(params=["fista", "newton"])
@@ -57,15 +56,6 @@ def objective(X, y, w, b, alpha, options, weight=None):
 
 
 def theirs(X, y, alpha, weight=None, l1_ratio=1.0, fit_intercept=True):
-    """scikit-learn's model; each takes long, and is asked for by every solver of ours."""
-    arrays = [None if a is None else a.tobytes() for a in (X, y, weight)]
-    key = (*arrays, round(alpha, 12), l1_ratio, fit_intercept)
-    if key not in FITTED:
-        FITTED[key] = _theirs(X, y, alpha, weight, l1_ratio, fit_intercept)
-    return FITTED[key]
-
-
-def _theirs(X, y, alpha, weight, l1_ratio, fit_intercept):
     s = np.ones(len(y)) if weight is None else weight
     if fit_intercept or l1_ratio < 1:
         solver = {"solver": "saga", "tol": 1e-10, "max_iter": 50_000}

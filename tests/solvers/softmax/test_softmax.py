@@ -19,7 +19,6 @@ from dasklasso.scoring.predict import predict_store
 
 RUN = RunOptions(in_process=True)
 OPTIONS = FitOptions(loss="softmax", solver="fista", n_alphas=3, eps=0.1, tol=1e-10)
-FITTED = {}
 SOLVERS = pytest.mark.parametrize("solver", ["fista", "newton"])
 
 
@@ -45,15 +44,6 @@ def objective(X, y, W, b, alpha, options, weight=None):
 
 
 def theirs(X, y, alpha, weight=None, l1_ratio=1.0, fit_intercept=True):
-    """scikit-learn's model; each takes long, and is asked for by every solver of ours."""
-    arrays = [None if a is None else a.tobytes() for a in (X, y, weight)]
-    key = (*arrays, round(alpha, 12), l1_ratio, fit_intercept)
-    if key not in FITTED:
-        FITTED[key] = _theirs(X, y, alpha, weight, l1_ratio, fit_intercept)
-    return FITTED[key]
-
-
-def _theirs(X, y, alpha, weight, l1_ratio, fit_intercept):
     s = np.ones(len(y)) if weight is None else weight
     mixed = {"penalty": "l1"} if l1_ratio == 1 else {"penalty": "elasticnet", "l1_ratio": l1_ratio}
     model = LogisticRegression(
