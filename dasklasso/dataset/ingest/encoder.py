@@ -304,11 +304,8 @@ def refuse_inexact_texts(source: Source, encoder: Encoder) -> None:
     ------
     ValueFound
     """
-    look = getattr(source, "first_inexact", None)
-    if look is None:
-        return
     for column in sorted(encoder.large):
-        if (found := look(column)) is not None:
+        if (found := source.first_inexact(column)) is not None:
             file, row, text = found
             raise ValueFound(
                 f"{file}: row {row}, column {column}: found {text}, expected {INEXACT}."

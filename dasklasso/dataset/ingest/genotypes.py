@@ -10,15 +10,15 @@ from dasklasso.dataset.schema import Schema
 from dasklasso.dataset.sources.base import Source
 from dasklasso.dataset.sources.plink import PHENOTYPE, PlinkSource
 from dasklasso.dataset.sources.variants import VariantFilter, Variants
+from dasklasso.dataset.sources.wrapped import WrappedSource
 from dasklasso.errors import OptionError
 
 
 def genotypes_of(source: Source) -> PlinkSource | None:
     """Return the genotypes that a source reads, also through others; None of other sources."""
-    found: Source | None = source
-    while found is not None and not isinstance(found, PlinkSource):
-        found = getattr(found, "base", None)
-    return found
+    while isinstance(source, WrappedSource):
+        source = source.base
+    return source if isinstance(source, PlinkSource) else None
 
 
 def keep_phenotyped(source: Source, targets: Sequence[str]) -> None:

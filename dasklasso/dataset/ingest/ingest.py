@@ -303,7 +303,7 @@ def report_of(
         warnings=warnings,
         notes=notes,
         manifest=manifest,
-        dialect=getattr(source, "dialect", ""),
+        dialect=source.dialect,
     )
 
 

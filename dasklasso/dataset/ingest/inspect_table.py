@@ -137,7 +137,7 @@ def inspect_table(
     return Inspection(
         path=opened.path,
         format=opened.format,
-        dialect=getattr(opened, "dialect", ""),
+        dialect=opened.dialect,
         n_sampled=sample.n_rows,
         n_rows=opened.n_rows,
         columns=columns,

@@ -46,8 +46,8 @@ def schema_of_table(
         dropped=roles.dropped,
         source_format=source.format,
         array=array,
-        index_base=getattr(source, "index_base", None),
-        reading=getattr(source, "used_reading", reading),
+        index_base=source.index_base,
+        reading=source.used_reading or reading,
         variants=variants_of(source, encoder.feature_names),
     )
     # the very numbers that missing values were filled with

@@ -142,8 +142,7 @@ class Texts:
 
 def _place(source: Source, file: str, row: int) -> str:
     """Name a row, with its line in the file where there are lines, and the file where several."""
-    find = getattr(source, "line_of", None)
-    line = None if find is None else find(file, row)
+    line = source.line_of(file, row)
     where = "" if file == source.path else f"{file}, "
     return f"{where}row {row}" + ("" if line is None else f" (line {line})")
 

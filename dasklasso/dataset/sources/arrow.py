@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from dasklasso.dataset.sources.base import refuse_duplicates, resolve_column
+from dasklasso.dataset.sources.base import SourceDefaults, refuse_duplicates, resolve_column
 from dasklasso.dataset.sources.table import TableBatch, column_of, sliced
 
 
-class ArrowSource:
+class ArrowSource(SourceDefaults):
     """The columns of an Arrow table; messages call it ``path``."""
 
     format = "arrow"
-    default_target: tuple[str, ...] = ()
-    beside: tuple[str, ...] = ()
 
     def __init__(self, table: Any, path: str) -> None:
         refuse_duplicates(table.column_names, path)
@@ -25,9 +23,6 @@ class ArrowSource:
 
     def resolve(self, name: str) -> tuple[str, ...]:
         return resolve_column(self.columns, name)
-
-    def integer_bounds(self, name: str) -> tuple[int, int] | None:
-        return None
 
     def batches(self, names: Sequence[str], rows: int) -> Iterator[TableBatch]:
         first = 0

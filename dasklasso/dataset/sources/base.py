@@ -169,6 +169,62 @@ class Source(Protocol):
         """Least and greatest value of an integer column, where they are known without reading."""
         ...
 
+    @property
+    def dialect(self) -> str:
+        """What is to be said of how the files are written; empty where they are as usual."""
+        ...
+
+    @property
+    def index_base(self) -> int | None:
+        """The index of the first feature, where the format counts them."""
+        ...
+
+    @property
+    def used_reading(self) -> Reading | None:
+        """How texts were read, where that is less than was said."""
+        ...
+
+    def line_of(self, file: str, row: int) -> int | None:
+        """The line (from 1) of a file that a row (from 0) begins at, where it is known."""
+        ...
+
+    def first_inexact(self, name: str) -> tuple[str, int, str] | None:
+        """File, row and text of the first whole number that float64 has no number for."""
+        ...
+
+
+class SourceDefaults:
+    """What a source answers that knows no better."""
+
+    @property
+    def default_target(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def dialect(self) -> str:
+        return ""
+
+    @property
+    def index_base(self) -> int | None:
+        return None
+
+    @property
+    def used_reading(self) -> Reading | None:
+        return None
+
+    def integer_bounds(self, name: str) -> tuple[int, int] | None:
+        return None
+
+    def line_of(self, file: str, row: int) -> int | None:
+        return None
+
+    def first_inexact(self, name: str) -> tuple[str, int, str] | None:
+        return None
+
 
 def one_line(error: BaseException) -> str:
     """Return what an error of a library says, in a line that is not long."""

@@ -12,6 +12,7 @@ import pyarrow as pa
 from dasklasso.dataset.sources.base import (
     Column,
     Expected,
+    SourceDefaults,
     refuse_duplicates,
     refuse_too_many,
     resolve_column,
@@ -26,7 +27,7 @@ from dasklasso.dataset.sources.table import TableBatch, column_of, sliced
 from dasklasso.errors import SourceError
 
 
-class CsvSource:
+class CsvSource(SourceDefaults):
     """Files with the same header, one after the other.
 
     A file's dialect is told by its beginning, a column's type by the first mebibyte: numbers are
@@ -41,8 +42,7 @@ class CsvSource:
 
     format = "csv"
     n_rows = None
-    default_target: tuple[str, ...] = ()
-    beside: tuple[str, ...] = ()
+    dialect = ""
 
     def __init__(self, path: str, files: Sequence[Path], expected: Expected | None = None) -> None:
         self.path = path
@@ -89,9 +89,6 @@ class CsvSource:
 
     def resolve(self, name: str) -> tuple[str, ...]:
         return resolve_column(self.columns, name)
-
-    def integer_bounds(self, name: str) -> tuple[int, int] | None:
-        return None
 
     def line_of(self, file: str, row: int) -> int | None:
         """Return the line (from 1) of a file that a row (from 0) begins at, where it can."""

@@ -13,7 +13,7 @@ import pyarrow.csv as pc_csv
 
 from dasklasso.dataset.sources.base import Expected
 from dasklasso.dataset.sources.csv_wide import WIDE_COLUMNS, WideReader
-from dasklasso.dataset.sources.dialect import Dialect, dialect_of, reader_of
+from dasklasso.dataset.sources.dialect import Dialect, dialect_of, long_fields, reader_of
 from dasklasso.dataset.sources.reading import MISSING, Reading
 
 _BLOCK_BYTES = 1 << 20
@@ -124,7 +124,7 @@ class CsvLayout:
             return None
         dialect = self.dialect
         try:
-            with pa.input_stream(file) as stream:
+            with pa.input_stream(file) as stream, long_fields():
                 lines = io.TextIOWrapper(stream, encoding=dialect.encoding, newline="")
                 reader = reader_of(lines, dialect.separator, dialect.quote)
                 seen, before = -1, 0

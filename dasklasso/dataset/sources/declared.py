@@ -12,6 +12,7 @@ from dasklasso.dataset.sources.base import Batch, Column, Expected, Source
 from dasklasso.dataset.sources.dates import DateRule
 from dasklasso.dataset.sources.looks import look_of, remedies
 from dasklasso.dataset.sources.reading import LEAST_NUMBER_SHARE, Reading
+from dasklasso.dataset.sources.wrapped import WrappedSource
 from dasklasso.errors import SourceError, ValueFound
 
 _SAMPLE_ROWS = 4096
@@ -20,7 +21,7 @@ _MOST_SHOWN = 40  # characters of a text in a message
 Change = Literal["number", "date", "category"]
 
 
-class DeclaredSource:
+class DeclaredSource(WrappedSource):
     """Another source, with the columns changed that were said to be read otherwise.
 
     Text becomes numbers where the column was named, or where a sample of the first rows spells
@@ -34,34 +35,10 @@ class DeclaredSource:
     """
 
     def __init__(self, source: Source, expected: Expected) -> None:
-        self.base = source
+        super().__init__(source)
         self._reading = expected.reading
         self._expected = expected
         self._changes: dict[str, Change | None] = {}
-
-    @property
-    def format(self) -> str:
-        return self.base.format
-
-    @property
-    def path(self) -> str:
-        return self.base.path
-
-    @property
-    def n_rows(self) -> int | None:
-        return self.base.n_rows
-
-    @property
-    def default_target(self) -> tuple[str, ...]:
-        return self.base.default_target
-
-    @property
-    def beside(self) -> tuple[str, ...]:
-        return self.base.beside
-
-    @property
-    def index_base(self) -> int | None:
-        return getattr(self.base, "index_base", None)
 
     @property
     def used_reading(self) -> Reading:
@@ -69,28 +46,15 @@ class DeclaredSource:
         numbers = {n for n in self._reading.numbers if self._changes.get(n) == "number"}
         return replace(self._reading, numbers=frozenset(numbers))
 
-    @property
-    def dialect(self) -> str:
-        return getattr(self.base, "dialect", "")
-
-    def line_of(self, file: str, row: int) -> int | None:
-        """Return the line (from 1) of a file that a row (from 0) begins at, where it is known."""
-        find = getattr(self.base, "line_of", None)
-        return None if find is None else find(file, row)
-
     def first_inexact(self, name: str) -> tuple[str, int, str] | None:
         """Return the first whole number of a column that float64 has no number for."""
-        find = getattr(self.base, "first_inexact", None)
-        return None if find is None or self._changes.get(name) else find(name)
+        return None if self._changes.get(name) else self.base.first_inexact(name)
 
     @property
     def columns(self) -> tuple[Column, ...]:
         found = self.base.columns
         self._decide([column for column in found if column.name not in self._changes])
         return tuple(self._changed(column) for column in found)
-
-    def resolve(self, name: str) -> tuple[str, ...]:
-        return self.base.resolve(name)
 
     def integer_bounds(self, name: str) -> tuple[int, int] | None:
         return None if self._changes.get(name) else self.base.integer_bounds(name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -203,22 +205,29 @@ def _records(text: str, separator: str, quote: str, whole: bool) -> list[list[st
     """Return the first records; the last one only where the text ends with it."""
     found: list[list[str]] = []
     reader = reader_of(io.StringIO(text, newline=""), separator, quote)
-    try:
+    with long_fields(), suppress(csv.Error):
         for record in reader:
             if record:
                 found.append(record)
             if len(found) > _RECORDS_LOOKED_AT:
                 break
-    except csv.Error:
-        pass
     cut = not whole or len(found) > _RECORDS_LOOKED_AT
     return found[:-1] if cut and len(found) > 1 else found
 
 
+@contextmanager
+def long_fields() -> Iterator[None]:
+    """Let Python's reader take fields as long as a header, which else holds for the process."""
+    before = csv.field_size_limit()
+    csv.field_size_limit(max(before, LONGEST_HEADER_BYTES))
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
 def reader_of(lines: TextIO, separator: str, quote: str) -> Any:
     """Return Python's reader of records; without a quote, quotes are characters like others."""
-    # a field may be as long as the text that it stands in
-    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_HEADER_BYTES))
     if quote:
         return csv.reader(lines, delimiter=separator, quotechar=quote)
     return csv.reader(lines, delimiter=separator, quoting=csv.QUOTE_NONE)
@@ -230,7 +239,8 @@ def _fields(header: str, separator: str, quote: str) -> list[str] | None:
         return header.split(separator)
     if quote and _end_of_record(header + "\n", 0, separator, quote) is None:
         return None
-    return next(reader_of(io.StringIO(header, newline=""), separator, quote), [])
+    with long_fields():
+        return next(reader_of(io.StringIO(header, newline=""), separator, quote), [])
 
 
 def _end_of_record(text: str, start: int, separator: str, quote: str) -> int | None:

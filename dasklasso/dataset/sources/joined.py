@@ -11,9 +11,10 @@ import numpy as np
 from dasklasso.dataset.sources.base import Batch, Column, Source
 from dasklasso.dataset.sources.reading import Reading
 from dasklasso.dataset.sources.table import TableBatch
+from dasklasso.dataset.sources.wrapped import WrappedSource
 
 
-class JoinedSource:
+class JoinedSource(WrappedSource):
     """The rows of a source that a table has a row for, with columns of that table.
 
     Parameters
@@ -44,8 +45,7 @@ class JoinedSource:
         id_column: str,
         reading: Reading,
     ) -> None:
-        self.base = base
-        self.default_target = tuple(column.name for column in columns)
+        super().__init__(base)
         self._table = table
         self._joined = {column.name: column for column in columns}
         self._values = values.combine_chunks()
@@ -53,14 +53,6 @@ class JoinedSource:
         self._id_column = id_column
         self._reading = reading
         self._file = f"{base.path} joined to {table.path}"  # rows are counted that are in both
-
-    @property
-    def format(self) -> str:
-        return self.base.format
-
-    @property
-    def path(self) -> str:
-        return self.base.path
 
     @property
     def n_rows(self) -> int:
@@ -75,22 +67,20 @@ class JoinedSource:
         return (*self.base.beside, self._id_column, *self._joined)
 
     @property
-    def index_base(self) -> int | None:
-        return getattr(self.base, "index_base", None)
+    def default_target(self) -> tuple[str, ...]:
+        return tuple(self._joined)
 
     @property
     def used_reading(self) -> Reading:
-        return getattr(self.base, "used_reading", self._reading)
+        return self.base.used_reading or self._reading
 
-    @property
-    def dialect(self) -> str:
-        return getattr(self.base, "dialect", "")
+    def line_of(self, file: str, row: int) -> int | None:
+        return None  # rows are counted that are in both files
 
     def first_inexact(self, name: str) -> tuple[str, int, str] | None:
         """Return the first whole number of a column that float64 has no number for."""
         owner = self._table if name in self._joined else self.base
-        find = getattr(owner, "first_inexact", None)
-        return None if find is None else find(name)
+        return owner.first_inexact(name)
 
     def resolve(self, name: str) -> tuple[str, ...]:
         return (name,) if name in self._joined else self.base.resolve(name)

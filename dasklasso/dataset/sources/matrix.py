@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dasklasso.dataset.sources.base import Column, refuse_too_many
+from dasklasso.dataset.sources.base import Column, SourceDefaults, refuse_too_many
 from dasklasso.errors import SourceError, ValueFound
 
 
@@ -72,7 +72,7 @@ class MatrixBatch:
         return pa.array([text or None for text in texts.tolist()], type=pa.string())
 
 
-class MatrixSource:
+class MatrixSource(SourceDefaults):
     """X as columns x0, x1, ..., and any vector of as many rows that is asked for by name."""
 
     def __init__(
@@ -99,7 +99,11 @@ class MatrixSource:
             raise ValueFound(f"{X.where}: has values of type {X.dtype}, expected numbers.")
         self._positions = {column.name: j for j, column in enumerate(self.columns)}
         self._beside: dict[str, tuple[RowArray, int | None]] = {}
-        self.default_target = self._attach(default_target) if default_target else ()
+        self._default_target = self._attach(default_target) if default_target else ()
+
+    @property
+    def default_target(self) -> tuple[str, ...]:
+        return self._default_target
 
     @property
     def beside(self) -> tuple[str, ...]:
@@ -133,9 +137,6 @@ class MatrixSource:
             for k, column in enumerate(names):
                 self._beside[column] = (array, k if len(array.shape) == 2 else None)
         return tuple(names)
-
-    def integer_bounds(self, name: str) -> tuple[int, int] | None:
-        return None
 
     def batches(self, names: Sequence[str], rows: int) -> Iterator[MatrixBatch]:
         used = {name: self._beside[name] for name in names if name in self._beside}

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from dasklasso.dataset.sources.base import (
     Column,
+    SourceDefaults,
     refuse_duplicates,
     refuse_too_many,
     resolve_column,
@@ -30,12 +31,10 @@ from dasklasso.errors import SourceError
 _READER_MEMORY_PARTS = 4  # of the memory: the Parquet reader may take one
 
 
-class ParquetSource:
+class ParquetSource(SourceDefaults):
     """Files with the same columns, one after the other; footers are read at once."""
 
     format = "parquet"
-    default_target: tuple[str, ...] = ()
-    beside: tuple[str, ...] = ()
 
     def __init__(
         self,

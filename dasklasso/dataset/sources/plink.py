@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dasklasso.dataset.sources.base import Column, refuse_duplicates
+from dasklasso.dataset.sources.base import Column, SourceDefaults, refuse_duplicates
 from dasklasso.dataset.sources.plink_files import PlinkFiles, open_plink
 from dasklasso.dataset.sources.variants import VariantCounts, VariantFilter, Variants
 from dasklasso.errors import OptionError, SourceError
@@ -29,7 +29,7 @@ def _counts_by_byte(copies: int) -> np.ndarray:
     return (_COPIES[pairs] == copies).sum(axis=1).astype(np.uint8)
 
 
-class PlinkSource:
+class PlinkSource(SourceDefaults):
     """The genotypes of a .bed file; sample ids, sex and phenotype are columns beside them.
 
     Values are 0, 1 and 2 as uint8. Where one is missing they are float64 with NaN. Four genotypes
@@ -177,9 +177,6 @@ class PlinkSource:
 
     def resolve(self, name: str) -> tuple[str, ...]:
         return (name,) if name in self._beside or name in self._place else ()
-
-    def integer_bounds(self, name: str) -> tuple[int, int] | None:
-        return None
 
     def batches(self, names: Sequence[str], rows: int) -> Iterator[PlinkBatch]:
         genotypes = [name for name in names if name not in self._beside]

@@ -14,7 +14,14 @@ from typing import IO, Any
 
 import numpy as np
 
-from dasklasso.dataset.sources.base import MOST_COLUMNS, Column, Expected, one_line, resolve_column
+from dasklasso.dataset.sources.base import (
+    MOST_COLUMNS,
+    Column,
+    Expected,
+    SourceDefaults,
+    one_line,
+    resolve_column,
+)
 from dasklasso.dataset.sources.matrix import MatrixBatch
 from dasklasso.dataset.sources.reading import is_inexact
 from dasklasso.errors import DasklassoError, SourceError, ValueFound
@@ -33,7 +40,7 @@ class _Extent:
     highest: int
 
 
-class SvmlightSource:
+class SvmlightSource(SourceDefaults):
     """Columns x0, x1, ... and the label as ``y``.
 
     Indices count from 1, as the format has it, unless a 0 occurs; the column of index 1 (or 0)
@@ -46,6 +53,7 @@ class SvmlightSource:
     format = "svmlight"
     default_target: tuple[str, ...] = (TARGET,)
     beside: tuple[str, ...] = (TARGET,)
+    index_base: int | None = None
 
     def __init__(self, file: Path, expected: Expected | None = None) -> None:
         expected = expected or Expected()
@@ -79,9 +87,6 @@ class SvmlightSource:
 
     def resolve(self, name: str) -> tuple[str, ...]:
         return resolve_column(self.columns, name)
-
-    def integer_bounds(self, name: str) -> tuple[int, int] | None:
-        return None
 
     def batches(self, names: Sequence[str], rows: int) -> Iterator[MatrixBatch]:
         first = 0
