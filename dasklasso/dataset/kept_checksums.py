@@ -24,6 +24,7 @@ import numpy as np
 
 from dasklasso.errors import DataWarning, StoreError
 from dasklasso.files.atomic import written_beside
+from dasklasso.files.regular import open_regular, why
 from dasklasso.storage.blocks import BlockSource, Derived
 from dasklasso.storage.chunk_checksums import (
     CHECKSUMS,
@@ -89,7 +90,7 @@ def kept_file(location: str) -> Path | None:
     place = Path(location).expanduser()
     if "://" in location or not _is_zarr(place):
         return None
-    store = place.resolve()
+    store = Path(os.path.realpath(place))
     if _is_zarr(store.parent):
         return None  # a part of a store has no place of its own
     return store.with_name(store.name + STATISTICS_SUFFIX) / CHECKSUMS
@@ -228,9 +229,10 @@ def _load(path: Path) -> dict[str, _Kept]:
         The file is not as it was written.
     """
     try:
-        digest, _, content = path.read_bytes().partition(b"\n")
+        with open_regular(path) as file:
+            digest, _, content = file.read().partition(b"\n")
     except OSError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(why(error)) from error
     if digest_of(content).encode() != digest:
         raise ValueError("its digest does not fit its content")
     try:

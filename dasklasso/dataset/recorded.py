@@ -5,6 +5,7 @@ Beside each array is a file with the checksum of every chunk; the manifest has t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from zarr.storage import LocalStore
 from dasklasso.dataset.array_metadata import faults_of_arrays
 from dasklasso.dataset.manifest import MANIFEST_KEY, Manifest
 from dasklasso.errors import StoreError
+from dasklasso.files.regular import open_regular
 from dasklasso.files.seal import METADATA
 from dasklasso.storage import zarr_reader
 from dasklasso.storage.chunk_checksums import (
@@ -24,6 +26,7 @@ from dasklasso.storage.chunk_checksums import (
     digest_of,
     encode_checksums,
 )
+from dasklasso.storage.local_files import local_files
 from dasklasso.storage.mapped_files import CHECKSUM_BYTES
 from dasklasso.storage.zarr_blocks import ZarrBlocks
 
@@ -59,7 +62,7 @@ def _record(folder: Path, array: zarr.Array) -> str:
 
 
 def _ending(path: str) -> int:
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         file.seek(-CHECKSUM_BYTES, 2)
         return int.from_bytes(file.read(), "little")
 
@@ -119,8 +122,8 @@ def expected_of_part(array: zarr.Array, location: str) -> ChunkChecksums | None:
     if not array.path:
         if not isinstance(store, LocalStore):
             return None
-        folder = Path(store.root).resolve()
-        store, name = LocalStore(folder.parent, read_only=True), folder.name
+        folder = Path(os.path.realpath(store.root))
+        store, name = local_files(folder.parent), folder.name
     try:
         group = zarr.open_group(store, path=parent, mode="r", use_consolidated=False)
     except (FileNotFoundError, ValueError):  # nothing that this array is a part of

@@ -254,8 +254,7 @@ def _version(path: Path) -> tuple[int, int, int] | None:
 
 def _is_between_renames(path: Path) -> bool:
     """Tell whether a folder without its name is about to be replaced, or put back if it is not."""
-    path = path.resolve()
-    return _is_aside(path) and not restore(path)
+    return _is_aside(Path(os.path.realpath(path))) and not restore(path)
 
 
 def _is_aside(path: Path) -> bool:
@@ -294,6 +293,7 @@ def restore(path: Path) -> bool:
     bool
         Whether there was one. False also while a living process is between the two.
     """
+    path = Path(os.path.realpath(path))  # what a link leads to is what was replaced
     if os.path.lexists(path) or not _is_aside(path):
         return False
     try:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dasklasso.errors import DasklassoError
+from dasklasso.files.regular import open_regular
 from dasklasso.units import format_size
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def read_text(path: Path, *, error: type[DasklassoError]) -> str:
         It is larger than any document, or not UTF-8.
     OSError
     """
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > MOST_DOCUMENT_BYTES:
             raise error(

@@ -8,6 +8,8 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
+from dasklasso.files.regular import open_regular
+
 METADATA = ("zarr.json", ".zgroup", ".zattrs", ".zarray", ".zmetadata")
 _CHUNKS = re.compile(r"c|c?[/.]?\d+(\.\d+)*")  # folders and files of chunks
 
@@ -38,7 +40,8 @@ def foreign_entry(folder: Path, known: Collection[str] = ()) -> Path | None:
 
 def _is_array(folder: Path) -> bool:
     try:
-        found = json.loads((folder / "zarr.json").read_bytes())
+        with open_regular(folder / "zarr.json") as file:
+            found = json.load(file)
     except FileNotFoundError:
         return (folder / ".zarray").is_file()
     except (OSError, ValueError, RecursionError):

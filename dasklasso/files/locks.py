@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import socket
+import stat
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -169,6 +170,8 @@ def _is_at(descriptor: int, place: Path) -> bool:
 
 def _record_in(descriptor: int) -> dict[str, Any] | None:
     """Return what a lock's file says: {} where it is empty, None where it is not ours."""
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return None
     raw = os.pread(descriptor, LARGEST_RECORD + 1, 0)
     return {} if not raw else parse_record(raw)
 

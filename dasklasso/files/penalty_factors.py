@@ -10,6 +10,7 @@ import numpy as np
 
 from dasklasso.errors import OptionError
 from dasklasso.files.places import input_place
+from dasklasso.files.regular import check_regular, why
 
 HEADER = ["feature", "factor"]
 
@@ -35,6 +36,7 @@ def read_penalty_factor(path: str | Path, feature_names: Sequence[str]) -> np.nd
     """
     path = Path(input_place(path, "penalty_factor"))
     try:
+        check_regular(path)
         if path.suffix == ".npy":
             factors = _from_npy(path)
         else:
@@ -42,7 +44,7 @@ def read_penalty_factor(path: str | Path, feature_names: Sequence[str]) -> np.nd
             named = bool(lines) and [cell.strip() for cell in lines[0].split(",")] == HEADER
             factors = _from_named(path, lines, feature_names) if named else _numbers(path, lines)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise OptionError(f"{path}: the penalty factors cannot be read: {error}.") from error
+        raise OptionError(f"{path}: the penalty factors cannot be read: {why(error)}.") from error
     if factors.shape != (len(feature_names),):
         raise OptionError(
             f"{path} has {factors.size} penalty factors, expected {len(feature_names)}: "

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from dasklasso.errors import OptionError
+from dasklasso.files.regular import special_kind, why
 
 LONGEST_NAME = 255  # bytes of a file's name, on nearly all file systems
 LONGEST_PLACE = 4096  # of a path on Linux; looking for the files of a pattern is quadratic
@@ -51,12 +52,25 @@ def input_place(place: str | os.PathLike[str], what: str = "path") -> str:
         raise OptionError(f"{what}: {text!r} has a NUL byte, which no path has.")
     if text == "-":
         raise OptionError(f"{what}: standard input is not read; a file called - is ./-")
+    if not is_url(text):
+        _check_path(text, what)
     if "::" in text and not is_url(text) and not os.path.lexists(text):
         raise OptionError(
             f"{what}: {text!r} is neither a path that is there nor a URL; chained URLs are like "
             "simplecache::s3://bucket/name."
         )
     return text
+
+
+def _check_path(text: str, what: str) -> None:
+    """Refuse a path that leads nowhere, whatever may be there one day."""
+    try:
+        os.stat(text)
+    except FileNotFoundError:
+        pass  # who reads it says so; it may be a pattern
+    except OSError as error:
+        if not glob.has_magic(text):
+            raise OptionError(f"{what}: {text} cannot be read: {why(error)}.") from None
 
 
 def output_place(place: str | os.PathLike[str], what: str = "out") -> Path:
@@ -91,6 +105,8 @@ def output_place(place: str | os.PathLike[str], what: str = "out") -> Path:
         raise OptionError(f"{what}: {shown} is a folder that is there; expected a name in it.")
     if any(len(os.fsencode(part)) > LONGEST_NAME for part in path.parts):
         raise OptionError(f"{what}: {shown} is too long, a name has at most {LONGEST_NAME} bytes.")
+    if not path.is_symlink() and (kind := special_kind(path)) is not None:
+        raise OptionError(f"{what}: {shown} is a {kind}, which is never overwritten.")
     return path
 
 

@@ -16,6 +16,7 @@ from dasklasso.files.atomic import written_beside
 from dasklasso.files.foreign import foreign_entry
 from dasklasso.files.formulas import batch_as_text
 from dasklasso.files.places import output_place
+from dasklasso.files.regular import open_regular
 
 Blocks = Iterable[tuple[int, int, np.ndarray, Sequence[Any]]]
 """(first row, stop, values, and Arrow arrays of the columns beside them)"""
@@ -56,7 +57,8 @@ def check_prediction_file(out: str | Path, *, overwrite: bool, beside: Sequence[
 def _is_array(path: Path) -> bool:
     """Tell a Zarr array, such as predictions are, from a store, which is a group of them."""
     try:
-        found = json.loads((path / "zarr.json").read_bytes())
+        with open_regular(path / "zarr.json") as file:
+            found = json.load(file)
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(found, dict) and found.get("node_type") == "array"

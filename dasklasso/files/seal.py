@@ -34,6 +34,7 @@ import numpy as np
 
 from dasklasso.errors import DasklassoError
 from dasklasso.files.documents import one_line
+from dasklasso.files.regular import open_regular
 
 FILES = "files"
 SEAL = "seal"
@@ -196,13 +197,13 @@ def _take_in(sha: Any, value: Any) -> None:
 
 
 def _file_digest(path: Path) -> str:
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return f"{file.tell()} bytes sha256 {digest}"
 
 
 def _chunk_digest(path: Path, *, verify: bool) -> str:
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         size = file.seek(0, os.SEEK_END)
         payload = max(0, size - CHECKSUM_BYTES)
         file.seek(payload)

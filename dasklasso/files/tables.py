@@ -14,6 +14,7 @@ from dasklasso.files.atomic import written_beside
 from dasklasso.files.documents import read_json, read_text, shown
 from dasklasso.files.formulas import as_text
 from dasklasso.files.places import input_place, output_place
+from dasklasso.files.regular import check_regular, why
 
 Row = dict[str, Any]
 
@@ -73,9 +74,10 @@ def read_table(file: str | Path) -> list[Row]:
     if file.suffix not in _READERS:
         raise OptionError(f"{file}: tables are read from {', '.join(_READERS)}, by the ending.")
     try:
+        check_regular(file)
         return _READERS[file.suffix](file)
     except (OSError, ValueError) as error:  # what is not JSON, CSV or Parquet is a ValueError
-        raise OptionError(f"{file}: the table cannot be read: {error}") from error
+        raise OptionError(f"{file}: the table cannot be read: {why(error)}.") from error
 
 
 def _table(rows: Sequence[Row]) -> Any:

@@ -15,8 +15,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from dasklasso.files.locks import is_dead, parse_record, record, stem
+from dasklasso.files.locks import LARGEST_RECORD, is_dead, parse_record, record, stem
+from dasklasso.files.regular import open_regular
 
 RECORD = "dasklasso-partial.json"
 REPLACED = "replaced"  # in a work folder: what had the name, between two renames
@@ -55,7 +57,7 @@ def work_folders(path: Path) -> list[Path]:
         if match is None or match[1] != wanted or not entry.is_dir(follow_symlinks=False):
             continue
         folder = path.with_name(entry.name)
-        if name_of(folder) == path.name or not any(folder.iterdir()):
+        if name_of(folder) == path.name or _is_empty(folder):
             some.append(folder)
     return sorted(some)
 
@@ -71,10 +73,23 @@ def names_begun(parent: Path) -> Iterator[str]:
 def name_of(folder: Path) -> str | None:
     """Return the name that a work folder is of, as its record says; None where it has none."""
     try:
-        found = parse_record((folder / RECORD).read_bytes())
+        found = _record_of(folder)
     except OSError:
         return None
     return None if found is None else str(found["name"])
+
+
+def _record_of(folder: Path) -> dict[str, Any] | None:
+    with open_regular(folder / RECORD) as file:
+        return parse_record(file.read(LARGEST_RECORD + 1))
+
+
+def _is_empty(folder: Path) -> bool:
+    """Tell whether there is nothing in a folder, as far as this process may look into it."""
+    try:
+        return not any(folder.iterdir())
+    except OSError:
+        return False
 
 
 def is_left_over(folder: Path, *, by_flock: bool) -> bool:
@@ -85,9 +100,9 @@ def is_left_over(folder: Path, *, by_flock: bool) -> bool:
     by_flock : whether the caller holds the name's lock, and others would have lost it by ending
     """
     try:
-        found = parse_record((folder / RECORD).read_bytes())
+        found = _record_of(folder)
     except OSError:
-        return not any(folder.iterdir())  # killed before it was marked
+        return _is_empty(folder)  # killed before it was marked
     return found is not None and (by_flock or is_dead(found))
 
 

@@ -21,6 +21,7 @@ from dasklasso.dataset.dataset import Dataset
 from dasklasso.errors import DataWarning, StoreError
 from dasklasso.files.atomic import written_beside
 from dasklasso.files.documents import read_json, read_text, validate
+from dasklasso.files.regular import unreadable
 from dasklasso.files.seal import check_seal, sealed
 from dasklasso.fit.plan import START_SECONDS, Plan
 from dasklasso.moments.store import statistics_folder
@@ -183,7 +184,8 @@ def _runs(folder: Path | None) -> list[Run]:
     except FileNotFoundError:
         return []
     except (OSError, StoreError) as error:
-        warnings.warn(f"the history of fits is not used: {error}", DataWarning, stacklevel=2)
+        said = str(error) if isinstance(error, StoreError) else unreadable(error, path)
+        warnings.warn(f"the history of fits is not used: {said}", DataWarning, stacklevel=2)
         return []
 
 

@@ -39,6 +39,7 @@ from dasklasso.choices import SOLVERS
 from dasklasso.errors import DasklassoError, OptionError
 from dasklasso.files.documents import read_text, shown
 from dasklasso.files.places import check_places, input_place, is_url
+from dasklasso.files.regular import why
 from dasklasso.jobs.fit_stage import CvStage, FitStage, PathStage
 from dasklasso.jobs.ingest_stage import IngestStage
 from dasklasso.jobs.picture_stage import PictureStage
@@ -190,9 +191,11 @@ def _in_order(
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(read_text(file, error=OptionError))
+        text = read_text(file, error=OptionError)
     except OSError as error:
-        raise OptionError(f"{file}: the job cannot be read: {error}.") from error
+        raise OptionError(f"{file}: the job cannot be read: {why(error)}.") from error
+    try:
+        return tomllib.loads(text)
     except ValueError as error:  # of TOML itself, or a number with thousands of digits
         raise OptionError(f"{file} is not TOML: {error}.") from error
     except RecursionError:

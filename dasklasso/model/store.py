@@ -27,6 +27,7 @@ from dasklasso.files.atomic import restore, written_beside
 from dasklasso.files.documents import read_json, read_text, shown, validate
 from dasklasso.files.foreign import foreign_entry
 from dasklasso.files.places import input_place, output_place
+from dasklasso.files.regular import unreadable
 from dasklasso.files.seal import FILES, SEAL, check_files, check_seal, files_in, sealed
 from dasklasso.units import format_size
 
@@ -205,17 +206,21 @@ def read_model(
         Names the file that is missing, foreign or damaged.
     """
     folder = Path(input_place(folder, "model"))
-    restore(folder.resolve())  # the process that replaced it may have been killed in between
+    restore(folder)  # the process that replaced it may have been killed in between
     document = _read_document(folder)
     path = folder / ARRAYS
     import zarr
 
+    from dasklasso.storage.local_files import local_files
+
     try:
         if document["version"] != UNSEALED_VERSION:
             check_files(document.get(FILES), files_in(path), where=str(path), error=ModelError)
-        group = zarr.open_group(str(path), mode="r", zarr_format=3, use_consolidated=False)
+        group = zarr.open_group(local_files(path), mode="r", zarr_format=3, use_consolidated=False)
     except ModelError:
         raise
+    except OSError as error:
+        raise ModelError(unreadable(error, path)) from error
     except Exception as error:
         raise ModelError(f"{path} cannot be opened: {_line(error)}.") from error
     wanted = [*names, *([] if document.get("schema") is None else [MEANS])]
@@ -244,7 +249,7 @@ def _read_document(folder: Path) -> dict[str, Any]:
     except NotADirectoryError:
         raise ModelError(f"{folder} is a file, expected the folder of a saved model.") from None
     except OSError as error:
-        raise ModelError(f"{path} cannot be read: {_line(error)}.") from error
+        raise ModelError(unreadable(error, path)) from error
     where = str(path)
     # models of the first version may have the gap of a fold that no scan certified, as Infinity
     document = read_json(text, where=where, error=ModelError, nonfinite=True)

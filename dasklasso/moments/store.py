@@ -95,7 +95,7 @@ def statistics_folder(location: str, override: str | os.PathLike[str] | None = N
         return place
     if "://" in location or not _is_zarr(Path(location).expanduser()):
         return None
-    store = Path(location).expanduser().resolve()
+    store = Path(os.path.realpath(Path(location).expanduser()))
     if _is_zarr(store.parent):
         return None  # a store of others is not written to
     return store.with_name(store.name + SUFFIX)

@@ -10,6 +10,7 @@ import numpy as np
 from dasklasso.dataset.row_folds import FoldScheme
 from dasklasso.errors import ChunkCorrupt, StoreError
 from dasklasso.files.documents import validate
+from dasklasso.files.regular import unreadable
 from dasklasso.files.seal import FILES, METADATA, check_files, check_seal, files_in, sealed
 from dasklasso.moments.cross_moments import CrossMoments, Precision, not_ones
 from dasklasso.moments.grouped import GroupedMoments
@@ -125,7 +126,7 @@ def read_group(place: Path, said: dict[str, Any], scheme: FoldScheme) -> Grouped
     try:
         found = files_in(place, leave_out={METADATA})
     except OSError as error:
-        raise StoreError(f"{place} cannot be read: {error}.") from None
+        raise StoreError(unreadable(error, place)) from None
     check_files(head.get(FILES), found, where=str(place), error=StoreError)
     group = open_sealed_group(place, error=StoreError)
     arrays = {}

@@ -21,6 +21,7 @@ from dasklasso.backend import to_numpy
 from dasklasso.errors import CheckpointError, StoreError
 from dasklasso.files.atomic import PartialFolder, remove, restore
 from dasklasso.files.documents import read_json, shown, validate
+from dasklasso.files.regular import unreadable
 from dasklasso.files.seal import FILES, METADATA, check_files, check_seal, files_in, sealed
 from dasklasso.scan.runners import Runner
 from dasklasso.storage.sealed_groups import (
@@ -74,11 +75,11 @@ def read_checkpoint(folder: Path, key: str) -> tuple[dict[str, Any], dict[str, d
     """
     path = _whole(folder)
     if not path.exists():
-        raise CheckpointError(f"{folder}: no checkpoint found, expected {STATE} in it")
+        raise CheckpointError(f"{folder}: no checkpoint found, expected {STATE} in it.")
     attributes = group_attributes(path, error=CheckpointError)
     version = attributes.get("version")
     if type(version) is not int or version != VERSION:
-        raise CheckpointError(f"{path}: checkpoint version {shown(version)}, expected {VERSION}")
+        raise CheckpointError(f"{path}: checkpoint version {shown(version)}, expected {VERSION}.")
     check_seal(attributes, where=str(path), error=CheckpointError)
     from dasklasso.solvers.checkpoint_document import CheckpointDocument, StateDocument
 
@@ -87,7 +88,7 @@ def read_checkpoint(folder: Path, key: str) -> tuple[dict[str, Any], dict[str, d
         # chunks are verified here: where they are read, there is no name for what is damaged
         found = files_in(path, leave_out={METADATA}, verify_chunks=True)
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error})") from None
+        raise CheckpointError(unreadable(error, path)) from None
     check_files(attributes.get(FILES), found, where=str(path), error=CheckpointError)
     if document.key != key:
         raise CheckpointError(
@@ -136,6 +137,6 @@ def _lazy(path: Path, group: zarr.Group, name: str) -> da.Array:
     if array.ndim != 2 or array.dtype.kind not in "fiu":
         raise CheckpointError(
             f"{path / name} has shape {array.shape} and dtype {array.dtype}, expected two "
-            "dimensions of numbers"
+            "dimensions of numbers."
         )
     return da.from_zarr(array)

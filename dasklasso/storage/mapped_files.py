@@ -21,6 +21,7 @@ import google_crc32c
 import numpy as np
 
 from dasklasso.errors import ChunkCorrupt
+from dasklasso.files.regular import descriptor_of
 
 CHECKSUM_BYTES = 4
 _MAX_MAPS = 16_000
@@ -85,7 +86,7 @@ def _pool() -> ThreadPoolExecutor:
 
 def _will_need(path: str) -> None:
     with suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = descriptor_of(path)
         try:
             # the kernel takes no more from one call than it reads ahead by itself
             for start in range(0, os.fstat(descriptor).st_size, _SLICE):
@@ -108,7 +109,7 @@ def map_file(path: str) -> tuple[np.ndarray, Identity]:
     ------
     OSError
     """
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = descriptor_of(path)
     try:
         status = os.fstat(descriptor)
         if status.st_size == 0:

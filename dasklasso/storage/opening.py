@@ -14,6 +14,8 @@ from zarr.storage import FsspecStore, LocalStore
 from dasklasso.errors import DependencyMissing, OptionError, StoreError
 from dasklasso.files.atomic import restore, was_begun
 from dasklasso.files.places import input_place, is_url
+from dasklasso.files.regular import why
+from dasklasso.storage.local_files import local_files
 
 StoreLike = Any
 """A path, a URL (``s3://bucket/store``), a zarr.Group or zarr.Array, or a zarr store."""
@@ -48,14 +50,22 @@ def open_node(store: StoreLike, storage_options: dict[str, Any] | None) -> tuple
     if storage_options:
         raise OptionError(f"storage_options are for URLs, and {location} is a local path.")
     path = Path(location)
-    if not path.exists():
-        # the process that replaced it may have been killed between its two renames; past a link,
-        # since the store that a link leads to is what was replaced
-        restore(path.resolve())
-    if not path.exists():
+    if not _is_there(path):
+        restore(path)  # the process that replaced it may have been killed between two renames
+    if not _is_there(path):
         hint = " An ingest into it was begun and not finished." if was_begun(path) else ""
         raise StoreError(f"{location} does not exist.{hint}")
-    return _open(str(path), location, None), location
+    return _open(local_files(path), location, None), location
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {why(error)}.") from None
+    return True
 
 
 def _open(target: str | Store, location: str, storage_options: dict[str, Any] | None) -> Any:
@@ -69,8 +79,7 @@ def _open(target: str | Store, location: str, storage_options: dict[str, Any] | 
             "Turn a table into one: dasklasso ingest SOURCE STORE."
         ) from error
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise StoreError(f"{location} cannot be opened as Zarr ({reason}).") from error
+        raise StoreError(f"{location} cannot be opened as Zarr ({_line(error)}).") from error
 
 
 def _location_of(node: Any) -> str:
@@ -103,8 +112,7 @@ def member(group: Any, name: str) -> Any | None:
             "Restore it, or delete what is left of it."
         ) from None
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise StoreError(f"{where} cannot be opened ({reason}).") from error
+        raise StoreError(f"{where} cannot be opened ({_line(error)}).") from error
     if not isinstance(found, zarr.Array):
         raise StoreError(f"{where} is a Zarr group, expected an array.")
     return found
@@ -118,8 +126,15 @@ def _holds(group: Any, name: str) -> bool:
     try:
         return not sync(group.store.is_empty(key))
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise StoreError(f"{_location_of(group)}/{name} cannot be listed ({reason}).") from error
+        where = f"{_location_of(group)}/{name}"
+        raise StoreError(f"{where} cannot be listed ({_line(error)}).") from error
+
+
+def _line(error: Exception) -> str:
+    """Return what zarr, or the system, says of something that cannot be read."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{os.path.basename(error.filename)}: {why(error)}"
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def array_names(group: Any) -> tuple[str, ...]:

@@ -10,7 +10,9 @@ import zarr
 
 from dasklasso.errors import DasklassoError
 from dasklasso.files.documents import read_json, read_text
+from dasklasso.files.regular import unreadable
 from dasklasso.files.seal import CHECKSUM_BYTES, METADATA
+from dasklasso.storage.local_files import local_files
 
 
 def group_attributes(folder: Path, *, error: type[DasklassoError]) -> dict[str, Any]:
@@ -25,7 +27,7 @@ def group_attributes(folder: Path, *, error: type[DasklassoError]) -> dict[str, 
     try:
         text = read_text(path, error=error)
     except OSError as problem:
-        raise error(f"{path} cannot be read: {problem.strerror or problem}.") from None
+        raise error(unreadable(problem, path)) from None
     found = read_json(text, where=str(path), error=error)
     attributes = found.get("attributes") if isinstance(found, dict) else None
     if not isinstance(attributes, dict) or found.get("node_type") != "group":
@@ -42,7 +44,7 @@ def open_sealed_group(folder: Path, *, error: type[DasklassoError]) -> zarr.Grou
         zarr cannot open it.
     """
     try:
-        return zarr.open_group(str(folder), mode="r", zarr_format=3, use_consolidated=False)
+        return zarr.open_group(local_files(folder), mode="r", zarr_format=3, use_consolidated=False)
     except Exception as problem:  # whatever zarr says of metadata that it cannot read
         raise error(f"{folder} cannot be opened ({_line(problem)}).") from None
 

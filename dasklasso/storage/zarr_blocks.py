@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from dasklasso.errors import ChunkCorrupt, ChunkMissing, OptionError, StoreError
+from dasklasso.files.regular import why
 from dasklasso.storage import zarr_reader
 from dasklasso.storage.array_form import check_count, chunk_shape, native_number
 from dasklasso.storage.blocks import BlockSource, chunk_bounds
@@ -124,8 +125,8 @@ class ZarrBlocks:
         """
         try:
             chunk = self._through_zarr(i, j) if self._chain is None else self._direct(i, j)
-        except PermissionError as error:
-            raise StoreError(f"{self.chunk_name(i, j)} cannot be read: {error}.") from error
+        except OSError as error:
+            raise StoreError(f"{self.chunk_name(i, j)} cannot be read: {why(error)}.") from error
         rows, columns = self._extent(i, j)
         chunk = chunk.reshape(-1, 1) if chunk.ndim == 1 else chunk
         # Chunks at the edges are stored full size. Rows cut off leave a view; columns, a copy.

@@ -23,6 +23,7 @@ from zarr.core.sync import sync
 from zarr.storage import LocalStore, WrapperStore
 
 from dasklasso.errors import DasklassoError, StoreError
+from dasklasso.files.regular import unreadable
 
 _MAX_OPEN = 64
 _CHOOSING = threading.Lock()  # warnings.catch_warnings is not for two threads at once
@@ -64,6 +65,8 @@ def _part(held: bytes, wanted: ByteRequest | None) -> bytes:
 
 
 def _unreadable(key: str, error: Exception) -> StoreError:
+    if isinstance(error, OSError) and error.filename is not None:
+        return StoreError(unreadable(error, key))
     reason = " ".join(f"{type(error).__name__}: {error}".split())
     return StoreError(f"{key} cannot be read from the store: {reason}")
 
@@ -141,9 +144,10 @@ def _decode_with_zarrs(array: Any) -> None:
     """
     from zarrs import ZarrsCodecPipeline
 
+    store = LocalStore(array.store.root, read_only=True)  # which zarrs knows by its class
     with _CHOOSING, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*unsupported by ZarrsCodecPipeline")
-        pipeline = ZarrsCodecPipeline.from_array_metadata_and_store(array.metadata, array.store)
+        pipeline = ZarrsCodecPipeline.from_array_metadata_and_store(array.metadata, store)
     if pipeline.impl is not None:
         object.__setattr__(array.async_array, "codec_pipeline", pipeline)
 

@@ -357,7 +357,7 @@ def _local(store: str | os.PathLike[str]) -> Path:
     if not path.is_dir():
         raise StoreError(f"{text} {'is not a store' if path.exists() else 'does not exist'}.")
     _open(path)  # refused before a folder is made beside it
-    return path.resolve()  # a link to a store stays one
+    return Path(os.path.realpath(path))  # a link to a store stays one
 
 
 def _open(path: Path) -> tuple[Any, Manifest]:

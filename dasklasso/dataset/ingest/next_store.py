@@ -21,6 +21,7 @@ from dasklasso.dataset.manifest import MANIFEST_KEY, Manifest
 from dasklasso.dataset.recorded import expected_chunks, record_checksums
 from dasklasso.errors import OptionError, StoreError
 from dasklasso.files.atomic import PartialFolder
+from dasklasso.files.regular import open_regular
 from dasklasso.storage.codec_chains import simple_chain
 from dasklasso.storage.mapped_files import CHECKSUM_BYTES
 from dasklasso.storage.opening import member
@@ -230,7 +231,8 @@ class Successor:
 
         old, new = self._folder.path, self._folder.partial
         for name in self.sources:
-            metadata = json.loads((old / name / _METADATA).read_text(encoding="utf-8"))
+            with open_regular(old / name / _METADATA) as file:
+                metadata = json.load(file)
             metadata["shape"][0] = self._flushed
             metadata["chunk_grid"]["configuration"]["chunk_shape"][0] = self._chunk_rows
             (new / name).mkdir(exist_ok=True)
@@ -308,7 +310,7 @@ def _checksum(source: ZarrBlocks, i: int, j: int) -> int:
     if is_full and is_raw and sys.byteorder == "little":
         n_bytes = rows * columns * source.dtype.itemsize + CHECKSUM_BYTES
         try:
-            with open(source.chunk_file(i, j), "rb") as file:
+            with open_regular(source.chunk_file(i, j)) as file:
                 if os.fstat(file.fileno()).st_size == n_bytes:
                     file.seek(-CHECKSUM_BYTES, os.SEEK_END)
                     return int.from_bytes(file.read(), "little")

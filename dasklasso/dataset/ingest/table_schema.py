@@ -29,6 +29,8 @@ from dasklasso.dataset.sources.base import Source, all_named, suggest
 from dasklasso.dataset.sources.reading import Reading
 from dasklasso.errors import OptionError
 from dasklasso.files.atomic import written_beside
+from dasklasso.files.documents import read_text
+from dasklasso.files.regular import why
 
 Role = Literal["feature", "target", "weight", "fold", "offset", "drop"]
 Kind = Literal["number", "category", "date"]
@@ -80,10 +82,13 @@ class TableSchema:
         """
         path = Path(file)
         try:
-            text = path.read_text(encoding="utf-8")
+            text = read_text(path, error=OptionError)
+        except OSError as error:
+            raise OptionError(f"{file}: the schema cannot be read: {why(error)}.") from error
+        try:
             data = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-        except (OSError, ValueError, RecursionError) as error:
-            raise OptionError(f"{file}: the schema cannot be read: {error}") from error
+        except (ValueError, RecursionError) as error:
+            raise OptionError(f"{file}: the schema cannot be read: {why(error)}.") from error
         return _checked(data, str(file))
 
     def save(self, file: str | Path, *, overwrite: bool = False) -> None:

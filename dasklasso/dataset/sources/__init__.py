@@ -10,6 +10,7 @@ from dasklasso.dataset.sources.base import Batch, Column, Expected, Source
 from dasklasso.dataset.sources.declared import declared
 from dasklasso.errors import OptionError, SourceError
 from dasklasso.files.places import input_place, is_url
+from dasklasso.files.regular import special_kind
 from dasklasso.storage.zarr_files import ZARR_FILES
 
 __all__ = [
@@ -152,6 +153,10 @@ def looks_like_table(path: str | os.PathLike[str]) -> bool:
 def _files(text: str) -> list[Path]:
     """Return the files that a path, folder or pattern stands for, in order of their names."""
     path = Path(text)
+    if (kind := special_kind(path)) is not None:
+        raise SourceError(
+            f"{text}: is a {kind}, and tables are read more than once: write it to a file first."
+        )
     if path.is_file():
         return [path]
     if path.is_dir():

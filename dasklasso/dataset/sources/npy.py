@@ -15,6 +15,7 @@ from numpy.lib import format as npy_format
 from dasklasso.dataset.sources.base import one_line, suggest
 from dasklasso.dataset.sources.matrix import MatrixSource, RowArray
 from dasklasso.errors import MemoryLimitError, SourceError
+from dasklasso.files.regular import open_regular, why
 
 _X_NAMES = ("X", "data", "x", "arr_0")
 _Y_NAMES = ("y", "target", "labels", "arr_1")
@@ -134,11 +135,11 @@ def _beside(file: Path, name: str) -> RowArray | None:
 
 def _npy(file: Path) -> MappedRows:
     try:
-        with open(file, "rb") as stream:
+        with open_regular(file) as stream:
             header = _header(stream, str(file))
             offset = stream.tell()
     except OSError as error:
-        raise SourceError(f"{file}: cannot be read: {error.strerror}") from error
+        raise SourceError(f"{file}: cannot be read: {why(error)}.") from error
     return MappedRows(file, offset, header, file.stem, str(file))
 
 
@@ -171,7 +172,7 @@ def _npz(file: Path, info: zipfile.ZipInfo, name: str, memory: int) -> RowArray:
     except (RuntimeError, NotImplementedError) as error:  # encrypted, or another compression
         raise SourceError(f"{where}: cannot be read: {one_line(error)}") from error
     if is_stored:
-        with open(file, "rb") as raw:
+        with open_regular(file) as raw:
             raw.seek(info.header_offset)
             local = raw.read(_LOCAL_HEADER)
         lengths = int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")

@@ -11,6 +11,7 @@ import numpy as np
 from dasklasso.dataset.sources.base import refuse_too_many
 from dasklasso.dataset.sources.variants import Variants, unique_names
 from dasklasso.errors import SourceError
+from dasklasso.files.regular import check_regular, open_regular, why
 
 MAGIC = b"\x6c\x1b\x01"  # the last byte says that genotypes lie variant by variant
 _BY_SAMPLE = b"\x6c\x1b\x00"
@@ -87,11 +88,11 @@ def open_plink(bed: Path) -> PlinkFiles:
     samples = _samples(bed.with_suffix(".fam"), bed)
     variants, names, n_renamed = _variants(bed.with_suffix(".bim"), bed)
     try:
-        with open(bed, "rb") as stream:
+        with open_regular(bed) as stream:
             magic = stream.read(len(MAGIC))
         size = bed.stat().st_size
     except OSError as error:
-        raise SourceError(f"{bed}: cannot be read: {error.strerror}") from error
+        raise SourceError(f"{bed}: cannot be read: {why(error)}.") from error
     if magic == _BY_SAMPLE:
         raise SourceError(
             f"{bed}: has its genotypes sample by sample (third byte 00), expected variant by "
@@ -171,6 +172,7 @@ def _variants(bim: Path, bed: Path) -> tuple[Variants, list[str], int]:
 def _lines(file: Path, bed: Path) -> Iterator[tuple[int, list[str]]]:
     """Every line that is not empty: its number from 1, and its six fields."""
     try:
+        check_regular(file)
         with open(file, encoding="utf-8") as stream:
             for number, line in enumerate(stream, start=1):
                 fields = line.split()
@@ -186,4 +188,4 @@ def _lines(file: Path, bed: Path) -> Iterator[tuple[int, list[str]]]:
     except UnicodeDecodeError:
         raise SourceError(f"{file}: is not text, expected lines of {_FIELDS} fields.") from None
     except OSError as error:
-        raise SourceError(f"{file}: cannot be read: {error.strerror}") from error
+        raise SourceError(f"{file}: cannot be read: {why(error)}.") from error
