@@ -19,6 +19,7 @@ import numpy as np
 
 from dasklasso.choices import Missing
 from dasklasso.dataset.sources import Expected, array_format
+from dasklasso.dataset.sources.invisible import is_invisible
 from dasklasso.dataset.sources.missing_values import MissingValues
 from dasklasso.dataset.sources.reading import Reading
 from dasklasso.dataset.sources.variants import Variants
@@ -248,14 +249,20 @@ def features_of(
 
 
 def alike(levels: Sequence[str]) -> list[tuple[str, ...]]:
-    """Levels that differ only in blanks or case, group by group."""
-    keys = [" ".join(level.split()).casefold() for level in levels]
+    """Levels that differ only in blanks, what cannot be seen or case, group by group."""
+    keys = [" ".join("".join(map(_seen, level)).split()).casefold() for level in levels]
     repeated = {key for key, n in Counter(keys).items() if n > 1}
     groups: dict[str, list[str]] = {}
     for key, level in zip(keys, levels, strict=True):
         if key in repeated:
             groups.setdefault(key, []).append(level)
     return [tuple(group) for group in groups.values()]
+
+
+def _seen(character: str) -> str:
+    if character.isspace():  # also those of other widths
+        return " "
+    return "" if is_invisible(character) else character
 
 
 def _optional(texts: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from dasklasso.dataset.ingest.text_looks import how_numbers_are_read
 from dasklasso.dataset.sources.base import MOST_NAMED, Column, Source, all_named, suggest
 from dasklasso.dataset.sources.reading import Reading
 from dasklasso.errors import OptionError, SourceError
@@ -275,7 +276,7 @@ def check_others(source: Source, roles: Roles) -> None:
         if one is not None and one.kind != "number":
             raise SourceError(
                 f"{source.path}: column {one.name} (--{option}) is {one.type_name}, "
-                "expected numbers."
+                f"expected numbers: {how_numbers_are_read(source, one.name)}."
             )
 
 

@@ -63,6 +63,8 @@ class Survey:
         What counts as missing in a feature, beside NaN and null.
     null_marks : dict of text column to texts
         Levels that seem to stand for missing values.
+    bins : dict of text column to one of its texts
+        Columns of ranges or bounds of numbers, which nobody said to be categories.
     """
 
     levels: dict[str, tuple[str, ...]]
@@ -71,6 +73,7 @@ class Survey:
     missing_texts: dict[str, int] = field(default_factory=dict)
     missing_values: MissingValues = field(default_factory=MissingValues)
     null_marks: dict[str, list[str]] = field(default_factory=dict)
+    bins: dict[str, str] = field(default_factory=dict)
 
     @property
     def missing_levels(self) -> frozenset[str]:
@@ -154,6 +157,11 @@ def survey(
             for name, found in levels.items()
             if name in features and name not in reading.categories and (marks := found.null_marks)
         },
+        bins={
+            name: text
+            for name, found in levels.items()
+            if name not in unusable.as_said and (text := found.bins) is not None
+        },
     )
 
 
@@ -166,9 +174,9 @@ class _Unusable:
         self._targets = {column.name for column in roles.targets}
         # an Arrow dictionary, or a categorical of pandas
         self._declared = {c.name for c in roles.used if c.type_name.startswith("dictionary")}
-        self._as_said = set(reading.categories)
+        self.as_said = set(reading.categories)
         if roles.fold is not None:
-            self._as_said.add(roles.fold.name)  # whatever its texts look like, they are labels
+            self.as_said.add(roles.fold.name)  # whatever its texts look like, they are labels
         self.columns = {
             one.column: one for one in (*nameless_columns(roles), *unusable_types(roles))
         }
@@ -179,7 +187,7 @@ class _Unusable:
         if len(found.counts) <= most:
             return
         why = None
-        if name not in self._as_said:
+        if name not in self.as_said:
             why = found.why_numbers(self._source, name, is_declared=name in self._declared)
         if why is None:
             some = ", ".join(repr(text) for text in sorted(found.counts)[:3])
@@ -192,7 +200,7 @@ class _Unusable:
 
     def look_for_other_than_categories(self, name: str, found: Texts) -> None:
         """Tell whether the texts of a column are numbers, dates or ids, rather than categories."""
-        if name in self._as_said:
+        if name in self.as_said:
             return
         why = found.why_numbers(self._source, name, is_declared=name in self._declared)
         if why is None and name in self._features:

@@ -279,10 +279,12 @@ class _Sample:
         some = ", ".join(map(repr, levels[:_LEVELS_NAMED]))
         more = ", ..." if len(levels) > _LEVELS_NAMED else ""
         what = "classes" if role == "target" else "levels"
+        what += " (ranges of numbers)" if found.bins else ""
         becomes = f"{len(levels):,} {what}: {some}{more}" if levels else "nothing"
         why = None
         if role in ("weight", "offset"):
-            why = f"is {column.type_name}, expected numbers"
+            how = found.why_no_numbers(self._source, name)
+            why = f"is {column.type_name}, expected numbers: {how}"
         elif name not in self._reading.categories and role != "fold":
             declared = column.type_name.startswith("dictionary")
             why = found.why_numbers(self._source, name, is_declared=declared)

@@ -47,6 +47,12 @@ def table_warnings(
             f"levels that look like missing values ({_few(named, '; ')}) are levels of their own: "
             f"{null_option(mark)} takes them for missing values."
         )
+    if known.bins:
+        named = [f"{name} ({text!r})" for name, text in known.bins.items()]
+        found.append(
+            f"ranges and bounds of numbers are categories, in no order: {_few(named)}. --category "
+            "says that they are meant so."
+        )
     if source.format == "csv" and all(_is_number(column.name) for column in source.columns):
         found.append("all the column names are numbers: is the first line a header?")
     return found

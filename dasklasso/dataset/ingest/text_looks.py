@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from dasklasso.dataset.sources.base import Batch, Source
-from dasklasso.dataset.sources.looks import Look, is_always_null, look_of, null_option
+from dasklasso.dataset.sources.look import Look
+from dasklasso.dataset.sources.looks import PADDED, PLAIN, is_always_null, look_of, null_option
+from dasklasso.dataset.sources.quantities import (
+    says_truth_in_several_ways,
+    several_units,
+    shared_unit,
+)
 from dasklasso.errors import SourceError
 
 _LEAST_LIKE_SHARE = 0.5  # of the values, that look like numbers or dates where one text else occurs
 _LEAST_KNOWN_SHARE = 0.8  # ... that look like numbers, dates or missing values where others occur
 _LEAST_VALUES_OF_AN_ID = 20
 _DISTINCT_SHARE_OF_AN_ID = 0.9
+_LEAST_BIN_SHARE = 0.5  # of the values, that are ranges or bounds where bins are spoken of
+_ROWS_LOOKED_AT = 4096
 _MOST_SHOWN = 40  # characters of a text in a message
-_PLAIN = "--number {column}"
 
 
 @dataclass
@@ -73,6 +81,13 @@ class Texts:
         """The texts that stand for missing values whatever the others are."""
         return [text for text in self.counts if is_always_null(text)]
 
+    @property
+    def bins(self) -> str | None:
+        """A text of a column of ranges (``0-5``) or bounds (``>=7``) of numbers; None of others."""
+        found = [text for text in self.counts if _kind(self._looks[text]) == "bin"]
+        n = sum(self.counts[text] for text in found)
+        return found[0] if found and n >= _LEAST_BIN_SHARE * self.counts.total() else None
+
     def why_numbers(self, source: Source, column: str, *, is_declared: bool) -> str | None:
         """Say why these texts are numbers, dates or the like; None where they seem to be words.
 
@@ -86,18 +101,34 @@ class Texts:
         str or None
             Goes on after the column's name, with the options that help.
         """
-        look = self._suspect(is_declared)
-        if look is None:
+        suspect = self._suspect(is_declared)
+        if suspect is None:
             return None
-        file, row, text = self._firsts[look] if look in self._firsts else self._firsts[None]
+        look, first = suspect
+        file, row, text = self._firsts[first]
         name = shlex.quote(column)
         remedy = look.option.replace("{column}", name)
         reads = f"{remedy} reads it; " if remedy else ""
         if look.kind == "null":
             reads = f"{remedy} takes it for that; "
+        elif look.kind == "slip":
+            reads = f"correct it, or {remedy} where it stands for a missing value; "
+        between = ";" if not reads and ":" in look.what else ":"  # "write it out; --category ..."
         return (
             f"is text that is no category: {_place(source, file, row)} has {_short(text)}, which "
-            f"looks like {look.what}: {reads}--category {name} takes all texts as they are"
+            f"looks like {look.what}{between} {reads}--category {name} takes all texts as they are"
+        )
+
+    def why_no_numbers(self, source: Source, column: str) -> str:
+        """Say how texts are read as numbers in a column that must have some."""
+        look = next((look for look in self._firsts if look is not None and look.option), None)
+        if look is None:
+            return f"--number {shlex.quote(column)} reads text that spells numbers"
+        file, row, text = self._firsts[look]
+        option = look.option.replace("{column}", shlex.quote(column))
+        return (
+            f"{_place(source, file, row)} has {_short(text)}, which looks like {look.what}: "
+            f"{option} reads it"
         )
 
     def why_id(self, source: Source, column: str) -> str | None:
@@ -112,32 +143,64 @@ class Texts:
             f"--category {shlex.quote(column)} takes it all the same"
         )
 
-    def _suspect(self, is_declared: bool) -> Look | None:
-        """Return what the first text that speaks against categories looks like."""
+    def _suspect(self, is_declared: bool) -> tuple[Look, Look | None] | None:
+        """Return what speaks against categories, and the look of the text that is shown for it."""
         looks: Counter[Look | None] = Counter()
         for text, count in self.counts.items():
             looks[self._looks[text]] += count
-        broken = next((look for look in looks if look is not None and look.kind == "lines"), None)
+        broken = next((look for look in looks if _kind(look) == "lines"), None)
         if broken is not None:
-            return broken
+            return broken, broken
+        texts = [text for text in self.counts if _kind(self._looks[text]) != "null"]
+        if not is_declared and says_truth_in_several_ways(texts):
+            return _TRUTHS, self._looks[texts[0]]
         n = self.counts.total()
-        like = [look for look in looks if look is not None and look.kind in ("number", "date")]
-        n_like = sum(looks[look] for look in like)
-        n_null = sum(looks[look] for look in looks if look is not None and look.kind == "null")
+        n_null = sum(count for look, count in looks.items() if _kind(look) == "null")
+        like = [look for look in looks if look is not None and look.kind in _NUMBER_KINDS]
+        bins = [look for look in looks if look is not None and look.kind == "bin"]
+        n_like = sum(looks[look] for look in (*like, *(bins if like else ())))
+        others = [text for text in texts if self._looks[text] is None]
         if not n_like or n_like < _LEAST_LIKE_SHARE * n:
-            return None
-        others = [text for text in self.counts if self._looks[text] is None]
+            unit = None if is_declared or like or bins else shared_unit(others)
+            return None if unit is None else (unit, None)
         if len(others) > 1 and n_like + n_null < _LEAST_KNOWN_SHARE * n:
             return None
-        marked = [look for look in like if look.option != _PLAIN]
+        if bins:
+            first = min(bins, key=lambda look: self._firsts[look][1])
+            return replace(first, what=f"{first.what}, among numbers"), first
+        marked = [look for look in like if look not in (PLAIN, PADDED)]
         if marked:  # of dates, those that tell the day from the month
-            return max(marked, key=lambda look: (look.is_sure, looks[look]))
+            # what no option reads comes first: another's option would not read all
+            found = max(marked, key=lambda look: (not look.option, look.is_sure, looks[look]))
+            return several_units(marked) or found, found
+        if PADDED in looks and not is_declared:
+            return PADDED, PADDED
         nulls = [look for look in looks if look is not None and look.kind == "null"]
         if nulls:
-            return min(nulls, key=lambda look: self._firsts[look][1])
+            found = min(nulls, key=lambda look: self._firsts[look][1])
+            return found, found
         if others:
-            return Look("null", "a missing value among numbers", null_option(others[0]))
-        return None if is_declared else like[0]
+            kind, what = "null", "a missing value among numbers"
+            if any(map(str.isdigit, others[0])):
+                kind, what = "slip", "a slip among numbers"
+            return Look(kind, what, null_option(others[0])), None
+        return None if is_declared else (like[0], like[0])
+
+
+def how_numbers_are_read(source: Source, column: str) -> str:
+    """Say, by the first rows, how the texts of a column are read as numbers."""
+    found = Texts()
+    for batch in islice(source.batches([column], _ROWS_LOOKED_AT), 1):
+        found.add(batch, column, batch.texts(column))
+    return found.why_no_numbers(source, column)
+
+
+_NUMBER_KINDS = ("number", "date", "unit")
+_TRUTHS = Look("truth", "yes and no in more than one way: write them alike")
+
+
+def _kind(look: Look | None) -> str | None:
+    return None if look is None else look.kind
 
 
 def _place(source: Source, file: str, row: int) -> str:

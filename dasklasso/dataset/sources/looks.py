@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
 
-from dasklasso.dataset.sources.reading import MISSING, spelled_number
+from dasklasso.dataset.sources.invisible import character_names, code_point, is_invisible
+from dasklasso.dataset.sources.look import Look
+from dasklasso.dataset.sources.quantities import quantity_look, says_truth
+from dasklasso.dataset.sources.reading import MISSING, SPACES, spelled_number
 
 _DIGITS = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 _NULLS = frozenset(
@@ -21,28 +23,8 @@ _ALWAYS_NULL = frozenset(
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Look:
-    """What a text looks like.
-
-    Attributes
-    ----------
-    kind : {"number", "date", "null", "lines"}
-    what : str
-        Goes on after "looks like".
-    option : str
-        What reads it, with ``{column}`` for the column's name; empty: nothing does.
-    is_sure : bool
-        Whether the option is the only one that comes into question.
-    """
-
-    kind: str
-    what: str
-    option: str = ""
-    is_sure: bool = True
-
-
-_PLAIN = Look("number", "a number", "--number {column}")
+PLAIN = Look("number", "a number", "--number {column}")
+PADDED = Look("number", "a number with zeros before it, as codes have", "--number {column}")
 _PATTERNS: list[tuple[re.Pattern[str], Look]] = [
     (re.compile(pattern), Look(*look))
     for pattern, *look in (
@@ -102,6 +84,7 @@ _PATTERNS: list[tuple[re.Pattern[str], Look]] = [
 _DAY_OR_MONTH_FIRST = re.compile(
     r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})([ T]\d{1,2}:\d{2}(:\d{2})?)?"
 )
+_PADDED = re.compile(r"[+-]?0[0-9]+")
 _MARK = re.compile(r"[$€£¥₹%‰]")
 
 
@@ -110,10 +93,14 @@ def look_of(text: str) -> Look | None:
     stripped = text.strip()
     if stripped in _NULLS:
         return Look("null", "a missing value", null_option(text))
+    if any(map(is_invisible, text)) and (look := _of_invisible(text)) is not None:
+        return look
+    if is_padded(stripped):
+        return PADDED
     if spelled_number(stripped) is not None:
-        return _PLAIN
-    if stripped[:1].isalpha() and not stripped[-1:].isdigit():
-        return _of_lines(text)  # a word: no pattern begins and ends so
+        return PLAIN
+    if not any(map(str.isnumeric, stripped)):
+        return _of_lines(text)  # a word: every pattern has a digit
     for pattern, look in _PATTERNS:
         if pattern.fullmatch(stripped):
             mark = _MARK.search(stripped)
@@ -124,26 +111,52 @@ def look_of(text: str) -> Look | None:
         return _date_of(match)
     if stripped.isdecimal():
         return Look("number", "a number in digits of another script", "")
-    return _of_lines(text)
+    return quantity_look(stripped, look_of) or _of_lines(text)
+
+
+def is_padded(text: str) -> bool:
+    """Tell whether a text is a whole number with zeros before it: a postal code, more likely."""
+    return _PADDED.fullmatch(text) is not None
 
 
 def null_option(text: str) -> str:
     """Return the option that takes a text for a missing value."""
-    return f"--null{'=' if text.startswith('-') else ' '}{_quoted(text)}"
+    shown = code_point(text) if len(text) == 1 and is_invisible(text) else _quoted(text)
+    return f"--null{'=' if text.startswith('-') else ' '}{shown}"
 
 
 def is_always_null(text: str) -> bool:
     """Tell whether a text stands for a missing value also in a column of words."""
-    return text.strip() in _ALWAYS_NULL
+    return text.strip() in _ALWAYS_NULL or all(map(is_invisible, text))
 
 
 def remedies(look: Look | None, text: str, column: str) -> str:
     """Say what to do about a text that is no number in a column of numbers."""
     found = f"{null_option(text)} where it stands for a missing value"
-    if look is not None and look.kind != "null" and look != _PLAIN:
+    if look is not None and look.kind != "null" and look != PLAIN:
         option = look.option.replace("{column}", _quoted(column))
         found = f"{option} reads {look.what}" if option else f"It looks like {look.what}"
+    elif look is None and says_truth(text):
+        found = "It says yes or no where others are numbers: write them alike"
     return f"{found}; --category {_quoted(column)} where the column is no number."
+
+
+def _of_invisible(text: str) -> Look | None:
+    """Return the look of a number that has characters nobody sees in or beside it."""
+    seen = "".join(c for c in text if not is_invisible(c)).strip()
+    if not seen:
+        return Look("null", "a missing value: nothing in it can be seen", null_option(text))
+    if (look := look_of(seen)) is None or look.kind != "number":
+        return None
+    inside = text.strip(SPACES)
+    if any(mark in inside for mark in SPACES[1:]) and look in (PLAIN, PADDED):
+        return None  # between thousands
+    hidden = [c for c in dict.fromkeys(inside) if is_invisible(c) and c not in SPACES]
+    strips = " ".join(f"--strip {code_point(c)}" for c in hidden)
+    more = look.option if look not in (PLAIN, PADDED) else "" if hidden else look.option
+    beside = hidden or [c for c in dict.fromkeys(text) if is_invisible(c)]
+    what = f"{look.what} with {character_names(beside)}, which cannot be seen"
+    return Look("number", what, " ".join(filter(None, (strips, more))), look.is_sure)
 
 
 def _of_lines(text: str) -> Look | None:
@@ -177,4 +190,8 @@ def _format(form: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    return shlex.quote(text)
+    """Return a text as a shell takes it; what cannot be seen is spelled out, as Bash has it."""
+    if text.isprintable():
+        return shlex.quote(text)
+    spelled = text.encode("unicode_escape").decode("ascii").replace("'", "\\'")
+    return f"$'{spelled}'"

@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 
 from dasklasso.dataset.sources.dates import DateRule
+from dasklasso.dataset.sources.invisible import is_invisible, spelled_character
 from dasklasso.errors import OptionError
 
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "#N/A", "-nan", "-NaN")
 SPACES = " \u00a0\u202f"  # blank, no-break and narrow no-break space: between thousands
 _THOUSANDS = f",.'_\u2019{SPACES}"
 LEAST_NUMBER_SHARE = 0.8  # of a column that is one of numbers, with stray text in it
+_BLANKS = " \t\r\n"
 _WORDS_OF_CHARACTERS = {"tab": "\t", "\\t": "\t", "space": " "}
 
 
@@ -35,7 +37,8 @@ class Reading:
     thousands : str
         What stands between groups of three digits; empty: nothing does.
     strip : tuple of str
-        Texts before or after a number that are no part of it, such as ``$`` and ``%``.
+        Texts before or after a number that are no part of it, such as ``$`` and ``%``; characters
+        that cannot be seen, such as U+200B, are taken out wherever they are.
     null : tuple of str
         Texts that are missing values, in every column.
     dates : dict of column to DateRule
@@ -97,12 +100,14 @@ class Reading:
                 f"--thousands {thousands!r}: is the decimal mark, expected another one, or "
                 f"--decimal {other} beside it."
             )
+        strip = [spelled_character(text) for text in strip]
+        null = [spelled_character(text) for text in null]
         for option, texts in (("strip", strip), ("null", null)):
             for text in texts:
-                if not text.strip():
+                if not text.strip(_BLANKS):
                     raise OptionError(f"--{option} {text!r}: is blank, expected a text.")
         for text in strip:
-            if any(c.isdigit() or c in ".,+-eE" for c in text):
+            if any(map(str.isdigit, text)) or not text.strip(".,+-eE"):
                 raise OptionError(
                     f"--strip {text!r}: has what numbers are spelled with, expected a text such as "
                     "$ or %."
@@ -110,7 +115,7 @@ class Reading:
         reading = cls(
             decimal=decimal,
             thousands=thousands,
-            strip=tuple(dict.fromkeys(text.strip() for text in strip)),
+            strip=tuple(dict.fromkeys(text.strip(_BLANKS) for text in strip)),
             null=tuple(dict.fromkeys(null)),
             dates=dict(DateRule.named(text) for text in date),
             categories=frozenset(category),
@@ -237,6 +242,8 @@ class Reading:
         import pyarrow.compute as pc
 
         null = pa.scalar(None, pa.string())
+        for text in filter(_is_one_invisible, self.strip):
+            texts = pc.replace_substring(texts, text, "")
         texts = pc.utf8_trim(texts, characters=SPACES + "\t\r\n")
         texts = pc.if_else(
             pc.is_in(texts, pa.array((*MISSING, *self.null), type=pa.string())), null, texts
@@ -322,6 +329,10 @@ def is_inexact(text: str) -> bool:
     if not (digits.isascii() and digits.isdigit()) or not 15 < len(digits) < 310:
         return False
     return int(float(digits)) != int(digits)
+
+
+def _is_one_invisible(text: str) -> bool:
+    return len(text) == 1 and is_invisible(text)
 
 
 def _escaped(text: str) -> str:

@@ -180,7 +180,13 @@ CSV_CASES = {
     ),
     "weights that are text": (
         "a,b,y\n1,u,3\n4,v,6\n", {"weight": "b"}, SourceError,
-        "t.csv: column b (--weight) is string, expected numbers.",
+        "t.csv: column b (--weight) is string, expected numbers: --number b reads text that spells "
+        "numbers.",
+    ),
+    "weights of another country": (
+        'a,b,y\n1,"1,5",3\n4,"2,5",6\n', {"weight": "b"}, SourceError,
+        "t.csv: column b (--weight) is string, expected numbers: row 0 (line 2) has '1,5', which "
+        "looks like a number with a decimal comma: --decimal , reads it.",
     ),
     "a broken fold label": (
         "a,b,y\n1,0,3\n4,0.5,6\n", {"fold": "b"}, ValueFound,

@@ -32,6 +32,10 @@ COLUMNS: dict[str, tuple[list[str], dict[str, Any], list[float]]] = {
     "dates": (["1970-01-02", "1970-01-03", "1970-02-01"], {"date": ["b=days"]}, [1, 2, 31]),
     "days first": (["02.01.1970", "31.01.1970"], {"date": ["b=days:%d.%m.%Y"]}, [1, 30]),
     "times": (["12:30", "06:15"], {"date": ["b=hours"]}, [12.5, 6.25]),
+    "a unit": (["5kg", "12kg", "7.5 kg"], {"strip": ["kg"]}, [5, 12, 7.5]),
+    "a unit of any kind": (["5 stars", "4 stars"], {"strip": ["stars"]}, [5, 4]),
+    "euros": (["EUR 5", "EUR 6.5"], {"strip": ["EUR"]}, [5, 6.5]),
+    "zero width": (["1\u200b", "\u200b2", "1\u200b0"], {"strip": ["U+200B"]}, [1, 2, 10]),
     "typeset minus": (["−1", "−2", "3"], {"number": ["b"]}, [-1, -2, 3]),
 }  # fmt: skip
 
@@ -99,9 +103,24 @@ def test_a_quarter_of_question_marks_makes_no_categories(tmp_path: Path) -> None
 
 
 def test_one_other_text_among_numbers_is_asked_about(tmp_path: Path) -> None:
-    source = save(tmp_path, "csv", ["0", "1", "2", "3+"])
-    assert "row 3 (line 5) has '3+', which looks like a missing value among numbers" in refusal(
+    source = save(tmp_path, "csv", ["0", "1", "2", "many"])
+    assert "row 3 (line 5) has 'many', which looks like a missing value among numbers" in refusal(
         source
+    )
+
+
+def test_a_slip_among_numbers_is_to_be_corrected(tmp_path: Path) -> None:
+    source = save(tmp_path, "parquet", ["0", "1", "2", "10,9,2x"])
+    assert (
+        "has '10,9,2x', which looks like a slip among numbers: correct it, or --null 10,9,2x where "
+        "it stands for a missing value; --category b"
+    ) in refusal(source)
+
+
+def test_a_bound_among_numbers_is_asked_about(tmp_path: Path) -> None:
+    source = save(tmp_path, "csv", ["0", "1", "2", "3+"])
+    assert "row 3 (line 5) has '3+', which looks like a bound of a number, among numbers" in (
+        refusal(source)
     )
     report = ingest(source, tmp_path / "s", target="y", reading=Reading.of(category=["b"]))
     assert report.manifest.feature_names == ("a", "b=0", "b=1", "b=2", "b=3+")
@@ -151,6 +170,38 @@ def test_text_that_is_nearly_all_different_is_an_id(tmp_path: Path) -> None:
     )
     report = ingest(source, tmp_path / "s", target="y", reading=Reading.of(category=["b"]))
     assert report.n_features == 1 + N
+
+
+@pytest.mark.parametrize(
+    ("texts", "what"),
+    [
+        (["5k", "1M", "3.2B"], "a number with a word or letter for thousands or millions: write"),
+        (["1/2", "3/4"], "a fraction, or two numbers: write it in decimal;"),
+        (["Y", "N", "1", "0"], "yes and no in more than one way: write them alike;"),
+        (["12 cm", "1.3 m"], "a number with a unit, others have another: write all in one;"),
+        (["<5", "7", "9.1"], "a bound of a number, among numbers:"),
+        (["0-5", "7", "9.1"], "a range of numbers, among numbers:"),
+    ],
+)
+def test_a_column_that_no_option_reads_is_refused(
+    tmp_path: Path, texts: list[str], what: str
+) -> None:
+    message = refusal(save(tmp_path, "csv", texts))
+    assert f"which looks like {what}" in message
+    assert "--category b takes all texts as they are" in message
+
+
+@pytest.mark.parametrize("texts", [["0-5", "6-10", "11+"], ["<=50K", ">50K"]])
+def test_ranges_are_categories_and_that_is_said(tmp_path: Path, texts: list[str]) -> None:
+    source = save(tmp_path, "csv", texts)
+    report = ingest(source, tmp_path / "s", target="y")
+    assert report.warnings == [
+        f"ranges and bounds of numbers are categories, in no order: b ({texts[0]!r}). --category "
+        "says that they are meant so."
+    ]
+    said = ingest(source, tmp_path / "s2", target="y", reading=Reading.of(category=["b"]))
+    assert said.warnings == []
+    assert said.manifest.feature_names == report.manifest.feature_names
 
 
 def test_a_missing_mark_among_words_is_pointed_out(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dasklasso.dataset.sources.looks import look_of
+from dasklasso.dataset.sources.looks import PADDED as PADDED_LOOK
+from dasklasso.dataset.sources.looks import look_of, null_option, remedies
+from dasklasso.dataset.sources.quantities import says_truth_in_several_ways, shared_unit
 
 LOOKS = {
     "--decimal ,": ["3,14", "0,5", "0,123", "1234,567", "-1,5e3", ",5"],
@@ -26,10 +28,26 @@ LOOKS = {
     "--null '?'": ["?"],
     "--null=-": ["-"],
     "--null n/a": ["n/a"],
-    "": ["(100)", "($1,000)", "0x1F", "1.5D+03", "１２"],
-}
-WORDS = ["A12", "abc", "5A", "1/2", "1.2.3", "192.168.0.1", "10-20", "36 months", "<=50K", "3+",
-         "2020-21", "two words", "line\nbreak"]  # fmt: skip
+    "--strip kg": ["5kg", "7.5 kg", "-3 kg"],
+    "--strip months": ["36 months"],
+    "--strip km/h": ["50 km/h"],
+    "--strip EUR": ["EUR 5", "5 EUR"],
+    "--strip kg --decimal ,": ["1,5 kg"],
+    "--strip st --strip nd --strip rd --strip th": ["1st", "22nd", "3rd", "11th"],
+    "--strip U+200B": ["5\u200b", "\u200b5", "1\u200b000"],
+    "--strip U+FEFF": ["\ufeff5"],
+    "--strip U+00AD": ["5\u00ad"],
+    "--strip U+2009": ["1\u2009000"],
+    "--strip U+200B --decimal ,": ["1,5\u200b"],
+    "--null U+200B": ["\u200b"],
+    "": ["(100)", "($1,000)", "0x1F", "1.5D+03", "１２", "5k", "1M", "3.2 billion", "1/2", "1 3/4",
+         "½", "0-5", "6 - 10", "10 to 20", "$10k-$20k", "<5", ">=7", "<=50K", "3+", "65 and over",
+         "under 18", "(0, 5]", "[0.5,inf)"],
+}  # fmt: skip
+PADDED = ["01067", "007", "00", "-05"]
+BINS = ["0-5", "10-20", "-5-0", "<5", ">10", "<=50K", "≥7", "3+", "10+ years", "(0, 5]", "over 65"]
+WORDS = ["A12", "abc", "5A", "1B2", "1.2.3", "192.168.0.1", "2020-21", "2-1", "two words", "B52",
+         "line\nbreak", "abc\u200b", "555-1234-1", "T-800"]  # fmt: skip
 
 
 @pytest.mark.parametrize(("option", "text"), [(o, t) for o, texts in LOOKS.items() for t in texts])
@@ -42,6 +60,63 @@ def test_a_text_that_is_no_word_is_told_with_its_option(option: str, text: str) 
 @pytest.mark.parametrize("text", WORDS)
 def test_words_and_codes_are_words(text: str) -> None:
     assert look_of(text) is None
+
+
+@pytest.mark.parametrize("text", PADDED)
+def test_zeros_before_a_number_are_told(text: str) -> None:
+    assert look_of(text) == PADDED_LOOK
+
+
+@pytest.mark.parametrize("text", BINS)
+def test_ranges_and_bounds_are_told(text: str) -> None:
+    look = look_of(text)
+    assert look is not None
+    assert look.kind == "bin"
+
+
+def test_what_cannot_be_seen_is_named() -> None:
+    look = look_of("5\u200b")
+    assert look is not None
+    assert "ZERO WIDTH SPACE (U+200B)" in look.what
+
+
+@pytest.mark.parametrize(
+    ("text", "option"), [("?", "--null '?'"), ("\u200b", "--null U+200B"), ("-", "--null=-"),
+                         ("a\u200b", "--null $'a\\u200b'")]
+)  # fmt: skip
+def test_the_option_for_a_missing_value_can_be_typed(text: str, option: str) -> None:
+    assert null_option(text) == option
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [("5kg", "--strip kg reads a number with the unit kg;"),
+     ("<5", "It looks like a bound of a number;"),
+     ("yes", "It says yes or no where others are numbers: write them alike;"),
+     ("many", "--null many where it stands for a missing value;")],
+)  # fmt: skip
+def test_what_is_said_of_a_text_among_numbers(text: str, remedy: str) -> None:
+    found = remedies(look_of(text), text, "b")
+    assert found == f"{remedy} --category b where the column is no number."
+
+
+@pytest.mark.parametrize(
+    ("texts", "unit"),
+    [(["5 stars", "4 stars"], "stars"), (["1A", "2A"], "A"), (["1A", "2B"], None),
+     (["5 stars"], None), (["a", "b"], None), (["5 stars", "none"], None)],
+)  # fmt: skip
+def test_a_unit_is_what_all_texts_have_after_a_number(texts: list[str], unit: str | None) -> None:
+    look = shared_unit(texts)
+    assert (None if look is None else look.option) == (unit and f"--strip {unit}")
+
+
+@pytest.mark.parametrize(
+    ("texts", "several"),
+    [(["Y", "N"], False), (["Y", "N", "1", "0"], True), (["yes", "no", "true"], True),
+     (["Yes", "yes", "NO"], False), (["1", "0"], False), (["y", "n", "maybe", "1"], False)],
+)  # fmt: skip
+def test_yes_and_no_in_several_ways_are_told(texts: list[str], several: bool) -> None:
+    assert says_truth_in_several_ways(texts) == several
 
 
 def test_rows_inside_a_text_are_told() -> None:

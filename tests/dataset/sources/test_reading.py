@@ -27,6 +27,9 @@ SPELLED = {
         {"thousands": ","}, ["1,234.5", "-1,234,567", "2"], [1234.5, -1234567, 2]),
     "spaces of three kinds": (
         {"thousands": "space"}, ["1 234", "1\u00a0234.5", "1\u202f234"], [1234, 1234.5, 1234]),
+    "units with an e": ({"strip": ["metres"]}, ["5 metres", "1e2 metres"], [5, 100]),
+    "what cannot be seen, by its code point": (
+        {"strip": ["U+200B", "U+00A0"]}, ["1\u200b0", "\u200b2", "3\u00a0000"], [10, 2, 3000]),
     "apostrophes": ({"thousands": "'"}, ["1'234"], [1234]),
     "money and shares": (
         {"strip": ["$", "%", "€"]}, ["$10.5", "-$3", "10 %", "5%", "4€"], [10.5, -3, 10, 5, 4]),
@@ -125,6 +128,8 @@ BAD = {
     "--thousands 'x': expected": {"thousands": "x"},
     "--null ' ': is blank": {"null": [" "]},
     "--strip '1': has what numbers are spelled with": {"strip": ["1"]},
+    "--strip 'e-': has what numbers are spelled with": {"strip": ["e-"]},
+    "--strip ' ': is blank": {"strip": [" "]},
     "--date 'when': expected COLUMN=UNIT": {"date": ["when"]},
     "'years' is no unit, expected one of days": {"date": ["when=years"]},
     "column a was named by --date and --category": {"date": ["a=days"], "category": ["a"]},
@@ -145,7 +150,7 @@ def test_options_that_cannot_be_used_are_refused(message: str) -> None:
 
 def test_a_reading_is_the_same_after_json() -> None:
     reading = Reading.of(
-        decimal=",", thousands="space", strip=["$"], null=["?"], date=["a=days:%d.%m.%Y"],
+        decimal=",", thousands="space", strip=["$", "U+00A0"], null=["?"], date=["a=days:%d.%m.%Y"],
         category=["b"], number=["c"], separator="tab", encoding="latin-1", quote="none",
     )  # fmt: skip
     assert Reading.from_json(reading.to_json()).to_json() == reading.to_json()
