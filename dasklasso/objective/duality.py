@@ -77,6 +77,8 @@ LARGEST_SHIFT = 0.5  # |c|, beyond which a shifted dual point would show nothing
 SUM_ROUNDING = 1e-14  # of a difference of sums, relative to them
 
 
+# λ₁ may be next to nothing, and v beyond all that it allows
+@np.errstate(over="ignore")
 def column_sums(w: Array, v: Array, penalty: Penalty, dual_v: Array | None = None) -> Array:
     """Sum over some columns what the certificate needs; of the ratio take the maximum.
 
@@ -224,12 +226,13 @@ def squared_certificate(
 
     # The best feasible multiple s of the dual direction: the dual value is quadratic in s, and
     # s ≤ 1/ratio. With a quadratic part s ≤ 1 too, where Ω*(sv) ≤ s·Ω*(v) (convex, Ω*(0) = 0).
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         best = np.where(squares > 0, (linear - conjugate) / squares, 1.0)
         limit = np.where(ratio > 0, 1.0 / ratio, np.inf)
     if quadratic:
         limit = np.minimum(limit, 1.0)
     s = np.clip(np.minimum(best, limit), 0.0, None)
+    conjugate = np.where(s > 0, conjugate, 0.0)  # Ω*(0), where Ω*(v) may be infinite
 
     primal = 0.5 * residual_squares + penalty
     if projected_squares is None and projected_product is None:

@@ -109,7 +109,9 @@ class CertificateQuestion:
         certificate = certificate_of(
             problem, found.sums, columns, free, found.extra[n_parts:], targets, self.intercepts
         )
-        return Certified(found, certificate, certificate.gap / problem.null_loss[targets])
+        relative = certificate.gap / problem.null_loss[targets]
+        # a point beyond all numbers has no gap: nothing is known of how far it is from optimal
+        return Certified(found, certificate, np.where(np.isnan(relative), np.inf, relative))
 
 
 def points_at_once(n_features: int, n_outputs: int = 1) -> int:

@@ -23,9 +23,14 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
+import numpy as np
+
 from dasklasso.backend import Array, namespace
 
 ROUNDED_UP = 1e-14  # of the largest alpha of a path
+# Weights leave room for a product and a quotient in the range of float64. Beyond these bounds a
+# penalty does what it does at them: it keeps w at zero, or costs nothing that a sum could show.
+SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-290, 1e290
 
 
 @dataclass(frozen=True)
@@ -101,14 +106,18 @@ class Penalty(ABC):
         return cls(l1_ratio, 1.0 - l1_ratio)
 
     def at(self, alpha: Array, l1_factor: Array, l2_factor: Array) -> Self:
-        """Return the penalty of some features at some alphas.
+        """Return the penalty of some features at some alphas, with weights that are in range.
 
         Parameters
         ----------
         alpha : (1, n_problems) or a number
         l1_factor, l2_factor : (n_features, 1)
         """
-        return replace(self, l1=l1_factor * (alpha * self.l1), l2=l2_factor * (alpha * self.l2))
+        return replace(
+            self,
+            l1=in_range(l1_factor, in_range(alpha, self.l1)),
+            l2=in_range(l2_factor, in_range(alpha, self.l2)),
+        )
 
     # -- its value, and steps ------------------------------------------------------------------
 
@@ -228,6 +237,18 @@ class Penalty(ABC):
         ratio = xp.where(l1 > 0, size / xp.where(l1 > 0, l1, xp.ones_like(l1)), 0.0 * v)
         largest = xp.max(xp.concat([xp.zeros_like(v[:1, :]), ratio], axis=0), axis=0)
         return largest * (1.0 + ROUNDED_UP)
+
+
+@np.errstate(over="ignore")
+def in_range(factor: Array, alpha: Array) -> Array:
+    """``factor · alpha``: zero where one of them is, else within the bounds of a weight."""
+    weight = factor * alpha
+    if isinstance(weight, (int, float)):
+        in_use = factor != 0 and alpha != 0
+        return min(max(weight, SMALLEST_WEIGHT), LARGEST_WEIGHT) if in_use else 0.0
+    xp = namespace(weight)
+    clipped = xp.clip(weight, SMALLEST_WEIGHT, LARGEST_WEIGHT)
+    return xp.where((factor == 0) | (alpha == 0), xp.zeros_like(weight), clipped)
 
 
 def strong_share(alpha: float, before: float) -> float:

@@ -128,7 +128,8 @@ class GramSolver(Solver[GramState]):
         best, trials = dict(state.best), dict(state.trials)
         before = np.array([best[job].gap for job in jobs])
         gaps = found.relative_gap
-        for k in np.flatnonzero(gaps < before).tolist():
+        first = np.array([not best[job].certified for job in jobs])
+        for k in np.flatnonzero((gaps < before) | first).tolist():
             best[jobs[k]] = Solution(
                 nonzeros_of(trials[jobs[k]]),
                 float(found.certificate.primal[k]),

@@ -217,7 +217,8 @@ def share(
         loss = np.array([point.loss for point, _ in known])
         costs = penalty.value(points).sum(axis=0)
         for iterate in team:
-            objectives = loss + alphas[iterate.index] * costs
+            with np.errstate(over="ignore"):  # then none of them is better
+                objectives = loss + alphas[iterate.index] * costs
             best = int(np.argmin(objectives))
             size = abs(iterate.objective)
             margin = BORROWED_DECREASE * size if np.isfinite(size) else 0.0

@@ -105,7 +105,8 @@ class ActiveSet:
             a = own * self._l1[active]
             share = np.max(np.abs(missed) / a, axis=1, initial=0.0)
             cost = np.sum(a * np.abs(here), axis=1)
-            sound = share * (2.0 * cost + 0.5 * self._yy * share) <= self._tol
+            with np.errstate(over="ignore"):  # then it is not
+                sound = share * (2.0 * cost + 0.5 * self._yy * share) <= self._tol
             excess = (q if self._positive else np.abs(q)) - own * self._bound
             excess[:, active] = -1.0
             wrong = here * signs <= 0.0

@@ -16,7 +16,7 @@ from scipy.linalg.lapack import dpstrf
 
 from dasklasso.kernels import compile_kernels
 from dasklasso.objective.duality import Certificate, column_sums, squared_certificate
-from dasklasso.objective.penalties.base import Penalty
+from dasklasso.objective.penalties.base import Penalty, in_range
 from dasklasso.problem.unpenalised import REDUNDANT, project
 from dasklasso.solvers.quadratic.follow import follow
 from dasklasso.solvers.quadratic.growing_factor import solve_kernel
@@ -87,7 +87,7 @@ def solve_path(
     start : (n_features,), where the first alpha begins; zeros by default
     max_passes : for each alpha
     """
-    alphas = np.asarray(alphas, dtype=np.float64)
+    alphas = in_range(np.asarray(alphas, dtype=np.float64), 1.0)
     d = quadratic.linear.size
     penalty = penalty.at(1.0, np.ones(d), np.ones(d))  # a weight may be one for all
     u = np.zeros(d) if start is None else np.asarray(start, dtype=np.float64)

@@ -10,9 +10,8 @@ from dasklasso.solvers.solution import Nonzeros
 from dasklasso.solvers.working_set.held import HeldColumns
 from dasklasso.solvers.working_set.series import Series
 
-STEP = (
-    0.85  # from one alpha to the next: where asked for ones are further apart, others lie between
-)
+STEP = 0.85  # from one alpha to the next: where those asked for are further apart, others between
+FARTHEST = 1e35  # times smaller, to which others lead: rounding hides what is below it
 REACH = 0.4  # of the smallest alpha that is credible: how far the next window goes
 ON_THE_WAY = 0.4  # times that, where the next alpha is one that only leads to those asked for
 LEAST_REACH = 0.7  # where windows were refuted
@@ -127,8 +126,8 @@ def steps(alphas: np.ndarray, largest: float) -> tuple[np.ndarray, np.ndarray]:
     asked: list[bool] = []
     before = max(largest, float(alphas[0]))
     for alpha in alphas.tolist():
-        n = int(np.log(before / alpha) / -np.log(STEP)) if alpha < before else 0
-        between = before * (alpha / before) ** (np.arange(1, n + 1) / (n + 1))
+        n = int(np.log(min(before / alpha, FARTHEST)) / -np.log(STEP)) if alpha < before else 0
+        between = before * max(alpha / before, 1.0 / FARTHEST) ** (np.arange(1, n + 1) / (n + 1))
         found += [*between.tolist(), alpha]
         asked += [False] * n + [True]
         before = alpha
