@@ -21,10 +21,11 @@ from dasklasso.dataset.sources.csv_faults import fault_of
 from dasklasso.dataset.sources.csv_layout import CsvLayout
 from dasklasso.dataset.sources.csv_wide import WIDE_COLUMNS
 from dasklasso.dataset.sources.dialect import all_numbers
+from dasklasso.dataset.sources.padded import WatchedStream, first_padded, padded_message
 from dasklasso.dataset.sources.parquet_wide import WideBatch
 from dasklasso.dataset.sources.reading import LEAST_NUMBER_SHARE, is_inexact, spelled_number
 from dasklasso.dataset.sources.table import TableBatch, column_of, sliced
-from dasklasso.errors import SourceError
+from dasklasso.errors import SourceError, ValueFound
 
 
 class CsvSource(SourceDefaults):
@@ -52,7 +53,9 @@ class CsvSource(SourceDefaults):
         self._layouts = dict(zip(self._files, layouts, strict=True))
         first = layouts[0]
         self._names = list(first.dialect.names)
-        self._types = _infer(self._files[0], first)
+        self._types, whole = _infer(self._files[0], first)
+        # columns in which a number with zeros before it is asked about: nobody said what they are
+        self._whole = whole - expected.reading.numbers if first.can_be_said else set()
         self._expect(expected)
         for file, layout in self._layouts.items():
             if layout.dialect.names != first.dialect.names:
@@ -113,16 +116,43 @@ class CsvSource(SourceDefaults):
 
     def batches(self, names: Sequence[str], rows: int) -> Iterator[TableBatch | WideBatch]:
         types = {name: self._types[name] for name in names}
+        whole = [name for name in names if name in self._whole and types[name] == pa.float64()]
         for file, layout in self._layouts.items():
             first = 0
             try:
-                with layout.open(file, types, names) as reader:
+                stream = WatchedStream(pa.input_stream(file), layout.dialect.separator)
+                with layout.open(file, types, names, stream=stream if whole else None) as reader:
                     for record_batch in reader:
+                        if whole and (stream.has_padded or layout.dialect.is_wide):
+                            _refuse_padded(file, layout, whole)
+                            whole = []  # it is in other columns, and they have been looked at
                         cut = _wide if len(names) > WIDE_COLUMNS else sliced
                         yield from cut(file, first, record_batch, {}, rows)
                         first += record_batch.num_rows
             except (pa.ArrowException, OSError, UnicodeError) as error:
                 raise fault_of(error, file, layout, self._names, types) from error
+
+
+def _refuse_padded(file: str, layout: CsvLayout, names: Sequence[str]) -> None:
+    """Refuse the first whole number with zeros before it, of these columns.
+
+    Raises
+    ------
+    ValueFound
+    """
+    first = 0
+    with layout.open(file, dict.fromkeys(names, pa.string()), names) as reader:
+        for record_batch in reader:
+            found = [
+                (row, name)
+                for name, column in zip(names, record_batch.columns, strict=True)
+                if (row := first_padded(column)) is not None
+            ]
+            if found:
+                row, name = min(found)
+                text = record_batch.column(list(names).index(name))[row].as_py()
+                raise ValueFound(padded_message(file, first + row, name, text))
+            first += record_batch.num_rows
 
 
 def _wide(
@@ -142,13 +172,14 @@ def _wide(
         yield WideBatch(file, first_row + start, len(part), part, positions, others)
 
 
-def _infer(file: str, layout: CsvLayout) -> dict[str, pa.DataType]:
-    """Return the types of a file's columns, told by a sample."""
+def _infer(file: str, layout: CsvLayout) -> tuple[dict[str, pa.DataType], set[str]]:
+    """Return the types of a file's columns, told by a sample; and those of whole numbers."""
     names = layout.dialect.names
     refuse_too_many(len(names), file)
     refuse_duplicates(names, file, " Is the first line a header?" if all_numbers(names) else "")
     try:
-        with layout.open(file, {}, None) as reader:
+        stream = WatchedStream(pa.input_stream(file), layout.dialect.separator)
+        with layout.open(file, {}, None, stream=stream) as reader:
             sample = reader.read_next_batch()
     except StopIteration:
         raise SourceError(f"{file}: has a header but no rows.") from None
@@ -158,7 +189,21 @@ def _infer(file: str, layout: CsvLayout) -> dict[str, pa.DataType]:
         raise SourceError(f"{file}: has a header but no rows.")
     if tuple(sample.schema.names) != names:
         raise SourceError(f"{file}: the header can be read in two ways: write it without quotes.")
-    return {name: _type(column, layout) for name, column in zip(names, sample.columns, strict=True)}
+    columns = dict(zip(names, sample.columns, strict=True))
+    whole = {name for name, column in columns.items() if pa.types.is_integer(column.type)}
+    types = {name: _type(column, layout) for name, column in columns.items()}
+    if whole and layout.can_be_said and (stream.has_padded or layout.dialect.is_wide):
+        padded = _padded(file, layout, [name for name in names if name in whole])
+        types |= dict.fromkeys(padded, pa.string())
+    return types, whole
+
+
+def _padded(file: str, layout: CsvLayout, names: Sequence[str]) -> list[str]:
+    """Return the columns that have a number with zeros before it in the sample."""
+    with layout.open(file, dict.fromkeys(names, pa.string()), names) as reader:
+        sample = reader.read_next_batch()
+    columns = zip(names, sample.columns, strict=True)
+    return [name for name, column in columns if first_padded(column) is not None]
 
 
 def _type(column: Any, layout: CsvLayout) -> pa.DataType:
@@ -172,6 +217,8 @@ def _type(column: Any, layout: CsvLayout) -> pa.DataType:
     if types.is_binary(kind) or types.is_temporal(kind):
         return pa.string()
     if types.is_string(kind):
+        if layout.can_be_said and first_padded(column) is not None:
+            return pa.string()
         return numbers if _are_numbers(column, layout) else pa.string()
     return kind
 

@@ -63,8 +63,13 @@ class CsvLayout:
         *,
         threads: bool = True,
         on_ragged: Any = None,
+        stream: Any = None,
     ) -> Any:
-        """Return a pyarrow streaming reader of these columns (None: all) with these types."""
+        """Return a pyarrow streaming reader of these columns (None: all) with these types.
+
+        ``stream`` has the file's bytes, where it is not to be opened here.
+        """
+        stream = pa.input_stream(file) if stream is None else stream
         names = self.dialect.names
         wanted = names if columns is None else columns
         if len(wanted) > WIDE_COLUMNS and self.dialect.is_utf8:
@@ -76,7 +81,7 @@ class CsvLayout:
                 )
 
             return WideReader(
-                pa.input_stream(file),
+                stream,
                 wanted,
                 block_bytes=self.block_bytes,
                 quote=self.dialect.quote,
@@ -84,7 +89,7 @@ class CsvLayout:
                 on_ragged=on_ragged,
             )
         read, parse, convert = self._options(types, columns, threads, on_ragged)
-        return pc_csv.open_csv(pa.input_stream(file), read, parse, convert)
+        return pc_csv.open_csv(stream, read, parse, convert)
 
     def _options(
         self,

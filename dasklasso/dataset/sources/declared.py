@@ -11,6 +11,7 @@ import numpy as np
 from dasklasso.dataset.sources.base import Batch, Column, Expected, Source
 from dasklasso.dataset.sources.dates import DateRule
 from dasklasso.dataset.sources.looks import look_of, remedies
+from dasklasso.dataset.sources.padded import first_padded, padded_message
 from dasklasso.dataset.sources.reading import LEAST_NUMBER_SHARE, Reading
 from dasklasso.dataset.sources.wrapped import WrappedSource
 from dasklasso.errors import SourceError, ValueFound
@@ -98,8 +99,11 @@ class DeclaredSource(WrappedSource):
             texts = None if batch is None else self._reading.as_null(batch.texts(name))
             empty = texts is None or texts.null_count == len(texts)
             share = 1.0 if empty else self._reading.share_of_numbers(texts)
-            are_numbers = share >= LEAST_NUMBER_SHARE and not (empty and self.format != "csv")
-            self._changes[name] = "number" if are_numbers else None
+            padded = not empty and first_padded(texts) is not None
+            are_numbers = (
+                not padded and share >= LEAST_NUMBER_SHARE and not (empty and self.format != "csv")
+            )
+            self._changes[name] = "number" if are_numbers and not padded else None
 
     def _refuse(self, column: Column, expected: str) -> None:
         raise SourceError(
@@ -184,10 +188,18 @@ class DeclaredBatch:
         is_text = pa.types.is_string(values.type) or pa.types.is_large_string(values.type)
         if rule is None or is_text or not pa.types.is_temporal(values.type):
             values = self._reading.as_null(self._batch.texts(name))
+        if rule is None and self._can_be_said and name not in self._reading.numbers:
+            self._refuse_padded(name, values)
         found, unfit = self._reading.parse(values) if rule is None else rule.numbers(values)
         if unfit is not None:
             raise self._unfit(unfit, name, values[unfit].as_py(), rule)
         return found
+
+    def _refuse_padded(self, name: str, texts: Any) -> None:
+        row = first_padded(texts)
+        if row is not None:
+            text = texts[row].as_py()
+            raise ValueFound(padded_message(self.file, self.first_row + row, name, text))
 
     def _unfit(self, row: int, column: str, text: str, rule: DateRule | None) -> ValueFound:
         """Return a text that is not what its column is said to hold, as an error."""

@@ -66,6 +66,11 @@ class Dialect:
     def is_utf8(self) -> bool:
         return self.encoding in ("utf-8", "utf-8-sig", "ascii")
 
+    @property
+    def is_wide(self) -> bool:
+        """Whether a character of ASCII takes more than one byte."""
+        return self.encoding.startswith(("utf-16", "utf-32"))
+
     def __str__(self) -> str:
         quote = f"quote {self.quote}" if self.quote else "no quotes"
         separator = _NAMES.get(self.separator, self.separator)

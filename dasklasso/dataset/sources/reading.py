@@ -22,6 +22,7 @@ MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "#N/A",
 SPACES = " \u00a0\u202f"  # blank, no-break and narrow no-break space: between thousands
 _THOUSANDS = f",.'_\u2019{SPACES}"
 LEAST_NUMBER_SHARE = 0.8  # of a column that is one of numbers, with stray text in it
+PADDED = r"^[ \t]*[+-]?0[0-9]+[ \t]*$"  # for Arrow: a whole number with zeros before it
 _BLANKS = " \t\r\n"
 _WORDS_OF_CHARACTERS = {"tab": "\t", "\\t": "\t", "space": " "}
 
