@@ -31,6 +31,7 @@ from dasklasso.dataset.schema import Schema
 from dasklasso.dataset.unchanged import Opened
 from dasklasso.errors import OptionError, StoreError, ValueFound
 from dasklasso.storage.blocks import BlockSource
+from dasklasso.storage.missing_codes import FilledBlocks, MissingCode
 from dasklasso.storage.opening import StoreLike, open_node
 from dasklasso.storage.zarr_blocks import EmptyChunks, ZarrBlocks
 
@@ -204,7 +205,7 @@ def open_dataset(
     own_target = manifest is not None and y is None and target == "y"
     whole = own_target and sample_weight is None and offset is None
     dataset = Dataset(
-        X=X,
+        X=_filled(X, manifest),
         y=None if targets is None else as_float64(targets),
         sample_weight=None if weights is None else as_float64(weights),
         fold=folds,
@@ -319,6 +320,13 @@ def _schema(manifest: Manifest | None, X: BlockSource, *, own_target: bool) -> S
         return None
     schema = manifest.schema_for(X.dtype)
     return schema if own_target else dataclasses.replace(schema, targets=())
+
+
+def _filled(X: BlockSource, manifest: Manifest | None) -> BlockSource:
+    """Return X with means in the place of missing values, where a code stands for them."""
+    if manifest is None or manifest.schema is None or manifest.schema.missing_code is None:
+        return X
+    return FilledBlocks(X, MissingCode.of(manifest.schema.missing_code, manifest.schema.means))
 
 
 def _check_manifest(manifest: Manifest, X: BlockSource, location: str) -> None:

@@ -74,6 +74,8 @@ class Schema:
         How texts were read.
     variants : Variants or None
         Of genotypes: position and alleles of each feature.
+    missing_code : int or None
+        What stands for a missing number in X of the store: a byte, not the mean in its place.
     """
 
     feature_names: Sequence[str]
@@ -95,6 +97,7 @@ class Schema:
     index_base: int | None = None
     reading: Reading = field(default_factory=Reading)
     variants: Variants | None = None
+    missing_code: int | None = None
 
     @cached_property
     def columns(self) -> Mapping[str, int]:
@@ -163,6 +166,7 @@ class Schema:
             "index_base": self.index_base,
             **({"reading": said} if (said := self.reading.to_json()) else {}),
             **({} if self.variants is None else {"variants": self.variants.to_json()}),
+            **({} if self.missing_code is None else {"missing_code": self.missing_code}),
         }
 
     @classmethod
@@ -209,6 +213,7 @@ class Schema:
             index_base=said.index_base,
             reading=Reading.from_json(said.reading or {}),
             variants=None if said.variants is None else said.variants.variants(),
+            missing_code=said.missing_code,
         )
         schema.check()
         return schema

@@ -66,3 +66,4 @@ class SchemaDocument(Document):
     index_base: Annotated[int, Field(ge=0, le=1 << 31)] | None = None
     reading: Object | None = None
     variants: VariantsDocument | None = None
+    missing_code: Annotated[int, Field(ge=-128, le=255)] | None = None

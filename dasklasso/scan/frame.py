@@ -27,6 +27,9 @@ class Frame:
         Zero for columns that cannot matter.
     l1_factor, l2_factor : (n_columns,) float64
         What multiplies ``α ρ |u|`` and ``α (1 − ρ) / 2 u²`` of the standardised coefficient u.
+    fill : (n_columns,) float64, or None
+        What stands in the place of missing values, of columns that are held with a code for them;
+        None where that is what storage fills in.
     """
 
     shift: Array
@@ -34,6 +37,7 @@ class Frame:
     inverse_scale: Array
     l1_factor: Array
     l2_factor: Array
+    fill: Array | None = None
 
     @classmethod
     def unscaled(cls, n_columns: int) -> Frame:
@@ -50,7 +54,8 @@ class Frame:
 
     def map(self, function: Callable[[Array], Array]) -> Frame:
         """Return the frame with ``function`` applied to each of its arrays."""
-        return Frame(*(function(getattr(self, field.name)) for field in fields(self)))
+        arrays = (getattr(self, field.name) for field in fields(self))
+        return Frame(*(None if one is None else function(one) for one in arrays))
 
     def on(self, backend: Backend) -> Frame:
         """Return the frame as arrays of a backend."""

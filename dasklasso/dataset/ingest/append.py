@@ -32,6 +32,7 @@ from dasklasso.dataset.sources import Source, open_source
 from dasklasso.errors import OptionError, SourceError, StoreError, ValueFound
 from dasklasso.files.atomic import PartialFolder, restore
 from dasklasso.files.places import check_places, input_place, is_url
+from dasklasso.storage.missing_codes import MissingCode
 from dasklasso.storage.opening import member, open_node
 
 Progress = Callable[[int, int | None], None]
@@ -54,7 +55,7 @@ class Follower(Protocol):
         sample_weight: np.ndarray | None,
         fold: np.ndarray | None,
     ) -> None:
-        """Rows as they are stored: X (m, n_features), y (m, n_targets), the others (m,)."""
+        """Rows as a fit sees them: X (m, n_features), y (m, n_targets), the others (m,)."""
         ...
 
     def before_swap(self, after: Manifest) -> None:
@@ -236,13 +237,17 @@ class _Appending:
             dtype=successor.dtype,
             missing=missing,
             known=Levels(store, remedy="A new level needs a new ingest."),
+            missing_code=schema.missing_code,
         )
         if self.encoder.feature_names != before.feature_names:
             raise StoreError(
                 f"{store}: its feature names do not go with the categories in its manifest. "
                 "Ingest the data again."
             )
-        self.moments = RunningMoments(before.n_features)
+        self.code = None
+        if schema.missing_code is not None:
+            self.code = MissingCode.of(schema.missing_code, schema.means)
+        self.moments = RunningMoments(before.n_features, self.code)
         self.missing = np.zeros(before.n_features, dtype=np.int64)
 
     def copy(self, memory: int, followers: Sequence[Follower], progress: Progress | None) -> None:
@@ -264,8 +269,9 @@ class _Appending:
             assert encoded.y is not None
             first = self.successor.n_rows
             self.successor.write({n: a for n, a in arrays.items() if a is not None})
+            X = encoded.X if self.code is None or not followers else self.code.filled(encoded.X)
             for follower in followers:
-                follower.rows(first, encoded.X, encoded.y, encoded.sample_weight, encoded.fold)
+                follower.rows(first, X, encoded.y, encoded.sample_weight, encoded.fold)
             if progress is not None:
                 progress(self.successor.n_rows - self.before.n_rows, self.source.n_rows)
         if self.successor.n_rows == self.before.n_rows:

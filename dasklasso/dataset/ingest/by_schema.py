@@ -12,7 +12,7 @@ import numpy as np
 from dasklasso.choices import Missing, Unseen
 from dasklasso.dataset.ingest.align import Asked, align
 from dasklasso.dataset.ingest.columns import Roles
-from dasklasso.dataset.ingest.encoder import Encoded, Encoder, Levels, batch_rows, choose_dtype
+from dasklasso.dataset.ingest.encoder import Encoded, Encoder, Levels, batch_rows
 from dasklasso.dataset.ingest.genotypes import genotypes_of, keep_phenotyped
 from dasklasso.dataset.ingest.ingest import (
     IngestReport,
@@ -22,6 +22,7 @@ from dasklasso.dataset.ingest.ingest import (
     report_of,
 )
 from dasklasso.dataset.ingest.reserve import reserve
+from dasklasso.dataset.ingest.stored_type import choose_type
 from dasklasso.dataset.ingest.targets_table import join_targets, targets_table
 from dasklasso.dataset.ingest.writer import StoreWriter
 from dasklasso.dataset.schema import Schema, TargetColumn
@@ -114,7 +115,7 @@ class PreparedTable:
             # in training all were whole numbers, which are exact in float64; here others may be
             self.dtype = np.dtype(np.float64)
             if for_store and missing == "error":
-                self.dtype = choose_dtype(self.source, self.roles, aligned.survey, "float64")
+                self.dtype = choose_type(self.source, self.roles, aligned.survey, "float64").dtype
         self.encoder = Encoder(
             self.source,
             aligned.roles,

@@ -17,9 +17,6 @@ from dasklasso.dataset.sources.base import Batch, Column, Source, refuse_duplica
 from dasklasso.dataset.sources.missing_values import LoneCodes
 from dasklasso.errors import ValueFound
 
-_SMALL = ("uint8", "int8", "uint16", "int16", "uint32", "int32")  # the first that holds all
-
-
 _BATCH_BYTES = 8 << 20  # float64 bytes of a batch: it stays in the processor's cache, mostly
 _MOST_NAMED = 20  # columns in a message about a value
 INEXACT = "a number that float64 holds: whole numbers beyond 2^53 are rounded"
@@ -72,6 +69,8 @@ class Encoder:
         What to do with missing values of X. With "mean", those of text are a level of their own.
     known : Levels, optional
         Of another table, where the survey is not of this one.
+    missing_code : int, optional
+        What missing numbers become, in the place of means.
 
     Attributes
     ----------
@@ -97,11 +96,13 @@ class Encoder:
         dtype: np.dtype,
         missing: Missing,
         known: Levels | None = None,
+        missing_code: int | None = None,
     ) -> None:
         self._roles = roles
         self._survey = survey
         self._dtype = dtype
         self._fill = missing == "mean"
+        self._code = missing_code
         self._known = known or Levels(source.path)
         own = known is None
         drop = ", or --drop {column}" if own else ""
@@ -163,12 +164,14 @@ class Encoder:
             missing = "a missing value (NaN, null or as named)" if named else _MISSING
             _refuse_first(batch, refused, block, names, hint=self._fill_hint, missing=missing)
             count = absent.sum(axis=0)
-            block = np.where(absent, self._means_of(names), block)
+            block = np.where(absent, self._fill_of(names), block)
         counts.append(count)
         return block
 
-    def _means_of(self, names: list[str]) -> np.ndarray:
-        """Return the means of a run of columns; looked up once, as there may be very many."""
+    def _fill_of(self, names: list[str]) -> np.ndarray | int:
+        """Return the code, or means of a run of columns; looked up once, there may be very many."""
+        if self._code is not None:
+            return self._code
         if names[0] not in self._means:
             self._means[names[0]] = np.array([self._survey.means[name] for name in names])
         return self._means[names[0]]
@@ -316,45 +319,6 @@ def batch_rows(n_columns: int, memory: int) -> int:
     """Rows of a batch of so many columns."""
     budget = min(_BATCH_BYTES, memory // 32)
     return max(1, min(1 << 16, budget // (8 * max(1, n_columns))))
-
-
-def choose_dtype(source: Source, roles: Roles, survey: Survey, asked: str) -> np.dtype:
-    """Return the dtype of X on disk.
-
-    Integer and boolean features (one-hot columns too) keep the small type that holds them all,
-    up to 32 bits; 64-bit integers count as the type that their known bounds need. Everything else
-    is ``asked`` (``"auto"``: float32); an integer ``asked`` is taken at its word.
-    """
-    floating = np.dtype(np.float32 if asked == "auto" else asked)
-    if floating.kind != "f":
-        return floating
-    if any(survey.missing.values()):
-        return floating
-    fitting = set(_SMALL)
-    seen: set[np.dtype] = set()  # types whose bounds were looked at: there may be very many columns
-    for column in roles.features:
-        dtype = np.dtype(np.uint8) if column.kind == "text" else column.dtype
-        if dtype in seen:
-            continue
-        if dtype.kind not in "iu":
-            return floating
-        bounds = source.integer_bounds(column.name) if dtype.itemsize > 4 else _bounds(dtype)
-        fitting = {name for name in fitting if bounds is not None and _holds(name, *bounds)}
-        if not fitting:
-            return floating
-        if dtype.itemsize <= 4:
-            seen.add(dtype)
-    return np.dtype(next(name for name in _SMALL if name in fitting))
-
-
-def _bounds(dtype: np.dtype) -> tuple[int, int]:
-    limits = np.iinfo(dtype)
-    return int(limits.min), int(limits.max)
-
-
-def _holds(name: str, low: int, high: int) -> bool:
-    least, most = _bounds(np.dtype(name))
-    return least <= low and high <= most
 
 
 def _refuse_first(

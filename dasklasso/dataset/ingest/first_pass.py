@@ -80,6 +80,10 @@ class Survey:
         """The text columns that have a level for missing values."""
         return frozenset(self.missing_texts)
 
+    def fill_of(self, features: Sequence[str]) -> np.ndarray:
+        """Return what is filled in for each feature: (n_features,); 0 for those of text."""
+        return np.array([self.means.get(name, 0.0) for name in features])
+
 
 def survey(
     source: Source,

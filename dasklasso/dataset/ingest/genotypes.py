@@ -83,8 +83,8 @@ def genotype_notes(source: Source, dtype: np.dtype) -> list[str]:
     if dtype.kind != "f":
         return list(genotypes.notes)
     wide = (
-        f"genotypes are {dtype}, as means are in the place of missing ones: {dtype.itemsize} bytes "
-        "each in place of 1. --max-missing 0 leaves out variants with missing ones."
+        f"genotypes are {dtype}, with means in the place of missing ones: {dtype.itemsize} bytes "
+        "each in place of 1. --dtype auto keeps them bytes."
     )
     return [*genotypes.notes, wide]
 

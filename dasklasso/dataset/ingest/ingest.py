@@ -18,7 +18,6 @@ from dasklasso.dataset.ingest.columns import Roles, assign_roles, check_columns_
 from dasklasso.dataset.ingest.encoder import (
     Encoder,
     batch_rows,
-    choose_dtype,
     refuse_inexact_texts,
 )
 from dasklasso.dataset.ingest.first_pass import Survey, survey
@@ -36,6 +35,7 @@ from dasklasso.dataset.ingest.precision import (
 )
 from dasklasso.dataset.ingest.reserve import reserve
 from dasklasso.dataset.ingest.schema_of_table import schema_of_table
+from dasklasso.dataset.ingest.stored_type import StoredType, choose_type
 from dasklasso.dataset.ingest.table_schema import TableSchema
 from dasklasso.dataset.ingest.targets_table import join_targets, targets_table
 from dasklasso.dataset.ingest.writer import StoreWriter
@@ -47,6 +47,7 @@ from dasklasso.dataset.sources.reading import Reading
 from dasklasso.dataset.sources.variants import VariantFilter
 from dasklasso.errors import OptionError, SourceError, ValueFound
 from dasklasso.storage.compression import CodecChoice
+from dasklasso.storage.missing_codes import MissingCode
 
 DTYPES = ("auto", "float32", "float64", "uint8", "int8", "uint16", "int16", "int32")
 Progress = Callable[[int, int | None], None]
@@ -232,13 +233,18 @@ def ingest(
             reading=reading,
         )
 
-        def write(kind: np.dtype) -> tuple[Encoder, StoreWriter]:
-            encoder = Encoder(opened, roles, known, dtype=kind, missing=missing)
+        def write(kind: StoredType) -> tuple[Encoder, StoreWriter]:
+            code, stands = kind.missing_code, None
+            encoder = Encoder(
+                opened, roles, known, dtype=kind.dtype, missing=missing, missing_code=code
+            )
+            if code is not None:
+                stands = MissingCode.of(code, known.fill_of(encoder.feature_names))
             writer = StoreWriter(
                 store,
                 feature_names=encoder.feature_names,
                 target_names=[column.name for column in roles.targets],
-                dtype=kind,
+                dtype=kind.dtype,
                 with_weight=roles.weight is not None,
                 with_fold=roles.fold is not None,
                 with_offset=roles.offset is not None,
@@ -247,17 +253,18 @@ def ingest(
                 n_rows=opened.n_rows,
                 folder=folder,
                 label=opened.path,
+                missing_code=stands,
             )
             copy_rows(opened, roles, encoder, writer, memory, progress)
             return encoder, writer
 
-        kind = choose_dtype(opened, roles, known, dtype)
+        kind = choose_type(opened, roles, known, dtype)
         encoder, writer = write(kind)
         rounding = encoder.rounding
         harmed = rounding.harmed(writer.complete_std())
         widened = bool(harmed.any()) and dtype == "auto"
         if widened:  # seldom: a first pass over all columns would cost every ingest a read
-            kind = np.dtype(np.float64)
+            kind = StoredType(np.dtype(np.float64))
             folder.empty()
             encoder, writer = write(kind)
         _refuse_one_class(opened, roles, known)
@@ -272,13 +279,13 @@ def ingest(
     notes = [widened_note(found)] if widened else []
     warnings = []
     if found and not widened:
-        warnings.append(rounded_warning(found, str(kind)))
+        warnings.append(rounded_warning(found, str(kind.dtype)))
     if beyond := [names[j] for j in np.flatnonzero(rounding.beyond_integers).tolist()]:
         warnings.append(beyond_integers_warning(beyond))
     warnings += code_warnings(names, encoder.lone_codes.found())
     constant = (statistics.std == 0) & (widened | ~harmed)
     warnings += table_warnings(manifest, opened, known, constant)
-    notes += join_notes + genotype_notes(opened, kind) + table_notes(manifest, known)
+    notes += join_notes + genotype_notes(opened, kind.dtype) + table_notes(manifest, known)
     return report_of(store, writer, manifest, opened, started, warnings, notes)
 
 

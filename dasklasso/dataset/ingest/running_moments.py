@@ -6,6 +6,7 @@ import numpy as np
 
 from dasklasso.dataset.manifest import ColumnStatistics
 from dasklasso.objective.square_units import unit_for
+from dasklasso.storage.missing_codes import MissingCode
 
 _SLAB_ELEMENTS = 1 << 17  # 1 MiB of float64: one slab stays in the processor's cache
 _SLAB_ROWS = 64  # least rows of a slab: wide blocks are cut by columns, so that merging is cheap
@@ -21,10 +22,13 @@ class RunningMoments:
     Parameters
     ----------
     n_columns : int
+    missing : MissingCode, optional
+        Of blocks that have one; the moments are of the values filled in.
     """
 
-    def __init__(self, n_columns: int) -> None:
+    def __init__(self, n_columns: int, missing: MissingCode | None = None) -> None:
         self.count = 0
+        self._missing = missing
         # the mean is kept as origin + offset: of a mean that dwarfs the deviation, float64 has too
         # few digits left for the steps between the means of slabs
         self._origin = np.zeros(n_columns)
@@ -49,6 +53,8 @@ class RunningMoments:
     def _merge(self, slab: np.ndarray, columns: slice) -> None:
         """Take in rows of some columns, which ``count`` does not have yet."""
         n = len(slab)
+        if self._missing is not None:
+            slab = self._missing[columns].filled(slab)
         # views of what is known of these columns
         minimum, maximum = self.minimum[columns], self.maximum[columns]
         origin, offset = self._origin[columns], self._offset[columns]

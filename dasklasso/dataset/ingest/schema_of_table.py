@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from dasklasso.choices import Missing
 from dasklasso.dataset.ingest.columns import Roles
 from dasklasso.dataset.ingest.encoder import Encoder
 from dasklasso.dataset.ingest.first_pass import Survey
 from dasklasso.dataset.ingest.genotypes import variants_of
+from dasklasso.dataset.ingest.stored_type import StoredType
 from dasklasso.dataset.manifest import ColumnStatistics
 from dasklasso.dataset.schema import Schema, TargetColumn
 from dasklasso.dataset.sources.base import TRUTHS, Column, Source
@@ -21,7 +20,7 @@ def schema_of_table(
     known: Survey,
     encoder: Encoder,
     statistics: ColumnStatistics,
-    dtype: np.dtype,
+    kind: StoredType,
     missing: Missing,
     array: str | None,
     reading: Reading,
@@ -34,7 +33,7 @@ def schema_of_table(
         levels={name: known.levels[name] for name in known.levels if name in texts},
         missing_levels=known.missing_levels,
         means=means,
-        dtype=str(dtype),
+        dtype=str(kind.computed),
         missing=missing,
         types=tuple(column.type_name for column in roles.features),
         targets=tuple(_target(column, known) for column in roles.targets),
@@ -49,6 +48,7 @@ def schema_of_table(
         index_base=source.index_base,
         reading=source.used_reading or reading,
         variants=variants_of(source, encoder.feature_names),
+        missing_code=kind.missing_code,
     )
     # the very numbers that missing values were filled with
     for name, mean in known.means.items():

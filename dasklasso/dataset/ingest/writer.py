@@ -27,6 +27,7 @@ from dasklasso.dataset.schema import Schema
 from dasklasso.errors import DataWarning, OptionError, ValueFound
 from dasklasso.files.atomic import PartialFolder
 from dasklasso.storage.compression import CodecChoice, bytes_codecs, choose_codec
+from dasklasso.storage.missing_codes import MissingCode
 
 
 class StoreWriter:
@@ -56,6 +57,8 @@ class StoreWriter:
         What :func:`reserve` gave; ``overwrite`` is then its.
     label : str, optional
         How messages about the data call them, instead of ``path``.
+    missing_code : MissingCode, optional
+        What stands for missing values in the X that is written.
     constant_targets : bool
         Whether nothing is said of a target with the same value in every row: rows to score.
 
@@ -84,6 +87,7 @@ class StoreWriter:
         n_rows: int | None = None,
         folder: PartialFolder | None = None,
         label: str | None = None,
+        missing_code: MissingCode | None = None,
         constant_targets: bool = False,
     ) -> None:
         if not feature_names:
@@ -102,7 +106,7 @@ class StoreWriter:
         self.codec: CodecChoice | None = None  # known once the first chunk is written
 
         self._codec_asked = codec
-        self._moments = RunningMoments(d)
+        self._moments = RunningMoments(d, missing_code)
         self._target_moments = RunningMoments(len(self.target_names))
         self._missing = np.zeros(d, dtype=np.int64)
         self._fingerprint = Fingerprint()

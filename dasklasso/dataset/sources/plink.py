@@ -16,6 +16,7 @@ from dasklasso.errors import OptionError, SourceError
 
 SAMPLE_ID = "IID"
 PHENOTYPE = "PHENO"
+GENOTYPE = "genotype"  # what the type of a variant is called
 _MISSING = 3
 _COPIES = np.array([2, _MISSING, 1, 0], dtype=np.uint8)  # of A1, by the two bits of a genotype
 _LAST = 0b11  # the bits of no copy, which counting leaves out
@@ -32,7 +33,7 @@ def _counts_by_byte(copies: int) -> np.ndarray:
 class PlinkSource(SourceDefaults):
     """The genotypes of a .bed file; sample ids, sex and phenotype are columns beside them.
 
-    Values are 0, 1 and 2 as uint8. Where one is missing they are float64 with NaN. Four genotypes
+    Values are 0, 1 and 2 as uint8; batches in which some are missing are float64 with NaN. Four genotypes
     are a byte on disk, and lie variant by variant: for every slab of samples, as many as a quarter
     of the memory holds packed, the file is read once.
 
@@ -150,12 +151,9 @@ class PlinkSource(SourceDefaults):
     @property
     def columns(self) -> tuple[Column, ...]:
         if self._columns is None:
-            missing = self._counted().missing
-            names = self._files.names
-            whole, holed = np.dtype(np.uint8), np.dtype(np.float64)
+            names, dtype = self._files.names, np.dtype(np.uint8)
             genotypes = [
-                Column(names[j], "number", holed if missing[j] else whole, "genotype")
-                for j in self._used.tolist()
+                Column(names[j], "number", dtype, GENOTYPE) for j in self._used.tolist()
             ]
             beside = [
                 Column(name, "text", np.dtype(object), "text")

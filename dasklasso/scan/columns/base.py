@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from dasklasso.backend import Array, Backend, namespace
+from dasklasso.backend import Array, Backend, namespace, to_numpy
 
 
 class ColumnBlock(ABC):
@@ -58,6 +58,11 @@ class ColumnBlock(ABC):
     @abstractmethod
     def dense(self) -> Array:
         """X as an array."""
+
+    def stored(self) -> np.ndarray:
+        """X on the host as it is stored: where a kind has codes, those."""
+        found: np.ndarray = to_numpy(self.dense())
+        return found
 
     def write_rows(self, rows: slice | np.ndarray, out: np.ndarray) -> None:
         """Write some rows of X, by a slice or by number, into an array of the host."""
