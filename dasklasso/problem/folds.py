@@ -25,6 +25,7 @@ from dasklasso.scan.columns.dense import DenseBlock
 from dasklasso.scan.engine import Request, ScanEngine
 from dasklasso.scan.frame import Frame
 from dasklasso.scan.gather import Answers
+from dasklasso.scan.queries.coded_folds import FoldTotals
 from dasklasso.scan.queries.column_moments import Moments, merge_moments, merged, target_moments
 from dasklasso.scan.queries.folds import (
     ALL,
@@ -85,6 +86,9 @@ class Folds:
     training : tuple of Moments, or None
         For each fold, of the columns of X over the rows outside it; None where penalties do not
         depend on them.
+    fills : tuple of (n_features,) float64, or None
+        For each fold, what stands for missing values of columns that have a code for them: the
+        means over the rows outside it.
     sample : Sample or None
         Rows whose predictions are the edges of bins that all rows are ranked by, where these are
         too many to be sorted.
@@ -95,6 +99,7 @@ class Folds:
     weights: np.ndarray
     training: tuple[Moments, ...] | None = None
     sample: Sample | None = None
+    fills: tuple[np.ndarray, ...] | None = None
 
     def groups(self, folds: Sequence[int], total_weight: float) -> tuple[Group, ...]:
         """Group problems that leave out the same fold.
@@ -209,6 +214,17 @@ class Folds:
     def with_moments(self, of_folds: Sequence[Moments | None]) -> Folds:
         """Return the same folds with the moments of the columns over the rows of each."""
         return replace(self, training=tuple(_moments_outside(of_folds)))
+
+    def with_totals(self, totals: FoldTotals, stored_fill: np.ndarray) -> Folds:
+        """Return the same folds with what sums over the rows of each say, where values are missing.
+
+        Parameters
+        ----------
+        stored_fill : (n_features,) what storage fills in
+        """
+        outside = [totals.outside(fold, stored_fill) for fold in range(len(self.weights))]
+        training, fills = zip(*outside, strict=True)
+        return replace(self, training=training, fills=fills)
 
     def problem_outside(self, problem: Problem, fold: int) -> Problem:
         """Return the problem of the rows outside a fold, or of ALL rows, from that of all rows.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any, Generic, TypeVar
@@ -18,6 +18,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from dasklasso.backend import backend_for
+from dasklasso.scan.columns.base import ColumnBlock
+from dasklasso.scan.columns.coded import CodedBlock
 from dasklasso.scan.columns.dense import DenseBlock
 from dasklasso.scan.engine import ScanEngine, by_share
 from dasklasso.scan.graph import GraphBuilder, delayed_of
@@ -26,6 +28,7 @@ from dasklasso.scan.reader import Caching, Reader, Table
 from dasklasso.scan.rows import Rows
 from dasklasso.scan.slabs import slab_rows
 from dasklasso.storage.blocks import BlockSource
+from dasklasso.storage.missing_codes import MissingCode, as_stored, missing_code_of
 
 STRIP_COLUMNS = 1024  # of a strip, where a chunk may be cut: a slab of it stays in the cache
 RUN_BYTES = 256 << 20  # a task reads about this much
@@ -62,7 +65,8 @@ class StripQuery(ABC, Generic[AnswerT]):
 
         Parameters
         ----------
-        rows : all rows of X, one row of blocks after the other, each of one block: the strip's
+        rows : all rows of X, one row of blocks after the other, each of one block: the strip's,
+            coded where X has a code for missing values
         shared : what all strips need, as it was asked with
         """
 
@@ -70,6 +74,7 @@ class StripQuery(ABC, Generic[AnswerT]):
 def strips_of(X: BlockSource) -> tuple[Strip, ...]:
     """Cut X into strips: a chunk that must be decoded is not cut. It depends on the data only."""
     found = []
+    X = as_stored(X)
     for chunk, (start, stop) in enumerate(pairwise(X.column_bounds)):
         pieces = -(-(stop - start) // STRIP_COLUMNS) if X.mapped else 1
         edges = [start + (stop - start) * k // pieces for k in range(pieces + 1)]
@@ -79,6 +84,7 @@ def strips_of(X: BlockSource) -> tuple[Strip, ...]:
 
 def strip_bytes(X: BlockSource) -> int:
     """Bytes that a thread holds of the widest strip: nothing where it need not be decoded."""
+    X = as_stored(X)
     if X.mapped:
         return 0
     return int(np.diff(X.column_bounds).max()) * X.shape[0] * X.dtype.itemsize
@@ -96,10 +102,12 @@ def ask_strips(
     """
     if not strips:
         return [], 0
-    table, runner = engine.table, engine.runner
+    table, runner, missing = engine.table, engine.runner, missing_code_of(engine.table.X)
+    if missing is not None:  # other blocks than those of the same table filled in
+        table = replace(table, X=as_stored(table.X), token=f"{table.token}-stored")
     forward = engine.turn(_share(strips, table.X))
     builder = GraphBuilder()
-    given = builder.add("shared", (0,), partial(_itself, shared))
+    given = builder.add("shared", (0,), partial(_itself, (shared, missing)))
     column_bytes = table.X.shape[0] * table.X.dtype.itemsize
     shares = runner.shares()
     weights = [strip.width * column_bytes for strip in strips]
@@ -148,6 +156,16 @@ def strip_products(rows: Sequence[Rows], residuals: np.ndarray, shift: np.ndarra
     return total
 
 
+def products_of_holes(rows: Sequence[Rows], residuals: np.ndarray) -> np.ndarray:
+    """``Mᵀ R`` of a strip of coded blocks, M 1 where a value is missing and else 0: (width, K)."""
+    total = np.zeros((rows[0].blocks[0].width, residuals.shape[1]))
+    for some in rows:
+        block = some.blocks[0]
+        assert isinstance(block, CodedBlock)
+        total += block.holes() @ residuals[some.start : some.start + some.n_rows]
+    return total
+
+
 def _share(strips: Sequence[Strip], X: BlockSource) -> float:
     """Share of X's columns, the integer 1 for all."""
     width = sum(strip.width for strip in strips)
@@ -160,23 +178,25 @@ def _scan_strips(
     strips: Sequence[Strip],
     forward: bool,
     caching: Caching,
-    shared: Any,
+    given: tuple[Any, MissingCode | None],
 ) -> tuple[list[AnswerT], int]:
     """Answer a query for a run of strips; each block is read once."""
     reader = Reader(table, 0, caching, with_targets=False)
+    shared, missing = given
     found = []
     for strip in strips if forward else reversed(strips):
-        found.append(query.on_strip(strip, _rows_of(reader, strip), shared))
+        found.append(query.on_strip(strip, _rows_of(reader, strip, missing), shared))
     return found if forward else found[::-1], reader.bytes_read
 
 
-def _rows_of(reader: Reader, strip: Strip) -> list[Rows]:
+def _rows_of(reader: Reader, strip: Strip, missing: MissingCode | None) -> list[Rows]:
     bounds = reader.table.layout.row_bounds
-    blocks = reader.columns(strip.chunk, strip.start, strip.stop)
-    return [
-        Rows(start, [DenseBlock(block)], None, None)
-        for start, block in zip(bounds, blocks, strict=False)
+    own = None if missing is None else missing[strip.columns]
+    blocks: list[ColumnBlock] = [
+        DenseBlock(values) if own is None else CodedBlock(values, own)
+        for values in reader.columns(strip.chunk, strip.start, strip.stop)
     ]
+    return [Rows(start, [block], None, None) for start, block in zip(bounds, blocks, strict=False)]
 
 
 def _itself(value: Any) -> Any:

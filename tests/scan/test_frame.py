@@ -17,7 +17,7 @@ NAMES = [field.name for field in fields(Frame)]
 
 
 def some(d=7):
-    return Frame(*np.random.default_rng(0).standard_normal((5, d)))
+    return Frame(*np.random.default_rng(0).standard_normal((len(NAMES), d)))
 
 
 @pytest.mark.parametrize("columns", [slice(2, 5), np.array([6, 0, 3])])

@@ -152,9 +152,7 @@ class PlinkSource(SourceDefaults):
     def columns(self) -> tuple[Column, ...]:
         if self._columns is None:
             names, dtype = self._files.names, np.dtype(np.uint8)
-            genotypes = [
-                Column(names[j], "number", dtype, GENOTYPE) for j in self._used.tolist()
-            ]
+            genotypes = [Column(names[j], "number", dtype, GENOTYPE) for j in self._used.tolist()]
             beside = [
                 Column(name, "text", np.dtype(object), "text")
                 if values.dtype.kind == "U"

@@ -59,7 +59,7 @@ class ColumnBlock(ABC):
     def dense(self) -> Array:
         """X as an array."""
 
-    def stored(self) -> np.ndarray:
+    def as_stored(self) -> np.ndarray:
         """X on the host as it is stored: where a kind has codes, those."""
         found: np.ndarray = to_numpy(self.dense())
         return found

@@ -61,7 +61,7 @@ class CodedBlock(ColumnBlock):
     def stacked(cls, blocks: Sequence[Self]) -> Self:
         return cls(np.concatenate([block.values for block in blocks]), blocks[0].missing)
 
-    def stored(self) -> np.ndarray:
+    def as_stored(self) -> np.ndarray:
         return self.values
 
     def dense(self) -> np.ndarray:

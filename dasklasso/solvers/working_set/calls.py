@@ -15,11 +15,13 @@ import numpy as np
 from dasklasso.objective.duality import column_sums
 from dasklasso.objective.penalties.base import Penalty
 from dasklasso.problem.problem import penalty_at
+from dasklasso.scan.columns.coded import CodedBlock
 from dasklasso.scan.frame import Frame
+from dasklasso.scan.queries.coded_folds import FoldTotals, fold_totals
 from dasklasso.scan.queries.column_moments import Moments
 from dasklasso.scan.queries.folds import FoldMoments
 from dasklasso.scan.rows import Rows
-from dasklasso.scan.strips import Strip, StripQuery, strip_products
+from dasklasso.scan.strips import Strip, StripQuery, products_of_holes, strip_products
 
 NEAR = 0.7  # of λ₁: columns whose gradient is beyond it may be called in
 QUOTA_SLACK = 1.25  # a strip offers so much more than its share of what is called in
@@ -108,6 +110,7 @@ class Calls(StripQuery[StripAnswer]):
         weighted = np.concatenate([batch.weighted for batch in batches], axis=1)
         shift = batches[0].frame.shift[columns]
         products = strip_products(rows, weighted, shift)
+        products = refilled(products, rows, batches, columns)
         finite = bool(np.isfinite(products).all())
         sums, scores, start = [], np.empty(products.shape, np.float32), 0
         for batch in batches:
@@ -152,7 +155,7 @@ class NullAnswer:
     alpha_max: np.ndarray
     offered: Offered
     finite: bool
-    moments: list[Moments | None] | None
+    moments: list[Moments | None] | FoldTotals | None
 
 
 @dataclass(frozen=True)
@@ -199,8 +202,12 @@ class NullCalls(StripQuery[NullAnswer]):
             None if self.moments is None else self._moments(rows, weight),
         )
 
-    def _moments(self, rows: Sequence[Rows], weight: np.ndarray | None) -> list[Moments | None]:
+    def _moments(
+        self, rows: Sequence[Rows], weight: np.ndarray | None
+    ) -> list[Moments | None] | FoldTotals:
         assert self.moments is not None
+        if isinstance(rows[0].blocks[0], CodedBlock):
+            return fold_totals(self.moments.assignment, self.moments.n_rows, rows, weight)
         found = None
         for some in rows:
             own = None if weight is None else weight[some.start : some.start + some.n_rows]
@@ -226,6 +233,32 @@ class Fetch(StripQuery[tuple[np.ndarray, np.ndarray]]):
         first, stop = np.searchsorted(shared, [strip.start, strip.stop])
         index = shared[first:stop]
         return index, _values(rows, index - strip.start)
+
+
+def refilled(
+    products: np.ndarray, rows: Sequence[Rows], batches: Sequence[Batch], columns: slice
+) -> np.ndarray:
+    """Return ``(X − shift)ᵀ R`` of a strip with what each batch has in place of missing values.
+
+    Parameters
+    ----------
+    products : (width, K), with what storage fills in
+    columns : of the strip
+    """
+    block = rows[0].blocks[0]
+    if not isinstance(block, CodedBlock):
+        return products
+    start = 0
+    for batch in batches:
+        own = slice(start, start + len(batch.alphas))
+        start = own.stop
+        fill = batch.frame.fill
+        assert fill is not None
+        step = fill[columns] - block.missing.fill
+        if step.any():
+            holes = products_of_holes(rows, batch.weighted)
+            products[:, own] += step[:, None] * holes
+    return products
 
 
 def standardised(
@@ -259,7 +292,7 @@ def offer(strip: Strip, rows: Sequence[Rows], chosen: np.ndarray, scores: np.nda
 
 
 def _values(rows: Sequence[Rows], columns: np.ndarray) -> np.ndarray:
-    pieces = [some.blocks[0].take_columns(columns).dense().T for some in rows]
+    pieces = [some.blocks[0].take_columns(columns).as_stored().T for some in rows]
     return np.ascontiguousarray(np.concatenate(pieces, axis=1))
 
 

@@ -20,6 +20,7 @@ from dasklasso.solvers.cost import (
 )
 from dasklasso.solvers.entry import ScanCost
 from dasklasso.solvers.working_set.calls import QUOTA_SLACK
+from dasklasso.storage.missing_codes import as_stored
 
 CALLED_ROWS = 0.6  # of the rows: columns called in by a read
 FEWEST_CALLED = 100
@@ -67,7 +68,7 @@ def limits_of(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int)
     in_use = min(d, int(IN_USE_ROWS * n) + FEWEST_CALLED)
     in_use = max(min(in_use, fits), min(in_use, LEAST_IN_USE))
     left -= _gram_bytes(in_use) * at_once
-    fits = max(0, left) // (n * data.X.dtype.itemsize)
+    fits = max(0, left) // (n * as_stored(data.X).dtype.itemsize)
     return Limits(max(min(columns, fits), min(d, FEWEST_HELD)), in_use, wanted, most)
 
 
@@ -86,14 +87,16 @@ def _memory(
     n_sets = 1 if n_folds == 1 else n_folds + 1
     series = n_sets * max(1, data.n_targets)
     evaluated = min(limits.problems, _evaluated(options, series))
-    once = limits.columns * n * data.X.dtype.itemsize
-    once += int(QUOTA_SLACK * limits.wanted) * n * data.X.dtype.itemsize  # offered, on their way
+    once = limits.columns * n * as_stored(data.X).dtype.itemsize
+    once += (
+        int(QUOTA_SLACK * limits.wanted) * n * as_stored(data.X).dtype.itemsize
+    )  # offered, on their way
     once += _gram_bytes(limits.in_use) * _grams_at_once(data, n_folds)
     once += RESIDUAL_COPIES * 8 * n * evaluated
     once += n_sets * 6 * 8 * d  # frames
     once += 16 * min(n, d) * n_problems_of(data, options) * n_sets  # points
     strip = int(np.diff(data.X.column_bounds).max())
-    width = min(strip, STRIP_COLUMNS) if data.X.mapped else strip
+    width = min(strip, STRIP_COLUMNS) if as_stored(data.X).mapped else strip
     rows = int(np.diff(layout_for(data, run).row_bounds).max())
     per_thread = strip_bytes(data.X) + 8 * width * (min(n, 4096, rows) + 4 * evaluated)
     return Memory(once, per_thread, workers, threads)

@@ -31,20 +31,24 @@ class HeldColumns:
     Attributes
     ----------
     index : (n_held,) int64, in the order in which they were called in
+    code : what stands for a missing value, if any does
     """
 
     index: np.ndarray
     _buffer: _Buffer
+    code: int | None = None
 
     @classmethod
-    def none(cls, n_rows: int, dtype: np.dtype, capacity: int) -> HeldColumns:
+    def none(
+        cls, n_rows: int, dtype: np.dtype, capacity: int, code: int | None = None
+    ) -> HeldColumns:
         """Return no columns, with address space for so many."""
-        return cls(np.zeros(0, np.int64), _Buffer(np.empty((capacity, n_rows), dtype), 0))
+        return cls(np.zeros(0, np.int64), _Buffer(np.empty((capacity, n_rows), dtype), 0), code)
 
     @classmethod
-    def of(cls, index: np.ndarray, values: np.ndarray) -> HeldColumns:
+    def of(cls, index: np.ndarray, values: np.ndarray, code: int | None = None) -> HeldColumns:
         """Return these columns, which have values (n_held, n_rows)."""
-        return cls(index, _Buffer(values, len(values)))
+        return cls(index, _Buffer(values, len(values)), code)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -75,11 +79,12 @@ class HeldColumns:
             buffer.array[start : start + len(index)] = values
             start += len(index)
         buffer.used = start
-        return HeldColumns(np.concatenate([self.index, *(index for index, _ in pieces)]), buffer)
+        index = np.concatenate([self.index, *(index for index, _ in pieces)])
+        return HeldColumns(index, buffer, self.code)
 
     def only(self, places: np.ndarray) -> HeldColumns:
         """Return copies of some of the columns."""
-        return HeldColumns.of(self.index[places], self.values[places])
+        return HeldColumns.of(self.index[places], self.values[places], self.code)
 
     def places(self, index: np.ndarray) -> np.ndarray:
         """Find the places of some columns, all of which are held."""
@@ -137,7 +142,11 @@ class HeldColumns:
     ) -> np.ndarray:
         """Some rows of some columns, (n_places, n_rows) float64."""
         columns = self.index[places]
-        values = self.values[places, rows].astype(np.float64)
+        stored = self.values[places, rows]
+        values = stored.astype(np.float64)
+        if self.code is not None:
+            assert frame.fill is not None
+            np.copyto(values, np.asarray(frame.fill)[columns, None], where=stored == self.code)
         values -= np.asarray(frame.centre)[columns, None]
         values *= np.asarray(frame.inverse_scale)[columns, None]
         return values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from dasklasso.problem.folds import Folds, warn_of_constant_columns
 from dasklasso.problem.unpenalised import check_unpenalised
 from dasklasso.problem.zero_scan import Look
 from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.queries.coded_folds import FoldTotals
 from dasklasso.scan.queries.column_moments import Moments, side_by_side
 from dasklasso.scan.queries.folds import FoldMoments
 from dasklasso.scan.strips import ask_strips, strips_of
@@ -20,6 +22,7 @@ from dasklasso.solvers.working_set.cost import Limits, limits_of
 from dasklasso.solvers.working_set.held import HeldColumns
 from dasklasso.solvers.working_set.judge import taken
 from dasklasso.solvers.working_set.series import Series, rows_of, series_of
+from dasklasso.storage.missing_codes import MissingCode, as_stored, missing_code_of
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,16 @@ def wide_look(setup: Setup) -> Setup:
         When X holds values that are not finite numbers, or the rows outside a fold make no
         problem.
     """
-    engine, problem, folds = setup.engine, setup.problem, setup.folds
-    X, rows, strips = engine.table.X, rows_of(engine), strips_of(engine.table.X)
+    engine, folds = setup.engine, setup.folds
+    X, rows, strips = as_stored(engine.table.X), rows_of(engine), strips_of(engine.table.X)
+    missing = missing_code_of(engine.table.X)
+    problem = setup.problem
+    if missing is not None:
+        problem = replace(problem, frame=replace(problem.frame, fill=missing.fill))
     n_folds = 1 if folds is None else len(folds.weights)
     limits = limits_of(setup.data, setup.options, setup.run, n_folds)
-    held = HeldColumns.none(X.shape[0], X.dtype, limits.columns)
+    code = None if missing is None else missing.code
+    held = HeldColumns.none(X.shape[0], X.dtype, limits.columns, code)
     held, nbytes = fetched(engine, held, problem.unpenalised)
     whole = series_of(problem, rows, None)
     weighted = np.column_stack([one.weight * _null_residual(one, held) for one in whole])
@@ -71,7 +79,8 @@ def wide_look(setup: Setup) -> Setup:
     score = np.concatenate([one.scores.max(axis=1) for one in offered])
     best = np.sort(np.argsort(-score, kind="stable")[: limits.wanted])
     held = taken(held, offered, best)
-    series, folds = list(whole), _with_moments(folds, [one.moments for one in answers])
+    series = list(whole)
+    folds = _with_moments(folds, [one.moments for one in answers], missing)
     if folds is not None:
         if problem.objective.standardize:
             warn_of_constant_columns(folds, problem, setup.data.feature_names)
@@ -112,13 +121,20 @@ def _null_residual(series: Series, held: HeldColumns) -> np.ndarray:
     return series.residuals(held, places, start)[0][:, 0]
 
 
-def _with_moments(folds: Folds | None, answers: list[list[Moments | None] | None]) -> Folds | None:
+def _with_moments(
+    folds: Folds | None,
+    answers: Sequence[list[Moments | None] | FoldTotals | None],
+    missing: MissingCode | None,
+) -> Folds | None:
     """Return folds with the moments of the columns over the rows of each, strip by strip."""
     if folds is None:
         return None
+    if missing is not None:
+        totals = FoldTotals.side_by_side([one for one in answers if isinstance(one, FoldTotals)])
+        return folds.with_totals(totals, missing.fill)
     of_folds = []
     for fold in range(len(folds.weights)):
-        parts = [one[fold] for one in answers if one is not None]
+        parts = [one[fold] for one in answers if isinstance(one, list)]
         known = [part for part in parts if part is not None]
         of_folds.append(side_by_side(known) if known else None)
     return folds.with_moments(of_folds)

@@ -169,6 +169,8 @@ def _without(fold: int, problem: Problem, rows: RowData, folds: Folds) -> list[S
         outside = make_problem(objective, folds.training[fold], targets, null=null)
     except ValueFound as error:
         raise ValueFound(f"in the rows that train for fold {fold}: {error}") from error
+    if folds.fills is not None:
+        outside = replace(outside, frame=replace(outside.frame, fill=folds.fills[fold]))
     return [
         Series(
             fold,

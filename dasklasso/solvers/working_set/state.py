@@ -38,6 +38,7 @@ def freeze_state(state: WorkingSetState) -> Frozen:
     numbers = {
         "problems": [_problems_to_json(one) for one in state.problems],
         "idle": state.idle,
+        "missing_code": held.code,
     }
     rows = max(1, (64 << 20) // max(1, held.values.shape[1] * held.values.itemsize))
     arrays = {
@@ -63,7 +64,7 @@ def thaw_state(jobs: Jobs, scans: float, bytes_read: int, frozen: Frozen) -> Wor
         jobs,
         scans,
         bytes_read,
-        HeldColumns.of(index[:, 0], values),
+        HeldColumns.of(index[:, 0], values, frozen.numbers["missing_code"]),
         tuple(_problems_from_json(one) for one in frozen.numbers["problems"]),
         frozen.numbers["idle"],
     )

@@ -51,3 +51,4 @@ class WorkingSetDocument(Document):
 
     problems: list[ProblemsDocument]
     idle: Count
+    missing_code: Annotated[int, Field(ge=-128, le=255)] | None

@@ -16,6 +16,7 @@ from dasklasso.dataset.dataset import open_dataset
 from dasklasso.dataset.ingest.append import append_rows
 from dasklasso.dataset.ingest.ingest import ingest
 from dasklasso.errors import OptionError, ValueFound
+from dasklasso.storage.zarr_blocks import read_rows
 
 N = 60
 
@@ -58,12 +59,52 @@ def test_a_code_of_any_source_is_filled_with_the_mean_of_the_others(
 ) -> None:
     source, options = save(tmp_path, ending, genotypes, y)
     report = ingest(source, tmp_path / "s", missing="mean", missing_values=["-1"], **options)
-    stored = zarr.open_group(tmp_path / "s", mode="r")
+    data = open_dataset(str(tmp_path / "s"))
     absent = genotypes == -1
     means = [column[column >= 0].mean() for column in genotypes.T]
-    np.testing.assert_allclose(stored["X"][...], np.where(absent, means, genotypes), rtol=1e-6)
+    X = read_rows(data.X, 0, len(y))
+    assert X.dtype == np.float32
+    np.testing.assert_allclose(X, np.where(absent, means, genotypes), rtol=1e-6)
+    np.testing.assert_allclose(data.statistics.mean, X.mean(axis=0, dtype=float), rtol=1e-6)
     np.testing.assert_array_equal(report.manifest.statistics.missing, absent.sum(axis=0))
-    np.testing.assert_array_equal(stored["y"][...], y)
+    np.testing.assert_array_equal(read_rows(data.y, 0, len(y))[:, 0], y)
+
+
+@pytest.mark.parametrize("ending", ["npy", "npz", "h5", "parquet"])
+def test_bytes_stay_bytes_with_the_code_for_missing_values(
+    tmp_path: Path, genotypes: np.ndarray, y: np.ndarray, ending: str
+) -> None:
+    source, options = save(tmp_path, ending, genotypes, y)
+    ingest(source, tmp_path / "s", missing="mean", missing_values=["-1"], **options)
+    stored = zarr.open_group(tmp_path / "s", mode="r")["X"]
+    assert stored.dtype == np.int8
+    np.testing.assert_array_equal(stored[...], genotypes)
+
+
+def test_missing_values_without_a_code_of_a_byte_are_filled_in(
+    tmp_path: Path, genotypes: np.ndarray, y: np.ndarray
+) -> None:
+    source, options = save(tmp_path, "npy", genotypes, y)
+    ingest(
+        source, tmp_path / "s", missing="mean", missing_values=["-1"], dtype="float32", **options
+    )
+    stored = zarr.open_group(tmp_path / "s", mode="r")["X"]
+    assert stored.dtype == np.float32
+
+
+def test_new_rows_keep_the_code_and_are_filled_with_the_first_means(
+    tmp_path: Path, genotypes: np.ndarray, y: np.ndarray
+) -> None:
+    first, options = save(tmp_path, "npy", genotypes, y)
+    ingest(first, tmp_path / "s", missing="mean", missing_values=["-1"], **options)
+    old = read_rows(open_dataset(str(tmp_path / "s")).X, 0, N)
+    more, options = save(tmp_path, "npz", genotypes[::-1], y[::-1])
+    append_rows(tmp_path / "s", more)
+    after = open_dataset(str(tmp_path / "s"))
+    X = read_rows(after.X, 0, after.n_rows)
+    np.testing.assert_array_equal(X, np.concatenate([old, old[::-1]]))
+    np.testing.assert_allclose(after.statistics.std, X.std(axis=0, dtype=float), rtol=1e-6)
+    assert zarr.open_group(tmp_path / "s", mode="r")["X"].dtype == np.int8
 
 
 @pytest.mark.parametrize("ending", ["npy", "csv"])

@@ -17,6 +17,7 @@ from dasklasso.dataset.ingest.ingest import ingest
 from dasklasso.dataset.sources import open_source
 from dasklasso.dataset.sources.plink import PlinkSource
 from dasklasso.errors import DasklassoError, OptionError, ValueFound
+from dasklasso.storage.zarr_blocks import read_rows
 
 WritePlink = Callable[..., Path]
 
@@ -99,12 +100,19 @@ def test_missing_genotypes_are_refused_by_sample_and_variant(bed: Path, tmp_path
 
 def test_missing_genotypes_become_the_variants_mean(bed: Path, tmp_path: Path) -> None:
     report = ingest(bed, tmp_path / "store", missing="mean")
-    X = stored(tmp_path / "store")
+    X = read_rows(open_dataset(str(tmp_path / "store")).X, 0, 10)
     there = np.delete(X[:, 2], [2, 9])
     np.testing.assert_allclose(X[[2, 9], 2], there.mean(), rtol=1e-6)
     assert X.dtype == np.float32
-    assert any("genotypes are float32" in note for note in report.notes)
+    assert stored(tmp_path / "store").dtype == np.uint8
+    assert not any("in place of 1" in note for note in report.notes)
     assert any(note.startswith("2 missing values in 1 of 5 columns") for note in report.notes)
+
+
+def test_genotypes_that_are_asked_for_as_floats_take_more_bytes(bed: Path, tmp_path: Path) -> None:
+    report = ingest(bed, tmp_path / "store", missing="mean", dtype="float32")
+    assert stored(tmp_path / "store").dtype == np.float32
+    assert any("genotypes are float32" in note for note in report.notes)
 
 
 def test_rare_and_sparse_variants_are_left_out_and_counted(
