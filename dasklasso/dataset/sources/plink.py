@@ -33,9 +33,9 @@ def _counts_by_byte(copies: int) -> np.ndarray:
 class PlinkSource(SourceDefaults):
     """The genotypes of a .bed file; sample ids, sex and phenotype are columns beside them.
 
-    Values are 0, 1 and 2 as uint8; batches in which some are missing are float64 with NaN. Four genotypes
-    are a byte on disk, and lie variant by variant: for every slab of samples, as many as a quarter
-    of the memory holds packed, the file is read once.
+    Values are 0, 1 and 2 as uint8; batches in which some are missing are float64 with NaN. Four
+    genotypes are a byte on disk, and lie variant by variant: for every slab of samples, as many as
+    a quarter of the memory holds packed, the file is read once.
 
     Parameters
     ----------

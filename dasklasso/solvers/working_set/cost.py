@@ -87,10 +87,9 @@ def _memory(
     n_sets = 1 if n_folds == 1 else n_folds + 1
     series = n_sets * max(1, data.n_targets)
     evaluated = min(limits.problems, _evaluated(options, series))
-    once = limits.columns * n * as_stored(data.X).dtype.itemsize
-    once += (
-        int(QUOTA_SLACK * limits.wanted) * n * as_stored(data.X).dtype.itemsize
-    )  # offered, on their way
+    column_bytes = n * as_stored(data.X).dtype.itemsize
+    once = limits.columns * column_bytes
+    once += int(QUOTA_SLACK * limits.wanted) * column_bytes  # offered, on their way
     once += _gram_bytes(limits.in_use) * _grams_at_once(data, n_folds)
     once += RESIDUAL_COPIES * 8 * n * evaluated
     once += n_sets * 6 * 8 * d  # frames
