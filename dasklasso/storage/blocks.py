@@ -94,7 +94,7 @@ class Derived(ABC):
     source : BlockSource
     """
 
-    dtype = np.dtype(np.float64)
+    dtype: np.dtype = np.dtype(np.float64)
     mapped = False
 
     def __init__(self, source: BlockSource) -> None:

@@ -60,7 +60,7 @@ class FilledBlocks(Derived):
     missing : MissingCode
     """
 
-    dtype = FILLED_DTYPE
+    dtype: np.dtype = FILLED_DTYPE
 
     def __init__(self, source: BlockSource, missing: MissingCode) -> None:
         super().__init__(source)
