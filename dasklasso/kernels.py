@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import Any
 
 MODULES = (  # all that register kernels
+    "dasklasso.solvers.quadratic.face_factor",
     "dasklasso.solvers.quadratic.groups",
     "dasklasso.solvers.quadratic.growing_factor",
     "dasklasso.solvers.quadratic.subproblem",

@@ -17,8 +17,10 @@ from dasklasso.cli import main
 from dasklasso.kernels import MODULES, registered
 from dasklasso.objective.penalties.elastic_net import ElasticNet
 from dasklasso.solvers.quadratic.face import Face, minimise
+from dasklasso.solvers.quadratic.face_factor import FRESH_FROM, FaceFactor
 from dasklasso.solvers.quadratic.groups import Groups, minimise_groups
 from dasklasso.solvers.quadratic.path import Quadratic, solve_path
+from dasklasso.solvers.quadratic.subproblem import Subproblem
 from dasklasso.solvers.quadratic.sweep import COMPILED_FROM
 
 PACKAGE = Path(dasklasso.__file__).parent
@@ -76,6 +78,14 @@ def test_what_is_solved_compiles_what_is_registered_and_nothing_else():
             gram.astype(dtype), -quadratic.linear, 0.0 * ones, pairs, 0.1 * ones[: d // 2]
         )
         minimise_groups(groups, 1e-3)
+    diagonal = gram.diagonal().copy()
+    problem = Subproblem(
+        gram, quadratic.linear, diagonal, ones, 0.0 * ones, np.arange(d), 20.0, False, True
+    )
+    factor, some = FaceFactor(d), np.arange(FRESH_FROM)
+    factor.credit = 1e9
+    factor.grow(problem, some, ones)
+    factor.apply(some, ones[some], diagonal[some])
     for kernel in registered():
         assert len(kernel.dispatcher.signatures) == len(kernel.signatures), kernel.name
 

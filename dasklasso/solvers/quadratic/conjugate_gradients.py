@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import numpy as np
 
+from dasklasso.solvers.quadratic.face_factor import FaceFactor
 from dasklasso.solvers.quadratic.growing_factor import GrowingFactor
 from dasklasso.solvers.quadratic.subproblem import Subproblem
 
 GAIN_BY_ROUNDING = 1e-30  # of yy: a step that gains less is rounding
 CURVATURE_BY_ROUNDING = 1e-14  # of a direction's squares: less is no curvature
+MOST_TRIALS = 3  # of steps beyond the first coefficient that reaches zero, each half as far
 COSINE_BY_ROUNDING = 1e-20  # squared, to the steepest direction: a flat one gains nothing below it
+
+Factor = GrowingFactor | FaceFactor
 
 
 def minimise_face(
     problem: Subproblem,
-    factor: GrowingFactor,
+    factor: Factor,
     tol: float,
     max_steps: int,
     u: np.ndarray,
@@ -50,7 +54,7 @@ def minimise_face(
 
 def _step(
     problem: Subproblem,
-    factor: GrowingFactor,
+    factor: Factor,
     face: np.ndarray,
     least_rho: float,
     old_rho: float,
@@ -79,7 +83,7 @@ def _step(
     b = problem.b[face] if problem.has_l2 else None
     if b is not None:
         slope -= b * here
-    z = _preconditioned(factor, slope, curvatures, face, u.size)
+    z = factor.apply(face, slope, curvatures)
     rho = float(slope @ z)
     if rho <= least_rho:
         return -1.0, 0
@@ -103,6 +107,10 @@ def _step(
         nearest = float(lengths[hit])
     if not ahead > 0.0 or min(step, nearest) == np.inf:
         return -1.0, 0
+    if nearest < step < np.inf:
+        found = _across(problem, face, stops, p, change, (nearest, step), u, q)
+        if found:
+            return rho, found
     there = here + min(step, nearest) * p
     q -= min(step, nearest) * change
     hits = 0
@@ -116,16 +124,42 @@ def _step(
     return rho, hits
 
 
-def _preconditioned(
-    factor: GrowingFactor, slope: np.ndarray, curvatures: np.ndarray, face: np.ndarray, d: int
-) -> np.ndarray:
-    """(n,) the slopes of a face's columns, over the factor's matrix, or their own curvature."""
-    members, whole = factor.members, np.zeros(d)
-    if not members.size:
-        return slope / curvatures
-    whole[face] = slope
-    inside = whole[members]
-    if members.size < face.size:
-        whole[face] = slope / curvatures
-    whole[members] = factor.solve(inside)
-    return whole[face]
+def _across(
+    problem: Subproblem,
+    face: np.ndarray,
+    stops: np.ndarray,
+    p: np.ndarray,
+    change: np.ndarray,
+    lengths: tuple[float, float],
+    u: np.ndarray,
+    q: np.ndarray,
+) -> int:
+    """Go on where coefficients reach zero, which stay there: how many; 0 where that gains less.
+
+    What is compared with is the step that ends at the first of them (Bertsekas, 1982, Projected
+    Newton methods for optimization problems with simple constraints).
+
+    Parameters
+    ----------
+    stops : (n,) signs of the coefficients of the face that may not change them, 0 for others
+    p, change : the direction, and the matrix times it
+    lengths : of the step to the first coefficient that reaches zero, and of the whole step
+    """
+    nearest, length = lengths
+    first = u.copy()
+    first[face] += nearest * p
+    bar = problem.value(first, q - nearest * change)
+    for _ in range(MOST_TRIALS):
+        trial, there = u.copy(), u[face] + length * p
+        crossed = (there * stops < 0.0).nonzero()[0]
+        if crossed.size < 2:
+            break
+        back = -there[crossed]
+        there[crossed] = 0.0
+        trial[face] = there
+        q_trial = q - length * change - problem.times(face[crossed], back)
+        if problem.value(trial, q_trial) < bar:
+            u[:], q[:] = trial, q_trial
+            return int(crossed.size)
+        length = 0.5 * (nearest + length)
+    return 0

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dasklasso.solvers.quadratic.conjugate_gradients import GAIN_BY_ROUNDING, minimise_face
-from dasklasso.solvers.quadratic.growing_factor import GrowingFactor
+from dasklasso.solvers.quadratic.conjugate_gradients import GAIN_BY_ROUNDING, Factor, minimise_face
 from dasklasso.solvers.quadratic.subproblem import Subproblem
 from dasklasso.solvers.quadratic.sweep import sweep
 
@@ -21,7 +20,7 @@ STEPS_ALLOWED = 10  # of conjugate gradients, besides one for each column
 
 def descend(
     problem: Subproblem,
-    factor: GrowingFactor,
+    factor: Factor,
     tol: float,
     max_passes: int,
     u: np.ndarray,
@@ -59,7 +58,7 @@ def descend(
     return passes
 
 
-def admit(problem: Subproblem, factor: GrowingFactor, u: np.ndarray, q: np.ndarray) -> None:
+def admit(problem: Subproblem, factor: Factor, u: np.ndarray, q: np.ndarray) -> None:
     """Bring columns into use that violate their conditions at zero, the others as they are."""
     size = q if problem.positive else np.abs(q)
     order = problem.order
@@ -73,7 +72,7 @@ def admit(problem: Subproblem, factor: GrowingFactor, u: np.ndarray, q: np.ndarr
 
 def _sweep(
     problem: Subproblem,
-    factor: GrowingFactor,
+    factor: Factor,
     order: np.ndarray,
     least: float,
     u: np.ndarray,
@@ -99,7 +98,7 @@ def least_gain(problem: Subproblem, tol: float, u: np.ndarray) -> float:
 
 def _over_face(
     problem: Subproblem,
-    factor: GrowingFactor,
+    factor: Factor,
     tol: float,
     max_passes: int,
     u: np.ndarray,

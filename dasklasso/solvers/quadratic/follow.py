@@ -19,7 +19,9 @@ import numpy as np
 
 from dasklasso.objective.penalties.base import Penalty
 from dasklasso.solvers.quadratic.active_set import ActiveSet, Reached
+from dasklasso.solvers.quadratic.conjugate_gradients import Factor
 from dasklasso.solvers.quadratic.descent import descend
+from dasklasso.solvers.quadratic.face_factor import LARGE, FaceFactor
 from dasklasso.solvers.quadratic.growing_factor import GrowingFactor
 from dasklasso.solvers.quadratic.subproblem import Subproblem, times
 from dasklasso.solvers.quadratic.sweep import COMPILED_FROM
@@ -134,7 +136,10 @@ class PathFollower:
         if not self.compiled:
             self.order, self.block = self.everything, None
             self.listed[:] = True
-        self.factor = GrowingFactor(linear.size, compiled=self.compiled)
+        large = self.compiled and linear.size >= LARGE
+        self.factor: Factor = (
+            FaceFactor(linear.size) if large else GrowingFactor(linear.size, compiled=self.compiled)
+        )
         self.active_set: ActiveSet | None = None
         if not self.compiled and bool((penalty.l1[usable] > 0.0).all()) and alphas[-1] > 0.0:
             self.active_set = ActiveSet(gram, linear, penalty, usable, yy, 0.5 * tol)

@@ -83,6 +83,19 @@ class GrowingFactor:
             return found
         return (self.inverse @ x) @ self.inverse
 
+    def apply(self, face: np.ndarray, slope: np.ndarray, curvatures: np.ndarray) -> np.ndarray:
+        """Return slopes over the members' matrix, or where there is none, their own curvature."""
+        members, whole = self._members, np.zeros(self._known.size)
+        if not members.size:
+            return slope / curvatures
+        whole[face] = slope
+        inside = whole[members]
+        if members.size < face.size:
+            whole[face] = slope / curvatures
+        whole[members] = self.solve(inside)
+        found: np.ndarray = whole[face]
+        return found
+
     def renumber(self, names: np.ndarray, n_columns: int) -> None:
         """Let columns go by other numbers, ``names`` of the present ones, among ``n_columns``."""
         self._members = names[self._members]

@@ -18,6 +18,7 @@ from dasklasso.kernels import compile_kernels
 from dasklasso.objective.duality import Certificate, column_sums, squared_certificate
 from dasklasso.objective.penalties.base import Penalty, in_range
 from dasklasso.problem.unpenalised import REDUNDANT, project
+from dasklasso.solvers.quadratic.face_factor import LARGE, backward_kernel, forward_kernel
 from dasklasso.solvers.quadratic.follow import follow
 from dasklasso.solvers.quadratic.growing_factor import solve_kernel
 from dasklasso.solvers.quadratic.subproblem import gap_sums, times_kernel
@@ -113,6 +114,8 @@ def load_kernels(n_features: int) -> None:
     if n_features >= COMPILED_FROM:
         kernels = (sweep_kernel, gap_sums, times_kernel, solve_kernel)
         compile_kernels(kernels, wanted=lambda signature: "float32" not in signature)
+    if n_features >= LARGE:
+        compile_kernels((forward_kernel, backward_kernel))
 
 
 def _solve(
