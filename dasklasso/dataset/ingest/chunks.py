@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 CHUNK_BYTES = 64 << 20  # decoded
+STRIP_BYTES = 64 << 20  # decoded, of all rows of a column of chunks of a table wider than long
 _FEWEST_ROWS = 64
+_FEWEST_COLUMNS = 256
 
 
 def chunk_shape(
@@ -11,11 +13,16 @@ def chunk_shape(
 ) -> tuple[int, int]:
     """Rows and columns of a chunk of X: about 64 MiB decoded, all columns while they fit.
 
-    A table so wide that 64 rows exceed that is chunked along its columns as well. ``memory``
-    (bytes) is what the writer may use: it holds a few times a chunk of all columns.
+    A table so wide that 64 rows exceed that is chunked along its columns as well. One that is
+    wider than long has chunks of few columns, as it is read some columns at a time with all rows.
+    ``memory`` (bytes) is what the writer may use: it holds a few times a chunk of all columns.
     """
     row_bytes = max(1, n_features * itemsize)
     chunk_bytes = min(CHUNK_BYTES, max(1, memory // 8))
+    if n_rows is not None and n_features > n_rows and n_rows * row_bytes > chunk_bytes:
+        rows = max(1, min(n_rows, memory // 3 // row_bytes))
+        columns = max(_FEWEST_COLUMNS, STRIP_BYTES // (n_rows * itemsize))
+        return rows, min(n_features, columns)
     rows = max(1, chunk_bytes // row_bytes)
     columns = max(1, n_features)
     if rows < _FEWEST_ROWS:

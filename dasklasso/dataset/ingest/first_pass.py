@@ -15,6 +15,7 @@ from dasklasso.dataset.ingest.columns import (
     refuse_unusable,
     unusable_types,
 )
+from dasklasso.dataset.ingest.genotypes import genotypes_of
 from dasklasso.dataset.ingest.text_looks import Texts
 from dasklasso.dataset.sources.base import Source
 from dasklasso.dataset.sources.missing_values import MissingValues
@@ -122,7 +123,12 @@ def survey(
     zeros = np.zeros(len(numbers))
     means = _Means(zeros.copy(), zeros.astype(np.int64), zeros.astype(np.int64))
     unusable = _Unusable(source, roles, reading)
-    names = [*levels, *numbers]
+    genotypes = None if missing_values.texts else genotypes_of(source)
+    counted = None if genotypes is None else genotypes.means(numbers)
+    if genotypes is not None and counted is not None:
+        means = _Means(*counted, missing=genotypes.n_rows - counted[1])
+    unread = numbers if counted is None else []
+    names = [*levels, *unread]
     features = {column.name for column in roles.features}
     left = _BATCHES_AFTER_A_FAULT
     if names:
@@ -134,16 +140,16 @@ def survey(
                         texts_here = missing_values.as_null(texts_here)
                     found.add(batch, name, texts_here)
                     unusable.look_at(name, found)
-            if numbers and not unusable.columns:
-                means.add(missing_values.as_nan(batch.numbers(numbers)))
+            if unread and not unusable.columns:
+                means.add(missing_values.as_nan(batch.numbers(unread)))
             left -= bool(unusable.columns)
             if not left:
                 break
         for name, found in levels.items():
             if name not in unusable.columns:
                 unusable.look_for_other_than_categories(name, found)
-        if not unusable.columns:
-            unusable.look_for_empty(levels, numbers, means.count)
+    if not unusable.columns:
+        unusable.look_for_empty(levels, numbers, means.count)
     unusable.refuse()
 
     return Survey(

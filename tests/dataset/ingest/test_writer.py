@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dasklasso.dataset.dataset import open_dataset
-from dasklasso.dataset.ingest.chunks import CHUNK_BYTES, chunk_shape
+from dasklasso.dataset.ingest.chunks import CHUNK_BYTES, STRIP_BYTES, chunk_shape
 from dasklasso.dataset.ingest.writer import StoreWriter
 from dasklasso.dataset.manifest import MANIFEST_KEY, Manifest
 from dasklasso.errors import DataWarning, OptionError, StoreError, ValueFound
@@ -141,6 +141,22 @@ def test_chunks_are_about_64_mib_with_at_least_64_rows(d: int, itemsize: int) ->
     assert size <= CHUNK_BYTES
     assert columns == d or size > CHUNK_BYTES // 2
     assert columns < d or size > CHUNK_BYTES - d * itemsize
+
+
+@settings(max_examples=200)
+@given(
+    n=st.integers(1, 200_000),
+    wider=st.integers(1, 1_000_000),
+    itemsize=st.sampled_from([1, 4, 8]),
+    memory=st.sampled_from([64 << 20, 1 << 30]),
+)
+def test_a_table_wider_than_long_is_read_some_columns_at_a_time(n, wider, itemsize, memory) -> None:
+    d = n + wider
+    rows, columns = chunk_shape(d, itemsize, memory=memory, n_rows=n)
+    assert rows <= n
+    assert columns <= d
+    assert rows == 1 or rows * d * itemsize <= memory // 3
+    assert n * columns * itemsize <= max(STRIP_BYTES, n * 256 * itemsize)
 
 
 def test_a_chunk_is_never_longer_than_the_table(tmp_path: Path) -> None:

@@ -109,6 +109,19 @@ def test_missing_genotypes_become_the_variants_mean(bed: Path, tmp_path: Path) -
     assert any(note.startswith("2 missing values in 1 of 5 columns") for note in report.notes)
 
 
+def test_means_that_are_counted_are_those_of_the_genotypes(
+    bed: Path,
+) -> None:
+    source = PlinkSource(bed, memory=1 << 20)
+    source.keep_rows(np.arange(10) != 4)
+    names = ["rs2", "rs0"]
+    mean, known = source.means(names)
+    block = next(source.batches(names, 100)).numbers(names)
+    np.testing.assert_allclose(mean, np.nanmean(block, axis=0))
+    np.testing.assert_array_equal(known, np.isfinite(block).sum(axis=0))
+    assert source.means(["rs0", "SEX"]) is None
+
+
 def test_genotypes_that_are_asked_for_as_floats_take_more_bytes(bed: Path, tmp_path: Path) -> None:
     report = ingest(bed, tmp_path / "store", missing="mean", dtype="float32")
     assert stored(tmp_path / "store").dtype == np.float32
