@@ -243,6 +243,7 @@ class RunOptions:
     checkpoint : folder, or None
     checkpoint_seconds : least time between checkpoints
     resume : go on from the checkpoint if there is one
+    overwrite : whether a checkpoint that is there, and is not resumed, may be replaced
     keep_checkpoint : whether the checkpoint of a fit that is complete stays, for who saves the
         model to remove it then
     band_bytes : decoded bytes of a band; it fixes the order of summation
@@ -265,6 +266,7 @@ class RunOptions:
     checkpoint: str | None = None
     checkpoint_seconds: float = 30.0
     resume: bool = False
+    overwrite: bool = False
     keep_checkpoint: bool = False
     band_bytes: int = BAND_BYTES
     in_process: bool | None = None

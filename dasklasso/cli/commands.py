@@ -14,7 +14,7 @@ import click
 
 from dasklasso.cli.options import is_quiet
 from dasklasso.cli.signals import SAID, came, ended_by_signals
-from dasklasso.cli.text import one_line
+from dasklasso.cli.text import one_line, sentence
 from dasklasso.errors import ConvergenceWarning, DasklassoError, DataWarning
 
 
@@ -67,16 +67,16 @@ class Commands(click.Group):
         except Exception as error:
             if came:  # a library made another error of it
                 raise Failure(SAID[came[-1]]) from error
-            what = f"{type(error).__name__}: {_said(error)}"
+            what = sentence(f"{type(error).__name__}: {_said(error)}")
             raise Failure(
-                f"unexpected {what}. dasklasso --traceback {ctx.invoked_subcommand} ... "
+                f"unexpected {what} dasklasso --traceback {ctx.invoked_subcommand} ... "
                 "shows where it came from."
             ) from error
 
 
 def _said(error: BaseException) -> str:
     """Return what an error says, and what was noted with it: what remains, how to go on."""
-    return " ".join([str(error), *getattr(error, "__notes__", ())])
+    return " ".join(map(sentence, [str(error), *getattr(error, "__notes__", ())]))
 
 
 @contextmanager

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import time
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import click
 from dasklasso.cli import options
 from dasklasso.cli.commands import Failure
 from dasklasso.cli.text import echo
+from dasklasso.errors import CheckpointError, OptionError
 
 if TYPE_CHECKING:
     from dasklasso.cross_validation.error_curve import CrossValidation
@@ -124,7 +126,7 @@ def run_with_progress(stage: SolveStage) -> FittedPath:
     """Run a stage with progress on standard error; if it ends early, say what was kept."""
     from dasklasso.cli.progress import ScanProgress
 
-    began = time.time()
+    before = _standing(stage)
     try:
         with ScanProgress(
             tol=stage.tol, resumed=stage.resume, quiet=options.is_quiet()
@@ -132,46 +134,58 @@ def run_with_progress(stage: SolveStage) -> FittedPath:
             return stage.run(progress=progress, announce=progress.announce)
     except KeyboardInterrupt as error:
         cause = str(error) or "interrupted."
-        kept = what_was_kept(stage, began) or "Nothing was kept" + (
+        kept = what_was_kept(stage, before) or "Nothing was kept" + (
             f" yet in {stage.checkpoint}." if stage.checkpoint else ": there was no --checkpoint."
         )
         raise Failure(f"{cause} {kept}") from error
     except Exception as error:
-        if kept := what_was_kept(stage, began):
+        # a command that was refused is refused again
+        again = not isinstance(error, OptionError | CheckpointError)
+        if again and (kept := what_was_kept(stage, before)):
             error.add_note(kept)  # which ends the line that says what went wrong
         raise
 
 
-def what_was_kept(stage: SolveStage, began: float) -> str:
+def what_was_kept(stage: SolveStage, before: Collection[object]) -> str:
     """Say what of a fit that ended early is on the disk, and how to go on from there.
 
     Parameters
     ----------
-    began : when the fit did, in seconds since the epoch: what is older is of another fit
+    before : what there was when the fit began, as :func:`_standing` gave it: that is of other fits
     """
-    from dasklasso.solvers.checkpoint import FALLBACK, STATE
-
-    if stage.checkpoint is not None:
-        folder = Path(stage.checkpoint)
-        states = [place / STATE for place in (folder / FALLBACK, folder)]
-        if any(_modified(state / "zarr.json") >= began - 1.0 for state in states):
-            return (
-                f"The checkpoint is in {stage.checkpoint}: the same command with --resume goes on "
-                "from there."
-            )
-    moments = stage.kept_statistics(began - 1.0)
+    new = {file for file, when in _standing(stage) if (file, when) not in before}
+    states = _states(stage)
+    if any(state in new for state in states):
+        return (
+            f"The checkpoint is in {stage.checkpoint}: the same command with --resume goes on "
+            "from there."
+        )
+    moments = next((file.parent.parent for file in sorted(new)), None)
     if moments is not None:
         return f"Second moments of the data are kept in {moments}: the same command reads them."
-    if stage.resume and stage.checkpoint is not None and (Path(stage.checkpoint) / STATE).exists():
+    if stage.resume and any(state.exists() for state in states):
         return f"The checkpoint in {stage.checkpoint} is as it was."
     return ""
 
 
-def _modified(file: Path) -> float:
-    try:
-        return file.stat().st_mtime
-    except OSError:
-        return 0.0
+def _standing(stage: SolveStage) -> set[tuple[Path, tuple[int, int]]]:
+    """Return the documents of checkpoints and of moments that there are, and since when."""
+    found = set()
+    for file in (*_states(stage), *stage.kept_statistics()):
+        with suppress(OSError):
+            status = file.stat()
+            found.add((file, (status.st_ino, status.st_mtime_ns)))
+    return found
+
+
+def _states(stage: SolveStage) -> list[Path]:
+    """Return where the states of a checkpoint say what they are."""
+    from dasklasso.solvers.checkpoint import FALLBACK, STATE
+
+    if stage.checkpoint is None:
+        return []
+    folder = Path(stage.checkpoint)
+    return [place / STATE / "zarr.json" for place in (folder / FALLBACK, folder)]
 
 
 def report(path: FittedPath, model: str) -> None:

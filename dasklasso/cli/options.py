@@ -232,7 +232,12 @@ steps = stacked(
 stochastic = stacked(steps, seed("Of solver prox_sgd: of the order of rows."))
 
 checkpoint = stacked(
-    click.option("--checkpoint", metavar="DIR", help="Keep the state here while running."),
+    click.option(
+        "--checkpoint",
+        metavar="DIR",
+        help="Keep the state here while running; one that stands there already is refused, but "
+        "for --resume and --overwrite.",
+    ),
     click.option(
         "--checkpoint-seconds",
         type=Finite(min=0),
@@ -240,7 +245,7 @@ checkpoint = stacked(
         show_default=True,
         help="Least time between two checkpoints.",
     ),
-    click.option("--resume", is_flag=True, help="Go on from --checkpoint."),
+    click.option("--resume", is_flag=True, help="Go on from --checkpoint, of the same fit."),
 )
 
 statistics = stacked(

@@ -34,6 +34,15 @@ def one_line(text: str) -> str:
     return f"{line[: LONGEST_LINE - _END - 5]} ... {line[-_END:]}"
 
 
+def sentence(text: str) -> str:
+    """Return a text that ends with one full stop, or as it ends where that is no word."""
+    text = text.rstrip()
+    end = text.rstrip(".")
+    if text.endswith(("...", "/..", " ..")):
+        return text
+    return f"{end}." if end[-1:].isalnum() or end[-1:] in ")]'\"%" else text
+
+
 def echo(text: str, *, err: bool = False) -> None:
     """Print lines of text to standard output, or to standard error."""
     click.echo("\n".join(plain(line) for line in text.split("\n")), err=err)

@@ -16,6 +16,7 @@ from dasklasso.cross_validation.record import CvRecord
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.row_folds import FoldAssignment
 from dasklasso.errors import OptionError
+from dasklasso.files.documents import one_line
 from dasklasso.fit.continuation import approached
 from dasklasso.fit.session import Solved
 from dasklasso.options import CvOptions, FitOptions, RunOptions
@@ -173,7 +174,8 @@ def checkpoints_of(
         return None
     # a temporary folder only anchors what is out on workers: no need to write by the clock
     seconds = run.checkpoint_seconds if run.checkpoint else float("inf")
-    return Checkpoints(folder, problem_key(data, options, run, cv), seconds, data.check_unchanged)
+    key, of = problem_key(data, options, run, cv), one_line(data.location)
+    return Checkpoints(folder, key, seconds, of, data.check_unchanged)
 
 
 def problem_key(data: Dataset, options: FitOptions, run: RunOptions, cv: CvOptions | None) -> str:

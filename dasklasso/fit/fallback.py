@@ -15,7 +15,7 @@ from dasklasso.options import FitOptions, RunOptions
 from dasklasso.problem.zero_scan import look
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.solvers.base import ScanEvent, Setup
-from dasklasso.solvers.checkpoint import FALLBACK, has_checkpoint
+from dasklasso.solvers.checkpoint import FALLBACK, is_of
 from dasklasso.solvers.driver import Checkpoints, Driver
 from dasklasso.solvers.fista.solver import Fista
 
@@ -68,7 +68,7 @@ def finish_by_fista(
     scans = solved.scans + engine.scans - before  # a fit that was resumed had scans before
     nbytes = solved.bytes_read + first.bytes_read
     state = solver.go_on(jobs, solutions, scans, nbytes)
-    if run.resume and own is not None and has_checkpoint(own.folder):
+    if run.resume and own is not None and is_of(own.folder, own.key):
         state = driver.resume(solver)
     state = driver.run(solver, state)
     found = {  # fista may stop at a point that is worse than where it began

@@ -108,7 +108,7 @@ def _fit(
     with checkpoint_claimed(run):
         path = _fitted(data, options, run, cv, progress, announce)
     if run.checkpoint is not None and path.converged and not run.keep_checkpoint:
-        remove_checkpoint(Path(run.checkpoint))
+        remove_checkpoint(Path(run.checkpoint), data.identity)
     return path
 
 
@@ -148,6 +148,7 @@ def _fitted(
     entry = solver_entry(plan.solver)
     if cv is not None and entry.make is not None:
         _check_checkpoint(options, run, cv)
+    _check_standing(coded.data, options, run, cv)
     began = time.monotonic()
     with (
         data.unchanged(),
@@ -217,6 +218,23 @@ def _check_checkpoint(options: FitOptions, run: RunOptions, cv: CvOptions) -> No
             f"checkpoint: a choice among {len(ratios)} l1_ratios of loss {options.loss} "
             "keeps none; expected one l1_ratio, or no checkpoint"
         )
+
+
+def _check_standing(
+    data: Dataset, options: FitOptions, run: RunOptions, cv: CvOptions | None
+) -> None:
+    """Refuse, before X is read, to lose the checkpoint of another fit, or of this one."""
+    if run.checkpoint is None:
+        return
+    from dasklasso.fit.by_scans import problem_key
+    from dasklasso.solvers.checkpoint import refuse_standing
+
+    refuse_standing(
+        Path(run.checkpoint),
+        problem_key(data, options, run, cv),
+        resume=run.resume,
+        overwrite=run.overwrite,
+    )
 
 
 def _warn_of_gaps(record: CvRecord, tol: float) -> None:

@@ -6,11 +6,11 @@ make these values, so an option means the same in both.
 
 from __future__ import annotations
 
+import itertools
 import os
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -120,32 +120,22 @@ class SolveStage(ClusterStage, ABC):
                 path = self._fit(data, progress=progress, announce=announce)
             self._write(path)
         if self.checkpoint is not None and path.converged:
-            remove_checkpoint(Path(self.checkpoint))
+            remove_checkpoint(Path(self.checkpoint), data.identity)
         return path
 
     def _write(self, path: FittedPath) -> None:
         """Write what was asked for."""
         path.save(self.out, overwrite=self.overwrite)
 
-    def kept_statistics(self, since: float) -> Path | None:
-        """Return the folder of second moments, where some were written since a time.
-
-        Parameters
-        ----------
-        since : in seconds since the epoch
-        """
+    def kept_statistics(self) -> Iterator[Path]:
+        """Return the documents of all second moments that there are where a fit keeps its own."""
         from dasklasso.moments.store import SUFFIX
 
         folders = [] if self.checkpoint is None else [Path(self.checkpoint) / "statistics"]
         if not self.no_stats:
             beside = None if is_url(self.store) else os.path.realpath(self.store) + SUFFIX
             folders += [Path(place) for place in (self.stats or beside,) if place is not None]
-        for folder in folders:
-            for head in folder.glob("*/zarr.json"):
-                with suppress(OSError):
-                    if head.stat().st_mtime >= since:
-                        return folder
-        return None
+        return itertools.chain.from_iterable(folder.glob("*/zarr.json") for folder in folders)
 
     def _fit(self, data: Dataset, **watch: Any) -> FittedPath:
         from dasklasso.fit import fit_path
@@ -157,6 +147,7 @@ class SolveStage(ClusterStage, ABC):
             checkpoint=self.checkpoint,
             checkpoint_seconds=self.checkpoint_seconds,
             resume=self.resume,
+            overwrite=self.overwrite,
             keep_checkpoint=True,
             stats=self.stats,
             keep_statistics=not self.no_stats,

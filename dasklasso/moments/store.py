@@ -204,6 +204,14 @@ def drop_all_but(folder: Path, fingerprint: str) -> None:
             _drop(place.parent)
 
 
+def drop_moments_of(folder: Path, fingerprint: str) -> None:
+    """Delete the statistics of some data, and what killed runs left half written."""
+    for place in folder.glob("*/zarr.json"):
+        if _head(place).get("fingerprint") == fingerprint:
+            _drop(place.parent)
+    sweep(folder)
+
+
 def drop_oldest(folder: Path) -> None:
     """Delete all but the last used, so that a folder does not grow with every way to fold rows."""
     places = [place for place in folder.glob("*/zarr.json") if _head(place).get("version")]

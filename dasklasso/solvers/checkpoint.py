@@ -9,9 +9,11 @@ all the files.
 from __future__ import annotations
 
 import json
+import os
+import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import zarr
@@ -23,6 +25,7 @@ from dasklasso.files.atomic import PartialFolder, remove, restore
 from dasklasso.files.documents import read_json, shown, validate
 from dasklasso.files.regular import unreadable
 from dasklasso.files.seal import FILES, METADATA, check_files, check_seal, files_in, sealed
+from dasklasso.moments.store import drop_moments_of
 from dasklasso.scan.runners import Runner
 from dasklasso.storage.sealed_groups import (
     group_attributes,
@@ -30,14 +33,23 @@ from dasklasso.storage.sealed_groups import (
     uncompressed_array,
 )
 
+if TYPE_CHECKING:
+    from dasklasso.solvers.checkpoint_document import CheckpointDocument
+
 VERSION = 4  # 3 had no seal
 STATISTICS = "statistics"  # second moments, where there is no better place for them
 STATE = "state.zarr"
+_ANOTHER = "Give another --checkpoint folder, or --overwrite without --resume to replace it."
 FALLBACK = "fallback"  # a folder for the state of the solver that goes on for another
 
 
 def write_checkpoint(
-    folder: Path, key: str, numbers: dict[str, Any], arrays: dict[str, da.Array], runner: Runner
+    folder: Path,
+    key: str,
+    numbers: dict[str, Any],
+    arrays: dict[str, da.Array],
+    runner: Runner,
+    of: str = "",
 ) -> None:
     """Write a state; what was there before stays until the new one is whole.
 
@@ -45,6 +57,8 @@ def write_checkpoint(
     ----------
     key : str
         Names the problem: a state is only resumed under the same key.
+    of : str
+        Names the data, for who meets the state later.
 
     Raises
     ------
@@ -56,13 +70,53 @@ def write_checkpoint(
         writes = [_store(group, name, array) for name, array in arrays.items()]
         runner.compute(*writes)
         document = {"version": VERSION, "key": key, "state": json.dumps(numbers)}
+        document |= {"of": of, "written": time.strftime("%Y-%m-%d %H:%M:%S")}
         group.attrs.put(sealed(document, files_in(place.partial, leave_out={METADATA})))
         place.publish(synced="all")
 
 
 def has_checkpoint(folder: Path) -> bool:
     """Whether there is a state to resume."""
-    return _whole(folder).exists()
+    return os.path.lexists(_whole(folder))
+
+
+def is_of(folder: Path, key: str) -> bool:
+    """Whether there is a state, and it says that it is of a problem."""
+    return has_checkpoint(folder) and _said(folder).get("key") == key
+
+
+def refuse_standing(folder: Path, key: str, *, resume: bool, overwrite: bool) -> None:
+    """Refuse a folder with a checkpoint that a fit would lose, or cannot go on from.
+
+    Raises
+    ------
+    CheckpointError
+        There is one of another problem, or one of this problem that is not resumed; unless it may
+        be replaced.
+    """
+    places = [place for place in (folder, folder / FALLBACK) if has_checkpoint(place)]
+    if resume and has_checkpoint(folder):
+        _document(folder / STATE, key)
+    if not places or resume or overwrite:
+        return
+    of, written = (_said(places[0]).get(name) or "?" for name in ("of", "written"))
+    if all(is_of(place, key) for place in places):
+        raise CheckpointError(
+            f"{folder}: holds the checkpoint of this fit of {of}, written {written}: go on from "
+            "there with --resume, or begin anew with --overwrite."
+        )
+    raise CheckpointError(
+        f"{folder}: holds the checkpoint of another fit, of {of}, written {written}, whose data, "
+        f"alphas or options are others. {_ANOTHER}"
+    )
+
+
+def _said(folder: Path) -> dict[str, Any]:
+    """Return what the state in a folder says about itself; empty where that cannot be read."""
+    try:
+        return group_attributes(folder / STATE, error=CheckpointError)
+    except CheckpointError:
+        return {}
 
 
 def read_checkpoint(folder: Path, key: str) -> tuple[dict[str, Any], dict[str, da.Array]]:
@@ -76,31 +130,38 @@ def read_checkpoint(folder: Path, key: str) -> tuple[dict[str, Any], dict[str, d
     path = _whole(folder)
     if not path.exists():
         raise CheckpointError(f"{folder}: no checkpoint found, expected {STATE} in it.")
-    attributes = group_attributes(path, error=CheckpointError)
-    version = attributes.get("version")
-    if type(version) is not int or version != VERSION:
-        raise CheckpointError(f"{path}: checkpoint version {shown(version)}, expected {VERSION}.")
-    check_seal(attributes, where=str(path), error=CheckpointError)
-    from dasklasso.solvers.checkpoint_document import CheckpointDocument, StateDocument
-
-    document = validate(CheckpointDocument, attributes, where=str(path), error=CheckpointError)
+    attributes, document = _document(path, key)
     try:
         # chunks are verified here: where they are read, there is no name for what is damaged
         found = files_in(path, leave_out={METADATA}, verify_chunks=True)
     except OSError as error:
         raise CheckpointError(unreadable(error, path)) from None
     check_files(attributes.get(FILES), found, where=str(path), error=CheckpointError)
-    if document.key != key:
-        raise CheckpointError(
-            f"{path}: belongs to another problem (other data, alphas or options); "
-            "give another --checkpoint folder, or leave --resume out"
-        )
     where = f"{path}: the state"
     numbers = read_json(document.state, where=where, error=CheckpointError, nonfinite=True)
+    from dasklasso.solvers.checkpoint_document import StateDocument
+
     validate(StateDocument, numbers, where=where, error=CheckpointError)
     group = open_sealed_group(path, error=CheckpointError)
     names = sorted({name.split("/")[0] for name in attributes[FILES]})
     return numbers, {name: _lazy(path, group, name) for name in names}
+
+
+def _document(path: Path, key: str) -> tuple[dict[str, Any], CheckpointDocument]:
+    """Return what a state says about itself; refuse one that was changed, or of another problem."""
+    attributes = group_attributes(path, error=CheckpointError)
+    version = attributes.get("version")
+    if type(version) is not int or version != VERSION:
+        raise CheckpointError(f"{path}: checkpoint version {shown(version)}, expected {VERSION}.")
+    check_seal(attributes, where=str(path), error=CheckpointError)
+    from dasklasso.solvers.checkpoint_document import CheckpointDocument
+
+    document = validate(CheckpointDocument, attributes, where=str(path), error=CheckpointError)
+    if document.key != key:
+        raise CheckpointError(
+            f"{path}: belongs to another problem (other data, alphas or options). {_ANOTHER}"
+        )
+    return attributes, document
 
 
 def _whole(folder: Path) -> Path:
@@ -109,12 +170,20 @@ def _whole(folder: Path) -> Path:
     return folder / STATE
 
 
-def remove_checkpoint(folder: Path) -> None:
-    """Remove the states of a fit that is complete, and the folder if nothing else is in it."""
-    for place in (folder / FALLBACK / STATE, folder / STATE, folder / STATISTICS):
+def remove_checkpoint(folder: Path, data: str) -> None:
+    """Remove the states of a fit that is complete, and the folder if nothing else is in it.
+
+    Parameters
+    ----------
+    data : str
+        Identity of its data: moments of others stay.
+    """
+    for place in (folder / FALLBACK / STATE, folder / STATE):
         with suppress(OSError, StoreError):  # the fit is done, whatever cannot be deleted
             remove(place)
-    for place in (folder / FALLBACK, folder):
+    with suppress(OSError, StoreError):
+        drop_moments_of(folder / STATISTICS, data)
+    for place in (folder / FALLBACK, folder / STATISTICS, folder):
         with suppress(OSError):  # where others have something in it
             place.rmdir()
 

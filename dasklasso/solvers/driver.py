@@ -50,6 +50,8 @@ class Checkpoints:
     seconds : float
         Least time between two of them; 0 for every scan, inf where they only anchor what is left
         on workers.
+    of : str
+        Names the data, for who meets a state later.
     before_saving : callable
         Raises where a state is not to be kept: of a store that was replaced meanwhile.
     """
@@ -57,6 +59,7 @@ class Checkpoints:
     folder: Path
     key: str
     seconds: float = 30.0
+    of: str = ""
     before_saving: Callable[[], None] = field(default=lambda: None)
 
 
@@ -294,5 +297,10 @@ class Driver:
             **frozen.numbers,
         }
         write_checkpoint(
-            checkpoints.folder, checkpoints.key, numbers, frozen.arrays, self.engine.runner
+            checkpoints.folder,
+            checkpoints.key,
+            numbers,
+            frozen.arrays,
+            self.engine.runner,
+            checkpoints.of,
         )

@@ -9,6 +9,7 @@ from scipy.sparse import csr_array
 
 from dasklasso.cli import main
 from dasklasso.dataset.generate import generate
+from dasklasso.errors import CheckpointError, OptionError, StoreError
 from dasklasso.model.path import FittedPath, load_model
 from dasklasso.solvers.base import ScanEvent
 from dasklasso.solvers.checkpoint import STATE
@@ -29,11 +30,15 @@ class Solver:
     def __init__(self):
         self.gap = 1e-9
         self.raises = None
+        self.writes = None  # a file, while it runs
 
     def __call__(self, data, options, run, *, progress=None, announce=None):
         self.options, self.run = options, run
         announce("Dashboard: http://127.0.0.1:8787/status")
         progress(ScanEvent(1, 0, 1, self.gap, 2, 1000, 0.5))
+        if self.writes is not None:
+            self.writes.parent.mkdir(parents=True)
+            self.writes.write_text("{}")
         if self.raises is not None:
             raise self.raises
         alphas = np.asarray(options.alphas or np.geomspace(1, 0.1, options.n_alphas))
@@ -187,15 +192,31 @@ def test_interrupted_with_a_checkpoint_it_says_where_it_is(solver, store, tmp_pa
     result = run("fit", store, "--alpha", 0.5, *arguments)
     last = result.stderr.splitlines()[-1]
     assert last == f"Error: interrupted. Nothing was kept yet in {tmp_path / 'ck'}."
-    (tmp_path / "ck").mkdir()
-    (tmp_path / "ck" / STATE).mkdir()
-    (tmp_path / "ck" / STATE / "zarr.json").write_text("{}")
+    solver.writes = tmp_path / "ck" / STATE / "zarr.json"
     result = run("fit", store, "--alpha", 0.5, *arguments)
     assert result.exit_code == 1
     last = result.stderr.splitlines()[-1]
     assert last.startswith(f"Error: interrupted. The checkpoint is in {tmp_path / 'ck'}")
     assert "--resume" in last
     assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "note"),
+    [
+        (CheckpointError("ck: belongs to another problem"), ""),
+        (OptionError("out: c.csv is also the table"), ""),
+        (StoreError("X/c/0/0 is damaged"), " The checkpoint is in {ck}: the same command with"),
+    ],
+    ids=["a refused checkpoint", "refused options", "a damaged store"],
+)
+def test_only_what_was_not_refused_is_to_be_run_again(error, note, solver, store, tmp_path):
+    solver.raises = error
+    solver.writes = tmp_path / "ck" / STATE / "zarr.json"
+    arguments = ["--out", tmp_path / "m", "--checkpoint", tmp_path / "ck"]
+    last = run("fit", store, "--alpha", 0.5, *arguments).stderr.splitlines()[-1]
+    assert last.startswith(f"Error: {error}.{note.format(ck=tmp_path / 'ck')}")
+    assert last.count("same command") == (note != "")
 
 
 def test_interrupted_without_a_checkpoint_it_says_that_nothing_was_kept(solver, store, tmp_path):

@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -97,6 +98,60 @@ def test_resume_without_a_checkpoint_begins_at_the_beginning(
 ):
     data, run = data_and_run
     assert_same_bits(fit_path(data, OPTIONS, going_on(run)), whole())
+
+
+def files_of(folder):
+    return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({}, "the checkpoint of this fit .*--resume, or begin anew with --overwrite"),
+        ({"alphas": (0.5,)}, "the checkpoint of another fit, of .*, written 2.*--overwrite"),
+        ({"loss": "huber", "huber_delta": 1.0}, "the checkpoint of another fit"),
+        ({"solver": "gram"}, "the checkpoint of another fit"),
+    ],
+    ids=["the same", "alphas", "loss", "solver"],
+)
+def test_a_checkpoint_that_stands_is_not_lost_to_a_fit_that_does_not_resume(
+    other, said, data_and_run, tmp_path, interrupt
+):
+    data, run = data_and_run
+    interrupt(data, OPTIONS, run, 3)
+    before = files_of(tmp_path / "state")
+    scans = []
+    with pytest.raises(CheckpointError, match=said):
+        fit_path(data, replace(OPTIONS, **other), run, progress=scans.append)
+    assert files_of(tmp_path / "state") == before
+    assert not scans
+
+
+def test_a_checkpoint_of_other_data_is_not_lost(data_and_run, make_store, tmp_path, interrupt):
+    data, run = data_and_run
+    interrupt(data, OPTIONS, run, 3)
+    before = files_of(tmp_path / "state")
+    X, y = correlated(1)
+    with pytest.raises(CheckpointError, match=f"of another fit, of {data.location}, written"):
+        fit_path(make_store(X, y, chunk_rows=50), OPTIONS, run)
+    assert files_of(tmp_path / "state") == before
+
+
+def test_a_checkpoint_that_stands_is_replaced_where_that_is_asked(data_and_run, interrupt):
+    data, run = data_and_run
+    interrupt(data, OPTIONS, run, 3)
+    found = fit_path(data, replace(OPTIONS, alphas=(0.5,)), replace(run, overwrite=True))
+    assert found.converged
+    assert not checkpoint.has_checkpoint(Path(run.checkpoint))
+
+
+def test_moments_of_other_data_stay_in_a_checkpoint(tmp_path, make_store):
+    run = RunOptions(in_process=True, keep_statistics=False, checkpoint=str(tmp_path / "c"))
+    for seed in (0, 1):
+        X, y = correlated(seed)
+        kept = replace(run, keep_checkpoint=seed == 0)
+        fit_path(make_store(X, y, chunk_rows=50), replace(OPTIONS, solver="gram"), kept)
+        assert len(list((tmp_path / "c" / "statistics").glob("*/zarr.json"))) == 1
 
 
 def test_resume_needs_a_folder(data_and_run):
