@@ -30,8 +30,8 @@ class LogisticL1(Classifier):
         the number given for a label (1 for labels that are not given).
     fit_intercept, tol, max_iter, positive, standardize, penalty_factor, memory, workers, \
 scheduler, device, checkpoint, resume, stats, verbose :
-        As in :class:`~dasklasso.estimators.linear.Lasso`; penalty factors must be positive.
-    solver : {"auto", "newton", "fista", "prox_sgd"}, default="auto"
+        As in :class:`~dasklasso.estimators.linear.Lasso`.
+    solver : {"auto", "newton", "working_set", "fista", "prox_sgd"}, default="auto"
 
     Attributes
     ----------

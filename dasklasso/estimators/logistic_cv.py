@@ -44,10 +44,10 @@ class LogisticL1CV(ChosenAlpha, Classifier):
     class_weight : "balanced" or dict, default=None
         As in :class:`~dasklasso.estimators.logistic.LogisticL1`. Balanced weights are those of
         all rows, for every fold, and count in a fold's scores as weights of rows do.
-    solver : {"auto", "newton"}, default="auto"
+    solver : {"auto", "newton", "working_set"}, default="auto"
     fit_intercept, tol, max_iter, positive, standardize, penalty_factor, memory, workers, \
 scheduler, device, checkpoint, resume, stats, verbose :
-        As in :class:`~dasklasso.estimators.linear.Lasso`; penalty factors must be positive.
+        As in :class:`~dasklasso.estimators.linear.Lasso`.
 
     Attributes
     ----------

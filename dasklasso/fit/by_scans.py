@@ -54,7 +54,9 @@ def solve_by_scans(
     DasklassoError
     """
     with ExitStack() as stack:
-        problem, bytes_read = meet(data, engine, options.objective(), run.device)
+        objective = options.objective()
+        free = entry.requires.has_unpenalised(objective.loss)
+        problem, bytes_read = meet(data, engine, objective, run.device, unpenalised=free)
         _check_penalties(entry, problem)
         checkpoints = checkpoints_of(data, options, run, cv, _anchor(engine, run, stack))
         resumed = run.resume and checkpoints is not None and has_checkpoint(checkpoints.folder)

@@ -91,16 +91,17 @@ def choose_solver(
             doubts.append(doubt)
             continue
         fitting.append((entry, _choice(entry, _why(entry, case, figures, doubts), need)))
-        if not entry.comparable:
-            break
     if not fitting:
         first = able[0]
         need = first.memory(data, options, run, n_folds)
         if need.total > limit:
-            raise _too_much(data, first.name, need, limit, n_folds)
-        return _choice(first, _why(first, case, doubts[0], []), need)
+            raise _too_much(data, first.name, need, limit, case)
+        why = _why(first, case, doubts[0], []) if len(able) > 1 else "no other solver can"
+        return _choice(first, why, need)
     if n_folds > 1 and fitting[0][1].memory > limit:
-        raise _too_much(data, fitting[0][0].name, need, limit, n_folds)
+        first = fitting[0][0]
+        need = first.memory(data, options, run, n_folds)
+        raise _too_much(data, first.name, need, limit, case)
     return _cheapest(
         [
             (_seconds(data, entry.scans(data, options, run, n_folds, statistics_kept)), choice)
@@ -131,7 +132,7 @@ def _asked_for(data: Dataset, options: FitOptions, run: RunOptions, case: Case) 
         raise OptionError(refused)
     need, limit = entry.memory(data, options, run, case.n_folds), memory_limit(run)
     if entry.too_large and need.total > limit:
-        raise _too_much(data, entry.name, need, limit, case.n_folds)
+        raise _too_much(data, entry.name, need, limit, case)
     return _choice(entry, "asked for", need)
 
 
@@ -143,12 +144,12 @@ def _why(entry: SolverEntry, case: Case, figures: str, doubts: list[str]) -> str
     loss = case.loss
     if case.n_folds > 1 and loss.quadratic and entry.make is None:
         return f"{case.n_folds} folds from one scan ({figures})"
-    if case.n_folds > 1 and not loss.quadratic:
-        return f"loss {loss.name}, and no other solver has folds of it"
+    if case.n_folds > 1 and not loss.quadratic and not entry.comparable:
+        return "; ".join([f"loss {loss.name}, and fista has no folds of it", *doubts])
     if doubts and not entry.comparable:
         return "; ".join(doubts if loss.quadratic else [f"loss {loss.name}", *doubts])
     because = entry.because.format(loss=loss.name) or f"loss {loss.name}"
-    return f"{because} ({figures})" if loss.quadratic else because
+    return f"{because} ({figures})" if loss.quadratic or entry.comparable else because
 
 
 def _none_can(case: Case) -> str:
@@ -161,15 +162,17 @@ def _none_can(case: Case) -> str:
     return refusal(of_loss[0], case)
 
 
-def _too_much(data: Dataset, name: str, need: Memory, limit: int, n_folds: int) -> MemoryLimitError:
-    folds, instead = "", "use solver fista"
-    if n_folds > 1:
-        folds, instead = f" and {n_folds} folds", "ask for fewer folds"
+def _too_much(data: Dataset, name: str, need: Memory, limit: int, case: Case) -> MemoryLimitError:
+    folds, ways = "", []
+    if case.n_folds > 1:
+        folds, ways = f" and {case.n_folds} folds", ["ask for fewer folds"]
+    elif not refusal(solver_entry("fista"), case):
+        ways = ["use solver fista"]
     fits = ""
     if name == "gram":  # which needs memory in proportion to the square of the features
         features = int(data.n_features * (limit / need.total) ** 0.5 // 100 * 100)
         fits = f" (about {features:,} features{folds} fit)" if features else ""
     return MemoryLimitError(
         f"memory: {limit:,} bytes, but {name} needs {format_size(need.total)} for "
-        f"{data.n_features:,} features{folds}; {instead}, or give more memory{fits}"
+        f"{data.n_features:,} features{folds}; {', or '.join([*ways, 'give more memory'])}{fits}"
     )

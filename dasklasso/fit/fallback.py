@@ -18,6 +18,14 @@ from dasklasso.solvers.base import ScanEvent, Setup
 from dasklasso.solvers.checkpoint import FALLBACK, is_of
 from dasklasso.solvers.driver import Checkpoints, Driver
 from dasklasso.solvers.fista.solver import Fista
+from dasklasso.solvers.registry import solver_entry
+
+
+def fista_can_finish(solved: Solved) -> bool:
+    """Tell whether fista solves the problems of another solver too."""
+    problem = solved.problem
+    requires = solver_entry(Fista.name).requires
+    return not problem.unpenalised.size or requires.has_unpenalised(problem.loss)
 
 
 def finish_by_fista(

@@ -169,13 +169,14 @@ def _fitted(
             )
         if entry.fallback and solved.worst_gap > options.tol and solved.scans < options.max_scans:
             from dasklasso.fit.by_scans import checkpoints_of
-            from dasklasso.fit.fallback import finish_by_fista
+            from dasklasso.fit.fallback import finish_by_fista, fista_can_finish
 
             folder = None if run.checkpoint is None else Path(run.checkpoint)
             checkpoints = checkpoints_of(coded.data, options, run, cv, folder)
-            solved = finish_by_fista(
-                coded.data, engine, solved, options, run, progress, checkpoints
-            )
+            if fista_can_finish(solved):
+                solved = finish_by_fista(
+                    coded.data, engine, solved, options, run, progress, checkpoints
+                )
     if solved.cross_validation is not None:
         _warn_of_gaps(solved.cross_validation, options.tol)
     seconds = time.monotonic() - began

@@ -54,8 +54,8 @@ class Objective:
         if self.penalty_type.grouped and self.loss.n_outputs == 1:
             raise OptionError(f"grouped: needs loss softmax, and loss is {self.loss.name}")
         factor = self.penalty_factor
-        # a dual point would have to be orthogonal to unpenalised columns under weights that change
-        if factor is not None and not self.loss.quadratic and np.any(np.asarray(factor) == 0):
+        # a dual point would have to be orthogonal to unpenalised columns in every class
+        if factor is not None and self.loss.n_outputs > 1 and np.any(np.asarray(factor) == 0):
             raise OptionError(
                 f"penalty_factor: 0 found for feature {int(np.argmin(np.abs(factor)))}, expected "
                 f"positive numbers: loss {self.loss.name} has no unpenalised features yet"

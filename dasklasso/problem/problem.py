@@ -106,6 +106,7 @@ def make_problem(
     targets: Moments,
     *,
     null: tuple[np.ndarray, np.ndarray] | None = None,
+    unpenalised: bool = False,
 ) -> Problem:
     """Meet an objective with the moments of X's columns and of the targets.
 
@@ -113,6 +114,7 @@ def make_problem(
     ----------
     null : prediction and loss, each (n_targets,), of the model without features
         By default what the moments of the targets tell.
+    unpenalised : whether columns may have no penalty, beside a loss that is no quadratic
 
     Raises
     ------
@@ -121,8 +123,7 @@ def make_problem(
     ValueFound
         When a target's squares, or what a column has to be multiplied by, are beyond float64. When
         a column's values are so large that its penalty is lost in rounding. When
-        a column is constant where rows have weight, and would have no penalty, beside a loss that
-        has no unpenalised features.
+        a column is constant where rows have weight, and would have no penalty, where it may not.
     """
     mean, n_features = columns.mean, columns.mean.shape[0]
     std = standard_deviations(columns)
@@ -161,11 +162,12 @@ def make_problem(
         )
     loss = objective.loss
     free = np.flatnonzero(useful & (std == 0)) if objective.standardize else np.zeros(0, int)
-    if free.size and not loss.quadratic:
+    if free.size and not loss.quadratic and not unpenalised:
         raise ValueFound(
             f"feature {free[0]} is {mean[free[0]]:g} in every row of positive sample_weight: "
-            "standardize penalises it by its standard deviation, which is 0, and loss "
-            f"{loss.name} has no unpenalised features yet; leave it out, or fit an intercept"
+            "standardize penalises it by its standard deviation, which is 0, and beside "
+            f"loss {loss.name} only solver working_set has unpenalised features; leave it out, or "
+            "fit an intercept"
         )
     variance = targets.variance
     if null is None:

@@ -117,9 +117,18 @@ def column_moments(data: Dataset, engine: ScanEngine, device: str) -> tuple[Mome
 
 
 def meet(
-    data: Dataset, engine: ScanEngine, objective: Objective, device: str
+    data: Dataset,
+    engine: ScanEngine,
+    objective: Objective,
+    device: str,
+    *,
+    unpenalised: bool = False,
 ) -> tuple[Problem, int]:
     """The problem that an objective is on some data, and the bytes of X read for its moments.
+
+    Parameters
+    ----------
+    unpenalised : as for :func:`~dasklasso.problem.problem.make_problem`
 
     Raises
     ------
@@ -136,7 +145,8 @@ def meet(
         )
     null = null_model(engine, loss, targets, fit_intercept=objective.fit_intercept)
     columns, nbytes = column_moments(data, engine, device)
-    return make_problem(objective, columns, targets, null=null), nbytes
+    problem = make_problem(objective, columns, targets, null=null, unpenalised=unpenalised)
+    return problem, nbytes
 
 
 def targets_met(data: Dataset, engine: ScanEngine, loss: Loss) -> Moments:

@@ -29,7 +29,7 @@ class Case:
     ----------
     loss : Loss
     penalty : its class
-    unpenalised : whether some penalty factor is 0
+    unpenalised : the first feature whose penalty factor is 0, or None
     n_folds : of a cross-validation; 1 for a fit without one
     n_parts : column parts that X is read in
     n_features : int
@@ -38,7 +38,7 @@ class Case:
 
     loss: Loss
     penalty: type[Penalty]
-    unpenalised: bool
+    unpenalised: int | None
     n_folds: int
     n_parts: int
     n_features: int
@@ -48,10 +48,11 @@ class Case:
 def case_of(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int) -> Case:
     """Return the case that some options are on some data."""
     factor = options.penalty_factor
+    free = np.flatnonzero(np.asarray(1.0 if factor is None else factor) == 0)
     return Case(
         options.loss_value,
         options.penalty_type,
-        factor is not None and bool(np.any(np.asarray(factor) == 0)),
+        int(free[0]) if free.size else None,
         n_folds,
         len(layout_for(data, run).parts),
         data.n_features,
@@ -69,10 +70,11 @@ class Requirements:
     bounded_curvature : the loss must have a largest curvature
     most_outputs : predictions of a row that a loss may have at most
     penalised : every feature must have a penalty
+    penalised_unless_quadratic : every feature must, beside a loss that is no quadratic
     separable : the penalty must be one of single coefficients
     groups_of_outputs : but may be the elastic net on the outputs of a loss
     whole_rows : a band must hold all columns
-    folds : the losses that it cross-validates: "none", "quadratic" ones, or "other" ones
+    folds : the losses that it cross-validates: "none", "quadratic" ones, "other" ones, or "any"
     checkpoints : whether it keeps checkpoints
     """
 
@@ -80,15 +82,20 @@ class Requirements:
     bounded_curvature: bool = False
     most_outputs: int | None = None
     penalised: bool = False
+    penalised_unless_quadratic: bool = False
     separable: bool = False
     groups_of_outputs: bool = False
     whole_rows: bool = False
-    folds: Literal["none", "quadratic", "other"] = "none"
+    folds: Literal["none", "quadratic", "other", "any"] = "none"
     checkpoints: bool = True
 
     def has_folds_of(self, loss: Loss) -> bool:
         """Tell whether it cross-validates fits of a loss."""
-        return self.folds == ("quadratic" if loss.quadratic else "other")
+        return self.folds in ("any", "quadratic" if loss.quadratic else "other")
+
+    def has_unpenalised(self, loss: Loss) -> bool:
+        """Tell whether it has features without a penalty beside a loss."""
+        return not (self.penalised or (self.penalised_unless_quadratic and not loss.quadratic))
 
     def refusal(self, name: str, case: Case, instead: str) -> str:
         """Say why a solver of this name cannot do a case, as a whole message; "" where it can.
@@ -113,8 +120,12 @@ class Requirements:
             )
         if self.bounded_curvature and loss.unbounded:
             return f"loss: {loss.name} found, but {name} needs one with a bounded curvature"
-        if self.penalised and case.unpenalised:
-            return f"solver: {name} has no unpenalised features{can}"
+        if case.unpenalised is not None and not self.has_unpenalised(loss):
+            beside = "" if self.penalised else f" beside loss {loss.name}"
+            return (
+                f"penalty_factor: 0 found for feature {case.unpenalised}, but {name} has no "
+                f"unpenalised features{beside}{can}"
+            )
         joint = self.groups_of_outputs and loss.n_outputs > 1 and case.penalty is GroupElasticNet
         if self.separable and not case.penalty.separable and not joint:
             return f"penalty: {case.penalty.name} found, but {name} needs elastic_net{can}"

@@ -16,7 +16,7 @@ def _make(setup: Setup) -> Solver[Any]:
 
 ENTRY = SolverEntry(
     name="fista",
-    requires=Requirements(),
+    requires=Requirements(penalised_unless_quadratic=True),
     memory=at_use("dasklasso.solvers.fista.cost.fista_memory"),
     scans=at_use("dasklasso.solvers.fista.cost.fista_scans"),
     make=_make,

@@ -93,7 +93,8 @@ def newton_step(
     start = point.u[columns]
     moved = start
     if columns.size:
-        moved = _minimum(matrix, gradient, start, point.loss + added, columns, own_penalty, tol)
+        own = replace(own_penalty, l1=own_penalty.l1[columns], l2=own_penalty.l2[columns])
+        moved = model_minimum(matrix, gradient, start, point.loss + added, own, tol)
     u = point.u.copy()
     u[columns] = moved
     b, step = point.b, moved - start
@@ -116,25 +117,32 @@ def most_sweeps(n_columns: int) -> int:
     return max(FEWEST_SWEEPS, min(MOST_SWEEPS, affordable))
 
 
-def _minimum(
+def model_minimum(
     matrix: np.ndarray,
     gradient: np.ndarray,
     start: np.ndarray,
     height: float,
-    columns: np.ndarray,
-    own_penalty: Penalty,
+    penalty: Penalty,
     tol: float,
 ) -> np.ndarray:
-    """Find where a quadratic of some height and gradient at ``start`` has its minimum."""
+    """Find where a quadratic of some height and gradient at ``start`` has its minimum.
+
+    Parameters
+    ----------
+    matrix : (c, c)
+    gradient, start : (c,)
+    penalty : of the c coefficients
+    tol : absolute duality gap of the minimum
+    """
     product = matrix @ start
     linear = product - gradient
     half = height + linear @ start - 0.5 * (start @ product)
     path = solve_path(
         Quadratic(np.ascontiguousarray(matrix), linear, 2.0 * half),
-        replace(own_penalty, l1=own_penalty.l1[columns], l2=own_penalty.l2[columns]),
+        penalty,
         np.ones(1),
         tol=tol,
         start=start,
-        max_passes=most_sweeps(columns.size),
+        max_passes=most_sweeps(start.size),
     )
     return path.coef[0]

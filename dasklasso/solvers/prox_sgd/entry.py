@@ -17,7 +17,11 @@ def _make(setup: Setup) -> Solver[Any]:
 ENTRY = SolverEntry(
     name="prox_sgd",
     requires=Requirements(
-        bounded_curvature=True, most_outputs=1, whole_rows=True, checkpoints=False
+        bounded_curvature=True,
+        most_outputs=1,
+        penalised_unless_quadratic=True,
+        whole_rows=True,
+        checkpoints=False,
     ),
     memory=at_use("dasklasso.solvers.prox_sgd.cost.sgd_memory"),
     scans=at_use("dasklasso.solvers.prox_sgd.cost.sgd_scans"),

@@ -32,14 +32,14 @@ def _doubt(data: Dataset, options: FitOptions) -> str:
 
 ENTRY = SolverEntry(
     name="working_set",
-    requires=Requirements(quadratic_loss=True, separable=True, folds="quadratic"),
+    requires=Requirements(most_outputs=1, separable=True, folds="any"),
     memory=at_use("dasklasso.solvers.working_set.cost.working_set_memory"),
     scans=at_use("dasklasso.solvers.working_set.cost.working_set_scans"),
     make=_make,
     look=_look,
     looks_when_resumed=True,
-    automatic="quadratic",
-    because="squared loss, X is wider than long, and the columns in use fit in memory",
+    automatic="any",
+    because="X is wider than long, and the columns in use fit in memory",
     too_large="the columns in use do not fit in memory",
     note=UNKNOWN_SCANS,
     fallback=True,

@@ -101,7 +101,7 @@ class HeldColumns:
         found = np.empty((places.size, residuals.shape[1]))
         for start in range(0, places.size, COLUMNS_AT_ONCE):
             some = slice(start, start + COLUMNS_AT_ONCE)
-            found[some] = self._standardised(frame, places[some]) @ residuals
+            found[some] = self.standardised(frame, places[some]) @ residuals
         return found
 
     def predictions(self, frame: Frame, places: np.ndarray, coef: np.ndarray) -> np.ndarray:
@@ -109,7 +109,7 @@ class HeldColumns:
         found = np.zeros((self.values.shape[1], coef.shape[1]))
         for start in range(0, places.size, COLUMNS_AT_ONCE):
             some = slice(start, start + COLUMNS_AT_ONCE)
-            found += self._standardised(frame, places[some]).T @ coef[some]
+            found += self.standardised(frame, places[some]).T @ coef[some]
         return found
 
     def gram(
@@ -128,16 +128,16 @@ class HeldColumns:
         root = np.sqrt(weight)
         for start in range(0, weight.size, ROWS_AT_ONCE):
             rows = slice(start, start + ROWS_AT_ONCE)
-            right = self._standardised(frame, both, rows)
+            right = self.standardised(frame, both, rows)
             right *= root[rows]
             left = right
             if among is not None:
-                left = self._standardised(frame, places, rows)
+                left = self.standardised(frame, places, rows)
                 left *= root[rows]
             found += left @ right.T  # by itself: half of the products are the other half
         return found
 
-    def _standardised(
+    def standardised(
         self, frame: Frame, places: np.ndarray, rows: slice = slice(None)
     ) -> np.ndarray:
         """Some rows of some columns, (n_places, n_rows) float64."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dasklasso.objective.duality import combine_column_sums, squared_certificate
+from dasklasso.objective.duality import combine_column_sums
 from dasklasso.solvers.working_set.calls import NEAR, Offered, StripAnswer
 from dasklasso.solvers.working_set.held import HeldColumns
 from dasklasso.solvers.working_set.problems import (
@@ -62,34 +62,23 @@ def judge(
     violations : (k,)
     """
     columns = sums.copy()
-    columns[0], columns[1] = evaluated.penalty, evaluated.product
-    columns[4] = evaluated.n_nonzero
-    projected = {}
-    if evaluated.dual_squares is not None and evaluated.dual_product is not None:
-        projected = {
-            "projected_squares": evaluated.dual_squares,
-            "projected_product": evaluated.dual_product,
-        }
-    certificate = squared_certificate(
-        evaluated.residual_squares,
-        columns,
-        quadratic=bool(series.problem.objective.penalty.l2 > 0),
-        **projected,
-    )
+    columns[0], columns[4] = evaluated.penalty, evaluated.n_nonzero
+    rows, quadratic = evaluated.rows, bool(series.problem.objective.penalty.l2 > 0)
+    certificate = rows.dual.certificate(columns, quadratic=quadratic)
     window, gap = problems.window, certificate.gap / series.unit
     ok = gap <= tol
     few = violations <= CREDIBLE * np.maximum(evaluated.n_nonzero, FEW_IN_USE)
     last = int(np.flatnonzero(few)[-1]) if few.any() else 0
     within = np.arange(len(window)) <= last
     gaps, objective = problems.gap.copy(), problems.objective.copy()
-    slope, error = problems.slope.copy(), problems.error.copy()
+    slope, scores = problems.slope.copy(), problems.scores.copy()
     points, done = list(problems.points), problems.done.copy()
     gained = False
     for k, number in enumerate(window.tolist()):
         if gap[k] <= gaps[number]:
             gained |= bool(gap[k] < 0.9 * gaps[number])
             gaps[number], objective[number] = gap[k], certificate.primal[k]
-            slope[number], error[number] = evaluated.slope[k], evaluated.error[k]
+            slope[number], scores[:, number] = rows.slope[k], rows.scores[:, k]
             points[number] = problems.trials[k]
     done[window] = ok | (within & few & ~problems.asked[window])
     reach = REACH if few.any() or ok.any() else min(LEAST_REACH, problems.reach**0.5)
@@ -99,7 +88,7 @@ def judge(
         gap=gaps,
         objective=objective,
         slope=slope,
-        error=error,
+        scores=scores,
         done=done,
         base=float(problems.alphas[window[last]]),
         reach=reach,

@@ -17,11 +17,13 @@ from dasklasso.scan.queries.folds import FoldMoments
 from dasklasso.scan.strips import ask_strips, strips_of
 from dasklasso.solvers.base import Setup
 from dasklasso.solvers.certificate_scan import check_finite
+from dasklasso.solvers.working_set.all_series import rows_of, series_of
 from dasklasso.solvers.working_set.calls import Fetch, NullCalls
 from dasklasso.solvers.working_set.cost import Limits, limits_of
 from dasklasso.solvers.working_set.held import HeldColumns
 from dasklasso.solvers.working_set.judge import taken
-from dasklasso.solvers.working_set.series import Series, rows_of, series_of
+from dasklasso.solvers.working_set.series import Series
+from dasklasso.solvers.working_set.windows import null_pulls
 from dasklasso.storage.missing_codes import MissingCode, as_stored, missing_code_of
 
 
@@ -64,7 +66,7 @@ def wide_look(setup: Setup) -> Setup:
     held = HeldColumns.none(X.shape[0], X.dtype, limits.columns, code)
     held, nbytes = fetched(engine, held, problem.unpenalised)
     whole = series_of(problem, rows, None)
-    weighted = np.column_stack([one.weight * _null_residual(one, held) for one in whole])
+    weighted = np.column_stack([null_pulls(one, held) for one in whole])
     moments = None
     if folds is not None:
         moments = FoldMoments(folds.assignment, folds.n_rows)
@@ -107,18 +109,6 @@ def fetched(engine: ScanEngine, held: HeldColumns, index: np.ndarray) -> tuple[H
     ]
     pieces, nbytes = ask_strips(engine, Fetch(), index, strips)
     return held.with_more(pieces), nbytes
-
-
-def _null_residual(series: Series, held: HeldColumns) -> np.ndarray:
-    """Residual (n_rows,) of the model of the unpenalised columns alone."""
-    index = series.problem.unpenalised
-    if not index.size:
-        return series.response
-    places = held.places(index)
-    gram = held.gram(series.frame, places, series.weight)
-    response = (series.weight * series.response)[:, None]
-    start = np.linalg.lstsq(gram, held.products(series.frame, response, places), rcond=None)[0]
-    return series.residuals(held, places, start)[0][:, 0]
 
 
 def _with_moments(

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dasklasso.solvers.solution import Nonzeros
 from dasklasso.solvers.working_set.held import HeldColumns
-from dasklasso.solvers.working_set.series import Series
+from dasklasso.solvers.working_set.series import EMPTY, OnRows, Point, Series
 
 STEP = 0.85  # from one alpha to the next: where those asked for are further apart, others between
 FARTHEST = 1e35  # times smaller, to which others lead: rounding hides what is below it
@@ -17,7 +16,6 @@ ON_THE_WAY = 0.4  # times that, where the next alpha is one that only leads to t
 LEAST_REACH = 0.7  # where windows were refuted
 CREDIBLE = 0.6  # violations for each coefficient in use, up to which a point is credible
 FEW_IN_USE = 20  # coefficients that count as in use, in any case
-EMPTY: Nonzeros = (np.zeros(0, np.int64), np.zeros(0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +26,10 @@ class Problems:
     ----------
     alphas : (m,) float64, decreasing
     asked : (m,) bool, whether a solution is wanted; others only lead to these
-    points : of each problem (indices, values), the point last evaluated
+    points : of each problem, the point last evaluated
     gap : (m,), relative, of these points; inf where no scan was there
-    objective, slope, error : (m,), at these points; the error on rows left out
+    objective, slope : (m,), at these points
+    scores : (n_scores, m), at these points, on the rows left out
     done : (m,) bool, within the tolerance, given up, or no longer needed
     window : numbers of the problems that the next scan evaluates, ascending
     trials : their points
@@ -40,25 +39,26 @@ class Problems:
 
     alphas: np.ndarray
     asked: np.ndarray
-    points: tuple[Nonzeros, ...]
+    points: tuple[Point, ...]
     gap: np.ndarray
     objective: np.ndarray
     slope: np.ndarray
-    error: np.ndarray
+    scores: np.ndarray
     done: np.ndarray
     window: np.ndarray
-    trials: tuple[Nonzeros, ...]
+    trials: tuple[Point, ...]
     base: float
     reach: float = REACH
 
     @classmethod
-    def begin(cls, alphas: np.ndarray, largest: float) -> Problems:
+    def begin(cls, alphas: np.ndarray, largest: float, n_scores: int) -> Problems:
         """Return problems of which none was looked at.
 
         Parameters
         ----------
         alphas : (n_alphas,), decreasing, that are asked for
         largest : the alpha at which all penalised coefficients are zero
+        n_scores : on rows left out
         """
         found, asked = steps(alphas, largest)
         m = len(found)
@@ -69,7 +69,7 @@ class Problems:
             np.full(m, np.inf),
             np.full(m, np.inf),
             np.zeros(m),
-            np.full(m, np.nan),
+            np.full((n_scores, m), np.nan),
             np.zeros(m, bool),
             np.zeros(0, np.int64),
             (),
@@ -94,12 +94,12 @@ class Problems:
         k = len(self.window)
         return np.ones(k, bool), np.arange(k) < (k + 1) // 2
 
-    def behind(self, number: int) -> list[tuple[float, Nonzeros]]:
+    def behind(self, number: int) -> list[tuple[float, Point]]:
         """Return the alphas and points done before a problem, the last two of them at most."""
         before = np.flatnonzero(self.done[:number] & np.isfinite(self.gap[:number]))[-2:]
         return [(float(self.alphas[k]), self.points[k]) for k in before.tolist()]
 
-    def with_window(self, window: np.ndarray, trials: list[Nonzeros]) -> Problems:
+    def with_window(self, window: np.ndarray, trials: list[Point]) -> Problems:
         """Return the same with the problems that the next scan evaluates."""
         return replace(self, window=window, trials=tuple(trials))
 
@@ -140,50 +140,27 @@ class Evaluated:
 
     Attributes
     ----------
-    directions : (n_rows, k), dual directions times the rows' weights
-    residual_squares, slope : (k,), mean square of the residuals and mean slope
-    dual_squares, dual_product : (k,) of the dual directions, or None where residuals are these
-    penalty, product, n_nonzero : (k,), Ω(w), wᵀv and the coefficients in use
-    error : (k,) mean squared error on the rows left out; NaN without any
+    rows : OnRows
+    penalty, n_nonzero : (k,), Ω(w) and the coefficients in use
     """
 
-    directions: np.ndarray
-    residual_squares: np.ndarray
-    slope: np.ndarray
-    dual_squares: np.ndarray | None
-    dual_product: np.ndarray | None
+    rows: OnRows
     penalty: np.ndarray
-    product: np.ndarray
     n_nonzero: np.ndarray
-    error: np.ndarray
 
 
 def evaluate(series: Series, held: HeldColumns, problems: Problems) -> Evaluated:
     """Evaluate the points of a window on the columns held."""
     alphas, points = problems.alphas[problems.window], problems.trials
     free = series.problem.unpenalised
-    used = np.unique(np.concatenate([free, *(index for index, _ in points)]))
+    used = np.unique(np.concatenate([free, *(point.index for point in points)]))
     coef = np.zeros((used.size, len(points)))
-    for k, (index, values) in enumerate(points):
-        coef[np.searchsorted(used, index), k] = values
-    places, weight = held.places(used), series.weight[:, None]
-    residuals, slope = series.residuals(held, places, coef)
-    v = held.products(series.frame, weight * residuals, places)
+    for k, point in enumerate(points):
+        coef[np.searchsorted(used, point.index), k] = point.values
+    intercepts = np.array([point.intercept for point in points])
     penalty = series.penalty_of(used, alphas)
-    dual_squares = dual_product = None
-    directions = residuals
-    if free.size:
-        directions = series.dual_directions(held, residuals, coef[np.searchsorted(used, free)])
-        dual_squares = series.weight @ directions**2
-        dual_product = (series.weight * series.response) @ directions
     return Evaluated(
-        weight * directions,
-        series.weight @ residuals**2,
-        slope,
-        dual_squares,
-        dual_product,
+        series.on_rows(held, used, coef, intercepts),
         np.sum(penalty.value(coef), axis=0),
-        np.sum(coef * v, axis=0),
         np.count_nonzero(coef, axis=0),
-        np.full(len(points), np.nan) if series.tests is None else series.tests @ residuals**2,
     )

@@ -24,13 +24,13 @@ from dasklasso.scan.strips import ask_strips, strips_of
 from dasklasso.solvers.base import Frozen, Jobs, LeftOut, Setup, Solver, Standing
 from dasklasso.solvers.certificate_scan import Certified, check_finite
 from dasklasso.solvers.newton.side_by_side import side_by_side
-from dasklasso.solvers.solution import Nonzeros, Solution
+from dasklasso.solvers.solution import Solution
 from dasklasso.solvers.working_set.calls import Batch, Calls, StripAnswer
 from dasklasso.solvers.working_set.held import HeldColumns
 from dasklasso.solvers.working_set.judge import called_in, combined, judge
 from dasklasso.solvers.working_set.look import WideLook
-from dasklasso.solvers.working_set.problems import EMPTY, Evaluated, Problems, evaluate
-from dasklasso.solvers.working_set.series import Series, at_l1_ratio
+from dasklasso.solvers.working_set.problems import Evaluated, Problems, evaluate
+from dasklasso.solvers.working_set.series import EMPTY, Point, Series, at_l1_ratio
 from dasklasso.solvers.working_set.state import WorkingSetState, freeze_state, thaw_state
 from dasklasso.solvers.working_set.windows import solve_window
 from dasklasso.units import format_size
@@ -122,7 +122,11 @@ class WorkingSet(Solver[WorkingSetState]):
         """Return the state after the first read, with the first windows solved."""
         share = max(self.problem.objective.l1_ratio, SMALLEST_L1_RATIO)
         problems = tuple(
-            Problems.begin(jobs.alphas, float(self.first.alpha_max[one.target]) / share)
+            Problems.begin(
+                jobs.alphas,
+                float(self.first.alpha_max[one.target]) / share,
+                len(one.score_names),
+            )
             for one in self.series
         )
         state = WorkingSetState(jobs, scans, bytes_read, self.first.held, problems, 0)
@@ -140,8 +144,8 @@ class WorkingSet(Solver[WorkingSetState]):
             found = evaluate(series, state.held, problems)
             calls, early = problems.calls
             alphas = problems.alphas[problems.window]
-            batches.append(Batch(series.frame, alphas, found.directions, calls, early))
-            evaluated.append(replace(found, directions=found.directions[:, :0]))
+            batches.append(Batch(series.frame, alphas, found.rows.directions, calls, early))
+            evaluated.append(replace(found, rows=found.rows.without_directions()))
         held = np.zeros(n_features, bool)
         held[state.held.index] = True
         query = Calls(self.problem.objective.penalty, self.limits.wanted, n_features)
@@ -185,12 +189,14 @@ class WorkingSet(Solver[WorkingSetState]):
         found = {}
         for series, problems in self._of_all_rows(state):
             for i, number in enumerate(problems.numbers.tolist()):
+                point = problems.points[number]
                 found[i * state.jobs.n_targets + series.target] = Solution(
-                    problems.points[number],
+                    (point.index, point.values),
                     float(problems.objective[number]),
                     float(problems.gap[number]),
                     float(problems.slope[number]),
                     certified=bool(np.isfinite(problems.gap[number])),
+                    intercept=point.intercept,
                 )
         return found
 
@@ -222,7 +228,7 @@ class WorkingSet(Solver[WorkingSetState]):
                 series.fold,
                 series.target,
                 float(problems.gap[number]),
-                {"mse": float(problems.error[number])},
+                dict(zip(series.score_names, problems.scores[:, number].tolist(), strict=True)),
             )
             for series, problems in zip(self.series, state.problems, strict=True)
             if series.fold != ALL
@@ -272,15 +278,19 @@ class WorkingSet(Solver[WorkingSetState]):
 
     def _solve(
         self, series: Series, held: HeldColumns, problems: Problems, window: np.ndarray
-    ) -> list[Nonzeros]:
+    ) -> list[Point]:
         if not window.size:
             return []
         behind = []
-        for alpha, (index, values) in problems.behind(int(window[0])):
+        for alpha, (index, values, intercept) in problems.behind(int(window[0])):
             there = np.isin(index, held.index)
-            behind.append((alpha, (index[there], values[there])))
+            behind.append((alpha, Point(index[there], values[there], intercept)))
         likely = np.concatenate(
-            [EMPTY[0], *(point[0] for _, point in behind), *(one[0] for one in problems.trials)]
+            [
+                EMPTY.index,
+                *(point.index for _, point in behind),
+                *(one.index for one in problems.trials),
+            ]
         )
         alphas, in_use = problems.alphas[window], self.limits.in_use
         trials = solve_window(series, held, alphas, behind, likely, self.settings.tol, in_use)
@@ -306,9 +316,9 @@ class WorkingSet(Solver[WorkingSetState]):
             return held
         needed = [one.problem.unpenalised for one in self.series]
         for one in problems:
-            needed += [index for index, _ in one.trials]
+            needed += [point.index for point in one.trials]
             if one.waiting.size:
-                needed += [index for _, (index, _) in one.behind(int(one.waiting[0]))]
+                needed += [point.index for _, point in one.behind(int(one.waiting[0]))]
         stays = np.isin(held.index, np.unique(np.concatenate(needed)))
         if np.count_nonzero(stays) >= self.limits.columns:
             row_bytes = held.values.shape[1] * held.values.itemsize
@@ -323,7 +333,9 @@ class WorkingSet(Solver[WorkingSetState]):
     def _standing(self, state: WorkingSetState) -> WorkingSetState:
         gaps = np.concatenate([one.gap[one.asked & ~one.done] for one in state.problems])
         known = gaps[np.isfinite(gaps)]
-        used = [len(point[0]) for one in state.problems[:1] for point in one.trials or one.points]
+        used = [
+            len(point.index) for one in state.problems[:1] for point in one.trials or one.points
+        ]
         standing = Standing(
             _n_done(state.problems),
             _n_problems(state.problems),

@@ -11,9 +11,9 @@ import numpy as np
 from dasklasso.errors import CheckpointError
 from dasklasso.files.documents import validate
 from dasklasso.solvers.base import Frozen, Jobs, State
-from dasklasso.solvers.solution import Nonzeros
 from dasklasso.solvers.working_set.held import HeldColumns
 from dasklasso.solvers.working_set.problems import Problems
+from dasklasso.solvers.working_set.series import Point
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _problems_to_json(problems: Problems) -> dict[str, Any]:
         "gap": _finite(problems.gap),
         "objective": _finite(problems.objective),
         "slope": problems.slope.tolist(),
-        "error": _finite(problems.error),
+        "scores": [_finite(one) for one in problems.scores],
         "done": problems.done.tolist(),
         "window": problems.window.tolist(),
         "trials": [_to_json(point) for point in problems.trials],
@@ -95,7 +95,7 @@ def _problems_from_json(data: dict[str, Any]) -> Problems:
         _with_infinities(data["gap"]),
         _with_infinities(data["objective"]),
         np.asarray(data["slope"], dtype=float),
-        np.array([np.nan if value is None else value for value in data["error"]], dtype=float),
+        _with_unknown(data["scores"], len(data["alphas"])),
         np.asarray(data["done"], dtype=bool),
         np.asarray(data["window"], dtype=np.int64),
         tuple(_from_json(point) for point in data["trials"]),
@@ -112,9 +112,15 @@ def _with_infinities(values: list[float | None]) -> np.ndarray:
     return np.array([np.inf if value is None else value for value in values], dtype=float)
 
 
-def _to_json(point: Nonzeros) -> list[list[Any]]:
-    return [point[0].tolist(), point[1].tolist()]
+def _with_unknown(scores: list[list[float | None]], m: int) -> np.ndarray:
+    known = [[np.nan if value is None else value for value in one] for one in scores]
+    return np.array(known, dtype=float).reshape(-1, m)
 
 
-def _from_json(point: list[list[Any]]) -> Nonzeros:
-    return np.asarray(point[0], dtype=np.int64), np.asarray(point[1], dtype=float)
+def _to_json(point: Point) -> list[Any]:
+    return [point.index.tolist(), point.values.tolist(), point.intercept]
+
+
+def _from_json(point: list[Any]) -> Point:
+    index, values, intercept = point
+    return Point(np.asarray(index, dtype=np.int64), np.asarray(values, dtype=float), intercept)

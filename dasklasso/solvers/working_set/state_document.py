@@ -6,11 +6,12 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, model_validator
 
-from dasklasso.files.schemas import Count, Document, KnownNumbers, Moderates
+from dasklasso.files.schemas import Count, Document, KnownNumbers, Moderate, Moderates
 
 Truths = Annotated[list[bool], Field(fail_fast=True)]
 Counts = Annotated[list[Count], Field(fail_fast=True)]
-Point = Annotated[tuple[Counts, Moderates], Field(strict=False)]  # indices, values: a list in JSON
+# indices, values, intercept: a list in JSON
+Point = Annotated[tuple[Counts, Moderates, Moderate], Field(strict=False)]
 Points = Annotated[list[Point], Field(fail_fast=True)]
 
 
@@ -23,7 +24,7 @@ class ProblemsDocument(Document):
     gap: KnownNumbers
     objective: KnownNumbers
     slope: Moderates
-    error: KnownNumbers
+    scores: list[KnownNumbers]
     done: Truths
     window: Counts
     trials: Points
@@ -35,11 +36,13 @@ class ProblemsDocument(Document):
         m = len(self.alphas)
         for name, values in vars(self).items():
             n = len(self.window) if name == "trials" else m
-            if isinstance(values, list) and name != "window" and len(values) != n:
+            if isinstance(values, list) and name not in ("window", "scores") and len(values) != n:
                 raise ValueError(f"{n} entries in {name}, one for each problem")
+        if any(len(one) != m for one in self.scores):
+            raise ValueError(f"{m} entries in each of the scores, one for each problem")
         if any(number >= m for number in self.window):
             raise ValueError(f"numbers of the {m} problems in window")
-        if any(len(indices) != len(values) for indices, values in (*self.points, *self.trials)):
+        if any(len(indices) != len(values) for indices, values, _ in (*self.points, *self.trials)):
             raise ValueError("as many values as indices in each of the points")
         return self
 

@@ -250,7 +250,7 @@ class Unbounded(Squared):
     ],
 )
 def test_losses_that_steps_have_no_size_for_are_refused(loss, message):
-    case = Case(loss, ElasticNetPenalty, False, 1, 1, 3, False)
+    case = Case(loss, ElasticNetPenalty, None, 1, 1, 3, False)
     assert refusal(solver_entry("prox_sgd"), case).startswith(message)
 
 
