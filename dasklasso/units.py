@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 
 from dasklasso.errors import OptionError
@@ -12,6 +11,7 @@ for _power, _letter in enumerate("kmgtp", start=1):
     _UNITS[_letter] = _UNITS[f"{_letter}b"] = 1000**_power
     _UNITS[f"{_letter}ib"] = 1024**_power
 
+_SIZE_LIMIT = 2**63  # bytes: beyond what a file or an address space can have
 _SIZE = re.compile(r"\s*([0-9]*\.?[0-9]+(?:e[0-9]+)?|[0-9]+\.)\s*([a-z]*)\s*", re.IGNORECASE)
 
 
@@ -28,7 +28,9 @@ def parse_size(text: str | int | float) -> int:
     if match is None or unit is None:
         raise OptionError(f"{text!r} is not a size. Write it like 1.5GiB, 500MB or 2000000000.")
     size = float(match[1]) * unit
-    if not math.isfinite(size) or size < 1:
+    if size >= _SIZE_LIMIT:  # also infinite, as 1e999 is
+        raise OptionError(f"{text!r} is not a size: too large, expected less than 8 EiB.")
+    if size < 1:
         raise OptionError(f"{text!r} is not a size: expected at least one byte.")
     return int(size)
 

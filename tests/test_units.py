@@ -32,6 +32,12 @@ def test_what_is_no_size_is_refused(text):
         parse_size(text)
 
 
+@pytest.mark.parametrize("text", ["1e999", "1e999GiB", "1e30GiB", "8388608TiB"])
+def test_a_size_beyond_any_machine_is_said_to_be_too_large(text):
+    with pytest.raises(OptionError, match="too large, expected less than 8 EiB"):
+        parse_size(text)
+
+
 @pytest.mark.parametrize(
     ("n_bytes", "text"),
     [(0, "0 B"), (1023, "1023 B"), (1024, "1 KiB"), (3 << 29, "1.5 GiB"), (1020 << 20, "1020 MiB")],

@@ -19,6 +19,7 @@ import numpy as np
 
 from dasklasso.choices import Missing
 from dasklasso.dataset.sources import Expected, array_format
+from dasklasso.dataset.sources.base import TRUTHS
 from dasklasso.dataset.sources.invisible import is_invisible
 from dasklasso.dataset.sources.missing_values import MissingValues
 from dasklasso.dataset.sources.reading import Reading
@@ -123,12 +124,14 @@ class Schema:
 
     def expected(self, as_is: Sequence[str] = ()) -> Expected:
         """Return what a source should know of a table before it reads its types off a sample."""
+        truths = {target.name for target in self.targets if target.classes == TRUTHS}
         classed = {target.name for target in self.targets if target.classes is not None}
         if self.fold is not None and self.fold_classes is not None:
             classed.add(self.fold)
         return Expected(
             texts=frozenset(self.levels) | classed,
             numbers=self.columns.keys() - self.levels.keys(),
+            truths=frozenset(truths),
             as_is=tuple(as_is),
             absent=MissingValues(self.missing_values).words,
             index_base=self.index_base,

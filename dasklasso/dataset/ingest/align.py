@@ -14,6 +14,7 @@ from dasklasso.dataset.sources.base import TRUTHS, Column, Source, all_named, su
 from dasklasso.dataset.sources.missing_values import MissingValues
 from dasklasso.errors import OptionError, SourceError
 
+_BOOLEAN = "bool"
 Need = Literal["no", "optional", "required"]
 
 
@@ -114,9 +115,10 @@ def align(source: Source, schema: Schema, asked: Asked, *, of: str, strict: bool
     )
     check_types(source, roles)
     orient_alleles(source, schema)
+    truths = _numbers_for_truths(source, schema, roles, of)
     return Aligned(
         roles=roles,
-        survey=_survey(source, schema, roles, of),
+        survey=_survey(source, schema, roles, truths, of),
         ignored=tuple(name for name in given if name not in known),
     )
 
@@ -226,11 +228,41 @@ def _of_kind(source: Source, column: Column, kind: Literal["text", "number"], of
     )
 
 
-def _survey(source: Source, schema: Schema, roles: Roles, of: str) -> Survey:
+def _numbers_for_truths(source: Source, schema: Schema, roles: Roles, of: str) -> frozenset[str]:
+    """Return the columns of numbers that were false and true in training: only 0 and 1 mean those.
+
+    Raises
+    ------
+    SourceError
+        A column is boolean here, and was not: 0 and 1 may have been two of many numbers.
+    """
+    was = dict(zip(schema.columns, (kind == _BOOLEAN for kind in schema.types), strict=False))
+    pairs = [(column, was.get(column.name)) for column in roles.features]
+    targets = zip(roles.targets, schema.targets, strict=False)
+    pairs += [
+        (column, False if target.classes is None else target.classes == TRUTHS or None)
+        for column, target in targets
+    ]
+    for column, was_boolean in pairs:
+        if column.is_boolean and was_boolean is False:
+            raise SourceError(
+                f"{source.path}: column {column.name} is {_BOOLEAN}, {of} has numbers there. "
+                "Write 0 and 1 where those are meant."
+            )
+    return frozenset(
+        column.name
+        for column, was_boolean in pairs
+        if was_boolean and column.kind == "number" and not column.is_boolean
+    )
+
+
+def _survey(
+    source: Source, schema: Schema, roles: Roles, truths: frozenset[str], of: str
+) -> Survey:
     """Return the schema's levels, and its means to fill in with."""
     levels = dict(schema.levels)
     for target, column in zip(schema.targets, roles.targets, strict=False):
-        if not (column.is_boolean and target.classes == TRUTHS):
+        if not column.is_boolean and column.name not in truths:
             _of_kind(source, column, "number" if target.classes is None else "text", of)
         if target.classes is not None:
             levels[column.name] = target.classes
@@ -250,4 +282,5 @@ def _survey(source: Source, schema: Schema, roles: Roles, of: str) -> Survey:
         missing={},
         missing_texts=dict.fromkeys(schema.missing_levels, 0),
         missing_values=MissingValues(schema.missing_values),
+        truths=truths,
     )

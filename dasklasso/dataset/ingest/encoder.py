@@ -20,6 +20,7 @@ from dasklasso.errors import ValueFound
 _BATCH_BYTES = 8 << 20  # float64 bytes of a batch: it stays in the processor's cache, mostly
 _MOST_NAMED = 20  # columns in a message about a value
 INEXACT = "a number that float64 holds: whole numbers beyond 2^53 are rounded"
+_TRUTH = "0 or 1: it was false or true in training"
 _MISSING = "a missing value (NaN or null)"
 _ABSENT, _UNSEEN = -1, -2  # in the place of a level's number
 
@@ -156,6 +157,8 @@ class Encoder:
 
     def _numbers(self, batch: Batch, names: list[str], counts: list[np.ndarray]) -> np.ndarray:
         block = self._survey.missing_values.as_nan(batch.numbers(names))
+        if self._survey.truths:
+            self._check_truths(batch, block, names)
         count = np.zeros(len(names), dtype=np.int64)
         if block.dtype.kind == "f" and not np.isfinite(block).all():
             absent = np.isnan(block)
@@ -167,6 +170,15 @@ class Encoder:
             block = np.where(absent, self._fill_of(names), block)
         counts.append(count)
         return block
+
+    def _check_truths(self, batch: Batch, block: np.ndarray, names: list[str]) -> None:
+        """Refuse a number that is neither false nor true where the schema has those."""
+        places = [j for j, name in enumerate(names) if name in self._survey.truths]
+        values = block[:, places]
+        odd = (values != 0) & (values != 1) & ~np.isnan(values)
+        if odd.any():
+            row, k = np.argwhere(odd)[0]
+            raise _found(batch, row, names[places[k]], f"{values[row, k]:g}", _TRUTH)
 
     def _fill_of(self, names: list[str]) -> np.ndarray | int:
         """Return the code, or means of a run of columns; looked up once, there may be very many."""
@@ -259,7 +271,10 @@ class Encoder:
                     raise self._unseen(batch, column.name, row, "")
                 raise _found(batch, row, column.name, "a missing value", "a class")
             return codes.astype(np.float64)
-        return self._vector(batch, column)
+        values = self._vector(batch, column)
+        if column.name in self._survey.truths:
+            self._check_truths(batch, values[:, None], [column.name])
+        return values
 
     def _weight(self, batch: Batch, column: Column) -> np.ndarray:
         weight = self._vector(batch, column)

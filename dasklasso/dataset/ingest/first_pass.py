@@ -66,6 +66,8 @@ class Survey:
         Levels that seem to stand for missing values.
     bins : dict of text column to one of its texts
         Columns of ranges or bounds of numbers, which nobody said to be categories.
+    truths : frozenset of str
+        Number columns that may only have 0 and 1: by the schema they are false and true.
     """
 
     levels: dict[str, tuple[str, ...]]
@@ -75,6 +77,7 @@ class Survey:
     missing_values: MissingValues = field(default_factory=MissingValues)
     null_marks: dict[str, list[str]] = field(default_factory=dict)
     bins: dict[str, str] = field(default_factory=dict)
+    truths: frozenset[str] = frozenset()
 
     @property
     def missing_levels(self) -> frozenset[str]:

@@ -15,11 +15,7 @@ import numpy as np
 
 from dasklasso.choices import Missing
 from dasklasso.dataset.ingest.columns import Roles, assign_roles, check_columns_said
-from dasklasso.dataset.ingest.encoder import (
-    Encoder,
-    batch_rows,
-    refuse_inexact_texts,
-)
+from dasklasso.dataset.ingest.encoder import Encoder, batch_rows, refuse_inexact_texts
 from dasklasso.dataset.ingest.first_pass import Survey, survey
 from dasklasso.dataset.ingest.genotypes import (
     genotype_notes,

@@ -55,6 +55,8 @@ class Expected:
     ----------
     texts, numbers : sets of str
         Columns of that kind, whatever a sample of the table looks like.
+    truths : set of str
+        CSV: those of the texts that may be spelled as booleans or as 0 and 1.
     as_is : tuple of str
         Columns that are handed on as they are, such as ids.
     absent : tuple of str
@@ -69,6 +71,7 @@ class Expected:
 
     texts: Set[str] = frozenset()
     numbers: Set[str] = frozenset()
+    truths: Set[str] = frozenset()
     as_is: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
     index_base: int | None = None

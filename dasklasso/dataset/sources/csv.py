@@ -83,6 +83,8 @@ class CsvSource(SourceDefaults):
         for name, kind in self._types.items():
             if name in reading.numbers and not pa.types.is_string(kind):
                 continue  # pyarrow reads them as they are
+            if name in expected.truths:
+                continue
             if name in said:
                 self._types[name] = pa.string()  # read as it was said later
             elif name in expected.numbers:

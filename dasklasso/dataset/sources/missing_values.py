@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,10 +37,15 @@ class MissingValues:
         """
         texts = tuple(dict.fromkeys(str(value) for value in values))
         for text in texts:
-            if not text.strip() or text.strip().lower() == "nan":
+            if not text.strip() or text.strip().lower().lstrip("+-") == "nan":
                 raise OptionError(
                     f"--missing-value {text!r}: is missing in any case, expected a value such as "
                     "-1 or 999."
+                )
+            if _is_number(text) and math.isinf(float(text)) and "inf" not in text.lower():
+                raise OptionError(
+                    f"--missing-value {text!r}: is beyond float64, expected a value that a table "
+                    "can have, such as -1, 999 or inf."
                 )
         return cls(texts)
 

@@ -156,6 +156,20 @@ def test_what_is_missing_in_any_case_cannot_be_named(tmp_path: Path, value: str)
         ingest(tmp_path / "t.csv", tmp_path / "s", missing_values=[value])
 
 
+@pytest.mark.parametrize("value", ["1e999", "-1e400"])
+def test_what_no_table_can_have_cannot_be_named(tmp_path: Path, value: str) -> None:
+    with pytest.raises(OptionError, match="is beyond float64"):
+        ingest(tmp_path / "t.csv", tmp_path / "s", target="y", missing_values=[value])
+
+
+def test_infinity_may_stand_for_a_missing_value(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,y\n1,2\ninf,3\n5,4\n-inf,5\n")
+    ingest(tmp_path / "t.csv", tmp_path / "s", target="y", missing="mean",
+           missing_values=["inf", "-inf"])  # fmt: skip
+    X = zarr.open_group(tmp_path / "s", mode="r")["X"]
+    np.testing.assert_array_equal(np.asarray(X[:, 0]), [1, 3, 5, 3])
+
+
 def test_a_lone_code_among_genotypes_is_pointed_out(
     tmp_path: Path, genotypes: np.ndarray, y: np.ndarray
 ) -> None:
