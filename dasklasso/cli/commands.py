@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from typing import Any
 
@@ -16,6 +17,7 @@ from dasklasso.cli.options import is_quiet
 from dasklasso.cli.signals import SAID, came, ended_by_signals
 from dasklasso.cli.text import one_line, sentence
 from dasklasso.errors import ConvergenceWarning, DasklassoError, DataWarning
+from dasklasso.files.regular import is_of_place, why
 
 
 class Failure(click.ClickException):
@@ -63,6 +65,9 @@ class Commands(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise
+            if is_of_place(error):
+                said = f"{error.filename}: cannot be opened: {why(error)}."
+                raise Failure(" ".join([said, *_notes(error)]), 2) from error
             raise Failure(_said(error)) from error
         except Exception as error:
             if came:  # a library made another error of it
@@ -76,7 +81,11 @@ class Commands(click.Group):
 
 def _said(error: BaseException) -> str:
     """Return what an error says, and what was noted with it: what remains, how to go on."""
-    return " ".join(map(sentence, [str(error), *getattr(error, "__notes__", ())]))
+    return " ".join([sentence(str(error)), *_notes(error)])
+
+
+def _notes(error: BaseException) -> list[str]:
+    return list(map(sentence, getattr(error, "__notes__", ())))
 
 
 @contextmanager
@@ -96,7 +105,23 @@ def _warnings_in_a_line(*, traceback: bool) -> Iterator[None]:
         if not traceback:
             # of numbers beyond what floats hold, which a result that is not finite tells of
             warnings.simplefilter("ignore", RuntimeWarning)
+        with nullcontext() if traceback else _processes_too("ignore::RuntimeWarning"):
+            yield
+
+
+@contextmanager
+def _processes_too(warning: str) -> Iterator[None]:
+    """Have processes that are started meanwhile, such as workers, filter warnings too."""
+    name = "PYTHONWARNINGS"
+    before = os.environ.get(name)
+    os.environ[name] = warning if not before else f"{before},{warning}"
+    try:
         yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 @contextmanager

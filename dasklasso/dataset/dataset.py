@@ -28,7 +28,7 @@ from dasklasso.dataset.manifest import MANIFEST_KEY, ColumnStatistics, Manifest,
 from dasklasso.dataset.opener import Opener, in_memory
 from dasklasso.dataset.recorded import expected_of_part
 from dasklasso.dataset.schema import Schema
-from dasklasso.dataset.unchanged import Opened
+from dasklasso.dataset.unchanged import Opened, of_one_version
 from dasklasso.errors import OptionError, StoreError, ValueFound
 from dasklasso.storage.blocks import BlockSource
 from dasklasso.storage.missing_codes import FilledBlocks, MissingCode
@@ -132,6 +132,7 @@ class Dataset:
         self.check_unchanged()
 
 
+@of_one_version
 def open_dataset(
     store: StoreLike,
     *,

@@ -7,9 +7,13 @@ where; what was read before, or is held in memory, is of data that are there no 
 
 from __future__ import annotations
 
+import functools
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import zarr
 from zarr.storage import LocalStore
@@ -17,8 +21,13 @@ from zarr.storage import LocalStore
 from dasklasso.dataset.fingerprint import fingerprint_of
 from dasklasso.dataset.manifest import MANIFEST_KEY, Manifest
 from dasklasso.errors import StoreError
+from dasklasso.files.atomic import read_whole
+from dasklasso.files.places import input_place, is_url
 from dasklasso.storage.blocks import BlockSource
 from dasklasso.storage.zarr_blocks import ZarrBlocks
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 ATTEMPTS = 2  # hours of work are not thrown away for one request that a network lost
 SECONDS_BETWEEN = 0.5
@@ -97,6 +106,24 @@ class Opened:
         stores = [] if self.group is None else [self.group.store]
         stores += [one.store for one in self.sources.values() if isinstance(one, ZarrBlocks)]
         return all(isinstance(store, LocalStore) for store in stores)
+
+
+def of_one_version(opened: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], T]:
+    """Make what opens a store open it again where it was replaced meanwhile.
+
+    Parameters
+    ----------
+    opened : called with the store first
+    """
+
+    @functools.wraps(opened)
+    def again(store: Any, *args: P.args, **options: P.kwargs) -> T:
+        if not isinstance(store, str | os.PathLike) or is_url(store):
+            return opened(store, *args, **options)
+        place = Path(input_place(store, "store"))
+        return read_whole(place, lambda: opened(store, *args, **options))
+
+    return again
 
 
 def _fingerprint(sources: Mapping[str, BlockSource | None]) -> str:

@@ -25,6 +25,7 @@ _WORDS = {
     errno.ENAMETOOLONG: "its name is too long",
     errno.ENOTDIR: "a part of its path is a file, expected a folder",
 }
+_OF_PLACES = (*_WORDS, errno.ENOENT, errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENXIO)
 # a pipe is not waited for, also where it takes a file's place after that was looked at
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -82,6 +83,11 @@ def unreadable(error: BaseException, where: Place) -> str:
     """Say that something cannot be read, and why: the file that an error names, else ``where``."""
     named = getattr(error, "filename", None)
     return f"{where if named is None else named} cannot be read: {why(error)}."
+
+
+def is_of_place(error: OSError) -> bool:
+    """Tell whether an error is of a place that was given, not of a disk or a connection."""
+    return error.filename is not None and error.errno in _OF_PLACES
 
 
 def why(error: BaseException) -> str:

@@ -44,6 +44,15 @@ class PlacedStage:
         """Return what is read, by the option's name."""
         return {name: getattr(self, name) for name in self._reads if getattr(self, name)}
 
+    def _named_as_table(self, inputs: dict[str, str]) -> dict[str, str]:
+        """Return inputs with a store that is a table under a name that says so."""
+        from dasklasso.dataset.sources import looks_like_table
+
+        return {
+            "table of data" if what == "store" and looks_like_table(place) else what: place
+            for what, place in inputs.items()
+        }
+
     def outputs(self) -> dict[str, str]:
         """Return what is written, by the option's name."""
         return {name: getattr(self, name) for name in self._writes if getattr(self, name)}

@@ -51,6 +51,10 @@ class PredictStage(ClusterStage):
         self.check_places()
         check_prediction_file(self.out, overwrite=self.overwrite, beside=self.id)
 
+    def inputs(self) -> dict[str, str]:
+        """Return what is read, by the option's name."""
+        return self._named_as_table(super().inputs())
+
     def run(self) -> Predicted:
         """Predict and write."""
         from dasklasso.dataset.sources import looks_like_table

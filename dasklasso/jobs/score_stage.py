@@ -59,6 +59,10 @@ class ScoreStage(ClusterStage):
             self.check_places()
             check_table_file(self.table, overwrite=self.overwrite)
 
+    def inputs(self) -> dict[str, str]:
+        """Return what is read, by the option's name."""
+        return self._named_as_table(super().inputs())
+
     def run(self) -> Scored:
         """Score, and write the table that was asked for."""
         from dasklasso.dataset.dataset import open_dataset

@@ -90,6 +90,8 @@ def statistics_folder(location: str, override: str | os.PathLike[str] | None = N
     """
     if override is not None:
         place = output_place(override, "stats")
+        if place.exists() and not place.is_dir():
+            raise OptionError(f"stats: {place} is a file; expected a folder")
         if _is_zarr(place):
             raise OptionError(f"stats: {place} is a Zarr store; expected a folder of its own")
         return place

@@ -86,6 +86,8 @@ def test_input_that_cannot_be_used_exits_2_with_an_error_line(arguments, tmp_pat
         (errors.StoreError("X is not there.\nSecond line."), 2),
         (errors.ClusterError("tcp://nowhere does not answer."), 1),
         (OSError(28, "No space left on device"), 1),
+        (OSError(13, "Permission denied", "a.csv"), 2),
+        (OSError(40, "Too many levels of symbolic links", "loop"), 2),
         (KeyboardInterrupt(), 1),
     ],
 )
@@ -118,6 +120,30 @@ def test_with_traceback_the_error_itself_comes_out():
 
     result = CliRunner().invoke(group_that(act), ["--traceback", "act"])
     assert isinstance(result.exception, ZeroDivisionError)
+
+
+def test_workers_do_not_warn_of_numbers_beyond_what_floats_hold(monkeypatch):
+    monkeypatch.delenv("PYTHONWARNINGS", raising=False)
+    warns = "import warnings; warnings.warn('overflow', RuntimeWarning)"
+
+    def start_a_worker():
+        done = subprocess.run([sys.executable, "-c", warns], capture_output=True, check=True)
+        click.echo(repr(done.stderr))
+
+    assert CliRunner().invoke(group_that(start_a_worker), ["act"]).stdout == "b''\n"
+    assert "PYTHONWARNINGS" not in os.environ
+
+
+def test_what_an_error_says_ends_with_one_full_stop():
+    def fail(text, *notes):
+        error = errors.StoreError(text)
+        for note in notes:
+            error.add_note(note)
+        raise error
+
+    group = group_that(lambda: fail("job.toml is not UTF-8: byte 0..", "Moments are kept"))
+    said = CliRunner().invoke(group, ["act"])
+    assert said.stderr == "Error: job.toml is not UTF-8: byte 0. Moments are kept.\n"
 
 
 def test_a_warning_about_the_data_is_one_line_and_no_error():

@@ -53,6 +53,9 @@ COMMANDS = {
     "no name": "predict {m} {s} --out ''",
     "a chained name": "fit {s} --alpha 0.1 --out a::b",
     "a chained input": "fit a::b --alpha 0.1 --out {w}/x",
+    "statistics in a file": "fit {s} --alpha 0.1 --out {w}/x --stats {t}",
+    "a place within a file": "fit {t}/s --alpha 0.1 --out {w}/x",
+    "a name that is too long": "fit " + "n" * 300 + " --alpha 0.1 --out {w}/x",
     "a table at a URL": "ingest s3://bucket/t.csv {w}/x --target y",
 }
 
