@@ -10,6 +10,7 @@ import zarr
 from dasklasso.dataset.kept_checksums import expected_of_kept
 from dasklasso.dataset.manifest import Manifest
 from dasklasso.dataset.recorded import expected_chunks, expected_of_part
+from dasklasso.dataset.sources import CALLS
 from dasklasso.errors import OptionError, StoreError
 from dasklasso.storage.blocks import BlockSource, MemoryBlocks, chunk_bounds
 from dasklasso.storage.chunk_checksums import ChunkChecksums
@@ -43,6 +44,11 @@ class Opener:
         source, vector = self.optional(name)
         if source is None:
             names = array_names(self.group) if self.group is not None else ()
+            if CALLS in names:
+                raise StoreError(
+                    f"{self.location} is a VCF in Zarr, expected a store: make one of it "
+                    "(dasklasso ingest VCF STORE)."
+                )
             holds = f"its arrays are {', '.join(names)}" if names else "it holds no arrays"
             raise StoreError(f"{self.location} has no array {name}: {holds}.")
         return source, vector

@@ -27,9 +27,18 @@ STREAMS = ("gzip", "zlib", "bz2", "lzma")
 
 
 def declared_size(compressor: str, data: np.ndarray) -> int | None:
-    """Return what a compressed chunk says its decoded size is, None where it does not."""
+    """Return what a compressed chunk says its decoded size is, None where it does not.
+
+    Raises
+    ------
+    ValueError
+        It says how long it is itself, and is not: Blosc's decoder would read on in memory.
+    """
     header = data[:_HEADER_BYTES].tobytes()
     if compressor == "blosc" and len(header) >= 16:
+        said = int.from_bytes(header[12:16], "little")
+        if said != data.size:
+            raise ValueError(f"says that it has {said:,} bytes, and has {data.size:,}")
         return int.from_bytes(header[4:8], "little")
     if compressor == "lz4" and len(header) >= 4:
         return int.from_bytes(header[:4], "little")

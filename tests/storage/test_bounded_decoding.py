@@ -127,6 +127,20 @@ def test_so_is_one_that_zarr_would_decode(
     assert_refused(source)
 
 
+@pytest.mark.parametrize("bytes_lost", [1, 5, 200])
+@pytest.mark.parametrize("how", ["plain", "transposed"])
+def test_a_blosc_chunk_cut_off_is_refused_though_its_decoder_reads_on(
+    tmp_path: Path, how: str, bytes_lost: int
+) -> None:
+    array = array_of(str(tmp_path), "blosc", how)
+    array[...] = np.random.default_rng(0).integers(0, 2**60, SHAPE).view("f8")  # stays as it is
+    source = ZarrBlocks(array, location="STORE")
+    chunk = Path(source.chunk_file(0, 0))
+    chunk.write_bytes(chunk.read_bytes()[:-bytes_lost])
+    with pytest.raises(ChunkCorrupt, match=r"cannot be decoded.*says that it has"):
+        source.block(0, 0)
+
+
 @given(
     content=st.binary(max_size=2000),
     codec=st.sampled_from(["gzip", "zlib", "bz2", "lzma", "zstd without its size"]),

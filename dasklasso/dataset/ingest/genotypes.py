@@ -8,17 +8,17 @@ import numpy as np
 
 from dasklasso.dataset.schema import Schema
 from dasklasso.dataset.sources.base import Source
-from dasklasso.dataset.sources.plink import PHENOTYPE, PlinkSource
+from dasklasso.dataset.sources.genotypes import PHENOTYPE, GenotypeSource
 from dasklasso.dataset.sources.variants import VariantFilter, Variants
 from dasklasso.dataset.sources.wrapped import WrappedSource
 from dasklasso.errors import OptionError
 
 
-def genotypes_of(source: Source) -> PlinkSource | None:
+def genotypes_of(source: Source) -> GenotypeSource | None:
     """Return the genotypes that a source reads, also through others; None of other sources."""
     while isinstance(source, WrappedSource):
         source = source.base
-    return source if isinstance(source, PlinkSource) else None
+    return source if isinstance(source, GenotypeSource) else None
 
 
 def keep_phenotyped(source: Source, targets: Sequence[str]) -> None:

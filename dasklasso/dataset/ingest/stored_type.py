@@ -9,7 +9,7 @@ import numpy as np
 from dasklasso.dataset.ingest.columns import Roles
 from dasklasso.dataset.ingest.first_pass import Survey
 from dasklasso.dataset.sources.base import Source
-from dasklasso.dataset.sources.plink import GENOTYPE
+from dasklasso.dataset.sources.genotypes import GENOTYPE
 
 _SMALL = ("uint8", "int8", "uint16", "int16", "uint32", "int32")  # the first that holds all
 _NO_GENOTYPE = 255

@@ -13,8 +13,8 @@ from dasklasso.dataset.ingest.columns import resolve_names
 from dasklasso.dataset.ingest.genotypes import genotypes_of
 from dasklasso.dataset.sources import Source, open_source
 from dasklasso.dataset.sources.base import Column, Expected
+from dasklasso.dataset.sources.genotypes import SAMPLE_ID
 from dasklasso.dataset.sources.joined import JoinedSource
-from dasklasso.dataset.sources.plink import SAMPLE_ID
 from dasklasso.dataset.sources.reading import Reading
 from dasklasso.errors import OptionError, SourceError, ValueFound
 

@@ -13,7 +13,10 @@ from dasklasso.files.places import input_place, is_url
 from dasklasso.files.regular import special_kind
 from dasklasso.storage.zarr_files import ZARR_FILES
 
+CALLS = "call_genotype"  # the array by which a VCF in Zarr is told
+
 __all__ = [
+    "CALLS",
     "Batch",
     "Column",
     "Expected",
@@ -78,6 +81,12 @@ def _open(
     text: str, dataset: str | None, memory: int, scratch: str | None, expected: Expected
 ) -> Source:
     """Open a table as it is."""
+    if is_vcf_zarr(Path(text)):
+        from dasklasso.dataset.sources.vcf_zarr import VcfZarrSource
+
+        _refuse_dialect(text, "vcf_zarr", expected)
+        _refuse_dataset(text, "vcf_zarr", dataset)
+        return VcfZarrSource(Path(text), memory=memory)
     files = _files(text)
     kind = _format(files[0])
     for file in files[1:]:
@@ -87,8 +96,8 @@ def _open(
         raise SourceError(f"{text}: {len(files)} {kind} files, expected one.")
     if kind != "csv":
         _refuse_dialect(text, kind, expected)
-    if dataset is not None and array_format(files[0]) is None:
-        raise OptionError(f"--dataset {dataset}: {text} is {kind}, expected HDF5 or NPZ.")
+    if array_format(files[0]) is None:
+        _refuse_dataset(text, kind, dataset)
 
     if kind == "parquet":
         from dasklasso.dataset.sources.parquet import ParquetSource
@@ -117,6 +126,11 @@ def _open(
     return SvmlightSource(files[0], expected)
 
 
+def is_vcf_zarr(path: Path) -> bool:
+    """Tell whether a path is of a folder of a VCF's genotypes in Zarr."""
+    return (path / CALLS).is_dir()
+
+
 def _refuse_dialect(text: str, kind: str, expected: Expected) -> None:
     """Refuse options of CSV for other formats, unless they are those of a schema."""
     if expected.columns_are_known:
@@ -124,6 +138,11 @@ def _refuse_dialect(text: str, kind: str, expected: Expected) -> None:
     for option in ("separator", "encoding", "quote"):
         if (value := getattr(expected.reading, option)) is not None:
             raise OptionError(f"--{option} {value!r}: {text} is {kind}, expected CSV.")
+
+
+def _refuse_dataset(text: str, kind: str, dataset: str | None) -> None:
+    if dataset is not None:
+        raise OptionError(f"--dataset {dataset}: {text} is {kind}, expected HDF5 or NPZ.")
 
 
 def array_format(path: str | os.PathLike[str]) -> str | None:
@@ -144,6 +163,8 @@ def looks_like_table(path: str | os.PathLike[str]) -> bool:
         return False
     here = Path(text)
     if here.is_dir():
+        if is_vcf_zarr(here):
+            return True
         if any((here / name).is_file() for name in ZARR_FILES):
             return False
         return any(file.is_file() and _known(file) in _MANY for file in here.rglob("*"))

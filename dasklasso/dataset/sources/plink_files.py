@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from dasklasso.dataset.sources.base import refuse_too_many
-from dasklasso.dataset.sources.variants import Variants, unique_names
+from dasklasso.dataset.sources.genotypes import PHENOTYPE, SAMPLE_ID, bytes_of
+from dasklasso.dataset.sources.variants import Variants, renamed_note, unique_names
 from dasklasso.errors import SourceError
 from dasklasso.files.regular import check_regular, open_regular, why
 
@@ -65,16 +66,33 @@ class PlinkFiles:
     variants: Variants
     names: list[str]
     n_renamed: int
+    format = "plink"
+
+    @property
+    def path(self) -> str:
+        return str(self.bed)
+
+    @property
+    def individual(self) -> np.ndarray:
+        return self.samples.individual
+
+    @property
+    def beside(self) -> dict[str, np.ndarray]:
+        """The columns of .fam."""
+        samples = self.samples
+        return {
+            "FID": samples.family, SAMPLE_ID: samples.individual, "PAT": samples.father,
+            "MAT": samples.mother, "SEX": samples.sex, PHENOTYPE: samples.phenotype,
+        }  # fmt: skip
+
+    @property
+    def notes(self) -> list[str]:
+        return renamed_note(self.n_renamed, len(self.names))
 
     def packed(self) -> np.ndarray:
         """Map the genotypes, (n_variants, bytes of a variant) uint8: four samples a byte."""
         shape = (len(self.variants), bytes_of(len(self.samples)))
         return np.memmap(self.bed, np.uint8, "r", len(MAGIC), shape)
-
-
-def bytes_of(n_samples: int) -> int:
-    """Return the bytes that a variant's genotypes take."""
-    return -(-n_samples // 4)
 
 
 def open_plink(bed: Path) -> PlinkFiles:

@@ -113,6 +113,16 @@ class VariantCounts:
         return self.missing / self.n_samples
 
 
+def renamed_note(n_renamed: int, n_variants: int) -> list[str]:
+    """Say how many variants are not named by their id, if any."""
+    if not n_renamed:
+        return []
+    return [
+        f"{n_renamed:,} of {n_variants:,} variants have no id that no other has: they are named "
+        "chromosome:position:A2:A1."
+    ]
+
+
 @dataclass(frozen=True)
 class VariantFilter:
     """Which variants are used.
