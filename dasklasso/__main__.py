@@ -10,17 +10,6 @@ import sys
 from types import FrameType
 from typing import Any
 
-# Dask and SciPy import these where they are installed, and no command has a use for them; with
-# xarray comes pandas, and all together takes as long as a command on small data. Only here: in a
-# process that imports the package they are somebody else's.
-FOR_OTHERS = ("charset_normalizer", "scipy.fftpack", "xarray")
-
-
-def leave_out_others() -> None:
-    """Let this process have no library that is of no use to a command."""
-    for name in FOR_OTHERS:
-        sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # as if not installed
-
 
 def _end(number: int, frame: FrameType | None) -> None:
     """End at once while nothing but imports goes on: there is nothing to close or to remove."""
@@ -34,7 +23,6 @@ def main() -> None:
     before: dict[int, Any] = {
         number: signal.signal(number, _end) for number in (signal.SIGINT, signal.SIGTERM)
     }
-    leave_out_others()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what its encoding has not is spelled out
             stream.reconfigure(errors="backslashreplace")

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from dasklasso.backend import backend_for
-from dasklasso.cross_validation.fold_classes import check_fold_classes, check_training_classes
 from dasklasso.cross_validation.record import CvRecord
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.labels.class_codes import Labelled
@@ -197,6 +196,11 @@ def check_folds(
     coded: Labelled, options: FitOptions, cv: CvOptions, assignment: FoldAssignment
 ) -> None:
     """Refuse folds that the criterion, or the classes of a loss, cannot have."""
+    from dasklasso.cross_validation.fold_classes import (
+        check_fold_classes,
+        check_training_classes,
+    )
+
     loss = options.loss_value
     if cv.criterion != "loss" and not loss.gives_probabilities:
         raise OptionError(f"criterion: {cv.criterion} found, but loss {options.loss} has no labels")

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from dasklasso.cross_validation.curves import cross_validate_ratios
 from dasklasso.cross_validation.error_curve import BOUND, CrossValidation
 from dasklasso.cross_validation.record import CvRecord, over_targets
 from dasklasso.dataset.dataset import Dataset
@@ -104,6 +103,8 @@ def _cross_validate(
     grids: Sequence[np.ndarray],
 ) -> CvRecord:
     """Every fold, l1_ratio and target, on the workers."""
+    from dasklasso.cross_validation.curves import cross_validate_ratios
+
     folds = session.grouped.by_fold()
     tol = max(CV_TOL * session.options.tol, LEAST_CV_TOL)
     by_target: list[tuple[CrossValidation, ...]] = []

@@ -6,14 +6,13 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import dask
 import numpy as np
 
-from dasklasso.cross_validation.record import CvRecord
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.fingerprint import FINGERPRINTED
 from dasklasso.dataset.kept_checksums import chunk_files, keep_checksums
@@ -22,13 +21,16 @@ from dasklasso.files.claims import claimed
 from dasklasso.files.locks import FULL
 from dasklasso.fit.peak_memory import PeakMemory
 from dasklasso.options import RunOptions
-from dasklasso.problem.problem import Problem
 from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.graph import GraphBuilder, Task
 from dasklasso.scan.runners import Runner, runner_for
-from dasklasso.solvers.base import Jobs
-from dasklasso.solvers.checkpoint import STATE
-from dasklasso.solvers.solution import Solution
 from dasklasso.storage.blocks import MemoryBlocks
+
+if TYPE_CHECKING:  # a prediction opens a runner, and needs none of them
+    from dasklasso.cross_validation.record import CvRecord
+    from dasklasso.problem.problem import Problem
+    from dasklasso.solvers.base import Jobs
+    from dasklasso.solvers.solution import Solution
 
 SMALL_BYTES = 64 << 20  # of X, decoded: read in less time than a cluster takes to start
 
@@ -141,6 +143,8 @@ def checkpoint_claimed(run: RunOptions) -> Iterator[None]:
     StoreError
         Another process writes it, or it cannot be written there.
     """
+    from dasklasso.solvers.checkpoint import STATE
+
     with ExitStack() as stack:
         if run.checkpoint is not None:
             try:
@@ -159,11 +163,14 @@ def over_workers(runner: Runner) -> Callable[[Callable[[Any], Any], Iterable[Any
     """
 
     def mapped(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterable[Any]:
-        call = dask.delayed(function, name="solve", pure=False)
         rest = iter(items)
         threads = sum(n for _, n in runner.shares())
         while batch := list(islice(rest, threads)):
-            # an item is arrays that are there: Dask need not look for tasks within
-            yield from runner.compute(*[call(dask.delayed(item, traverse=False)) for item in batch])
+            builder = GraphBuilder()
+            keys = [
+                builder.add("solve", (number,), partial(function, item))
+                for number, item in enumerate(batch)
+            ]
+            yield from runner.compute(*[Task(builder, key) for key in keys])
 
     return mapped

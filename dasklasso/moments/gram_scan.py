@@ -22,7 +22,7 @@ from dasklasso.moments.grouped import GroupedMoments
 from dasklasso.moments.tiles import scan_tiles
 from dasklasso.scan.bad_values import bad_value
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.scan.graph import GraphBuilder, delayed_of
+from dasklasso.scan.graph import GraphBuilder, Task
 from dasklasso.scan.reader import Caching, Reader, Table
 
 GROUPED_BYTES = 256 << 20  # of the moments of all folds and blocks together
@@ -158,7 +158,7 @@ def _by_blocks(
         function = partial(gram_block, table, assignment, start, stop, dtype.name, device, caching)
         keys.append(builder.add("scan-gram", (number,), function, workers=homes[number]))
     engine.turn()
-    found = engine.runner.compute(*[delayed_of(builder, key) for key in keys])
+    found = engine.runner.compute(*[Task(builder, key) for key in keys])
     places = sorted((fold, b) for b, block in enumerate(found) for fold in block.moments)
     grouped = GroupedMoments(
         replace(scheme, n_blocks=len(edges) - 1),

@@ -26,7 +26,7 @@ from dasklasso.moments.cross_moments import CrossMoments, not_ones
 from dasklasso.moments.rounding import BUFFER_ROWS
 from dasklasso.objective.square_units import unit_for
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.scan.graph import GraphBuilder, delayed_of
+from dasklasso.scan.graph import GraphBuilder, Task
 from dasklasso.scan.reader import Caching, Reader, Table
 
 TILE = 1024  # columns of a group: a tile is 8 MiB
@@ -90,7 +90,7 @@ def scan_tiles(
                 )
         gates.append(tiles[len(groups) - 1, len(groups) - 1])
     engine.turn()
-    lazy = [delayed_of(builder, key) for key in (unit, *heads, *tiles.values())]
+    lazy = [Task(builder, key) for key in (unit, *heads, *tiles.values())]
     placed = list(engine.runner.persist(*lazy))
     scale, *bands = engine.runner.compute(*placed[: 1 + len(heads)])
     moments = _without_products(bands, table.y.shape[1])

@@ -9,14 +9,15 @@ by one scan, as curvature products at unit vectors.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
-import dask.array as da
 import numpy as np
 
 from dasklasso.backend import Array, backend_for, namespace, to_numpy
 from dasklasso.errors import OptionError
 from dasklasso.objective.penalties.base import Penalty
 from dasklasso.scan.frame import Frame
+from dasklasso.scan.graph import BlockArray, map_blocks
 
 REDUNDANT = 1e-13  # share of a column's square, not explained by the others, that is rounding
 MOST_UNPENALISED = 256  # columns: each is one more in the first scan, and d numbers
@@ -38,7 +39,7 @@ class Unpenalised:
     Attributes
     ----------
     index : (n_free,) int
-    cross : da.Array (n_features, n_free)
+    cross : (n_features, n_free)
         ``X̃ᵀPX̃_F``.
     gram : (n_free, n_free)
         The rows F of it.
@@ -47,36 +48,27 @@ class Unpenalised:
     """
 
     index: np.ndarray
-    cross: da.Array
+    cross: BlockArray
     gram: np.ndarray
     start: np.ndarray
 
-    def rows(self, array: da.Array) -> da.Array:
-        """Return the rows F of an array of coefficients, on the host, in one chunk."""
-        # Dask cannot take rows by number from blocks that are not NumPy's
-        here = da.map_blocks(to_numpy, array, dtype=array.dtype, meta=np.empty((0, 0)))
-        return here[self.index].rechunk((-1, -1))
+    def rows(self, array: BlockArray) -> BlockArray:
+        """Return the rows F of an array of coefficients, on the host, in one block."""
+        return array.rows(self.index)
 
     def coefficients(
-        self, points: da.Array, gradient: da.Array, k: int, penalty: Penalty
-    ) -> da.Array:
+        self, points: BlockArray, gradient: BlockArray, k: int, penalty: Penalty
+    ) -> BlockArray:
         """c of each of the first k points: (n_free, k), lazily."""
-        rows = [self.rows(array[:, :k]) for array in (points, gradient)]
-        return da.map_blocks(
-            project, *rows, gram=self.gram, penalty=penalty, dtype=float, meta=np.empty((0, 0))
-        )
+        rows = [self.rows(array.columns(0, k)) for array in (points, gradient)]
+        found = partial(project, gram=self.gram, penalty=penalty)
+        return map_blocks("project", found, *rows, width=k)
 
-    def projection(self, c: da.Array, device: str) -> da.Array:
+    def projection(self, c: BlockArray, device: str) -> BlockArray:
         """``XᵀPX_F c`` for all columns: (n_features, k), lazily."""
-        return da.map_blocks(
-            _product,
-            self.cross,
-            c,
-            device=device,
-            dtype=float,
-            meta=np.empty((0, 0)),
-            chunks=(self.cross.chunks[0], c.chunks[1]),
-        )
+        product = partial(_product, device=device)
+        heights = self.cross.heights
+        return map_blocks("projection", product, self.cross, c, width=c.width, heights=heights)
 
     def corrected(
         self,

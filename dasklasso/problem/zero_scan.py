@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import dask.array as da
 import numpy as np
 
 from dasklasso.backend import to_numpy
@@ -29,7 +28,8 @@ from dasklasso.scan import summation_tree
 from dasklasso.scan.bad_values import bad_value
 from dasklasso.scan.engine import Request, ScanEngine
 from dasklasso.scan.frame import Frame, PlacedFrame
-from dasklasso.scan.gather import Answers, Coefficients, as_dask, gather
+from dasklasso.scan.gather import Answers, Coefficients, gather, in_parts
+from dasklasso.scan.graph import BlockArray, map_blocks
 from dasklasso.scan.queries.column_moments import (
     ColumnMoments,
     Moments,
@@ -234,26 +234,24 @@ def look(
     null = problem.null_intercept if problem.steps_intercept else None
     query = gradient_query(problem, range(n_targets), "float64", device, null)
     found = gather(engine, points, engine.gradient(query, points, frame, also))
-    gradient = as_dask(engine, found.gradient)
+    gradient = in_parts(engine, found.gradient)
     free = None
-    projected: tuple[da.Array, ...] = ()
+    projected: tuple[BlockArray, ...] = ()
     if index.size:
-        cross = gradient[:, n_targets : n_targets + index.size]
-        rows = to_numpy(engine.runner.compute(gradient[index])[0])
+        cross = gradient.columns(n_targets, n_targets + index.size)
+        rows = to_numpy(engine.runner.compute(gradient.rows(index))[0])
         free = Unpenalised(
             index, cross, rows[:, n_targets : n_targets + index.size], -rows[:, :n_targets]
         )
         projected = _projections(free, n_targets)
-    sizes = da.map_blocks(
-        _extremes,
+    sizes = map_blocks(
+        "extremes",
+        partial(_extremes, n_targets=n_targets, penalty=problem.objective.l1_penalty),
         gradient,
         frame,
         *projected,
-        n_targets=n_targets,
-        penalty=problem.objective.l1_penalty,
-        dtype=float,
-        meta=np.empty((0, 0)),
-        chunks=((1,) * len(engine.column_chunks), (n_targets + 1,)),
+        width=n_targets + 1,
+        heights=(1,) * len(engine.column_chunks),
     )
     extremes = engine.runner.compute(sizes)[0]
     return FirstLook(
@@ -268,22 +266,13 @@ def look(
     )
 
 
-def _projections(free: Unpenalised, n_targets: int) -> tuple[da.Array, ...]:
+def _projections(free: Unpenalised, n_targets: int) -> tuple[BlockArray, ...]:
     # the null model has the unpenalised columns fitted: their share leaves the gradient
     start = np.linalg.lstsq(free.gram, free.start, rcond=None)[0]
-    return (
-        da.map_blocks(
-            _times,
-            free.cross,
-            start,
-            dtype=float,
-            meta=np.empty((0, 0)),
-            chunks=(free.cross.chunks[0], (n_targets,)),
-        ),
-    )
+    return (map_blocks("null", partial(_times, start), free.cross, width=n_targets),)
 
 
-def _times(cross: np.ndarray, start: np.ndarray) -> np.ndarray:
+def _times(start: np.ndarray, cross: np.ndarray) -> np.ndarray:
     return to_numpy(cross) @ start
 
 
@@ -303,7 +292,7 @@ def _extremes(
     return np.append(alpha_max, np.sum(dense[:, -1] ** 2))[None, :]
 
 
-def _first_points(engine: ScanEngine, n_targets: int, index: np.ndarray) -> da.Array:
+def _first_points(engine: ScanEngine, n_targets: int, index: np.ndarray) -> BlockArray:
     n_features = sum(engine.column_chunks)
     function = partial(_first_block, n_features=n_features, n_targets=n_targets, index=index)
     return engine.from_parts("first-points", function, n_targets + index.size + 1)

@@ -13,14 +13,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import dask.array as da
 import numpy as np
-from dask.delayed import Delayed
 
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.scan import tasks
 from dasklasso.scan.frame import Frame, PlacedFrame
-from dasklasso.scan.graph import GraphBuilder, array_of, delayed_of
+from dasklasso.scan.graph import BlockArray, GraphBuilder, Task, array_here, array_of
 from dasklasso.scan.layout import BAND_BYTES, Layout, layout_of, split_evenly
 from dasklasso.scan.queries.base import AnswerT, Query
 from dasklasso.scan.queries.gradient import Gradient
@@ -33,10 +31,10 @@ JOIN_FAN_IN = 16
 
 @dataclass(frozen=True)
 class Request:
-    """A query with its input arrays, each (n_features, any), chunked by the layout's parts."""
+    """A query with its input arrays, each (n_features, any), cut as the layout's parts."""
 
     query: Query[Any]
-    inputs: tuple[da.Array, ...] = ()
+    inputs: tuple[BlockArray, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,27 +44,27 @@ class GradientScan:
     Attributes
     ----------
     queries : the gradient's, then what else the scan is asked
-    parts : for each part a Delayed :class:`~dasklasso.scan.tasks.PartAnswer`
+    parts : for each part the task of its :class:`~dasklasso.scan.tasks.PartAnswer`
     column_chunks : widths of the parts
     n_points : K, of the gradient
     """
 
     queries: tuple[Query[Any], ...]
-    parts: tuple[Delayed, ...]
+    parts: tuple[Task, ...]
     column_chunks: tuple[int, ...]
     n_points: int
 
     @property
-    def gradient(self) -> da.Array:
+    def gradient(self) -> BlockArray:
         """(n_features, K), chunked by the layout's parts."""
         builder = GraphBuilder(*self.parts)
         for part, answer in enumerate(self.parts):
             builder.add("gradient", (part, 0), tasks.gradient_of, answer.key)
-        return array_of(builder, "gradient", (self.column_chunks, (self.n_points,)), np.float64)
+        return array_of(builder, "gradient", self.column_chunks, self.n_points, np.float64)
 
     def map_parts(
-        self, label: str, function: Callable[..., Any], *arrays: da.Array
-    ) -> list[Delayed]:
+        self, label: str, function: Callable[..., Any], *arrays: BlockArray
+    ) -> list[Task]:
         """``function(answer, *blocks)`` for every part, with that part's blocks of ``arrays``.
 
         ``answer`` is the part's :class:`~dasklasso.scan.tasks.PartAnswer`.
@@ -78,7 +76,7 @@ class GradientScan:
             )
             for part, answer in enumerate(self.parts)
         ]
-        return [delayed_of(builder, key) for key in keys]
+        return [Task(builder, key) for key in keys]
 
 
 class ScanEngine:
@@ -115,15 +113,13 @@ class ScanEngine:
         """Whether X is too wide for a band to hold all columns."""
         return len(self.layout.parts) > 1
 
-    def by_columns(self, array: np.ndarray) -> da.Array:
-        """A (n_features, k) array in the chunks of the layout's parts."""
-        return da.from_array(
-            array, chunks=(self.column_chunks, (array.shape[1],)), name=False, asarray=False
-        )
+    def by_columns(self, array: np.ndarray) -> BlockArray:
+        """A (n_features, k) array in blocks of the layout's parts."""
+        return array_here(array, self.column_chunks)
 
     def from_parts(
         self, label: str, function: Callable[[int, int], np.ndarray], n_columns: int
-    ) -> da.Array:
+    ) -> BlockArray:
         """A (n_features, n_columns) array, each part made where it is needed.
 
         ``function(start, stop)`` makes the rows of features start to stop − 1.
@@ -132,18 +128,17 @@ class ScanEngine:
         for part in range(len(self.layout.parts)):
             columns = self.layout.columns(part)
             builder.add(label, (part, 0), partial(function, columns.start, columns.stop))
-        return array_of(builder, label, (self.column_chunks, (n_columns,)), np.float64)
+        return array_of(builder, label, self.column_chunks, n_columns, np.float64)
 
     def placed(self, frame: Frame) -> PlacedFrame:
         """Return a frame of all features, sent to the workers once: every scan needs it."""
         builder = GraphBuilder()
         for part in range(len(self.layout.parts)):
             builder.add("frame", (part, 0), partial(_itself, frame[self.layout.columns(part)]))
-        chunks = (self.column_chunks, (1,))
-        return self.runner.persist(array_of(builder, "frame", chunks, object))[0]
+        return self.runner.persist(array_of(builder, "frame", self.column_chunks, 1, object))[0]
 
     def gradient(
-        self, query: Gradient, points: da.Array, frame: PlacedFrame, also: Sequence[Request] = ()
+        self, query: Gradient, points: BlockArray, frame: PlacedFrame, also: Sequence[Request] = ()
     ) -> GradientScan:
         """Ask for gradients at ``points``: one scan, built but not run.
 
@@ -158,7 +153,7 @@ class ScanEngine:
             finished = self._gradient_by_parts(builder, requests[0])
         else:
             finished = self._gradient_whole(builder, requests)
-        answers = tuple(delayed_of(builder, key) for key in finished)
+        answers = tuple(Task(builder, key) for key in finished)
         queries = tuple(request.query for request in requests)
         return GradientScan(queries, answers, self.column_chunks, points.shape[1])
 
@@ -173,7 +168,7 @@ class ScanEngine:
         builder, parts = GraphBuilder(), range(len(self.layout.parts))
         finished = [self._map_reduce(builder, part, [Request(query)]) for part in parts]
         self.turn()
-        results = self.runner.compute(*[delayed_of(builder, key) for key in finished])
+        results = self.runner.compute(*[Task(builder, key) for key in finished])
         return [result.values[0] for result in results], sum(one.bytes_read for one in results)
 
     def workers_of_rows(self, rows: Sequence[int]) -> list[list[str] | None]:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
-import dask.array as da
 import numpy as np
 
 from dasklasso.backend import Array, Backend
+from dasklasso.scan.graph import BlockArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,4 +72,4 @@ class Frame:
         return (self.l1_factor == 0) & self.matters
 
 
-PlacedFrame = da.Array  # its blocks, one a part, are the Frames of the parts' columns
+PlacedFrame = BlockArray  # its blocks, one a part, are the Frames of the parts' columns

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import dask.array as da
 import numpy as np
 
 from dasklasso.backend import to_numpy
 from dasklasso.objective.loss_sums import LossSums
 from dasklasso.scan.engine import GradientScan, ScanEngine
+from dasklasso.scan.graph import BlockArray
 from dasklasso.scan.queries.base import AnswerT, Query
 from dasklasso.scan.queries.gradient import LossGradient
 from dasklasso.scan.tasks import PartAnswer
 
-Coefficients = da.Array | np.ndarray
+Coefficients = BlockArray | np.ndarray
 
 COEFFICIENT_BYTES_IN_GRAPH = 32 << 20  # up to so many, coefficients travel with the graph
 
@@ -34,7 +34,7 @@ class Answers:
     ----------
     queries, values : what was asked, the gradient first, and the answer to each
     points : (n_features, K)
-        Where the gradient was asked for: a Dask array on the workers, or NumPy's here.
+        Where the gradient was asked for: blocks on the workers, or NumPy's here.
     bytes_read : int
     extra : values of the other collections that were computed in the same graph
     """
@@ -61,7 +61,7 @@ class Answers:
 
     @property
     def gradient(self) -> Coefficients:
-        """(n_features, K): a Dask array on the workers, or NumPy's here."""
+        """(n_features, K): blocks on the workers, or NumPy's here."""
         gradient: Coefficients = self.values[0].gradient
         return gradient
 
@@ -73,7 +73,7 @@ class Answers:
 
 
 def gather(
-    engine: ScanEngine, points: da.Array, scan: GradientScan, extra: Sequence[Any] = ()
+    engine: ScanEngine, points: BlockArray, scan: GradientScan, extra: Sequence[Any] = ()
 ) -> Answers:
     """Run the graph of one scan.
 
@@ -96,8 +96,7 @@ def gather(
             sum(nbytes for _, nbytes in sums),
             _on_host(values[len(heads) :]),
         )
-    # block by block: blocks may be of a device, which Dask would not know how to join
-    blocks = points.to_delayed(optimize_graph=False).ravel().tolist()
+    blocks = points.blocks()  # which may be of a device
     found = runner.compute(*blocks, *scan.parts, *extra)
     n = len(blocks)
     parts = found[n : 2 * n]
@@ -122,13 +121,6 @@ def _on_host(values: Sequence[Any]) -> list[np.ndarray]:
     return [to_numpy(value) for value in values]
 
 
-def for_map_blocks(engine: ScanEngine, array: Coefficients) -> Any:
-    """A state's array as ``map_blocks`` takes it: chunked by parts, or whole where there is one."""
-    if isinstance(array, np.ndarray) and engine.is_split:
-        return engine.by_columns(array)
-    return array
-
-
-def as_dask(engine: ScanEngine, array: Coefficients) -> da.Array:
-    """Return a state's array as a Dask array, chunked by parts."""
+def in_parts(engine: ScanEngine, array: Coefficients) -> BlockArray:
+    """Return a state's array in blocks of the layout's parts."""
     return engine.by_columns(array) if isinstance(array, np.ndarray) else array

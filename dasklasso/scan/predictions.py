@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from functools import partial
 
-import dask
 import numpy as np
-from dask.delayed import Delayed
 from scipy.sparse import csr_array
 
 from dasklasso.scan import tasks
 from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.graph import BlockArray, GraphBuilder, Task
 from dasklasso.scan.queries.prediction import Prediction
 
-Piece = tuple[slice, list[Delayed]]  # rows, and for each part its share of their prediction
+Piece = tuple[slice, list[Task]]  # rows, and for each part its share of their prediction
 Shares = tuple[slice, list[np.ndarray]]
 
 
@@ -37,10 +37,9 @@ def predictions(
     """
     layout = engine.layout
     # sent once, not with every band
-    weights = [
-        dask.delayed(coef[:, layout.columns(part)].toarray().T, pure=False)
-        for part in range(len(layout.parts))
-    ]
+    weights = engine.from_parts(
+        "coefficients", lambda start, stop: coef[:, start:stop].toarray().T, coef.shape[0]
+    )
     tallest = max(layout.rows(b).stop - layout.rows(b).start for b in range(len(layout.bands)))
     if most_rows is None or tallest <= most_rows:
         found = _bands(engine, query, weights)
@@ -51,39 +50,47 @@ def predictions(
     engine.scans += 1
 
 
-def _bands(engine: ScanEngine, query: Prediction, weights: Sequence[Delayed]) -> Iterator[Shares]:
+def _bands(engine: ScanEngine, query: Prediction, weights: BlockArray) -> Iterator[Shares]:
     """Whole bands, each read and predicted in one task for each part."""
-    predict = dask.delayed(tasks.predict_band, pure=False)
     for window in _windows(engine):
-        yield from _computed(
-            engine,
-            [
-                (
-                    engine.layout.rows(band),
-                    [predict(engine.table, query, band, p, w) for p, w in enumerate(weights)],
-                )
-                for band in window
-            ],
-        )
+        builder = GraphBuilder(weights)
+        pieces = []
+        for band in window:
+            shares = []
+            for part, w in enumerate(weights.blocks()):
+                predict = partial(tasks.predict_band, engine.table, query, band, part)
+                key = builder.add("predict", (band, part), predict, w.key)
+                shares.append(Task(builder, key))
+            pieces.append((engine.layout.rows(band), shares))
+        yield from _computed(engine, pieces)
 
 
 def _cut_bands(
-    engine: ScanEngine, query: Prediction, weights: Sequence[Delayed], most_rows: int
+    engine: ScanEngine, query: Prediction, weights: BlockArray, most_rows: int
 ) -> Iterator[Shares]:
     """Bands that are read by one task, stay where they were read, and are predicted by several."""
-    read = dask.delayed(tasks.read_band, pure=False)
-    predict = dask.delayed(tasks.predict_rows, pure=False)
+    parts = list(enumerate(weights.blocks()))
     for window in _windows(engine):
-        places = [(band, part) for band in window for part in range(len(weights))]
-        held = engine.runner.persist(*[read(engine.table, *place) for place in places])
-        blocks = dict(zip(places, held, strict=True))
+        reading = GraphBuilder()
+        keys = [
+            reading.add("read", (band, part), partial(tasks.read_band, engine.table, band, part))
+            for band in window
+            for part, _ in parts
+        ]
+        held = engine.runner.persist(*[Task(reading, key) for key in keys])
+        blocks = {task.key[1:]: task for task in held}
+        builder = GraphBuilder(weights, *held)
         pieces: list[Piece] = []
         for band in window:
             rows = engine.layout.rows(band)
             for start in range(rows.start, rows.stop, most_rows):
                 piece = slice(start, min(start + most_rows, rows.stop))
-                parts = enumerate(weights)
-                shares = [predict(query, blocks[band, part], piece, w) for part, w in parts]
+                shares = []
+                for part, w in parts:
+                    predict = partial(tasks.predict_rows, query, piece)
+                    where = blocks[band, part].key
+                    key = builder.add("predict", (band, part, start), predict, where, w.key)
+                    shares.append(Task(builder, key))
                 pieces.append((piece, shares))
         for first in range(0, len(pieces), _threads(engine)):
             yield from _computed(engine, pieces[first : first + _threads(engine)])

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-import dask
 import psutil
 
 from dasklasso.errors import ClusterError, MemoryLimitError, OptionError
 from dasklasso.scan import tasks
+from dasklasso.scan.inline import Key, run_graph
 from dasklasso.scan.threads import blas_threads
 from dasklasso.storage.mapped_files import Identity
 
@@ -67,6 +68,7 @@ class InProcess:
     threads: int
     memory: int | None = None
     needed: int = 0
+    _pool: ThreadPoolExecutor | None = field(default=None, init=False, repr=False)
 
     def shares(self) -> list[tuple[str | None, int]]:
         return [(None, self.threads)]
@@ -75,10 +77,13 @@ class InProcess:
         return _cache_share(self.memory, 1, self.threads, block_bytes, self.needed)
 
     def compute(self, *collections: Any) -> tuple[Any, ...]:
-        return dask.compute(*collections, optimize_graph=False, **self._scheduler())
+        return tuple(
+            one.finished([found[key] for key in one.__dask_keys__()])
+            for one, found in self._found(collections)
+        )
 
     def persist(self, *collections: Any) -> tuple[Any, ...]:
-        return dask.persist(*collections, optimize_graph=False, **self._scheduler())
+        return tuple(one.made_of(found) for one, found in self._found(collections))
 
     def forget(self, token: str) -> None:
         tasks.forget(token)
@@ -86,13 +91,17 @@ class InProcess:
     def checksums(self, paths: Sequence[str]) -> dict[str, tuple[Identity, int]]:
         return tasks.checksums(paths)
 
-    def _scheduler(self) -> dict[str, Any]:
-        # functions, not their names: to look up a name Dask imports all of distributed
-        if self.threads == 1:
-            return {"scheduler": dask.get}
-        from dask.threaded import get
+    def _found(self, collections: Sequence[Any]) -> Iterator[tuple[Any, dict[Key, Any]]]:
+        """Collections, each with what the graph made of its keys."""
+        wanted = [key for one in collections for key in one.__dask_keys__()]
+        graphs = [one.builder for one in collections]
+        found = run_graph(graphs, wanted, self.threads, self._threads)
+        return ((one, found) for one in collections)
 
-        return {"scheduler": get, "num_workers": self.threads}
+    def _threads(self) -> ThreadPoolExecutor:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="scan")
+        return self._pool
 
 
 class OnCluster:
@@ -344,6 +353,7 @@ def _send_at_once(cluster: Any, client: Any) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Settings of Dask for batch jobs: a dead worker is survived, closing is silent."""
+    import dask
     import distributed  # noqa: F401  its defaults must be there before they are set aside
 
     settings = {

@@ -13,7 +13,7 @@ from typing import Any
 
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.frame import Frame, PlacedFrame
-from dasklasso.scan.graph import GraphBuilder, delayed_of
+from dasklasso.scan.graph import GraphBuilder, Task
 from dasklasso.scan.reader import Caching, Reader, Table
 from dasklasso.scan.rows import Rows
 
@@ -65,7 +65,7 @@ def scan_chain(
             f"scan-{label}", (place,), function, key, (frame.name, 0, 0), workers=owners[place]
         )
     engine.turn()
-    [last] = engine.runner.compute(delayed_of(builder, key))
+    [last] = engine.runner.compute(Task(builder, key))
     return last.state, last.bytes_read
 
 

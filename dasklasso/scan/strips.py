@@ -22,7 +22,7 @@ from dasklasso.scan.columns.base import ColumnBlock
 from dasklasso.scan.columns.coded import CodedBlock
 from dasklasso.scan.columns.dense import DenseBlock
 from dasklasso.scan.engine import ScanEngine, by_share
-from dasklasso.scan.graph import GraphBuilder, delayed_of
+from dasklasso.scan.graph import GraphBuilder, Task
 from dasklasso.scan.layout import split_evenly
 from dasklasso.scan.reader import Caching, Reader, Table
 from dasklasso.scan.rows import Rows
@@ -129,7 +129,7 @@ def ask_strips(
             keys.append(
                 builder.add(f"scan-{query.name}", (len(keys),), function, given, workers=where)
             )
-    found = runner.compute(*[delayed_of(builder, key) for key in keys])
+    found = runner.compute(*[Task(builder, key) for key in keys])
     return [answer for answers, _ in found for answer in answers], sum(one[1] for one in found)
 
 

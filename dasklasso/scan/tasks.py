@@ -204,7 +204,7 @@ def read_band(table: Table, band: int, part: int) -> list[Rows]:
 
 
 def predict_rows(
-    query: Prediction, band: Sequence[Rows], wanted: slice, coef: np.ndarray
+    query: Prediction, wanted: slice, band: Sequence[Rows], coef: np.ndarray
 ) -> np.ndarray:
     """Return one part's share of the prediction of some rows of a band that was read before."""
     shares = []

@@ -7,20 +7,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-import dask.array as da
 import numpy as np
 
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.options import FitOptions, RunOptions
-from dasklasso.problem.folds import Folds
 from dasklasso.problem.problem import Problem
 from dasklasso.problem.unpenalised import Unpenalised
 from dasklasso.problem.zero_scan import FirstLook, Look
 from dasklasso.scan.engine import Request, ScanEngine
 from dasklasso.scan.frame import PlacedFrame
+from dasklasso.scan.graph import BlockArray
 from dasklasso.solvers.solution import Solution
 
 if TYPE_CHECKING:
+    from dasklasso.problem.folds import Folds
     from dasklasso.solvers.certificate_scan import Certified
 
 
@@ -150,11 +150,11 @@ class Frozen:
     Attributes
     ----------
     numbers : plain JSON types
-    arrays : "points" and "gradient", (n_features, any), chunked by the layout's parts
+    arrays : "points" and "gradient", (n_features, any), in blocks of the layout's parts
     """
 
     numbers: dict[str, Any]
-    arrays: dict[str, da.Array]
+    arrays: dict[str, BlockArray]
 
 
 class LeftOut(Protocol):

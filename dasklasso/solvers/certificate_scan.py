@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import dask.array as da
 import numpy as np
 
 from dasklasso.backend import Array, Backend, backend_for, to_numpy
@@ -30,6 +29,7 @@ from dasklasso.problem.unpenalised import Unpenalised, dual_direction
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.frame import Frame, PlacedFrame
 from dasklasso.scan.gather import Answers, gather
+from dasklasso.scan.graph import BlockArray
 from dasklasso.scan.queries.gradient import LossGradient
 from dasklasso.scan.tasks import PartAnswer
 
@@ -77,7 +77,7 @@ class CertificateQuestion:
     problem: Problem
     frame: PlacedFrame
     free: Unpenalised | None
-    points: da.Array
+    points: BlockArray
     targets: np.ndarray
     alphas: np.ndarray
     device: str = "cpu"

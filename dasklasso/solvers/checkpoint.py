@@ -12,21 +12,25 @@ import json
 import os
 import time
 from contextlib import suppress
+from functools import partial
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import dask.array as da
+import numpy as np
 import zarr
 from zarr.codecs import Crc32cCodec
 
-from dasklasso.backend import to_numpy
+from dasklasso.backend import Array, to_numpy
 from dasklasso.errors import CheckpointError, StoreError
 from dasklasso.files.atomic import PartialFolder, remove, restore
 from dasklasso.files.documents import read_json, shown, validate
 from dasklasso.files.regular import unreadable
 from dasklasso.files.seal import FILES, METADATA, check_files, check_seal, files_in, sealed
 from dasklasso.moments.store import drop_moments_of
+from dasklasso.scan.graph import BlockArray, GraphBuilder, Task, array_of
 from dasklasso.scan.runners import Runner
+from dasklasso.storage.blocks import chunk_bounds, chunk_lengths
 from dasklasso.storage.sealed_groups import (
     group_attributes,
     open_sealed_group,
@@ -47,7 +51,7 @@ def write_checkpoint(
     folder: Path,
     key: str,
     numbers: dict[str, Any],
-    arrays: dict[str, da.Array],
+    arrays: dict[str, BlockArray],
     runner: Runner,
     of: str = "",
 ) -> None:
@@ -68,7 +72,7 @@ def write_checkpoint(
     with PartialFolder(folder / STATE, overwrite=True) as place, place.guarded():
         group = zarr.open_group(str(place.partial), mode="a", zarr_format=3)
         writes = [_store(group, name, array) for name, array in arrays.items()]
-        runner.compute(*writes)
+        runner.compute(*[task for of_array in writes for task in of_array])
         document = {"version": VERSION, "key": key, "state": json.dumps(numbers)}
         document |= {"of": of, "written": time.strftime("%Y-%m-%d %H:%M:%S")}
         group.attrs.put(sealed(document, files_in(place.partial, leave_out={METADATA})))
@@ -119,7 +123,7 @@ def _said(folder: Path) -> dict[str, Any]:
         return {}
 
 
-def read_checkpoint(folder: Path, key: str) -> tuple[dict[str, Any], dict[str, da.Array]]:
+def read_checkpoint(folder: Path, key: str) -> tuple[dict[str, Any], dict[str, BlockArray]]:
     """The state last written.
 
     Raises
@@ -188,24 +192,42 @@ def remove_checkpoint(folder: Path, data: str) -> None:
             place.rmdir()
 
 
-def _store(group: zarr.Group, name: str, array: da.Array) -> Any:
+def _store(group: zarr.Group, name: str, array: BlockArray) -> list[Task]:
     target = group.create_array(
         name,
         shape=array.shape,
-        chunks=tuple(int(c) for c in array.chunksize),
+        chunks=(max(array.heights), array.width),
         dtype=array.dtype,
         compressors=Crc32cCodec(),
         config={"write_empty_chunks": True},  # so that a chunk that is not there is a fault
     )
-    on_host = da.map_blocks(to_numpy, array, dtype=array.dtype)
-    return on_host.store(target, compute=False, lock=False)
+    builder = GraphBuilder(array)
+    keys = [
+        builder.add("write", block.key[1:], partial(_write, target, start), block.key)
+        for block, start in zip(array.blocks(), array.starts, strict=False)
+    ]
+    return [Task(builder, key) for key in keys]
 
 
-def _lazy(path: Path, group: zarr.Group, name: str) -> da.Array:
+def _write(target: zarr.Array, start: int, block: Array) -> None:
+    rows = to_numpy(block)
+    target[start : start + len(rows)] = rows
+
+
+def _lazy(path: Path, group: zarr.Group, name: str) -> BlockArray:
     array = uncompressed_array(group, name, path, error=CheckpointError)
     if array.ndim != 2 or array.dtype.kind not in "fiu":
         raise CheckpointError(
             f"{path / name} has shape {array.shape} and dtype {array.dtype}, expected two "
             "dimensions of numbers."
         )
-    return da.from_zarr(array)
+    n_rows, width = array.shape
+    heights = chunk_lengths(chunk_bounds(n_rows, array.chunks[0]))
+    builder = GraphBuilder()
+    for block, (start, stop) in enumerate(pairwise(accumulate(heights, initial=0))):
+        builder.add("read", (block, 0), partial(_read, array, start, stop))
+    return array_of(builder, "read", heights, width, array.dtype)
+
+
+def _read(array: zarr.Array, start: int, stop: int) -> np.ndarray:
+    return np.asarray(array[start:stop])

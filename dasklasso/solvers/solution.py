@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import dask
-import dask.array as da
 import numpy as np
 
 from dasklasso.backend import to_numpy
 from dasklasso.scan.engine import ScanEngine
+from dasklasso.scan.graph import BlockArray, GraphBuilder, Task
 from dasklasso.scan.runners import Runner
 
 if TYPE_CHECKING:
@@ -49,17 +49,14 @@ def nonzeros_of(column: np.ndarray) -> Nonzeros:
     return rows, column[rows]
 
 
-def sparse_columns(array: da.Array, columns: Sequence[int], runner: Runner) -> list[Nonzeros]:
+def sparse_columns(array: BlockArray, columns: Sequence[int], runner: Runner) -> list[Nonzeros]:
     """Nonzeros of some columns of a (n_features, k) array; no dense column leaves its block."""
-    starts = np.concatenate([[0], np.cumsum(array.chunks[0])[:-1]]).astype(int)
-    blocks = array.to_delayed().ravel()
-    pick = dask.delayed(_nonzeros, pure=False)
-    found = runner.compute(
-        *[
-            pick(block, list(columns), int(start))
-            for block, start in zip(blocks, starts, strict=True)
-        ]
-    )
+    builder = GraphBuilder(array)
+    keys = [
+        builder.add("nonzeros", block.key[1:], partial(_nonzeros, list(columns), start), block.key)
+        for block, start in zip(array.blocks(), array.starts, strict=False)
+    ]
+    found = runner.compute(*[Task(builder, key) for key in keys])
     return [
         (
             np.concatenate([block[c][0] for block in found]),
@@ -69,7 +66,7 @@ def sparse_columns(array: da.Array, columns: Sequence[int], runner: Runner) -> l
     ]
 
 
-def _nonzeros(block: Any, columns: list[int], start: int) -> list[Nonzeros]:
+def _nonzeros(columns: list[int], start: int, block: Any) -> list[Nonzeros]:
     dense = to_numpy(block)
     found = []
     for column in columns:
@@ -78,7 +75,7 @@ def _nonzeros(block: Any, columns: list[int], start: int) -> list[Nonzeros]:
     return found
 
 
-def dense_columns(solutions: Sequence[Nonzeros], engine: ScanEngine) -> da.Array:
+def dense_columns(solutions: Sequence[Nonzeros], engine: ScanEngine) -> BlockArray:
     """A (n_features, k) array from the nonzeros of its columns, one chunk for each part."""
 
     def block(start: int, stop: int) -> np.ndarray:

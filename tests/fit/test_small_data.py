@@ -1,4 +1,4 @@
-"""Small data are fitted by threads of the process: no cluster, no port, none of their libraries."""
+"""Small data are fitted by threads of the process: no port, no Dask, no library for others."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import sys
 import pytest
 
 from dasklasso.dataset.dataset import from_arrays
-from dasklasso.fit import session
-from dasklasso.options import RunOptions
+from dasklasso.fit import fit_path, session
+from dasklasso.options import FitOptions, RunOptions
 
-# commands that are run one after the other; then what they imported, and where they listened
+# commands that are run one after the other; what was imported by the end of each, and where they
+# listened
 PROGRAM = """
 import json, sys
 opened = []
@@ -20,16 +21,17 @@ def watch(event, arguments):
     if event in ("socket.bind", "socket.connect"):
         opened.append(str(arguments[1]))
 sys.addaudithook(watch)
-from dasklasso.__main__ import leave_out_others
-leave_out_others()
 from dasklasso.cli import main
+modules = []
 for command in json.loads(sys.argv[1]):
     main(command, standalone_mode=False)
-modules = sorted({name.partition(".")[0] for name, one in sys.modules.items() if one})
+    modules.append(sorted(sys.modules))
 print(json.dumps({"opened": opened, "modules": modules}))
 """
 CLUSTER = {"distributed", "bokeh", "tornado"}
-SLOW = {"xarray", "pandas", "numba"}  # to import
+SLOW = {"dask", "xarray", "pandas", "numba", "sklearn", "matplotlib"}  # to import
+OF_FITS = {"dasklasso.solvers", "dasklasso.cross_validation.curves", "dasklasso.moments"}
+OF_FOLDS = {"dasklasso.problem.folds", "dasklasso.scan.queries.held_out"}
 
 
 def after(*commands):
@@ -46,15 +48,21 @@ def store(make_store, regression):
 
 def test_commands_on_a_small_store_open_no_port_and_import_no_cluster(store, tmp_path):
     model = tmp_path / "m"
+    options = FitOptions(alphas=(0.1,))
+    fit_path(store, options, RunOptions(in_process=True, keep_statistics=False)).save(model)
     found = after(
-        ["fit", store.location, "--alpha", 0.1, "--no-stats", "--out", model],
-        ["cv", store.location, "--no-stats", "--folds", 2, "--out", tmp_path / "c"],
-        ["predict", model, store.location, "--out", tmp_path / "p.csv"],
-        ["score", model, store.location],
         ["show", model],
+        ["predict", model, store.location, "--out", tmp_path / "p.csv"],
+        ["fit", store.location, "--alpha", 0.1, "--no-stats", "--out", tmp_path / "again"],
+        ["cv", store.location, "--no-stats", "--folds", 2, "--out", tmp_path / "c"],
+        ["score", model, store.location],
     )
     assert found["opened"] == []
-    assert not (CLUSTER | SLOW) & set(found["modules"])
+    shown, predicted, fitted, _, scored = map(set, found["modules"])
+    assert not (CLUSTER | SLOW) & scored
+    assert not (OF_FITS | OF_FOLDS | {"dasklasso.scan.engine", "pyarrow"}) & shown
+    assert not (OF_FITS | OF_FOLDS) & predicted
+    assert not OF_FOLDS & fitted
 
 
 @pytest.fixture

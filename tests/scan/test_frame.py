@@ -53,7 +53,7 @@ def test_each_part_gets_the_frame_of_its_columns(columns, make_store, regression
     engine = ScanEngine(data, InProcess(1), band_bytes=8 * 4 * 20 if columns else 64 << 20)
     assert engine.is_split == (columns is not None)
     frame = some(10)
-    parts = engine.runner.compute(*engine.placed(frame).to_delayed().ravel().tolist())
+    parts = engine.runner.compute(*engine.placed(frame).blocks())
     assert [len(part) for part in parts] == list(engine.column_chunks)
     for name in NAMES:
         together = np.concatenate([getattr(part, name) for part in parts])

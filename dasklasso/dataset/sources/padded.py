@@ -6,8 +6,6 @@ import shlex
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from dasklasso.dataset.sources.reading import PADDED
 
@@ -18,6 +16,8 @@ _ZERO, _HYPHEN = ord("0"), ord("-")
 
 def first_padded(texts: Any) -> int | None:
     """Return the first of a pyarrow string array that is a number with zeros before it."""
+    import pyarrow.compute as pc
+
     row = pc.index(pc.fill_null(pc.match_substring_regex(texts, PADDED), False), True).as_py()
     return None if row < 0 else row
 
@@ -83,6 +83,9 @@ class WatchedStream:
         pieces = range(0, len(block), _PIECE_BYTES)
         if not any(self._is_likely(block[at : at + _PIECE_BYTES + 2]) for at in pieces):
             return False
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
         found: Any = pc.match_substring_regex(pa.scalar(data, pa.binary()), self._pattern)
         return bool(found.as_py())
 

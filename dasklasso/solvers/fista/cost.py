@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.options import FitOptions, RunOptions
 from dasklasso.solvers.cost import (
@@ -14,7 +16,6 @@ from dasklasso.solvers.cost import (
     workers_and_threads,
 )
 from dasklasso.solvers.entry import ScanCost
-from dasklasso.solvers.fista.in_flight import jobs_at_once
 
 FEWEST_SCANS, USUAL_SCANS, MOST_SCANS = 15, 60, 600  # of each batch of problems
 
@@ -51,3 +52,14 @@ def fista_scans(
     return [
         ScanCost(times, 4.0 * n * d * 2 * n_in_flight, product_dtype(data), least=least, most=most)
     ]
+
+
+def jobs_at_once(n_rows: int, n_features: int, n_jobs: int, n_outputs: int = 1) -> int:
+    """Return how many jobs share each scan: more, until their columns cost more than the read.
+
+    The jobs of a problem with several outputs are never parted.
+    """
+    worthwhile = int(np.clip(2.5e8 / (n_rows * n_features), 16, 128))
+    fits = max(1, (64 << 20) // (16 * n_features))
+    most = min(worthwhile, fits, n_jobs)
+    return max(1, most // n_outputs) * n_outputs

@@ -86,17 +86,6 @@ class Outcome:
     leaving: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
 
 
-def jobs_at_once(n_rows: int, n_features: int, n_jobs: int, n_outputs: int = 1) -> int:
-    """Return how many jobs share each scan: more, until their columns cost more than the read.
-
-    The jobs of a problem with several outputs are never parted.
-    """
-    worthwhile = int(np.clip(2.5e8 / (n_rows * n_features), 16, 128))
-    fits = max(1, (64 << 20) // (16 * n_features))
-    most = min(worthwhile, fits, n_jobs)
-    return max(1, most // n_outputs) * n_outputs
-
-
 def first_in_flight(
     jobs: Jobs,
     wanted: list[int],

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import dask.array as da
 import numpy as np
 
 from dasklasso.backend import to_numpy
@@ -14,6 +13,7 @@ from dasklasso.problem.unpenalised import Unpenalised
 from dasklasso.scan.engine import GradientScan, ScanEngine
 from dasklasso.scan.frame import Frame, PlacedFrame
 from dasklasso.scan.gather import Answers, gather
+from dasklasso.scan.graph import BlockArray
 from dasklasso.scan.queries.gradient import Gradient
 from dasklasso.scan.tasks import PartAnswer
 from dasklasso.solvers.certificate_scan import check_finite
@@ -35,7 +35,7 @@ class Steps:
     """
 
     query: Gradient
-    points: da.Array
+    points: BlockArray
     frame: PlacedFrame
     plan: Plan
     options: dict[str, Any]
@@ -55,13 +55,13 @@ class Steps:
         check_finite(found.sums[held].finite)
         return Stepped(found, np.concatenate(found.extra[:n_parts]), found.extra[n_parts:])
 
-    def _projection(self, scan: GradientScan) -> tuple[list[da.Array], list[da.Array]]:
+    def _projection(self, scan: GradientScan) -> tuple[list[BlockArray], list[BlockArray]]:
         """What projecting on unpenalised columns takes: for the summary, and for the client."""
         if self.free is None:
             return [], []
         k, gradient = self.plan.base.size, scan.gradient
         c = self.free.coefficients(self.points, gradient, k, self.options["penalty"])
-        return [self.free.projection(c, self.device)], [c, self.free.rows(gradient[:, :k])]
+        return [self.free.projection(c, self.device)], [c, self.free.rows(gradient.columns(0, k))]
 
 
 @dataclass(frozen=True)

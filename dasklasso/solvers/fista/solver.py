@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-import dask.array as da
 import numpy as np
 
 from dasklasso.objective.duality import (
@@ -20,15 +20,16 @@ from dasklasso.objective.duality import (
     together,
 )
 from dasklasso.problem.problem import gradient_query
-from dasklasso.scan.gather import Coefficients, as_dask, for_map_blocks
+from dasklasso.scan.gather import Coefficients, in_parts
+from dasklasso.scan.graph import map_blocks
 from dasklasso.solvers.base import Frozen, Jobs, Setup, Solver, Standing
 from dasklasso.solvers.certificate_scan import Certified, certificate_of
 from dasklasso.solvers.fista import backtracking
+from dasklasso.solvers.fista.cost import jobs_at_once
 from dasklasso.solvers.fista.in_flight import (
     STALL_SCANS,
     advance,
     first_in_flight,
-    jobs_at_once,
     judge,
     unpack,
 )
@@ -130,17 +131,13 @@ class Fista(Solver[FistaState]):
     def ask(self, state: FistaState) -> Steps:
         """The gradient at the points of the next steps, which are made in the scan's own graph."""
         in_flight, options = state.in_flight, self._options
-        points = da.map_blocks(
-            prox_step,
-            for_map_blocks(self.engine, state.points),
-            for_map_blocks(self.engine, state.gradient),
+        points = map_blocks(
+            "prox",
+            partial(prox_step, plan=in_flight.plan, **options),
+            in_parts(self.engine, state.points),
+            in_parts(self.engine, state.gradient),
             self.frame,
-            plan=in_flight.plan,
-            **options,
-            dtype=np.float64,
-            meta=np.empty((0, 0)),
-            name=f"prox-{state.scans}-{id(state)}",
-            chunks=(self.engine.column_chunks, (in_flight.plan.n_points,)),
+            width=in_flight.plan.n_points,
         )
         k, b = in_flight.jobs.size, in_flight.intercepts
         query = gradient_query(
@@ -284,7 +281,7 @@ class Fista(Solver[FistaState]):
     # -- parts --------------------------------------------------------------------------------
 
     def _nonzeros(self, points: Coefficients, columns: list[int]) -> list[Nonzeros]:
-        return sparse_columns(as_dask(self.engine, points), columns, self.engine.runner)
+        return sparse_columns(in_parts(self.engine, points), columns, self.engine.runner)
 
     @property
     def _options(self) -> dict[str, Any]:

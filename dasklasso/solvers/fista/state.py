@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-import dask.array as da
 import numpy as np
 
 from dasklasso.scan.engine import ScanEngine
-from dasklasso.scan.gather import Coefficients, as_dask, stays_on_workers
+from dasklasso.scan.gather import Coefficients, in_parts, stays_on_workers
+from dasklasso.scan.graph import BlockArray
 from dasklasso.solvers.base import Frozen, Jobs, State
 from dasklasso.solvers.fista.backtracking import Backtracking
 from dasklasso.solvers.fista.in_flight import InFlight
@@ -42,7 +42,7 @@ class FistaState(State):
     @property
     def on_workers(self) -> bool:
         """Whether points and gradient are left on the workers."""
-        return isinstance(self.points, da.Array)
+        return isinstance(self.points, BlockArray)
 
 
 def freeze_state(state: FistaState, engine: ScanEngine) -> Frozen:
@@ -53,8 +53,8 @@ def freeze_state(state: FistaState, engine: ScanEngine) -> Frozen:
         "dtype": state.dtype,
     }
     arrays = {
-        "points": as_dask(engine, state.points),
-        "gradient": as_dask(engine, state.gradient),
+        "points": in_parts(engine, state.points),
+        "gradient": in_parts(engine, state.gradient),
     }
     return Frozen(numbers, arrays)
 
@@ -80,7 +80,7 @@ def thaw_state(
         )
     on_workers = stays_on_workers(engine, arrays["points"].shape[1])
     points, gradient = (
-        array.rechunk((engine.column_chunks, -1)) if on_workers else array.compute()
+        array.in_blocks(engine.column_chunks) if on_workers else array.compute()
         for array in (arrays["points"], arrays["gradient"])
     )
     return FistaState(

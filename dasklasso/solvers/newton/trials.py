@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import dask.array as da
 import numpy as np
 
 from dasklasso.scan.engine import Request, ScanEngine
 from dasklasso.scan.frame import PlacedFrame
 from dasklasso.scan.gather import Answers, gather
+from dasklasso.scan.graph import BlockArray
 from dasklasso.scan.queries.gradient import Gradient
 from dasklasso.scan.queries.held_out import Scores
 from dasklasso.solvers.newton.iterate import Iterate
@@ -45,7 +45,7 @@ class Trials:
     """
 
     query: Gradient
-    points: da.Array
+    points: BlockArray
     frame: PlacedFrame
     hessians: Request | None = None
     held_out: Request | None = None

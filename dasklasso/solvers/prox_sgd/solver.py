@@ -14,7 +14,7 @@ import numpy as np
 from dasklasso.problem.problem import gradient_query
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.frame import PlacedFrame
-from dasklasso.scan.gather import as_dask
+from dasklasso.scan.gather import in_parts
 from dasklasso.scan.sequential import scan_chain
 from dasklasso.solvers.base import Jobs, Setup, Solver, Standing, State
 from dasklasso.solvers.certificate_scan import CertificateQuestion, Certified
@@ -104,8 +104,9 @@ class ProxSgd(Solver[SgdState]):
     def init(self, jobs: Jobs, scans: float, bytes_read: int) -> SgdState:
         """Return the state at the null model."""
         assert self.first is not None
-        power = np.asarray(self.first.gradient[:, -1])
-        iterate = start(power, self.problem.null_intercept[jobs.targets])
+        gradient = self.first.gradient
+        assert isinstance(gradient, np.ndarray)  # bands hold all columns
+        iterate = start(gradient[:, -1], self.problem.null_intercept[jobs.targets])
         begins = self.schedule.epochs > 0 and scans + 2 <= self.settings.max_scans
         return SgdState(
             jobs=jobs,
@@ -135,7 +136,7 @@ class ProxSgd(Solver[SgdState]):
             self.problem,
             self.frame,
             self.free,
-            as_dask(self.engine, points),
+            in_parts(self.engine, points),
             np.tile(state.jobs.target(numbers), 2),
             np.tile(state.jobs.alpha(numbers), 2),
             self.settings.device,

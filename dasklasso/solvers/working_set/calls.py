@@ -22,9 +22,9 @@ from dasklasso.scan.queries.column_moments import Moments
 from dasklasso.scan.queries.folds import FoldMoments
 from dasklasso.scan.rows import Rows
 from dasklasso.scan.strips import Strip, StripQuery, products_of_holes, strip_products
+from dasklasso.solvers.working_set.cost import QUOTA_SLACK
 
 NEAR = 0.7  # of λ₁: columns whose gradient is beyond it may be called in
-QUOTA_SLACK = 1.25  # a strip offers so much more than its share of what is called in
 BEYOND_ALL = 1e30  # a score, of what violates conditions that nothing loosens
 LEAST_OFFERED = 8  # columns of a strip, in any case
 

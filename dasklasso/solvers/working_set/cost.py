@@ -19,9 +19,9 @@ from dasklasso.solvers.cost import (
     workers_and_threads,
 )
 from dasklasso.solvers.entry import ScanCost
-from dasklasso.solvers.working_set.calls import QUOTA_SLACK
 from dasklasso.storage.missing_codes import as_stored
 
+QUOTA_SLACK = 1.25  # a strip offers so much more than its share of what is called in
 CALLED_ROWS = 0.6  # of the rows: columns called in by a read
 FEWEST_CALLED = 100
 HELD_ROWS = 3.5  # of the rows: columns held at most; a solution has no more than rows, as a rule

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import dask.array as da
 import numpy as np
 
 from dasklasso.errors import CheckpointError
 from dasklasso.files.documents import validate
+from dasklasso.scan.graph import array_here
 from dasklasso.solvers.base import Frozen, Jobs, State
 from dasklasso.solvers.working_set.held import HeldColumns
 from dasklasso.solvers.working_set.problems import Problems
 from dasklasso.solvers.working_set.series import Point
+from dasklasso.storage.blocks import chunk_bounds, chunk_lengths
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ def freeze_state(state: WorkingSetState) -> Frozen:
     }
     rows = max(1, (64 << 20) // max(1, held.values.shape[1] * held.values.itemsize))
     arrays = {
-        "held": da.from_array(held.index[:, None], chunks=-1, name=False),
-        "columns": da.from_array(held.values, chunks=(rows, -1), name=False),
+        "held": array_here(held.index[:, None], (len(held.index),)),
+        "columns": array_here(held.values, chunk_lengths(chunk_bounds(len(held.values), rows))),
     }
     return Frozen(numbers, arrays)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dasklasso.solvers.fista.in_flight import jobs_at_once
+from dasklasso.solvers.fista.cost import jobs_at_once
 from dasklasso.solvers.fista.step import Lipschitz
 
 
