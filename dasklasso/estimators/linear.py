@@ -92,7 +92,8 @@ class Lasso(FixedAlpha):
         Address of a running Dask scheduler (``tcp://...``).
     device : {"cpu", "cuda"}, default="cpu"
     checkpoint : path, default=None
-        Folder in which the fit is saved as it goes.
+        Folder in which the fit is saved as it goes. One that holds a checkpoint is refused, unless
+        that is of the same fit and resumed.
     resume : bool, default=False
         Whether to go on from the checkpoint, if there is one.
     stats : path or False, default=None

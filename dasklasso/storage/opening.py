@@ -14,7 +14,7 @@ from zarr.storage import FsspecStore, LocalStore
 from dasklasso.errors import DependencyMissing, OptionError, StoreError
 from dasklasso.files.atomic import restore, was_begun
 from dasklasso.files.places import input_place, is_url
-from dasklasso.files.regular import why
+from dasklasso.files.regular import special_kind, why
 from dasklasso.storage.local_files import local_files
 
 StoreLike = Any
@@ -65,6 +65,8 @@ def _is_there(path: Path) -> bool:
         return False
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {why(error)}.") from None
+    if (kind := special_kind(path)) is not None:
+        raise StoreError(f"{path} is a {kind}, expected the folder of a Zarr store.")
     return True
 
 

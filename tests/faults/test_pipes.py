@@ -88,6 +88,12 @@ def test_a_checkpoint_with_a_pipe_is_refused_by_name(tmp_path):
         assert str(file) in str(refused.value)
 
 
+def test_a_pipe_as_a_store_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "s.zarr")
+    with pytest.raises(DasklassoError, match="is a pipe, expected the folder"):
+        open_dataset(tmp_path / "s.zarr")
+
+
 def test_a_pipe_in_a_store_of_others_is_refused(tmp_path):
     group = zarr.create_group(tmp_path / "s.zarr")
     X = np.random.default_rng(2).standard_normal((20, 3))

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from dasklasso.dataset.sources.reading import Reading, spelled_number
 from dasklasso.errors import SourceError
+from dasklasso.files.regular import check_regular, why
 
 HEAD_BYTES = 256 << 10  # that a dialect is told by
 LONGEST_HEADER_BYTES = 64 << 20
@@ -133,9 +134,10 @@ def dialect_of(file: str, reading: Reading) -> Dialect:
 
 def _opened(file: str) -> pa.NativeFile:
     try:
+        check_regular(file)
         return pa.input_stream(file)
     except (OSError, pa.ArrowException) as error:
-        raise SourceError(f"{file}: cannot be read: {error}") from error
+        raise SourceError(f"{file}: cannot be read: {why(error)}.") from error
 
 
 def _read(stream: pa.NativeFile, count: int, file: str) -> bytes:
