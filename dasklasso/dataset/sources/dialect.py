@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,6 +20,11 @@ from dasklasso.files.regular import check_regular, why
 HEAD_BYTES = 256 << 10  # that a dialect is told by
 LONGEST_HEADER_BYTES = 64 << 20
 _SEPARATORS = ",;\t|"
+_RARE_SEPARATORS = ":^~ "  # only where none of the others separates anything
+_SNIFFED_BYTES = 64 << 10
+_LEAST_ASCII_SHARE = 0.8  # of a text that is EBCDIC
+# a byte that is no ASCII, in a word; those are left out that are ’ and – of Windows there
+_INSIDE_WORD = re.compile(rb"[A-Za-z]([\x80-\x90\x93-\x95\x98-\xff])(?=[a-z])")
 _RECORDS_LOOKED_AT = 20
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -117,6 +123,7 @@ def dialect_of(file: str, reading: Reading) -> Dialect:
     header = text[blank:end]
     if "\0" in header:
         raise SourceError(f"{file}: the header has a NUL byte: it is not CSV, or is damaged.")
+    _refuse_aligned(text[blank:], separator, file)
     names = _fields(header, separator, quote)
     if names is None:
         raise SourceError(f"{file}: the header has a quote that is not closed.")
@@ -157,16 +164,50 @@ def _encoding(raw: bytes, file: str) -> str:
     for mark, name in _BOMS:
         if raw.startswith(mark):
             return name
-    sample = raw[:4096]
+    sample = raw[: 4096 // 4 * 4]
+    if sample.count(0) > len(sample) * 5 // 8:  # three bytes of four in UTF-32
+        return "utf-32-le" if sample[::4].count(0) < sample[3::4].count(0) else "utf-32-be"
     if sample.count(0) > len(sample) // 4:  # every other byte of text in UTF-16
         odd = sample[1::2].count(0) >= sample[::2].count(0)
         return "utf-16-le" if odd else "utf-16-be"
     try:
         codecs.getincrementaldecoder("utf-8")().decode(raw)
     except UnicodeDecodeError:
+        _refuse_other_code_pages(raw, file)
         undefined = any(byte in raw for byte in b"\x81\x8d\x8f\x90\x9d")
         return "iso8859-1" if undefined else "cp1252"
     return "utf-8"
+
+
+def _refuse_other_code_pages(raw: bytes, file: str) -> None:
+    """Refuse text that would be other characters in the encoding which is taken for want of marks.
+
+    Raises
+    ------
+    SourceError
+        It is EBCDIC, or has letters of DOS.
+    """
+    sample = raw[:_SNIFFED_BYTES]
+    if not any(end in sample for end in b"\r\n"):  # EBCDIC has others
+        text = sample.decode("cp500")
+        usual = sum(c.isascii() and (c.isprintable() or c in "\r\n") for c in text)
+        if "\n" in text.replace("\x85", "\n") and usual > _LEAST_ASCII_SHARE * len(text):
+            raise SourceError(
+                f"{file}: seems to be EBCDIC, expected text in UTF-8. --encoding cp500 or cp037 "
+                "reads it."
+            )
+    odd = [match[1] for match in _INSIDE_WORD.finditer(raw)]
+    of_dos = [
+        byte
+        for byte in odd
+        if byte.decode("cp437").isalpha() and not byte.decode("cp1252", "replace").isalpha()
+    ]
+    if of_dos and 2 * len(of_dos) > len(odd):
+        raise SourceError(
+            f"{file}: has the byte {of_dos[0].hex().upper()} inside a word, a letter "
+            f"({of_dos[0].decode('cp437')}) in the code pages of DOS and none in cp1252: "
+            "--encoding cp437 or cp850 reads those, --encoding cp1252 the others."
+        )
 
 
 def _decoded(raw: bytes, encoding: str, file: str, *, whole: bool) -> str:
@@ -205,7 +246,34 @@ def _separator(text: str, quote: str, whole: bool) -> str:
         alike = n > 1 and all(len(record) == n for record in records)
         if (alike, n) > best_key:
             best, best_key = separator, (alike, n)
+    if best_key[1] > 1:
+        return best
+    for separator in _RARE_SEPARATORS:
+        records = _records(text[start:], separator, quote, whole)
+        widths = {len(record) for record in records}
+        if len(records) > 1 and len(widths) == 1 and widths != {1}:
+            if all("" in record for record in records):
+                continue  # runs of blanks
+            return separator
     return best
+
+
+def _refuse_aligned(text: str, separator: str, file: str) -> None:
+    """Refuse columns that are aligned by runs of blanks, of which there is no separator.
+
+    Raises
+    ------
+    SourceError
+    """
+    lines = [line for line in text.splitlines()[:_RECORDS_LOOKED_AT] if line.strip()]
+    if len(lines) < 2 or separator in lines[0]:
+        return
+    widths = {len(line.split()) for line in lines}
+    if len(widths) == 1 and widths != {1} and any("  " in line.strip() for line in lines):
+        raise SourceError(
+            f"{file}: has columns that runs of blanks are between, expected one separator, such as "
+            "a comma: rewrite it, for instance with sed -E 's/^ +//; s/ +/,/g'."
+        )
 
 
 def _records(text: str, separator: str, quote: str, whole: bool) -> list[list[str]]:

@@ -257,6 +257,9 @@ class GenotypeSource(SourceDefaults):
                 yield GenotypeBatch(self.path, first, len(here), block, positions, beside)
                 first += len(here)
 
+    def _check(self, packed: np.ndarray, first: int) -> None:
+        """Look at packed genotypes of some variants, the first of which is ``first``."""
+
     def _counted(self) -> VariantCounts:
         """Count the genotypes of every variant, over the samples that are used; read once."""
         if self._counts is not None:
@@ -272,7 +275,9 @@ class GenotypeSource(SourceDefaults):
         found = {copies: np.zeros(n_variants, dtype=np.int64) for copies in tables}
         step = max(1, min(_COUNTED_BYTES, self._memory // 8) // n_bytes)
         for start in range(0, n_variants, step):
-            block = self._files.packed()[start : start + step] | mask
+            block = self._files.packed()[start : start + step]
+            self._check(block, start)
+            block = block | mask
             for copies, table in tables.items():
                 found[copies][start : start + step] = table[block].sum(axis=1, dtype=np.int64)
         self._counts = VariantCounts(len(self._samples), found[_MISSING], found[1], found[2])

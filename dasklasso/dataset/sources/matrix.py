@@ -180,5 +180,11 @@ def _decode(values: np.ndarray, batch: MatrixBatch, name: str) -> np.ndarray:
                 f"{batch.file}: row {batch.first_row + row}, column {name}: "
                 f"found {value!r}, expected text."
             )
-        out.append(value.decode("utf-8", "replace") if isinstance(value, bytes) else value)
+        try:
+            out.append(value.decode("utf-8") if isinstance(value, bytes) else value)
+        except UnicodeDecodeError:  # replaced, two texts could become one class
+            raise ValueFound(
+                f"{batch.file}: row {batch.first_row + row}, column {name}: found {value[:40]!r}, "
+                "expected UTF-8 text."
+            ) from None
     return np.array(out, dtype=str)

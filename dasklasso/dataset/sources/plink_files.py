@@ -16,6 +16,7 @@ from dasklasso.files.regular import check_regular, open_regular, why
 
 MAGIC = b"\x6c\x1b\x01"  # the last byte says that genotypes lie variant by variant
 _BY_SAMPLE = b"\x6c\x1b\x00"
+_LAST_POSITION = 2**31 - 1  # as PLINK has it
 _FIELDS = 6  # of a line, in .fam and in .bim
 _LONGEST_SHOWN = 40
 _NO_PHENOTYPE = ("-9", "NA", "nan", "NaN", ".")
@@ -168,7 +169,7 @@ def _variants(bim: Path, bed: Path) -> tuple[Variants, list[str], int]:
     chromosome = ""
     for line, (name, id_, _, position, effect, other) in _lines(bim, bed):
         try:
-            positions.append(int(position))
+            positions.append(_position(position))
         except ValueError:
             raise SourceError(
                 f"{bim}: line {line}: the position is {position[:_LONGEST_SHOWN]!r}, expected a "
@@ -185,6 +186,14 @@ def _variants(bim: Path, bed: Path) -> tuple[Variants, list[str], int]:
     variants = Variants(tuple(chromosomes), tuple(positions), tuple(effects), tuple(others))
     names, n_renamed = unique_names(ids, variants)
     return variants, names, n_renamed
+
+
+def _position(text: str) -> int:
+    """Return a position; ValueError where it is none that a chromosome can have."""
+    found = int(text)
+    if abs(found) > _LAST_POSITION or "_" in text:
+        raise ValueError
+    return found
 
 
 def _lines(file: Path, bed: Path) -> Iterator[tuple[int, list[str]]]:

@@ -168,6 +168,9 @@ class SvmlightSource(SourceDefaults):
         except (ValueError, OverflowError) as error:
             fault = _find_fault(self.path, block, first_row)
             raise fault or SourceError(f"{self.path}: cannot be read: {one_line(error)}") from error
+        # Python takes 1_000 for a number, and nobody else does
+        if b"_" in block and (fault := _find_fault(self.path, block, first_row)) is not None:
+            raise fault
         return sparse, labels
 
 
@@ -220,7 +223,7 @@ def _is(kind: type, field: bytes) -> bool:
         kind(field)
     except ValueError:
         return False
-    return True
+    return b"_" not in field
 
 
 def _text(field: bytes) -> str:

@@ -45,6 +45,18 @@ CSV: dict[str, tuple[bytes, Any]] = {
     "UTF-16": ("a,b,y\n1,é,3\n4,u,6\n".encode("utf-16"), LEVELS),
     "UTF-16 without a mark": ("a,b,y\n1,2,3\n4,5,6\n".encode("utf-16-le"), PLAIN),
     "UTF-16, big end first": ("a,b,y\n1,2,3\n4,5,6\n".encode("utf-16-be"), PLAIN),
+    "UTF-32 without a mark": ("a,b,y\n1,2,3\n4,5,6\n".encode("utf-32-le"), PLAIN),
+    "UTF-32, big end first": ("a,b,y\n1,2,3\n4,5,6\n".encode("utf-32-be"), PLAIN),
+    "EBCDIC": ("a,b,y\n1,2,3\n4,5,6\n".encode("cp500"), "--encoding cp500 or cp037 reads it"),
+    "a code page of DOS": (
+        "a,b,y\n1,Bär,3\n4,Kühe,6\n".encode("cp437"), "has the byte 84 inside a word, a letter ("),
+    "quotation marks of Windows": (
+        "a,b,y\n1,“é”,3\n4,d’or,6\n".encode("cp1252"), ([[1, 0, 1], [4, 1, 0]], [3, 6])),
+    "colons": (b"a:b:y\n1:2:3\n4:5:6\n", PLAIN),
+    "carets": (b"a^b^y\n1^2^3\n4^5^6\n", PLAIN),
+    "single blanks": (b"a b y\n1 2 3\n4 5 6\n", PLAIN),
+    "runs of blanks": (b"a    b  y\n1    2  3\n4    5  6\n", "columns that runs of blanks are"),
+    "times in one column": (b"y\n10:30\n11:30\n", "no column is left as a feature"),
     "UTF-32": ("a,b,y\n1,2,3\n4,5,6\n".encode("utf-32"), PLAIN),
     "semicolons": (b"a;b;y\n1;2;3\n4;5;6\n", PLAIN),
     "tabs": (b"a\tb\ty\n1\t2\t3\n4\t5\t6\n", PLAIN),
@@ -214,6 +226,9 @@ SVMLIGHT: dict[str, tuple[bytes, Any]] = {
     "2 MB without a line end": (b"1" * 2_000_000, "has no index:value pair in 1 rows."),
     "a label beyond 2^53": (
         b"9007199254740993 1:2\n2 1:3\n", "row 0, column y: found 9007199254740993, expected a"),
+    "underscores": (b"1 1:1_0\n2 1:1\n", "row 0, index 1: found '1_0', expected a number."),
+    "an underscore in an index": (b"1 1_0:1\n2 1:1\n", "row 0: found '1_0:1', expected index:val"),
+    "underscores in comments": (b"1 1:1 # a_b\n2 1:3\n", ([[1], [3]], [1, 2])),
     "UTF-16": ("1 1:2\n".encode("utf-16"), "row 0, column y: found"),
 }  # fmt: skip
 

@@ -268,6 +268,10 @@ HDF5: dict[str, tuple[Any, Any]] = {
     "records": (h5(lambda f: f.create_dataset("X", data=np.zeros(4, [("a", "f8")]))), "of type [("),
     "complex numbers": (h5(lambda f: f.create_dataset("X", data=X + 1j)), "type complex128"),
     "text": (h5(lambda f: f.create_dataset("X", data=np.array([[b"a"]] * 4))), "has values of"),
+    "labels that are not UTF-8": (
+        h5(lambda f: (f.create_dataset("X", data=np.ones((2, 1))),
+                      f.create_dataset("y", data=np.array([b"\xff", b"v"])))),
+        "row 0, column y: found b'\\xff', expected UTF-8 text."),
     "no dimension": (h5(lambda f: f.create_dataset("X", data=5.0)), "has no rows (shape ())."),
     "no space": (h5(lambda f: f.create_dataset("X", data=h5py.Empty("f8"))), "has no rows."),
     "three dimensions": (

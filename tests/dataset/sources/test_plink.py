@@ -233,9 +233,20 @@ def damage_position(bed: Path) -> None:
     bed.with_suffix(".bim").write_text("1 rs1 0 here A G\n")
 
 
+def damage_last_sample(bed: Path) -> None:
+    fam = bed.with_suffix(".fam")
+    fam.write_text("".join(fam.read_text().splitlines(keepends=True)[:-1]))
+
+
+def damage_far(bed: Path) -> None:
+    bed.with_suffix(".bim").write_text("1 rs1 0 99999999999 A G\n")
+
+
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
+        (damage_last_sample, "has more genotypes than .fam has samples (9)"),
+        (damage_far, "g.bim: line 1: the position is '99999999999', expected a whole number"),
         (damage_magic, "g.bed: begins with the bytes 63 68 72, expected 6c 1b 01"),
         (damage_mode, "g.bed: has its genotypes sample by sample"),
         (damage_length, "g.bed: has 17 bytes, expected 18 for 10 samples in .fam and 5 variants"),
