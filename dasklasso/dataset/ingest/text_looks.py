@@ -13,6 +13,7 @@ from dasklasso.dataset.sources.look import Look
 from dasklasso.dataset.sources.looks import PADDED, PLAIN, is_always_null, look_of, null_option
 from dasklasso.dataset.sources.quantities import (
     says_truth_in_several_ways,
+    several_numbers,
     several_units,
     shared_unit,
 )
@@ -161,7 +162,9 @@ class Texts:
         n_like = sum(looks[look] for look in (*like, *(bins if like else ())))
         others = [text for text in texts if self._looks[text] is None]
         if not n_like or n_like < _LEAST_LIKE_SHARE * n:
-            unit = None if is_declared or like or bins else shared_unit(others)
+            unit = None
+            if not (is_declared or like or bins):
+                unit = shared_unit(others) or several_numbers(others)
             return None if unit is None else (unit, None)
         if len(others) > 1 and n_like + n_null < _LEAST_KNOWN_SHARE * n:
             return None

@@ -74,6 +74,8 @@ _PATTERNS: list[tuple[re.Pattern[str], Look]] = [
          "--date {column}=hours:FORMAT", False),
         (r"\d{1,2} ?-?[A-Za-z]{3}[a-z]*\.? ?-?\d{2,4}", "date", "a date",
          "--date {column}=days:FORMAT", False),
+        (r"[A-Z][a-z]{2,8}\.? \d{4}", "date", "a date", "--date {column}=days:FORMAT", False),
+        (r"\d[\d.,]*-", "number", "a number with its minus after it: write it before", ""),
         (r"[A-Z][a-z]{2}-\d{2}", "date", "a date", "--date {column}=days:%b-%y"),
         (r"[A-Z][a-z]{2}-\d{4}", "date", "a date", "--date {column}=days:%b-%Y"),
         (r"[A-Z][a-z]{2,8}\.? \d{1,2}, ?\d{4}", "date", "a date",

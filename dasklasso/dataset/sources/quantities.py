@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterable
 
 from dasklasso.dataset.sources.look import Look
 
-_DIGITS = r"[+-]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+,\d+|\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)"
+_DIGITS = (
+    r"[+-]?(?:\d{1,3}(?:[, \u00a0\u202f'\u2019]\d{3})+(?:[.,]\d+)?|\d+,\d+"
+    r"|\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)"
+)
 _UNITS = frozenset(
     {"mm", "cm", "dm", "m", "km", "in", "inch", "inches", "ft", "feet", "yd", "mi", "mile",
      "miles", "nm", "µm", "μm", "um", '"', "'", "m2", "m²", "m3", "m³", "km2", "km²", "sqft",
@@ -38,8 +41,12 @@ BOUND = Look("bin", "a bound of a number")
 _AFTER = re.compile(rf"({_DIGITS})\s*(\D+|\S*[A-Za-z/][23])")
 _WORD_AFTER = re.compile(rf"({_DIGITS})\s*([^\W\d_]+\.?)")
 _BEFORE = re.compile(
-    rf"(EUR|USD|GBP|CHF|JPY|CNY|INR|CAD|AUD|SEK|NOK|DKK|Rs\.?|R\$|US\$|kr)\s*({_DIGITS})"
+    rf"(EUR|USD|GBP|CHF|JPY|CNY|INR|CAD|AUD|SEK|NOK|DKK|Rs\.?|Rp|R\$|US\$|kr)\s*({_DIGITS})"
 )
+_MONEY_MULTIPLE = re.compile(rf"[$€£¥₹]\s?{_DIGITS}\s?[kKMB]|{_DIGITS}\s?[kKMB]\s?[$€£¥₹]")
+_QUOTED = re.compile(rf"(['\"])\s*({_DIGITS})\s*\1?")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_OF_CODES = frozenset("#.-_/")  # between numbers: versions, addresses, scores, parts of a code
 _FRACTION = re.compile(
     r"[+-]?(\d+[ -])?\d+\s*[/\u2044]\s*\d+|[+-]?\d*\s?[\u00bc-\u00be\u2150-\u215e]"
 )
@@ -86,6 +93,10 @@ def quantity_look(text: str, look_of: Callable[[str], Look | None]) -> Look | No
             return MULTIPLE
         if unit in _UNITS:
             return _of_unit(number, unit, f"a number with the unit {unit}", look_of)
+    if _MONEY_MULTIPLE.fullmatch(text):
+        return MULTIPLE
+    if match := _QUOTED.fullmatch(text):
+        return _of_unit(match[2], match[1], "a number in quotes", look_of)
     if match := _BEFORE.fullmatch(text):
         return _of_unit(match[2], match[1], "an amount of money", look_of)
     if _BOUND.fullmatch(text):
@@ -111,6 +122,21 @@ def shared_unit(texts: Iterable[str]) -> Look | None:
         return None
     [unit] = units
     return Look("unit", f"a number with {unit} after it", f"--strip {shlex.quote(unit)}")
+
+
+def several_numbers(texts: Iterable[str]) -> Look | None:
+    """Return the look of texts with the same words and signs around several numbers; else None.
+
+    ``3x4``, ``1h30m``, ``5'11"``, ``1 of 5``: but no versions (1.2.3), scores (2-1) or codes (A12).
+    """
+    seen = {text.strip() for text in texts}
+    forms = {_NUMBER.sub("#", text) for text in seen}
+    if len(seen) < 2 or len(forms) != 1:
+        return None
+    [form] = forms
+    if form.count("#") < 2 or form[0] != "#" or _OF_CODES.issuperset(form):
+        return None
+    return Look("number", "several numbers in one text: give each a column")
 
 
 def several_units(looks: Iterable[Look]) -> Look | None:

@@ -6,7 +6,11 @@ import pytest
 
 from dasklasso.dataset.sources.looks import PADDED as PADDED_LOOK
 from dasklasso.dataset.sources.looks import look_of, null_option, remedies
-from dasklasso.dataset.sources.quantities import says_truth_in_several_ways, shared_unit
+from dasklasso.dataset.sources.quantities import (
+    says_truth_in_several_ways,
+    several_numbers,
+    shared_unit,
+)
 
 LOOKS = {
     "--decimal ,": ["3,14", "0,5", "0,123", "1234,567", "-1,5e3", ",5"],
@@ -33,6 +37,11 @@ LOOKS = {
     "--strip km/h": ["50 km/h"],
     "--strip EUR": ["EUR 5", "5 EUR"],
     "--strip kg --decimal ,": ["1,5 kg"],
+    "--strip USD --thousands space": ["5 000 000 USD"],
+    "--strip CHF --thousands \"'\"": ["CHF 1'000.50"],
+    "--strip Rp --decimal ,": ["Rp 5,5"],
+    "--strip '\"'": ['"5"'],
+    "--date {column}=days:FORMAT": ["January 2020", "31-Dec-2020"],
     "--strip st --strip nd --strip rd --strip th": ["1st", "22nd", "3rd", "11th"],
     "--strip U+200B": ["5\u200b", "\u200b5", "1\u200b000"],
     "--strip U+FEFF": ["\ufeff5"],
@@ -40,9 +49,9 @@ LOOKS = {
     "--strip U+2009": ["1\u2009000"],
     "--strip U+200B --decimal ,": ["1,5\u200b"],
     "--null U+200B": ["\u200b"],
-    "": ["(100)", "($1,000)", "0x1F", "1.5D+03", "１２", "5k", "1M", "3.2 billion", "1/2", "1 3/4",
-         "½", "0-5", "6 - 10", "10 to 20", "$10k-$20k", "<5", ">=7", "<=50K", "3+", "65 and over",
-         "under 18", "(0, 5]", "[0.5,inf)"],
+    "": ["(100)", "($1,000)", "0x1F", "1.5D+03", "１２", "5k", "1M", "3.2 billion", "5k€", "€5k",
+         "5-", "1/2", "1 3/4", "½", "0-5", "6 - 10", "10 to 20", "$10k-$20k", "<5", ">=7",
+         "<=50K", "3+", "65 and over", "under 18", "(0, 5]", "[0.5,inf)"],
 }  # fmt: skip
 PADDED = ["01067", "007", "00", "-05"]
 BINS = ["0-5", "10-20", "-5-0", "<5", ">10", "<=50K", "≥7", "3+", "10+ years", "(0, 5]", "over 65"]
@@ -108,6 +117,24 @@ def test_what_is_said_of_a_text_among_numbers(text: str, remedy: str) -> None:
 def test_a_unit_is_what_all_texts_have_after_a_number(texts: list[str], unit: str | None) -> None:
     look = shared_unit(texts)
     assert (None if look is None else look.option) == (unit and f"--strip {unit}")
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [["3x4", "5x6"], ["1h30m", "2h15m"], ["5'11\"", "6'2\""], ["1 of 5", "2 of 5"],
+     ["10:1", "2:1"], ["5 ± 1", "6 ± 2"]],
+)  # fmt: skip
+def test_several_numbers_in_one_text_are_told(texts: list[str]) -> None:
+    assert several_numbers(texts) is not None
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [["1.2.3", "1.2.4"], ["2-1", "1-1"], ["A1B2", "A2B3"], ["3x4"], ["3x4", "big"], ["Q1", "Q2"],
+     ["5\" pipe", "3\" pipe"]],
+)  # fmt: skip
+def test_codes_are_no_several_numbers(texts: list[str]) -> None:
+    assert several_numbers(texts) is None
 
 
 @pytest.mark.parametrize(
