@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from dasklasso.dataset.sources.base import (
     Column,
     SourceDefaults,
+    one_line,
     refuse_duplicates,
     refuse_too_many,
     resolve_column,
@@ -218,8 +219,13 @@ def _columns(file: str, schema: pa.Schema, constants: dict[str, Any]) -> tuple[C
     refuse_duplicates([*schema.names, *constants], file)
     partitions = [column_of(name, pa.scalar(value).type) for name, value in constants.items()]
     # Parquet keeps integer categories of pandas as integers, and pandas' own note about them
-    notes = (schema.pandas_metadata or {}).get("columns", [])
-    categories = {note["name"] for note in notes if note["pandas_type"] == "categorical"}
+    try:
+        notes = (schema.pandas_metadata or {}).get("columns", [])
+        categories = {note["name"] for note in notes if note["pandas_type"] == "categorical"}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise SourceError(
+            f"{file}: pandas' note about the columns is damaged: {one_line(error)}"
+        ) from error
     columns = [
         column_of(field.name, pa.dictionary(pa.int32(), field.type))
         if field.name in categories and pa.types.is_integer(field.type)

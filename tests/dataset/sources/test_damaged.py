@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dasklasso.dataset.sources import open_source
-from dasklasso.errors import DasklassoError
+from dasklasso.errors import DasklassoError, SourceError
 
 N_MUTANTS = 60  # of each file; all of them in a second or two
 X = np.random.default_rng(0).integers(0, 9, (30, 4)).astype(float)
@@ -88,3 +88,13 @@ def test_a_damaged_file_is_read_or_refused(tmp_path: Path, name: str) -> None:
         assert len(message) <= 500 + len(str(tmp_path))
         if blocks and name in CHECKED:
             np.testing.assert_array_equal(np.concatenate(blocks), X)
+
+
+@pytest.mark.parametrize(
+    "note", [b"{", b"\xff", b"[]", b'{"columns": [{}]}', b'{"columns": 1}', b"[" * 9999]
+)
+def test_a_damaged_note_of_pandas_is_one_line(tmp_path: Path, note: bytes) -> None:
+    table = pa.table({"a": [1, 2], "y": [1, 2]}).replace_schema_metadata({b"pandas": note})
+    pq.write_table(table, tmp_path / "t.parquet")
+    with pytest.raises(SourceError, match=r"t\.parquet: pandas' note about the columns is damaged"):
+        open_source(tmp_path / "t.parquet")
