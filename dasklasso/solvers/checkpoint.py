@@ -103,7 +103,10 @@ def refuse_standing(folder: Path, key: str, *, resume: bool, overwrite: bool) ->
         _document(folder / STATE, key)
     if not places or resume or overwrite:
         return
-    of, written = (_said(places[0]).get(name) or "?" for name in ("of", "written"))
+    said = _said(places[0])
+    if not said:
+        raise CheckpointError(f"{folder}: holds a checkpoint that cannot be read. {_ANOTHER}")
+    of, written = (said.get(name) or "?" for name in ("of", "written"))
     if all(is_of(place, key) for place in places):
         raise CheckpointError(
             f"{folder}: holds the checkpoint of this fit of {of}, written {written}: go on from "

@@ -137,6 +137,14 @@ def test_a_checkpoint_of_other_data_is_not_lost(data_and_run, make_store, tmp_pa
     assert files_of(tmp_path / "state") == before
 
 
+def test_a_damaged_checkpoint_is_not_lost(data_and_run, tmp_path):
+    data, run = data_and_run
+    (tmp_path / "state" / "state.zarr").mkdir(parents=True)
+    with pytest.raises(CheckpointError, match="holds a checkpoint that cannot be read"):
+        fit_path(data, OPTIONS, run)
+    assert (tmp_path / "state" / "state.zarr").is_dir()
+
+
 def test_a_checkpoint_that_stands_is_replaced_where_that_is_asked(data_and_run, interrupt):
     data, run = data_and_run
     interrupt(data, OPTIONS, run, 3)
