@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.linear_model import Lasso
+from sklearn.linear_model import Lasso, LogisticRegression
+from sklearn.metrics import log_loss
 
 from dasklasso.dataset.row_folds import random_folds
 from dasklasso.fit import fit_cv, fit_path
@@ -39,9 +40,9 @@ def filled(X, rows=slice(None)):
 @pytest.fixture
 def coded(genotypes, make_store):
     """The same in bytes; whoever asks may give weights."""
-    X, y = genotypes
+    X, height = genotypes
 
-    def make(weight=None):
+    def make(weight=None, y=height):
         data = make_store(np.where(np.isnan(X), CODE, X), y, weight, dtype=np.uint8)
         missing = MissingCode.of(CODE, np.nanmean(X, axis=0))
         return replace(data, X=FilledBlocks(data.X, missing), statistics=None)
@@ -78,6 +79,23 @@ def test_folds_have_the_means_of_the_rows_that_train(fit_intercept, weighted, ge
             model.fit(Z[trains], y[trains], s[trains])
             error = np.average((y - model.predict(Z))[~trains] ** 2, weights=s[~trains])
             assert curve.error_path[i, fold] == pytest.approx(error, rel=1e-5)
+
+
+def test_folds_of_a_smooth_loss_have_them_too(genotypes, coded):
+    X, height = genotypes
+    y = (height > np.median(height)).astype(float)
+    options = replace(WIDE, loss="logistic", fit_intercept=False, tol=1e-10)
+    found = fit_cv(coded(y=y), options, CvOptions(folds=3, seed=4, criterion="loss"), RUN)
+    curve, fold_of = found.cross_validation.by_ratio[0], random_folds(3, 4, 0, len(y))
+    for fold in range(3):
+        trains = fold_of != fold
+        Z, C = filled(X, trains), 1.0 / (found.alphas[4] * trains.sum())
+        model = LogisticRegression(
+            l1_ratio=1.0, C=C, solver="liblinear", fit_intercept=False, tol=1e-10, max_iter=100_000
+        )
+        model.fit(Z[trains], y[trains])
+        error = log_loss(y[~trains], model.predict_proba(Z[~trains])[:, 1])
+        assert curve.error_path[4, fold] == pytest.approx(error, rel=1e-4)
 
 
 def test_a_resumed_fit_takes_the_same_steps(coded, interrupt, going_on, tmp_path):
