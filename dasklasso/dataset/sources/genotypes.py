@@ -22,11 +22,6 @@ _COUNTED_BYTES = 16 << 20  # of packed genotypes that are counted at a time
 _TURNED_BYTES = 1 << 20  # of packed genotypes that are turned at a time: they stay in the cache
 
 
-def bytes_of(n_samples: int) -> int:
-    """Return the bytes that a variant's genotypes take."""
-    return -(-n_samples // 4)
-
-
 def _counts_by_byte(copies: int) -> np.ndarray:
     """(256,) how many of a byte's four genotypes have so many copies."""
     pairs = np.arange(256)[:, None] >> np.array([0, 2, 4, 6]) & 3

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from dasklasso.dataset.sources.base import refuse_too_many
-from dasklasso.dataset.sources.genotypes import PHENOTYPE, SAMPLE_ID, bytes_of
+from dasklasso.dataset.sources.genotypes import PHENOTYPE, SAMPLE_ID
+from dasklasso.dataset.sources.packed import bytes_of
 from dasklasso.dataset.sources.variants import Variants, renamed_note, unique_names
 from dasklasso.errors import SourceError
 from dasklasso.files.regular import check_regular, open_regular, why

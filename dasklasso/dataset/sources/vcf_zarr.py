@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from dasklasso.dataset.sources.base import refuse_too_many
-from dasklasso.dataset.sources.genotypes import SAMPLE_ID, GenotypeSource, bytes_of
+from dasklasso.dataset.sources.genotypes import SAMPLE_ID, GenotypeSource
+from dasklasso.dataset.sources.packed import MISSING, PackedReads, packed_of
 from dasklasso.dataset.sources.variants import NO_ID, Variants, renamed_note, unique_names
 from dasklasso.errors import SourceError, StoreError
 from dasklasso.storage.opening import member, open_node
@@ -23,9 +24,6 @@ from dasklasso.storage.opening import member, open_node
 _CALLS = "call_genotype"
 _MOST_COPIES = 2  # of a chromosome
 _FILL = -2
-_BITS = np.array([0b11, 0b10, 0b00, 0b01], dtype=np.uint8)  # of 0, 1 and 2 copies, and missing
-_MISSING = 3
-_PACKED_BYTES = 64 << 20  # that are kept of the variants read last
 _DECODED_BYTES = 128 << 20  # of calls that are unpacked at a time
 
 
@@ -76,82 +74,37 @@ class VcfZarrFiles:
     def beside(self) -> dict[str, np.ndarray]:
         return {SAMPLE_ID: self.individual}
 
-    def packed(self) -> PackedCalls:
+    def packed(self) -> PackedReads:
         """Return the genotypes as PLINK packs them; a slice of them is read when it is taken."""
         return self._packed
 
     @cached_property
-    def _packed(self) -> PackedCalls:
-        return PackedCalls(self)
-
-
-class PackedCalls:
-    """Calls as packed genotypes, (n_variants, bytes of a variant) uint8, read where sliced.
-
-    The last variants read are kept packed: chunks hold many, and are decoded once for each walk.
-    """
-
-    def __init__(self, files: VcfZarrFiles) -> None:
-        self._files = files
-        self.shape = (len(files.used), bytes_of(len(files.individual)))
-        self._kept: tuple[tuple[int, int, int, int], np.ndarray] | None = None
-
-    def __getitem__(self, key: Any) -> np.ndarray:
-        variants, columns = key if isinstance(key, tuple) else (key, slice(None))
-        wanted = np.arange(self.shape[0])[variants]
-        left, right, _ = columns.indices(self.shape[1])
-        out = np.empty((len(wanted), right - left), dtype=np.uint8)
-        done = 0
-        while done < len(wanted):
-            first, stop, packed = self._around(int(wanted[done]), left, right)
-            here = done
-            while here < len(wanted) and first <= wanted[here] < stop:
-                here += 1
-            out[done:here] = packed[wanted[done:here] - first]
-            done = here
-        return out
-
-    def _around(self, variant: int, left: int, right: int) -> tuple[int, int, np.ndarray]:
-        """Return the variants that are read with one: the first, where they stop, packed bytes."""
-        if self._kept is not None:
-            (first, stop, *between), packed = self._kept
-            if first <= variant < stop and between == [left, right]:
-                return first, stop, packed
-        self._kept = None
-        place = self._files.used
-        height = self._files.calls.chunks[0]
-        start = int(place[variant]) // height * height
-        first = int(np.searchsorted(place, start))
-        stop = int(np.searchsorted(place, start + height))
-        most = max(1, _PACKED_BYTES // max(1, right - left))
-        if stop - first > most:
-            first = first + (variant - first) // most * most
-            stop = min(first + most, stop)
-        packed = self._read(first, stop, left, right)
-        self._kept = (first, stop, left, right), packed
-        return first, stop, packed
+    def _packed(self) -> PackedReads:
+        chunk = self.used // self.calls.chunks[0]
+        edges = np.flatnonzero(np.diff(chunk, prepend=-1, append=chunk[-1] + 1))
+        return PackedReads(len(self.individual), edges, self._read)
 
     def _read(self, first: int, stop: int, left: int, right: int) -> np.ndarray:
-        calls, place = self._files.calls, self._files.used[first:stop]
+        place = self.used[first:stop]
         rows = slice(int(place[0]), int(place[-1]) + 1)
         out = np.empty((stop - first, right - left), dtype=np.uint8)
         for a, b in self._pieces(rows.stop - rows.start, left, right):
-            samples = slice(4 * a, min(4 * b, calls.shape[1]))
+            samples = slice(4 * a, min(4 * b, self.calls.shape[1]))
             try:
-                found = np.asarray(calls[rows, samples])
+                found = np.asarray(self.calls[rows, samples])
             except Exception as error:
                 raise SourceError(
-                    f"{self._files.path}: {_CALLS} of variants {rows.start} to {rows.stop - 1} "
-                    f"cannot be read ({type(error).__name__}: {error})."
+                    f"{self.path}: {_CALLS} of variants {rows.start} to {rows.stop - 1} cannot be "
+                    f"read ({type(error).__name__}: {error})."
                 ) from error
-            out[:, a - left : b - left] = packed_of(found[place - rows.start], 4 * (b - a))
+            copies = copies_of(found[place - rows.start])
+            out[:, a - left : b - left] = packed_of(copies, 4 * (b - a))
         return out
 
     def _pieces(self, height: int, left: int, right: int) -> Iterator[tuple[int, int]]:
         """Cut a run of bytes into pieces whose calls are decoded at a time."""
-        calls = self._files.calls
-        chunk = max(1, calls.chunks[1] // 4)
-        step = max(1, _DECODED_BYTES // max(1, 4 * height * calls.shape[2]))
+        chunk = max(1, self.calls.chunks[1] // 4)
+        step = max(1, _DECODED_BYTES // max(1, 4 * height * self.calls.shape[2]))
         step = max(chunk, step // chunk * chunk)
         while left < right:
             stop = min(right, (left // step + 1) * step)
@@ -159,8 +112,8 @@ class PackedCalls:
             left = stop
 
 
-def packed_of(calls: np.ndarray, n_samples: int) -> np.ndarray:
-    """Pack calls (variants, samples, copies), with as many samples more as fill the last byte.
+def copies_of(calls: np.ndarray) -> np.ndarray:
+    """Count the alternate alleles of calls (variants, samples, copies): (variants, samples).
 
     A genotype is missing where an allele is; a sample with fewer copies has those.
     """
@@ -171,15 +124,8 @@ def packed_of(calls: np.ndarray, n_samples: int) -> np.ndarray:
         copies += allele > 0
         unknown |= (allele < 0) & (allele != _FILL)
         filled &= allele == _FILL
-    absent = unknown | filled
-    copies[absent] = _MISSING
-    bits = np.full((len(copies), n_samples), _BITS[0], dtype=np.uint8)
-    bits[:, : copies.shape[1]] = _BITS.take(copies)
-    quads = bits.reshape(len(bits), -1, 4)
-    packed: np.ndarray = quads[:, :, 0].copy()
-    for place in (1, 2, 3):
-        packed |= quads[:, :, place] << np.uint8(2 * place)
-    return packed
+    copies[unknown | filled] = MISSING
+    return copies
 
 
 def open_vcf_zarr(path: Path) -> VcfZarrFiles:
