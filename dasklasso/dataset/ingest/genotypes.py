@@ -39,7 +39,7 @@ def keep_phenotyped(source: Source, targets: Sequence[str]) -> None:
         return
     if not genotypes.default_target:
         raise OptionError(
-            f"{source.path}: no sample has a phenotype in .fam. A table has them: "
+            f"{source.path}: no phenotype stands beside its genotypes. A table has them: "
             "--targets TABLE --id NAME --target NAME."
         )
     genotypes.keep_phenotyped()
@@ -57,9 +57,7 @@ def keep_variants(source: Source, wanted: VariantFilter) -> None:
         return
     genotypes = genotypes_of(source)
     if genotypes is None:
-        raise OptionError(
-            f"{wanted.option}: {source.path} is {source.format}, expected genotypes (.bed)."
-        )
+        raise OptionError(f"{wanted.option}: {source.path} is {source.format}, expected genotypes.")
     genotypes.keep_variants(wanted)
 
 

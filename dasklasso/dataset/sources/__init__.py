@@ -32,7 +32,7 @@ _TABLES = {
     ".npy": "npy", ".npz": "npy",
     ".h5": "hdf5", ".hdf5": "hdf5", ".hdf": "hdf5",
     ".svm": "svmlight", ".svmlight": "svmlight", ".libsvm": "svmlight",
-    ".bed": "plink",
+    ".bed": "plink", ".pgen": "pgen",
 }  # fmt: skip
 _COMPRESSED = {".gz": ("csv", "svmlight"), ".bz2": ("csv", "svmlight"), ".zst": ("csv",)}
 _MANY = ("parquet", "csv")  # formats of which a folder or a glob is one table
@@ -121,6 +121,10 @@ def _open(
         from dasklasso.dataset.sources.plink import PlinkSource
 
         return PlinkSource(files[0], memory=memory)
+    if kind == "pgen":
+        from dasklasso.dataset.sources.pgen import PgenSource
+
+        return PgenSource(files[0], memory=memory)
     from dasklasso.dataset.sources.svmlight import SvmlightSource
 
     return SvmlightSource(files[0], expected)

@@ -160,7 +160,9 @@ def test_genotypes_without_any_phenotype_need_a_table(
     tmp_path: Path, write_plink: WritePlink, options: dict[str, str]
 ) -> None:
     bed = write_plink(tmp_path / "g.bed", np.ones((3, 2), dtype=int), phenotypes=["-9"] * 3)
-    with pytest.raises(OptionError, match=r"no sample has a phenotype in \.fam.*--targets TABLE"):
+    with pytest.raises(
+        OptionError, match=r"no phenotype stands beside its genotypes.*--targets TABLE"
+    ):
         ingest(bed, tmp_path / "store", **options)
 
 
