@@ -91,7 +91,7 @@ def test_a_damaged_file_is_read_or_refused(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "note", [b"{", b"\xff", b"[]", b'{"columns": [{}]}', b'{"columns": 1}', b"[" * 9999]
+    "note", [b"{", b"\xff", b"[1]", b'{"columns": [{}]}', b'{"columns": 1}', b"[" * 9999]
 )
 def test_a_damaged_note_of_pandas_is_one_line(tmp_path: Path, note: bytes) -> None:
     table = pa.table({"a": [1, 2], "y": [1, 2]}).replace_schema_metadata({b"pandas": note})
