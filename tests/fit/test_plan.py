@@ -61,6 +61,21 @@ def test_wide_data_go_to_working_sets(table):
     assert "wider than long" in choice.why
 
 
+@pytest.mark.parametrize("n_folds", [1, 5])
+@pytest.mark.parametrize("loss", ["logistic", "poisson", "huber"])
+def test_wide_data_go_to_working_sets_whatever_the_loss(table, loss, n_folds):
+    options = FitOptions(loss=loss, huber_delta=1.0)
+    choice = choose_solver(table(10**3, 50_000), options, RUN, n_folds=n_folds)
+    assert choice.solver == "working_set"
+    assert "wider than long" in choice.why
+
+
+def test_unpenalised_features_beside_other_losses_go_to_working_sets(table):
+    options = FitOptions(loss="logistic", penalty_factor=np.eye(50)[0])
+    choice = choose_solver(table(10**4, 50), options, RUN, n_folds=5)
+    assert (choice.solver, choice.why) == ("working_set", "no other solver can")
+
+
 def test_folds_of_wide_data_go_to_working_sets(table):
     assert choose_solver(table(10**3, 50_000), FitOptions(), RUN, n_folds=5).solver == "working_set"
 

@@ -17,7 +17,7 @@ of the dual value is computed, not bounded: with offsets o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -210,13 +210,11 @@ class SmoothSeries(Series):
         rows, some, free = self.rows, self.trains, self.problem.unpenalised
         columns = held.standardised(self.frame, held.places(free))[:, some]
         own, penalty = coef[np.searchsorted(index, free)], self.problem.objective.penalty
-        points = [
-            dual_point(rows, prediction[some, k], columns, own[:, k], penalty)
-            for k in range(coef.shape[1])
-        ]
-        directions = np.zeros(prediction.shape)
-        for k, one in enumerate(points):
+        points, directions = [], np.zeros(prediction.shape)
+        for k in range(coef.shape[1]):
+            one = dual_point(rows, prediction[some, k], columns, own[:, k], penalty)
             directions[some, k] = -rows.weight * one.direction
+            points.append(replace(one, slopes=one.slopes[:0]))  # of no use any more
         slope = np.array([one.slope for one in points])
         return OnRows(directions, slope, self._scores(prediction, coef), SmoothDual(rows, points))
 

@@ -240,8 +240,19 @@ class WorkingSet(Solver[WorkingSetState]):
         return freeze_state(state)
 
     def thaw(self, jobs: Jobs, scans: float, bytes_read: int, frozen: Frozen) -> WorkingSetState:
-        """Return the state that :meth:`freeze` wrote."""
-        return thaw_state(jobs, scans, bytes_read, frozen)
+        """Return the state that :meth:`freeze` wrote.
+
+        Raises
+        ------
+        ValueError
+            There are other series, or other scores, than the problem has.
+        """
+        state = thaw_state(jobs, scans, bytes_read, frozen)
+        found = [len(one.scores) for one in state.problems]
+        expected = [len(one.score_names) for one in self.series]
+        if found != expected:
+            raise ValueError(f"scores of {found} kinds in each series, expected {expected}")
+        return state
 
     # -- parts --------------------------------------------------------------------------------
 

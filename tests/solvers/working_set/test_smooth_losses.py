@@ -83,6 +83,9 @@ def test_objectives_are_those_of_newton(loss, seed):
     assert ours.dual_gaps.max() <= 1e-10
 
 
+# later versions of scikit-learn would have the penalty named by l1_ratio alone
+@pytest.mark.filterwarnings("ignore:'penalty' was deprecated:FutureWarning")
+@pytest.mark.filterwarnings("ignore:Inconsistent values:UserWarning")
 def test_logistic_coefficients_predict_as_scikit_learns():
     X, y = wide(n=60)
     alphas = (0.05, 0.02)
