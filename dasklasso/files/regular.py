@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import BinaryIO
+from io import BufferedReader
 
 Place = str | os.PathLike[str]
 
@@ -34,7 +34,7 @@ class NotRegular(OSError):
     """What is opened is a pipe, a socket or a device."""
 
 
-def open_regular(path: Place) -> BinaryIO:
+def open_regular(path: Place) -> BufferedReader:
     """Open a file to read.
 
     Raises
