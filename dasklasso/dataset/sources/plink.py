@@ -36,7 +36,7 @@ class PlinkSource(GenotypeSource):
         ------
         SourceError
         """
-        n_samples = len(self._files.samples)
+        n_samples = len(self._files.individual)
         used_bits = 2 * (n_samples % 4)  # of a variant's last byte
         if used_bits and (odd := packed[:, -1] >> used_bits).any():
             raise SourceError(

@@ -30,7 +30,7 @@ class Point(NamedTuple):
     intercept : of centred columns, where it is a coordinate that is solved for; else 0
     """
 
-    index: np.ndarray
+    index: np.ndarray  # type: ignore[assignment]  # a method of tuples is called so too
     values: np.ndarray
     intercept: float = 0.0
 
