@@ -189,6 +189,7 @@ class Driver:
                 return solver.stop(state)
             state, answer = self._ask(solver.ask(state), state)
             state = self.watch(solver, solver.tell(state, answer))
+            del answer  # a solver may want its memory for what it asks next
         return state
 
     def _ask(self, question: Question, state: StateT) -> tuple[StateT, Any]:

@@ -14,6 +14,7 @@ from scipy.linalg.lapack import spotrf, strtrs
 
 from dasklasso.kernels import kernel
 from dasklasso.solvers.quadratic.growing_factor import FACTOR_SPEED
+from dasklasso.solvers.quadratic.lazy_pages import lazy_square
 from dasklasso.solvers.quadratic.subproblem import Subproblem
 
 LARGE = 512  # columns of a matrix from which on it is worth its calls
@@ -21,7 +22,7 @@ BLOCK = 256  # columns that are appended, or solved for, at a time
 STALE_PARTS, FEW_STALE = 16, 32  # it is made afresh where more than one in so many has left
 RIDGE = 3e-6  # of the diagonal, added: single precision leaves no less
 MOST_RIDGE = 1e-2  # where rounding makes it indefinite the ridge is raised, up to this
-SPACE_ADDED = 1.3  # times the rows needed, that there is space for
+SPACE_ADDED = 1.3  # times the rows needed, that there is address space for
 FRESH_FROM = 32  # columns: for fewer no factor is made
 
 
@@ -87,6 +88,10 @@ class FaceFactor:
         found: np.ndarray = whole[face]
         return found
 
+    def widen(self, n_columns: int) -> None:
+        """Go on with a matrix that has columns more, after those there were."""
+        self._n_columns = n_columns
+
     def renumber(self, names: np.ndarray, n_columns: int) -> None:
         """Let columns go by other numbers, ``names`` of the present ones, among ``n_columns``."""
         self.members, self._n_columns = names[self.members], n_columns
@@ -97,7 +102,7 @@ class FaceFactor:
         if face.size > len(self._lower):
             space = min(int(SPACE_ADDED * face.size) + BLOCK, self._n_columns)
             self._lower = np.empty((0, 0), np.float32)  # before there is a larger one
-            self._lower = np.empty((space, space), np.float32)
+            self._lower = lazy_square(space, np.dtype(np.float32))
         while not self._append(problem, face) and self._ridge <= MOST_RIDGE:
             self._ridge *= 10.0
 

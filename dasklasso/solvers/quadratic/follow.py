@@ -46,11 +46,14 @@ def follow(
     tol: float,
     max_passes: int,
     earlier: np.ndarray | None = None,
+    factor: FaceFactor | None = None,
 ) -> Iterator[Reached]:
     """Solve at every alpha in turn, each from where the one before has ended.
 
     Parameters
     ----------
+    gram : (≥ n_features, ≥ n_features) float64, C-contiguous
+        Its leading rows and columns are G.
     penalty : of alpha 1, separable; its weights are (n_features,)
     alphas : (n_alphas,), decreasing
     usable : (n_features,) bool, columns with variance that are worked on
@@ -60,12 +63,15 @@ def follow(
     earlier : (n_features,), optional
         The solution at the first alpha, where ``start`` is that at the second: the path goes on
         along the line through them, from the third alpha on.
+    factor : FaceFactor, optional
+        Of the same columns, from an earlier part of the path. No part of G is then gathered: what
+        is in use is thought to be most of it.
 
     Yields
     ------
     The best point that was found at each alpha; NaN in q where none has a gap.
     """
-    follower = PathFollower(gram, linear, yy, penalty, alphas, usable, tol)
+    follower = PathFollower(gram, linear, yy, penalty, alphas, usable, tol, factor)
     u = start.copy()
     used, compiled = u.nonzero()[0], follower.compiled
     line, k = _Line(u, linear - times(gram, linear.size, used, u[used], compiled=compiled)), 0
@@ -109,6 +115,13 @@ class _Line:
             self.u, self.q = there, q_there
 
 
+def factor_for(n_columns: int, *, compiled: bool) -> Factor:
+    """Return what preconditions a path over so many columns."""
+    if compiled and n_columns >= LARGE:
+        return FaceFactor(n_columns)
+    return GrowingFactor(n_columns, compiled=compiled)
+
+
 class PathFollower:
     """A path's working set, its block of G, and the factor that grows along it."""
 
@@ -121,10 +134,11 @@ class PathFollower:
         alphas: np.ndarray,
         usable: np.ndarray,
         tol: float,
+        factor: FaceFactor | None = None,
     ) -> None:
         self.gram, self.linear, self.yy = gram, linear, yy
         self.penalty, self.alphas, self.positive = penalty, alphas, penalty.nonnegative
-        self.diagonal = gram.diagonal().copy()
+        self.diagonal = gram.diagonal()[: linear.size].copy()
         self.everything = np.flatnonzero(usable)
         self.listed = ~usable  # columns that do not wait to join
         self.order = np.empty(0, np.int64)  # the working set, in the order in which they joined
@@ -136,13 +150,13 @@ class PathFollower:
         if not self.compiled:
             self.order, self.block = self.everything, None
             self.listed[:] = True
-        large = self.compiled and linear.size >= LARGE
-        self.factor: Factor = (
-            FaceFactor(linear.size) if large else GrowingFactor(linear.size, compiled=self.compiled)
-        )
+        self.factor: Factor = factor or factor_for(linear.size, compiled=self.compiled)
+        if factor is not None:
+            self.block = None
         self.active_set: ActiveSet | None = None
         if not self.compiled and bool((penalty.l1[usable] > 0.0).all()) and alphas[-1] > 0.0:
-            self.active_set = ActiveSet(gram, linear, penalty, usable, yy, 0.5 * tol)
+            own = np.ascontiguousarray(gram[: linear.size, : linear.size])
+            self.active_set = ActiveSet(own, linear, penalty, usable, yy, 0.5 * tol)
 
     def ahead(self, k: int, line: _Line) -> list[Reached]:
         """Solve at alpha number k and after it as far as the active set is easily found."""

@@ -82,9 +82,11 @@ class HeldColumns:
         index = np.concatenate([self.index, *(index for index, _ in pieces)])
         return HeldColumns(index, buffer, self.code)
 
-    def only(self, places: np.ndarray) -> HeldColumns:
-        """Return copies of some of the columns."""
-        return HeldColumns.of(self.index[places], self.values[places], self.code)
+    def only(self, places: np.ndarray, capacity: int) -> HeldColumns:
+        """Return copies of some of the columns, with address space for so many."""
+        array = np.empty((max(capacity, places.size), self.values.shape[1]), self.values.dtype)
+        np.take(self.values, places, axis=0, out=array[: places.size])
+        return HeldColumns(self.index[places], _Buffer(array, places.size), self.code)
 
     def places(self, index: np.ndarray) -> np.ndarray:
         """Find the places of some columns, all of which are held."""

@@ -48,12 +48,14 @@ class WindowQuestion:
     batches : of each series that has a window
     evaluated : what memory knows of each of them
     held : (n_features,) bool
+    problems : of all series, with their windows and the points that are put to the test
     """
 
     query: Calls
     batches: Sequence[Batch]
     evaluated: Sequence[Evaluated]
     held: np.ndarray
+    problems: tuple[Problems, ...]
 
     def ask(self, engine: ScanEngine) -> WindowAnswer:
         """Run the scan.
@@ -67,7 +69,7 @@ class WindowQuestion:
         shared = (list(self.batches), self.held)
         answers, nbytes = ask_strips(engine, self.query, shared, strips)
         check_finite(np.array([one.finite for one in answers]))
-        return WindowAnswer(answers, self.evaluated, nbytes)
+        return WindowAnswer(answers, self.evaluated, self.problems, nbytes)
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,13 @@ class WindowAnswer:
     ----------
     strips : answers of all strips
     evaluated : of each series that has a window
+    problems : of all series, as the question had them
     bytes_read : int
     """
 
     strips: Sequence[StripAnswer]
     evaluated: Sequence[Evaluated]
+    problems: tuple[Problems, ...]
     bytes_read: int
 
 
@@ -119,7 +123,7 @@ class WorkingSet(Solver[WorkingSetState]):
     # -- the solver's protocol ----------------------------------------------------------------
 
     def init(self, jobs: Jobs, scans: float, bytes_read: int) -> WorkingSetState:
-        """Return the state after the first read, with the first windows solved."""
+        """Return the state after the first read."""
         share = max(self.problem.objective.l1_ratio, SMALLEST_L1_RATIO)
         problems = tuple(
             Problems.begin(
@@ -129,15 +133,17 @@ class WorkingSet(Solver[WorkingSetState]):
             )
             for one in self.series
         )
-        state = WorkingSetState(jobs, scans, bytes_read, self.first.held, problems, 0)
-        return self._solved_ahead(state)
+        return self._standing(
+            WorkingSetState(jobs, scans, bytes_read, self.first.held, problems, 0)
+        )
 
     def done(self, state: WorkingSetState) -> bool:
-        """Tell whether no window is left."""
-        return not any(one.window.size for one in state.problems)
+        """Tell whether no problem waits."""
+        return not any(one.waiting.size for one in state.problems)
 
     def ask(self, state: WorkingSetState) -> WindowQuestion:
-        """Ask for the certificates of the windows, and the columns that they call in."""
+        """Solve the next windows, and ask for their certificates and the columns they call in."""
+        state = self._solved_ahead(state)
         n_features = self.problem.n_features
         batches, evaluated = [], []
         for series, problems in self._with_windows(state):
@@ -149,14 +155,14 @@ class WorkingSet(Solver[WorkingSetState]):
         held = np.zeros(n_features, bool)
         held[state.held.index] = True
         query = Calls(self.problem.objective.penalty, self.limits.wanted, n_features)
-        return WindowQuestion(query, batches, evaluated, held)
+        return WindowQuestion(query, batches, evaluated, held, state.problems)
 
     def tell(self, state: WorkingSetState, answer: WindowAnswer) -> WorkingSetState:
-        """Certify, hold what was called in, and solve the next windows."""
+        """Certify, and hold what was called in."""
         sums, violations = combined(answer.strips)
         problems, calls, start, gained = [], [], 0, False
         evaluated = iter(answer.evaluated)
-        for series, one in zip(self.series, state.problems, strict=True):
+        for series, one in zip(self.series, answer.problems, strict=True):
             if not one.window.size:
                 problems.append(one)
                 continue
@@ -177,11 +183,11 @@ class WorkingSet(Solver[WorkingSetState]):
         idle = 0 if gained or len(held) > len(state.held) else state.idle + 1
         if idle >= MOST_IDLE:
             problems, idle = [given_up(one) for one in problems], 0
-        state = replace(state, held=held, problems=tuple(problems), idle=idle)
-        return self._solved_ahead(state)
+        return self._standing(replace(state, held=held, problems=tuple(problems), idle=idle))
 
     def stop(self, state: WorkingSetState) -> WorkingSetState:
-        """Leave problems where they were last evaluated, or where they were tried next."""
+        """Leave problems where they were last evaluated, or where they would be tried next."""
+        state = self._solved_ahead(state)
         return replace(state, problems=tuple(left_as_tried(one) for one in state.problems))
 
     def solutions(self, state: WorkingSetState) -> dict[int, Solution]:
@@ -285,7 +291,7 @@ class WorkingSet(Solver[WorkingSetState]):
             one.with_window(window[: len(tried)], tried)
             for one, window, tried in zip(state.problems, windows, trials, strict=True)
         )
-        return self._standing(replace(state, problems=problems))
+        return replace(state, problems=problems)
 
     def _solve(
         self, series: Series, held: HeldColumns, problems: Problems, window: np.ndarray
@@ -314,14 +320,15 @@ class WorkingSet(Solver[WorkingSetState]):
         return trials
 
     def _room(self, held: HeldColumns, problems: Sequence[Problems]) -> HeldColumns:
-        """Drop columns that no point needs, where those called in would not fit.
+        """Drop columns that no point needs, the oldest first, where those called in do not fit.
 
         Raises
         ------
         MemoryLimitError
             When the columns that are needed are all that fit.
         """
-        if len(held) + self.limits.wanted <= self.limits.columns:
+        excess = len(held) + self.limits.wanted - self.limits.columns
+        if excess <= 0:
             return held
         if len(held) == self.problem.n_features:
             return held
@@ -339,7 +346,8 @@ class WorkingSet(Solver[WorkingSetState]):
                 f"{format_size(np.count_nonzero(stays) * row_bytes)}, and working_set may hold "
                 f"{self.limits.columns:,}; give more memory, or end the path at a larger alpha"
             )
-        return held.only(np.flatnonzero(stays))
+        stays[np.flatnonzero(~stays)[excess:]] = True
+        return held.only(np.flatnonzero(stays), self.limits.columns)
 
     def _standing(self, state: WorkingSetState) -> WorkingSetState:
         gaps = np.concatenate([one.gap[one.asked & ~one.done] for one in state.problems])
