@@ -24,11 +24,11 @@ from dasklasso.storage.missing_codes import as_stored
 QUOTA_SLACK = 1.25  # a strip offers so much more than its share of what is called in
 CALLED_ROWS = 0.6  # of the rows: columns called in by a read
 FEWEST_CALLED = 100
-HELD_ROWS = 3.5  # of the rows: columns held at most; a solution has no more than rows, as a rule
+HELD_ROWS = 2.2  # of the rows: columns held at most; a solution has no more than rows, as a rule
 FEWEST_HELD = 400
 IN_USE_ROWS = 1.3  # of the rows: columns whose Gram matrix is there
 LEAST_IN_USE = 2_000  # columns in use that there must be memory for, if there are as many
-GRAM_COPIES = 3.0  # of the Gram matrix: itself, the block that is worked on, its factor
+GRAM_COPIES = 1.5  # of the Gram matrix: itself, its factor, and the block that is worked on
 GRAM_SHARE = 0.6  # of what is left of the memory: Gram matrices, before columns held
 RESIDUAL_BYTES = 512 << 20  # of all problems that a read evaluates
 RESIDUAL_COPIES = 3  # as they are, weighted, and those of one series
