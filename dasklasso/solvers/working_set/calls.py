@@ -76,12 +76,14 @@ class StripAnswer:
     violations : (K,) int64, columns not held whose score is beyond 1
     offered : Offered
     finite : whether all products are finite numbers
+    held : (m,) float32, of columns held, ascending: the largest score in problems that call
     """
 
     sums: np.ndarray
     violations: np.ndarray
     offered: Offered
     finite: bool
+    held: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ class Calls(StripQuery[StripAnswer]):
             for name in ("calls", "early")
         )
         waiting = ~held[columns]
+        standing = _largest(scores[:, calls][~waiting])
         scores[~waiting] = 0.0
         best = [_largest(scores[:, some]) for some in (early, calls)]
         quota = quota_of(self.wanted, strip.width, self.n_features)
@@ -136,6 +139,7 @@ class Calls(StripQuery[StripAnswer]):
             np.count_nonzero(scores > 1.0, axis=0),
             offer(strip, rows, chosen, scores[chosen]),
             finite,
+            standing,
         )
 
 

@@ -24,6 +24,7 @@ from dasklasso.scan.strips import ask_strips, strips_of
 from dasklasso.solvers.base import Frozen, Jobs, LeftOut, Setup, Solver, Standing
 from dasklasso.solvers.certificate_scan import Certified, check_finite
 from dasklasso.solvers.newton.side_by_side import side_by_side
+from dasklasso.solvers.quadratic.lazy_pages import return_free_memory
 from dasklasso.solvers.solution import Solution
 from dasklasso.solvers.working_set.calls import Batch, Calls, StripAnswer
 from dasklasso.solvers.working_set.held import HeldColumns
@@ -177,7 +178,9 @@ class WorkingSet(Solver[WorkingSetState]):
         calling = np.concatenate(calls)
         held = state.held
         if calling.any():
-            held = self._room(held, problems)
+            scores = np.empty(len(held), np.float32)
+            scores[np.argsort(held.index)] = np.concatenate([one.held for one in answer.strips])
+            held = self._room(held, problems, scores)
             room = self.limits.columns - len(held)
             held = called_in(held, offered, calling, self.limits.wanted, room)
         idle = 0 if gained or len(held) > len(state.held) else state.idle + 1
@@ -286,7 +289,9 @@ class WorkingSet(Solver[WorkingSetState]):
             def report(_: int) -> None:
                 stage("solving ahead", n_done, n)
 
+        return_free_memory()  # of the answer to the last question
         trials = side_by_side(tasks, report)
+        return_free_memory()
         problems = tuple(
             one.with_window(window[: len(tried)], tried)
             for one, window, tried in zip(state.problems, windows, trials, strict=True)
@@ -319,8 +324,14 @@ class WorkingSet(Solver[WorkingSetState]):
             )
         return trials
 
-    def _room(self, held: HeldColumns, problems: Sequence[Problems]) -> HeldColumns:
-        """Drop columns that no point needs, the oldest first, where those called in do not fit.
+    def _room(
+        self, held: HeldColumns, problems: Sequence[Problems], scores: np.ndarray
+    ) -> HeldColumns:
+        """Drop columns that no point needs, where those called in would not fit.
+
+        Parameters
+        ----------
+        scores : (n_held,), how near each is to come into use: the farthest go first
 
         Raises
         ------
@@ -346,7 +357,8 @@ class WorkingSet(Solver[WorkingSetState]):
                 f"{format_size(np.count_nonzero(stays) * row_bytes)}, and working_set may hold "
                 f"{self.limits.columns:,}; give more memory, or end the path at a larger alpha"
             )
-        stays[np.flatnonzero(~stays)[excess:]] = True
+        idle = np.flatnonzero(~stays)
+        stays[idle[np.argsort(scores[idle], kind="stable")[excess:]]] = True
         return held.only(np.flatnonzero(stays), self.limits.columns)
 
     def _standing(self, state: WorkingSetState) -> WorkingSetState:
