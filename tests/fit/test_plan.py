@@ -70,6 +70,13 @@ def test_wide_data_go_to_working_sets_whatever_the_loss(table, loss, n_folds):
     assert "wider than long" in choice.why
 
 
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+def test_working_sets_hold_what_fits(table, loss):
+    run = RunOptions(memory=900 << 20)
+    options = FitOptions(loss=loss, solver="working_set")
+    assert choose_solver(table(3_000, 60_000), options, run).memory <= run.memory
+
+
 def test_unpenalised_features_beside_other_losses_go_to_working_sets(table):
     options = FitOptions(loss="logistic", penalty_factor=np.eye(50)[0])
     choice = choose_solver(table(10**4, 50), options, RUN, n_folds=5)

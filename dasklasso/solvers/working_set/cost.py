@@ -29,9 +29,11 @@ FEWEST_HELD = 400
 IN_USE_ROWS = 1.1  # of the rows: columns whose Gram matrix is there
 LEAST_IN_USE = 2_000  # columns in use that there must be memory for, if there are as many
 GRAM_COPIES = 1.5  # of the Gram matrix: itself, its factor, and the block that is worked on
+MODEL_COPIES = 4.0  # of a Newton model's matrix: its reference's, itself, the block, its factor
+COLUMN_COPIES = 2.5  # in float64, of the columns that Newton steps are made on: a Gram scales them
 GRAM_SHARE = 0.6  # of what is left of the memory: Gram matrices, before columns held
 RESIDUAL_BYTES = 512 << 20  # of all problems that a read evaluates
-RESIDUAL_COPIES = 3  # as they are, weighted, and those of one series
+RESIDUAL_COPIES = 3  # as they are, weighted, and those of one series or as dual points
 FEWEST_SCANS, USUAL_SCANS, MOST_SCANS = 4, 8, 20
 WINDOW_SHARE = 0.35  # of a path's alphas that a read evaluates
 
@@ -64,10 +66,10 @@ def limits_of(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int)
     most = max(1, RESIDUAL_BYTES // (8 * n))
     others = _memory(data, options, run, n_folds, Limits(0, 0, wanted, most)).total
     left, at_once = max(0, memory_limit(run) - others), _grams_at_once(data, n_folds)
-    fits = int((GRAM_SHARE * left / (GRAM_COPIES * 8 * at_once)) ** 0.5)
+    fits = _most_in_use(n, options, GRAM_SHARE * left / at_once)
     in_use = min(d, int(IN_USE_ROWS * n) + FEWEST_CALLED)
     in_use = max(min(in_use, fits), min(in_use, LEAST_IN_USE))
-    left -= _gram_bytes(in_use) * at_once
+    left -= _in_use_bytes(n, options, in_use) * at_once
     fits = max(0, left) // (n * as_stored(data.X).dtype.itemsize)
     return Limits(max(min(columns, fits), min(d, FEWEST_HELD)), in_use, wanted, most)
 
@@ -90,7 +92,7 @@ def _memory(
     column_bytes = n * as_stored(data.X).dtype.itemsize
     once = limits.columns * column_bytes
     once += int(QUOTA_SLACK * limits.wanted) * column_bytes  # offered, on their way
-    once += _gram_bytes(limits.in_use) * _grams_at_once(data, n_folds)
+    once += _in_use_bytes(n, options, limits.in_use) * _grams_at_once(data, n_folds)
     once += RESIDUAL_COPIES * 8 * n * evaluated
     once += n_sets * 6 * 8 * d  # frames
     once += 16 * min(n, d) * n_problems_of(data, options) * n_sets  # points
@@ -101,8 +103,22 @@ def _memory(
     return Memory(once, per_thread, workers, threads)
 
 
-def _gram_bytes(in_use: int) -> int:
-    return int(GRAM_COPIES * 8 * in_use**2)
+def _copies(options: FitOptions) -> tuple[float, float]:
+    """Return how often a series has the Gram matrix of columns in use, and these themselves."""
+    return (GRAM_COPIES, 0.0) if options.loss_value.quadratic else (MODEL_COPIES, COLUMN_COPIES)
+
+
+def _in_use_bytes(n: int, options: FitOptions, in_use: int) -> int:
+    """Return what a series takes for columns in use."""
+    matrices, columns = _copies(options)
+    return int(8 * in_use * (matrices * in_use + columns * n))
+
+
+def _most_in_use(n: int, options: FitOptions, nbytes: float) -> int:
+    """Return how many columns in use a series may have in so many bytes."""
+    matrices, columns = _copies(options)
+    half = 0.5 * columns * n / matrices
+    return int((half**2 + nbytes / (8 * matrices)) ** 0.5 - half)
 
 
 def _grams_at_once(data: Dataset, n_folds: int) -> int:
