@@ -140,8 +140,8 @@ def open_vcf_zarr(path: Path) -> VcfZarrFiles:
     """
     try:
         group, _ = open_node(path, None)
-        names = (*_NEEDED, "variant_id")
-        arrays: dict[str, Any] = {name: member(group, name) for name in names}
+        every = (*_NEEDED, "variant_id")
+        arrays: dict[str, Any] = {name: member(group, name) for name in every}
     except StoreError as error:
         raise SourceError(str(error)) from error
     for name in _NEEDED:
