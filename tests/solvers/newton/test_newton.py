@@ -307,7 +307,8 @@ def test_a_fit_that_gets_nowhere_ends_with_the_gap_it_has(monkeypatch):
     objective = np.mean(g * r - g**2 / 2, axis=0) + path.alphas * np.abs(path.coef).sum(axis=1)
     assert np.allclose(path.objective, objective, rtol=1e-12)
     monkeypatch.setattr("dasklasso.solvers.newton.cost.HELD_WHOLE_BYTES", X.nbytes)
-    best = fitted(X, y, loss="huber", n_alphas=4, tol=1e-9)  # in memory
+    # in memory, to a gap that rounding lets every machine reach: it ends at about 1e-9
+    best = fitted(X, y, loss="huber", n_alphas=4, tol=1e-8)
     assert best.converged
     lost = path.objective - best.objective
     assert np.all(lost <= path.dual_gaps[:, 0] * path.objective[0])
