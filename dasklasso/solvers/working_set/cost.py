@@ -24,9 +24,9 @@ from dasklasso.storage.missing_codes import as_stored
 QUOTA_SLACK = 1.25  # a strip offers so much more than its share of what is called in
 CALLED_ROWS = 0.6  # of the rows: columns called in by a read
 FEWEST_CALLED = 100
-HELD_ROWS = 2.2  # of the rows: columns held at most; a solution has no more than rows, as a rule
+HELD_ROWS = 1.8  # of the rows: columns held at most; a solution has no more than rows, as a rule
 FEWEST_HELD = 400
-IN_USE_ROWS = 1.1  # of the rows: columns whose Gram matrix is there
+IN_USE_ROWS = 1.0  # of the rows: columns whose Gram matrix is there
 LEAST_IN_USE = 2_000  # columns in use that there must be memory for, if there are as many
 GRAM_COPIES = 1.5  # of the Gram matrix: itself, its factor, and the block that is worked on
 MODEL_COPIES = 4.0  # of a Newton model's matrix: its reference's, itself, the block, its factor

@@ -14,7 +14,7 @@ from dasklasso.solvers.working_set.held import HeldColumns
 from dasklasso.solvers.working_set.in_use import InUse, Reached
 from dasklasso.solvers.working_set.squared_series import SquaredSeries
 
-JOINING_AT_ONCE = 512  # columns whose products with all others are made at a time
+JOINING_AT_ONCE = 256  # columns whose products with all others are made at a time
 SPACE_ADDED = 2  # times the columns in use, that there is address space for
 
 

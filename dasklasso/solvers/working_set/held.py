@@ -10,7 +10,7 @@ import numpy as np
 from dasklasso.scan.frame import Frame
 
 COLUMNS_AT_ONCE = 256  # that are standardised at a time, for products with residuals
-ROWS_AT_ONCE = 512  # of all columns of a Gram matrix, standardised
+ROWS_AT_ONCE = 256  # of all columns of a Gram matrix, standardised
 
 
 @dataclass

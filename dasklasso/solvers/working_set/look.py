@@ -63,14 +63,16 @@ def wide_look(setup: Setup) -> Setup:
     n_folds = 1 if folds is None else len(folds.weights)
     limits = limits_of(setup.data, setup.options, setup.run, n_folds)
     code = None if missing is None else missing.code
-    held = HeldColumns.none(X.shape[0], X.dtype, limits.columns, code)
+    # these stay as long as the fit: each of its parts begins with a copy of them
+    wanted = -(-limits.wanted // 2)
+    held = HeldColumns.none(X.shape[0], X.dtype, wanted + problem.unpenalised.size, code)
     held, nbytes = fetched(engine, held, problem.unpenalised)
     whole = series_of(problem, rows, None)
     weighted = np.column_stack([null_pulls(one, held) for one in whole])
     moments = None
     if folds is not None:
         moments = FoldMoments(folds.assignment, folds.n_rows)
-    query = NullCalls(problem.objective.l1_penalty, limits.wanted, X.shape[1], moments)
+    query = NullCalls(problem.objective.l1_penalty, wanted, X.shape[1], moments)
     is_held = np.zeros(X.shape[1], bool)
     is_held[held.index] = True
     weight = None if engine.table.weight is None else rows.weight[:, None]
@@ -79,7 +81,7 @@ def wide_look(setup: Setup) -> Setup:
     check_finite(np.array([one.finite for one in answers]))
     offered = [one.offered for one in answers]
     score = np.concatenate([one.scores.max(axis=1) for one in offered])
-    best = np.sort(np.argsort(-score, kind="stable")[: limits.wanted])
+    best = np.sort(np.argsort(-score, kind="stable")[:wanted])
     held = taken(held, offered, best)
     series = list(whole)
     folds = _with_moments(folds, [one.moments for one in answers], missing)

@@ -134,9 +134,9 @@ class WorkingSet(Solver[WorkingSetState]):
             )
             for one in self.series
         )
-        return self._standing(
-            WorkingSetState(jobs, scans, bytes_read, self.first.held, problems, 0)
-        )
+        first = self.first.held
+        held = first.only(np.arange(len(first)), self.limits.columns)
+        return self._standing(WorkingSetState(jobs, scans, bytes_read, held, problems, 0))
 
     def done(self, state: WorkingSetState) -> bool:
         """Tell whether no problem waits."""
