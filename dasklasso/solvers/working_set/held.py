@@ -58,12 +58,15 @@ class HeldColumns:
         """(n_held, n_rows), each row a column of X as it is stored."""
         return self._buffer.array[: len(self)]
 
-    def with_more(self, pieces: Sequence[tuple[np.ndarray, np.ndarray]]) -> HeldColumns:
+    def with_more(
+        self, pieces: Sequence[tuple[np.ndarray, np.ndarray]], capacity: int = 0
+    ) -> HeldColumns:
         """Return these and others, which are not held yet.
 
         Parameters
         ----------
         pieces : of indices and values, each as for :meth:`of`
+        capacity : columns that new memory, where it is needed, has address space for
         """
         n = sum(len(index) for index, _ in pieces)
         if not n:
@@ -71,7 +74,8 @@ class HeldColumns:
         old, buffer = len(self), self._buffer
         if buffer.used != old or old + n > len(buffer.array):
             # others were added to these before, or there is no space
-            larger = np.empty((old + n, self.values.shape[1]), self.values.dtype)
+            space = max(capacity, old + n)
+            larger = np.empty((space, self.values.shape[1]), self.values.dtype)
             larger[:old] = self.values
             buffer = _Buffer(larger, old)
         start = old

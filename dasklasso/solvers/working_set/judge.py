@@ -117,10 +117,12 @@ def called_in(
     wanted = max(wanted, FEWEST_CALLED)
     most = min(room, max(min(near, wanted), min(violated, MOST_VIOLATIONS * wanted)))
     chosen = np.sort(np.argsort(-score, kind="stable")[:most])
-    return taken(held, offered, chosen)
+    return taken(held, offered, chosen, len(held) + room)
 
 
-def taken(held: HeldColumns, offered: Sequence[Offered], chosen: np.ndarray) -> HeldColumns:
+def taken(
+    held: HeldColumns, offered: Sequence[Offered], chosen: np.ndarray, capacity: int = 0
+) -> HeldColumns:
     """Hold some of the columns offered, by their numbers among all of them, ascending."""
     edges = np.concatenate([[0], np.cumsum([len(one.index) for one in offered])])
     pieces = []
@@ -128,4 +130,4 @@ def taken(held: HeldColumns, offered: Sequence[Offered], chosen: np.ndarray) -> 
         first, last = np.searchsorted(chosen, [start, stop])
         own = chosen[first:last] - start
         pieces.append((one.index[own], one.values[own]))
-    return held.with_more(pieces)
+    return held.with_more(pieces, capacity)

@@ -63,7 +63,7 @@ def wide_look(setup: Setup) -> Setup:
     n_folds = 1 if folds is None else len(folds.weights)
     limits = limits_of(setup.data, setup.options, setup.run, n_folds)
     code = None if missing is None else missing.code
-    # these stay as long as the fit: each of its parts begins with a copy of them
+    # these stay as long as the fit, and have no more space than they need
     wanted = -(-limits.wanted // 2)
     held = HeldColumns.none(X.shape[0], X.dtype, wanted + problem.unpenalised.size, code)
     held, nbytes = fetched(engine, held, problem.unpenalised)

@@ -134,8 +134,7 @@ class WorkingSet(Solver[WorkingSetState]):
             )
             for one in self.series
         )
-        first = self.first.held
-        held = first.only(np.arange(len(first)), self.limits.columns)
+        held = self.first.held
         return self._standing(WorkingSetState(jobs, scans, bytes_read, held, problems, 0))
 
     def done(self, state: WorkingSetState) -> bool:
