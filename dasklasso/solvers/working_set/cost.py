@@ -27,6 +27,7 @@ FEWEST_CALLED = 100
 HELD_ROWS = 1.8  # of the rows: columns held at most; a solution has no more than rows, as a rule
 FEWEST_HELD = 400
 IN_USE_ROWS = 1.0  # of the rows: columns whose Gram matrix is there
+LEAST_L1_RATIO = 0.01  # below it no more columns are counted on
 LEAST_IN_USE = 2_000  # columns in use that there must be memory for, if there are as many
 GRAM_COPIES = 1.5  # of the Gram matrix: itself, its factor, and the block that is worked on
 MODEL_COPIES = 4.0  # of a Newton model's matrix: its reference's, itself, the block, its factor
@@ -62,12 +63,14 @@ def limits_of(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int)
     # targets call in columns of their own; folds mostly the same
     more = 1.0 + 0.5 * (data.n_targets - 1) + (0.25 if n_folds > 1 else 0.0)
     wanted = min(d, max(FEWEST_CALLED, int(CALLED_ROWS * n * more)))
-    columns = min(d, max(FEWEST_HELD, int(HELD_ROWS * n * more)))
+    # with an l2 part more columns are in use than there are rows
+    rows = n / max(options.l1_ratio, LEAST_L1_RATIO)
+    columns = min(d, max(FEWEST_HELD, int(HELD_ROWS * rows * more)))
     most = max(1, RESIDUAL_BYTES // (8 * n))
     others = _memory(data, options, run, n_folds, Limits(0, 0, wanted, most)).total
     left, at_once = max(0, memory_limit(run) - others), _grams_at_once(data, n_folds)
     fits = _most_in_use(n, options, GRAM_SHARE * left / at_once)
-    in_use = min(d, int(IN_USE_ROWS * n) + FEWEST_CALLED)
+    in_use = min(d, int(IN_USE_ROWS * rows) + FEWEST_CALLED)
     in_use = max(min(in_use, fits), min(in_use, LEAST_IN_USE))
     left -= _in_use_bytes(n, options, in_use) * at_once
     fits = max(0, left) // (n * as_stored(data.X).dtype.itemsize)

@@ -173,6 +173,14 @@ def test_elastic_net_without_l1_holds_every_column(make_store, assert_certified)
     assert_certified(path, X, y, options)
 
 
+def test_an_elastic_net_has_more_features_than_rows_in_use(make_store, assert_certified):
+    X, y = wide(n=30, d=400)
+    options = replace(WIDE, l1_ratio=0.05, alphas=(1.0,), tol=1e-7)
+    path = fit_path(make_store(X, y), options, RUN)
+    assert path.n_nonzero[0] > 1.1 * 30 + 100
+    assert_certified(path, X, y, options)
+
+
 def test_what_does_not_fit_is_refused_with_the_figure(make_store, monkeypatch):
     X, y = wide(n=80, d=600)
     monkeypatch.setattr("dasklasso.solvers.working_set.cost.HELD_ROWS", 0.0)
