@@ -27,6 +27,7 @@ FEWEST_CALLED = 100
 HELD_ROWS = 1.8  # of the rows: columns held at most; a solution has no more than rows, as a rule
 FEWEST_HELD = 400
 IN_USE_ROWS = 1.0  # of the rows: columns whose Gram matrix is there
+IN_USE_SPARE = 600  # columns more than that: those that turn out to have no coefficient
 LEAST_L1_RATIO = 0.01  # below it no more columns are counted on
 LEAST_IN_USE = 2_000  # columns in use that there must be memory for, if there are as many
 GRAM_COPIES = 1.5  # of the Gram matrix: itself, its factor, and the block that is worked on
@@ -70,7 +71,7 @@ def limits_of(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int)
     others = _memory(data, options, run, n_folds, Limits(0, 0, wanted, most)).total
     left, at_once = max(0, memory_limit(run) - others), _grams_at_once(data, n_folds)
     fits = _most_in_use(n, options, GRAM_SHARE * left / at_once)
-    in_use = min(d, int(IN_USE_ROWS * rows) + FEWEST_CALLED)
+    in_use = min(d, int(IN_USE_ROWS * rows) + IN_USE_SPARE)
     in_use = max(min(in_use, fits), min(in_use, LEAST_IN_USE))
     left -= _in_use_bytes(n, options, in_use) * at_once
     fits = max(0, left) // (n * as_stored(data.X).dtype.itemsize)

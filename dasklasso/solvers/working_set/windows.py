@@ -24,6 +24,7 @@ from dasklasso.solvers.working_set.squared_series import SquaredSeries
 FIRST_AT_ONCE, LEAST_AT_ONCE = 8, 4  # alphas, before columns not in use are looked at
 NEARLY_VIOLATED = 0.95  # a score beyond which columns join, once some violate their conditions
 LEAST_JOINING = 64  # columns that may join at once; beyond, as many as are in use
+MOST_EMPTIED = 20  # times, where columns that violate their conditions do not fit
 VIOLATED = 1.0 + 1e-9  # a score beyond it is no rounding
 
 
@@ -73,7 +74,7 @@ def solve_window(
         _join_where(in_use, np.isin(held.index, likely))
     _join_worst(in_use, _scores(series, in_use, [null], alphas[:1]), most)
     found: list[Point] = []
-    emptied_at = -1  # alphas found when columns without a coefficient were last taken out of use
+    emptied = 0  # times that columns without a coefficient were taken out of use, for one alpha
     at_once = FIRST_AT_ONCE
     while len(found) < len(alphas):
         some = alphas[len(found) : len(found) + at_once]
@@ -87,14 +88,16 @@ def solve_window(
         ahead = scores[:, n_right:] if wrong.size else scores[:, -1:]
         joining = np.count_nonzero(ahead.max(axis=1) > NEARLY_VIOLATED)
         n = len(in_use.places)
-        if joining > most - n and len(found) > emptied_at:
-            used = [one.padded(n) != 0.0 for one in last] or [np.zeros(n, bool)]
-            idle = ~np.any(used, axis=0)
+        emptied = 0 if n_right else emptied
+        if joining > most - n and emptied < MOST_EMPTIED:
+            # with those in use at the point refuted, what is solved next can only be better
+            used = [one.padded(n) != 0.0 for one in (*last, *points[n_right : n_right + 1])]
+            idle = ~np.any(used, axis=0) if used else np.ones(n, bool)
             idle &= ~np.isin(in_use.index, series.problem.unpenalised)
             in_use.without(idle)
             last = [one._replace(u=one.padded(n)[~idle]) for one in last]
             null = null._replace(u=null.padded(n)[~idle])
-            emptied_at = len(found)
+            emptied += 1
         if not _join_worst(in_use, ahead, most) and wrong.size:
             break
     return found

@@ -192,7 +192,7 @@ def test_what_does_not_fit_is_refused_with_the_figure(make_store, monkeypatch):
 def test_a_gram_matrix_that_does_not_fit_is_refused_with_the_figure(make_store, monkeypatch):
     X, y = wide(n=80, d=600)
     monkeypatch.setattr("dasklasso.solvers.working_set.cost.IN_USE_ROWS", 0.0)
-    monkeypatch.setattr("dasklasso.solvers.working_set.cost.FEWEST_CALLED", 30)
+    monkeypatch.setattr("dasklasso.solvers.working_set.cost.IN_USE_SPARE", 30)
     with pytest.raises(MemoryLimitError, match=r"more than 30 features are in use"):
         fit_path(make_store(X, y), replace(WIDE, eps=0.01), RUN)
 
