@@ -12,6 +12,7 @@ from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.labels.class_weights import ClassWeight
 from dasklasso.dataset.row_folds import FoldAssignment, FoldScheme, assign_folds
 from dasklasso.errors import OptionError
+from dasklasso.files.own_folders import own_folder
 from dasklasso.objective.alpha_grid import (
     SMALLEST_L1_RATIO,
     alpha_grid,
@@ -285,3 +286,7 @@ class RunOptions:
             )
         if self.resume and self.checkpoint is None:
             raise OptionError("resume: needs a checkpoint folder")
+        if self.checkpoint is not None:
+            own_folder(self.checkpoint, "checkpoint")
+        if self.stats is not None and self.keep_statistics:
+            own_folder(self.stats, "stats")

@@ -25,6 +25,7 @@ import numpy as np
 from dasklasso.errors import DataWarning, StoreError
 from dasklasso.files.atomic import written_beside
 from dasklasso.files.regular import open_regular, why
+from dasklasso.files.zarr_files import ZARR_FILES, is_zarr
 from dasklasso.storage.blocks import BlockSource, Derived
 from dasklasso.storage.chunk_checksums import (
     CHECKSUMS,
@@ -34,7 +35,6 @@ from dasklasso.storage.chunk_checksums import (
 )
 from dasklasso.storage.mapped_files import Identity
 from dasklasso.storage.zarr_blocks import ZarrBlocks
-from dasklasso.storage.zarr_files import ZARR_FILES
 from dasklasso.storage.zarr_reader import local_root
 
 STATISTICS_SUFFIX = ".stats"
@@ -88,10 +88,10 @@ class _Kept:
 def kept_file(location: str) -> Path | None:
     """Return where checksums of a local store's chunks are kept; None for any other data."""
     place = Path(location).expanduser()
-    if "://" in location or not _is_zarr(place):
+    if "://" in location or not is_zarr(place):
         return None
     store = Path(os.path.realpath(place))
-    if _is_zarr(store.parent):
+    if is_zarr(store.parent):
         return None  # a part of a store has no place of its own
     return store.with_name(store.name + STATISTICS_SUFFIX) / CHECKSUMS
 
@@ -248,7 +248,3 @@ def _load(path: Path) -> dict[str, _Kept]:
             }
     except (KeyError, zipfile.BadZipFile) as error:  # of another version of this program
         raise ValueError(str(error)) from error
-
-
-def _is_zarr(path: Path) -> bool:
-    return any((path / name).is_file() for name in ZARR_FILES)

@@ -73,6 +73,7 @@ class SolveStage(ClusterStage, ABC):
         if self.resume and self.checkpoint is None:
             raise OptionError("--resume needs --checkpoint DIR: the folder to resume from.")
         self._fit_options()  # checked as they are made
+        self._solve_options()
         if not self.out:
             raise OptionError("out: empty, expected the folder that the model is saved to.")
         self.check_places()

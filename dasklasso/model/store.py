@@ -26,6 +26,7 @@ from dasklasso.errors import ModelError, OptionError
 from dasklasso.files.atomic import restore, written_beside
 from dasklasso.files.documents import read_json, read_text, shown, validate
 from dasklasso.files.foreign import foreign_entry
+from dasklasso.files.own_folders import MODEL_ARRAYS, MODEL_DOCUMENT
 from dasklasso.files.places import input_place, output_place
 from dasklasso.files.regular import unreadable
 from dasklasso.files.seal import FILES, SEAL, check_files, check_seal, files_in, sealed
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 FORMAT = "dasklasso-model"
 VERSION = 2
 UNSEALED_VERSION = 1  # of models that are read as they are: nothing says what they were
-DOCUMENT = "model.json"
-ARRAYS = "coef.zarr"
+DOCUMENT = MODEL_DOCUMENT
+ARRAYS = MODEL_ARRAYS
 MEANS = "feature_means"  # of a model that has a schema
 SCALES = "feature_scales"  # of a model whose document says that there are some
 NAMES_IN_JSON = 100_000  # more names than this go to Zarr: such a JSON is too long to read

@@ -27,9 +27,10 @@ from pathlib import Path
 from typing import Any
 
 from dasklasso.dataset.row_folds import FoldScheme
-from dasklasso.errors import DataWarning, OptionError, StoreError
+from dasklasso.errors import DataWarning, StoreError
 from dasklasso.files.atomic import PartialFolder, remove, sweep
-from dasklasso.files.places import output_place
+from dasklasso.files.own_folders import own_folder
+from dasklasso.files.zarr_files import is_zarr
 from dasklasso.moments.grouped import GroupedMoments
 from dasklasso.moments.stored_group import ATTRIBUTE, read_group, write_group
 from dasklasso.storage.sealed_groups import group_attributes
@@ -86,19 +87,14 @@ def statistics_folder(location: str, override: str | os.PathLike[str] | None = N
     Raises
     ------
     OptionError
-        When the user wants them within a Zarr store.
+        When the user wants them within a Zarr store or a model.
     """
     if override is not None:
-        place = output_place(override, "stats")
-        if place.exists() and not place.is_dir():
-            raise OptionError(f"stats: {place} is a file; expected a folder")
-        if _is_zarr(place):
-            raise OptionError(f"stats: {place} is a Zarr store; expected a folder of its own")
-        return place
-    if "://" in location or not _is_zarr(Path(location).expanduser()):
+        return own_folder(override, "stats")
+    if "://" in location or not is_zarr(Path(location).expanduser()):
         return None
     store = Path(os.path.realpath(Path(location).expanduser()))
-    if _is_zarr(store.parent):
+    if is_zarr(store.parent):
         return None  # a store of others is not written to
     return store.with_name(store.name + SUFFIX)
 
@@ -257,7 +253,3 @@ def _head(path: Path) -> dict[str, Any]:
     except StoreError:
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _is_zarr(path: Path) -> bool:
-    return any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray"))

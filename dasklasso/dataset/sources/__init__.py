@@ -11,7 +11,7 @@ from dasklasso.dataset.sources.declared import declared
 from dasklasso.errors import OptionError, SourceError
 from dasklasso.files.places import input_place, is_url
 from dasklasso.files.regular import special_kind
-from dasklasso.storage.zarr_files import ZARR_FILES
+from dasklasso.files.zarr_files import is_zarr
 
 CALLS = "call_genotype"  # the array by which a VCF in Zarr is told
 
@@ -169,7 +169,7 @@ def looks_like_table(path: str | os.PathLike[str]) -> bool:
     if here.is_dir():
         if is_vcf_zarr(here):
             return True
-        if any((here / name).is_file() for name in ZARR_FILES):
+        if is_zarr(here):
             return False
         return any(file.is_file() and _known(file) in _MANY for file in here.rglob("*"))
     return _known(here) is not None or (glob.has_magic(text) and not here.exists())
