@@ -309,6 +309,28 @@ def test_a_store_that_others_put_something_in_is_not_overwritten(
     assert (tmp_path / "s" / place / "notes.txt").exists()
 
 
+@pytest.mark.parametrize("names", [("precious",), ("X", "y")], ids=["an array", "as of a store"])
+def test_a_group_that_others_wrote_is_not_overwritten(tmp_path: Path, names: Any) -> None:
+    X, y = table(20, 2)
+    group = zarr.create_group(tmp_path / "s")
+    for name in names:
+        group.create_array(name, data=X)
+    with pytest.raises(StoreError, match=f"s: is not overwritten: .* with {', '.join(names)} that"):
+        write(tmp_path / "s", X, y, overwrite=True)
+    np.testing.assert_array_equal(zarr.open_group(tmp_path / "s", mode="r")[names[0]][...], X)  # type: ignore[index]
+
+
+@pytest.mark.parametrize("metadata", ['{"node_type": "group"', '{"attributes": {"dasklasso": 0}}'])
+def test_a_store_whose_manifest_cannot_be_read_may_be_overwritten(
+    tmp_path: Path, metadata: str
+) -> None:
+    X, y = table(20, 2)
+    write(tmp_path / "s", X, y)
+    (tmp_path / "s" / "zarr.json").write_text(metadata)
+    write(tmp_path / "s", X + 1, y, overwrite=True)
+    np.testing.assert_array_equal(zarr.open_group(tmp_path / "s", mode="r")["X"][...], X + 1)  # type: ignore[index]
+
+
 def test_two_writers_of_one_store_do_not_mix(tmp_path: Path) -> None:
     X, y = table(20, 2)
     options: dict[str, Any] = {
