@@ -36,6 +36,7 @@ class Rounding:
         self._first = np.zeros(n_columns)
         self._sum = np.zeros(n_columns)
         self._squares = np.zeros(n_columns)
+        self._largest = np.zeros(n_columns)  # of errors whose squares are 0 in float64
         self._fractional = np.zeros(n_columns, dtype=bool)
         self._beyond = np.zeros(n_columns, dtype=bool)
 
@@ -54,6 +55,10 @@ class Rounding:
             error -= self._first
             self._sum += error.sum(axis=0)
             self._squares += np.einsum("ij,ij->j", error, error)
+            tiny = np.flatnonzero(self._squares == 0)
+            if len(tiny):
+                sizes = np.abs(error[:, tiny]).max(axis=0)
+                self._largest[tiny] = np.maximum(self._largest[tiny], sizes)
 
     def _look_for_large(self, natural: np.ndarray) -> None:
         if natural.dtype.itemsize < 4 or not natural.size:
@@ -66,9 +71,13 @@ class Rounding:
 
     @property
     def std(self) -> np.ndarray:
-        """(n_columns,) standard deviation of the rounding errors."""
+        """(n_columns,) standard deviation of the rounding errors.
+
+        Of errors below 1e-162, whose squares are 0 in float64, it is the largest one.
+        """
         n = max(1, self._count)
-        return np.sqrt(np.maximum(self._squares / n - (self._sum / n) ** 2, 0.0))
+        found = np.sqrt(np.maximum(self._squares / n - (self._sum / n) ** 2, 0.0))
+        return np.where(self._squares == 0, self._largest, found)
 
     def harmed(self, std: np.ndarray) -> np.ndarray:
         """(n_columns,) bool: columns whose rounding is no longer small beside their spread.

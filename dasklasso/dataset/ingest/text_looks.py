@@ -10,7 +10,14 @@ from typing import Any
 
 from dasklasso.dataset.sources.base import Batch, Source
 from dasklasso.dataset.sources.look import Look
-from dasklasso.dataset.sources.looks import PADDED, PLAIN, is_always_null, look_of, null_option
+from dasklasso.dataset.sources.looks import (
+    PADDED,
+    PLAIN,
+    is_always_null,
+    look_of,
+    null_option,
+    why_no_row,
+)
 from dasklasso.dataset.sources.quantities import (
     says_truth_in_several_ways,
     several_numbers,
@@ -108,6 +115,12 @@ class Texts:
         look, first = suspect
         file, row, text = self._firsts[first]
         name = shlex.quote(column)
+        reason = why_no_row(text, column)
+        if reason is not None and look.kind in ("null", "slip"):
+            return (
+                f"is text that is no category: {_place(source, file, row)} has {_short(text)} "
+                f"among numbers: {reason}; --category {name} takes all texts as they are"
+            )
         remedy = look.option.replace("{column}", name)
         reads = f"{remedy} reads it; " if remedy else ""
         if look.kind == "null":

@@ -169,6 +169,7 @@ def _iso(texts: Any) -> Any:
         texts, r"^([0-9]{4})[/.]([0-9]{2})[/.]([0-9]{2})", r"\1-\2-\3"
     )
     texts = pc.replace_substring_regex(texts, r"^([0-9]{4}-[0-9]{2})$", r"\1-01")
+    texts = pc.replace_substring_regex(texts, r"^([0-9]:[0-9]{2}(:[0-9.]+)?)$", r"0\1")
     return pc.replace_substring_regex(texts, r"^([0-9]{2}:[0-9]{2}(:[0-9.]+)?)$", r"1970-01-01 \1")
 
 

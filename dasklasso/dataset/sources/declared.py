@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -17,6 +18,8 @@ from dasklasso.dataset.sources.wrapped import WrappedSource
 from dasklasso.errors import SourceError, ValueFound
 
 _SAMPLE_ROWS = 4096
+_ISO = "YYYY-MM-DD, YYYY-MM-DD hh:mm:ss or hh:mm"
+_TIME = re.compile(r"\s*[0-9]+:")
 _MOST_SHOWN = 40  # characters of a text in a message
 
 Change = Literal["number", "date", "category"]
@@ -206,8 +209,12 @@ class DeclaredBatch:
         shown = repr(text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 3] + "...")
         expected = "a number."
         if rule is not None:
-            form = rule.format or "YYYY-MM-DD, YYYY-MM-DD hh:mm:ss or hh:mm"
+            form = "hh:mm or hh:mm:ss" if _TIME.match(text) else _ISO
+            form = rule.format or form
             expected = f"a date of the format {form} (--date {column}={rule})."
+            look = look_of(text)
+            if look is not None and look.kind == "date" and not look.option:
+                expected += f" It looks like {look.what}."
         elif self._can_be_said:
             expected += f" {remedies(look_of(text), text, column)}"
         return ValueFound(

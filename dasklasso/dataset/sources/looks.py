@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 
+from dasklasso.dataset.sources.date_looks import date_look
 from dasklasso.dataset.sources.invisible import character_names, code_point, is_invisible
 from dasklasso.dataset.sources.look import Look
 from dasklasso.dataset.sources.quantities import quantity_look, says_truth
@@ -16,6 +17,7 @@ _NULLS = frozenset(
      "#NA", "#VALUE!", "#DIV/0!", "#REF!", "none", "nil", "missing", "Missing", "MISSING", "NIL",
      "unknown", "Unknown", "UNKNOWN", "<NA>", "NaT", "\\N", "(null)", "null.", "—", "–", "_"}
 )  # fmt: skip
+_TOTALS = frozenset({"total", "totals", "grand total", "subtotal", "sub-total", "sum", "overall"})
 # that stand for nothing else, also among words
 _ALWAYS_NULL = frozenset(
     {"?", "??", "-", "--", "---", ".", "..", "#NA", "#N/A", "N/A", "n/a", "n.a.", "N.A.", "<NA>",
@@ -30,6 +32,8 @@ _PATTERNS: list[tuple[re.Pattern[str], Look]] = [
     for pattern, *look in (
         (r"[+-]?\d{1,3}(,\d{3}){2,}(\.\d*)?|[+-]?\d{1,3}(,\d{3})+\.\d*",
          "number", "a number with commas between thousands", "--thousands ,"),
+        (r"[+-]?\d{1,2}(,\d{2})+,\d{3}(\.\d*)?", "number",
+         "a number with commas between lakhs and thousands", "--thousands ,"),
         (r"[+-]?[1-9]\d{0,2},\d{3}", "number",
          "a number with a comma between thousands, or a decimal comma",
          "--thousands , (or --decimal ,)", False),
@@ -64,13 +68,16 @@ _PATTERNS: list[tuple[re.Pattern[str], Look]] = [
         (r"\u2212\s*\d[\d.]*([eE][+-]?\d+)?", "number", "a number with a typeset minus",
          "--number {column}"),
         (r"[+-]?\d+\.?\d*[dD][+-]?\d+", "number", "a number with D for its exponent: write E", ""),
-        (r"[+-]?0[xX][0-9a-fA-F]+", "number", "a hexadecimal number: write it in decimal", ""),
+        (r"[+-]?0[xX][0-9a-fA-F]+(\.[0-9a-fA-F]*)?([pP][+-]?\d+)?", "number",
+         "a hexadecimal number: write it in decimal", ""),
         (r"\d{4}[-/.](0[1-9]|1[0-2])([-/.]\d{2})?"
          r"([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?\s?(Z|[+-]\d{2}:?\d{2})?)?", "date", "a date",
          "--date {column}=days"),
-        (r"\d{2}:\d{2}(:\d{2}(\.\d+)?)?", "date", "a time", "--date {column}=hours"),
+        (r"([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?", "date", "a time",
+         "--date {column}=hours"),
+        (r"\d+:\d{2}(:\d{2}(\.\d+)?)?", "date", "a duration: write it as a number", ""),
         (r"\d{1,2}:\d{2} [aApP][mM]", "date", "a time", "--date {column}=hours:'%I:%M %p'"),
-        (r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(\s?[aApP]\.?[mM]\.?)?", "date", "a time",
+        (r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?\s?[aApP]\.?[mM]\.?", "date", "a time",
          "--date {column}=hours:FORMAT", False),
         (r"\d{1,2} ?-?[A-Za-z]{3}[a-z]*\.? ?-?\d{2,4}", "date", "a date",
          "--date {column}=days:FORMAT", False),
@@ -113,7 +120,7 @@ def look_of(text: str) -> Look | None:
         return _date_of(match)
     if stripped.isdecimal():
         return Look("number", "a number in digits of another script", "")
-    return quantity_look(stripped, look_of) or _of_lines(text)
+    return date_look(stripped) or quantity_look(stripped, look_of) or _of_lines(text)
 
 
 def is_padded(text: str) -> bool:
@@ -135,12 +142,23 @@ def is_always_null(text: str) -> bool:
 def remedies(look: Look | None, text: str, column: str) -> str:
     """Say what to do about a text that is no number in a column of numbers."""
     found = f"{null_option(text)} where it stands for a missing value"
-    if look is not None and look.kind != "null" and look != PLAIN:
+    if reason := why_no_row(text, column):
+        found = f"{reason[0].upper()}{reason[1:]}"
+    elif look is not None and look.kind != "null" and look != PLAIN:
         option = look.option.replace("{column}", _quoted(column))
         found = f"{option} reads {look.what}" if option else f"It looks like {look.what}"
     elif look is None and says_truth(text):
         found = "It says yes or no where others are numbers: write them alike"
     return f"{found}; --category {_quoted(column)} where the column is no number."
+
+
+def why_no_row(text: str, column: str) -> str | None:
+    """Say why a text that is no number shows that its row is none of the data; None elsewhere."""
+    if text.strip() == column.strip():
+        return "the row is the header again, delete it"
+    if text.strip().casefold().rstrip(":") in _TOTALS:
+        return "the row is one of totals, delete it"
+    return None
 
 
 def _of_invisible(text: str) -> Look | None:

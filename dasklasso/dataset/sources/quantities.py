@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from dasklasso.dataset.sources.look import Look
 
@@ -14,11 +15,11 @@ _DIGITS = (
 )
 _UNITS = frozenset(
     {"mm", "cm", "dm", "m", "km", "in", "inch", "inches", "ft", "feet", "yd", "mi", "mile",
-     "miles", "nm", "µm", "μm", "um", '"', "'", "m2", "m²", "m3", "m³", "km2", "km²", "sqft",
-     "mg", "g", "kg", "t", "lb", "lbs", "oz", "st", "ml", "mL", "cl", "dl", "l", "L", "liter",
-     "liters", "litre", "litres", "gal", "cc", "ms", "s", "sec", "secs", "second", "seconds",
-     "min", "mins", "minute", "minutes", "h", "hr", "hrs", "hour", "hours", "d", "day", "days",
-     "w", "wk", "week", "weeks", "mo", "month", "months", "y", "yr", "yrs", "year", "years",
+     "miles", "nm", "µm", "μm", "um", '"', "'", "′", "″", "m2", "m²", "m3", "m³", "km2", "km²",
+     "sqft", "mg", "g", "kg", "t", "lb", "lbs", "oz", "st", "ml", "mL", "cl", "dl", "l", "L",
+     "liter", "liters", "litre", "litres", "gal", "cc", "ms", "s", "sec", "secs", "second",
+     "seconds", "min", "mins", "minute", "minutes", "h", "hr", "hrs", "hour", "hours", "d", "day",
+     "days", "w", "wk", "week", "weeks", "mo", "month", "months", "y", "yr", "yrs", "year", "years",
      "yo", "km/h", "kmh", "kph", "mph", "m/s", "rpm", "Hz", "kHz", "MHz", "GHz", "kW", "MW",
      "kWh", "Wh", "mV", "kV", "mA", "Ah", "mAh", "Ω", "ohm", "hp", "PS", "bhp", "Nm", "J",
      "kJ", "kcal", "cal", "Pa", "kPa", "hPa", "bar", "mbar", "psi", "mmHg", "°C", "°F", "°K",
@@ -45,6 +46,8 @@ _BEFORE = re.compile(
 )
 _MONEY_MULTIPLE = re.compile(rf"[$€£¥₹]\s?{_DIGITS}\s?[kKMB]|{_DIGITS}\s?[kKMB]\s?[$€£¥₹]")
 _QUOTED = re.compile(rf"(['\"])\s*({_DIGITS})\s*\1?")
+_STARRED = re.compile(rf"({_DIGITS})\s*([*†‡§]+)")
+_FORMULA = re.compile(rf"=\s*(\"?)({_DIGITS})\1")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _OF_CODES = frozenset("#.-_/")  # between numbers: versions, addresses, scores, parts of a code
 _FRACTION = re.compile(
@@ -58,7 +61,7 @@ _CUT = re.compile(
     r"\s*([+-]?inf|[+-]?[\d.]+(?:[eE][+-]?\d+)?)\s*[\])\[]"
 )
 _BOUND = re.compile(
-    rf"(?:[<>]=?|=[<>]|[≤≥~])\s*{_ONE}|{_ONE}\s*(?:\+|plus)(?:\s*[A-Za-z]{{1,8}})?"
+    rf"(?:[<>]=?|=[<>]|[≤≥~≈])\s*{_ONE}|{_ONE}\s*(?:\+|plus)(?:\s*[A-Za-z]{{1,8}})?"
     rf"|{_ONE}\s*(?:and|or|&)\s*(?:over|above|up|more|older|under|below|less|fewer|younger|later)"
     rf"|(?:under|over|below|above|less than|more than|fewer than|greater than|at least|at most"
     rf"|up to|older than|younger than)\s+{_ONE}",
@@ -97,6 +100,11 @@ def quantity_look(text: str, look_of: Callable[[str], Look | None]) -> Look | No
         return MULTIPLE
     if match := _QUOTED.fullmatch(text):
         return _of_unit(match[2], match[1], "a number in quotes", look_of)
+    if match := _STARRED.fullmatch(text):
+        return _of_unit(match[1], match[2], "a number with a mark after it", look_of, "number")
+    if match := _FORMULA.fullmatch(text):
+        look = _of_unit(match[2], f"={match[1]}", "a number with = before it", look_of, "number")
+        return replace(look, option=f"{look.option} --strip '\"'") if match[1] else look
     if match := _BEFORE.fullmatch(text):
         return _of_unit(match[2], match[1], "an amount of money", look_of)
     if _BOUND.fullmatch(text):
@@ -163,12 +171,14 @@ def says_truth(text: str) -> bool:
     return text.strip().casefold() in _TRUTHS
 
 
-def _of_unit(number: str, unit: str, what: str, look_of: Callable[[str], Look | None]) -> Look:
+def _of_unit(
+    number: str, unit: str, what: str, look_of: Callable[[str], Look | None], kind: str = "unit"
+) -> Look:
     option = f"--strip {shlex.quote(unit)}"
     look = look_of(number)
     if look is not None and not look.option.startswith("--number"):
         option = f"{option} {look.option}"
-    return Look("unit", what, option)
+    return Look(kind, what, option)
 
 
 def _rises(low: str, high: str) -> bool:

@@ -250,13 +250,16 @@ class Reading:
             pc.is_in(texts, pa.array((*MISSING, *self.null), type=pa.string())), null, texts
         )
         texts = pc.replace_substring(texts, "\u2212", "-")  # the sign of typeset tables
-        for text in self.strip:
+        for text in sorted(self.strip, key=len, reverse=True):  # of g and kg, kg comes first
             for pattern in (rf"^([+-]?)\s*{_escaped(text)}\s*", rf"()\s*{_escaped(text)}\s*$"):
                 texts = pc.replace_substring_regex(texts, pattern, r"\1")
         fits = pc.fill_null(pc.match_substring_regex(texts, _CHARACTERS), True)
         if self.thousands:
             mark = f"[{SPACES}]" if self.thousands in SPACES else _escaped(self.thousands)
-            grouped = rf"^[+-]?[0-9]{{1,3}}({mark}[0-9]{{3}})+({_escaped(self.decimal)}|[eE]|$)"
+            groups = rf"[0-9]{{1,3}}({mark}[0-9]{{3}})+"
+            if self.thousands == ",":  # of India: 1,10,000
+                groups = rf"({groups}|[0-9]{{1,2}}(,[0-9]{{2}})+,[0-9]{{3}})"
+            grouped = rf"^[+-]?{groups}({_escaped(self.decimal)}|[eE]|$)"
             has = pc.fill_null(pc.match_substring_regex(texts, mark), False)
             in_threes = pc.fill_null(pc.match_substring_regex(texts, grouped), True)
             fits = pc.and_(fits, pc.or_(pc.invert(has), in_threes))

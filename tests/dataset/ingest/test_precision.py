@@ -86,6 +86,14 @@ def test_identifiers_that_float32_merges_are_not_called_constant(tmp_path: Path)
     assert not any("the same value in every row" in warning for warning in report.warnings)
 
 
+def test_values_that_are_0_in_float32_make_the_store_float64(tmp_path: Path) -> None:
+    tiny = 1e-320 * np.arange(N)
+    report = ingest(table(tmp_path, tiny=tiny), tmp_path / "s", target="y")
+    np.testing.assert_array_equal(zarr.open_group(tmp_path / "s", mode="r")["X"][:, 0], tiny)
+    assert not any("the same value in every row" in warning for warning in report.warnings)
+    assert report.notes[0].startswith("X is stored as float64")
+
+
 @pytest.mark.parametrize("kind", [np.int64, np.float64])
 def test_whole_numbers_beyond_2_to_the_53_are_named(tmp_path: Path, kind: type) -> None:
     ids = (2**53 + np.arange(N)).astype(kind)

@@ -32,6 +32,18 @@ COLUMNS: dict[str, tuple[list[str], dict[str, Any], list[float]]] = {
     "dates": (["1970-01-02", "1970-01-03", "1970-02-01"], {"date": ["b=days"]}, [1, 2, 31]),
     "days first": (["02.01.1970", "31.01.1970"], {"date": ["b=days:%d.%m.%Y"]}, [1, 30]),
     "times": (["12:30", "06:15"], {"date": ["b=hours"]}, [12.5, 6.25]),
+    "times of a digit": (["0:30:00", "23:15:00"], {"date": ["b=hours"]}, [0.5, 23.25]),
+    "months": (["2/1970", "1/1970"], {"date": ["b=days:%m/%Y"]}, [31, 0]),
+    "names of months": (["Jan 2 1970", "Feb 1 1970"], {"date": ["b=days:%b %d %Y"]}, [1, 31]),
+    "names of days": (
+        ["Friday, January 2, 1970", "Sunday, February 1, 1970"],
+        {"date": ["b=days:%a, %b %d, %Y"]},
+        [1, 31],
+    ),
+    "lakhs": (["1,10,000", "12", "1,000"], {"thousands": ","}, [110000, 12, 1000]),
+    "stars": (["5*", "7", "6*"], {"strip": ["*"]}, [5, 7, 6]),
+    "more stars": (["5*", "7**", "6***"], {"strip": ["*", "**", "***"]}, [5, 7, 6]),
+    "formulas": (["=5", "=7"], {"strip": ["="]}, [5, 7]),
     "a unit": (["5kg", "12kg", "7.5 kg"], {"strip": ["kg"]}, [5, 12, 7.5]),
     "a unit of any kind": (["5 stars", "4 stars"], {"strip": ["stars"]}, [5, 4]),
     "euros": (["EUR 5", "EUR 6.5"], {"strip": ["EUR"]}, [5, 6.5]),
@@ -230,6 +242,8 @@ def test_folds_may_look_like_dates(tmp_path: Path) -> None:
         ({"decimal": ","}, "1.5", "found '1.5', expected a number. --number b reads a number"),
         ({"date": ["b=days"]}, "soon",
          "expected a date of the format YYYY-MM-DD, YYYY-MM-DD hh:mm:ss or hh:mm (--date b=days)."),
+        ({"date": ["b=hours"]}, "25:10:00", "expected a date of the format hh:mm or hh:mm:ss "
+         "(--date b=hours). It looks like a duration: write it as a number."),
         ({"number": ["b"]}, "many", "found 'many', expected a number. --null many where it stands"),
     ],
 )  # fmt: skip

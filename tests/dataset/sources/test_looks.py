@@ -14,7 +14,7 @@ from dasklasso.dataset.sources.quantities import (
 
 LOOKS = {
     "--decimal ,": ["3,14", "0,5", "0,123", "1234,567", "-1,5e3", ",5"],
-    "--thousands ,": ["1,000,000", "1,234.5"],
+    "--thousands ,": ["1,000,000", "1,234.5", "1,10,000", "1,23,45,678.50"],
     "--thousands , (or --decimal ,)": ["1,000", "-12,345"],
     "--decimal , --thousands .": ["1.234,5", "1.234.567"],
     "--thousands space": ["1 000", "1\u00a0234.5"],
@@ -28,7 +28,15 @@ LOOKS = {
     "--date {column}=days:%m/%d/%Y": ["12/31/2020"],
     "--date {column}=days:%d/%m/%y": ["31/12/20"],
     "--date {column}=days:%d/%m/%Y (or %m/%d/%Y)": ["01/02/2020"],
-    "--date {column}=hours": ["12:30", "12:30:05"],
+    "--date {column}=hours": ["12:30", "12:30:05", "0:10:00", "7:05"],
+    "--date {column}=days:'%b %d %Y'": ["Jan 1 2020", "January 1  2020"],
+    "--date {column}=days:'%a, %b %d, %Y'": ["Friday, January 3, 2020"],
+    "--date {column}=days:'%a %b %d %H:%M:%S %Y'": ["Fri Jan  3 10:20:30 2020"],
+    "--date {column}=days:%m/%Y": ["12/2020", "1/2020"],
+    "--strip '*'": ["5*", "0.5 *"],
+    "--strip =": ["=5"],
+    "--strip '=\"' --strip '\"'": ['="5"'],
+    "--strip '′'": ["5′"],
     "--null '?'": ["?"],
     "--null=-": ["-"],
     "--null n/a": ["n/a"],
@@ -50,13 +58,16 @@ LOOKS = {
     "--strip U+200B --decimal ,": ["1,5\u200b"],
     "--null U+200B": ["\u200b"],
     "": ["(100)", "($1,000)", "0x1F", "1.5D+03", "１２", "5k", "1M", "3.2 billion", "5k€", "€5k",
-         "5-", "1/2", "1 3/4", "½", "0-5", "6 - 10", "10 to 20", "$10k-$20k", "<5", ">=7",
+         "5-", "1/2", "1 3/4", "½", "0-5", "6 - 10", "10 to 20", "$10k-$20k",
+         "20 Jan", "Jan 20", "Q1 2020", "2020Q1",
+         "2020-W05", "25:10:00", "0x1p3", "<5", ">=7",
          "<=50K", "3+", "65 and over", "under 18", "(0, 5]", "[0.5,inf)"],
 }  # fmt: skip
 PADDED = ["01067", "007", "00", "-05"]
 BINS = ["0-5", "10-20", "-5-0", "<5", ">10", "<=50K", "≥7", "3+", "10+ years", "(0, 5]", "over 65"]
 WORDS = ["A12", "abc", "5A", "1B2", "1.2.3", "192.168.0.1", "2020-21", "2-1", "two words", "B52",
-         "line\nbreak", "abc\u200b", "555-1234-1", "T-800"]  # fmt: skip
+         "line\nbreak", "Q1", "Monday", "May", "March madness 5",
+         "abc\u200b", "555-1234-1", "T-800"]  # fmt: skip
 
 
 @pytest.mark.parametrize(("option", "text"), [(o, t) for o, texts in LOOKS.items() for t in texts])
@@ -102,6 +113,9 @@ def test_the_option_for_a_missing_value_can_be_typed(text: str, option: str) -> 
     [("5kg", "--strip kg reads a number with the unit kg;"),
      ("<5", "It looks like a bound of a number;"),
      ("yes", "It says yes or no where others are numbers: write them alike;"),
+     ("b", "The row is the header again, delete it;"),
+     ("Total", "The row is one of totals, delete it;"),
+     ("0x1p3", "It looks like a hexadecimal number: write it in decimal;"),
      ("many", "--null many where it stands for a missing value;")],
 )  # fmt: skip
 def test_what_is_said_of_a_text_among_numbers(text: str, remedy: str) -> None:
