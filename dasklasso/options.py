@@ -276,10 +276,14 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         backend_named(self.device)
-        for name in ("memory", "workers", "band_bytes"):
+        for name in ("memory", "band_bytes"):
             found = getattr(self, name)
             if found is not None and found < 1:
                 raise OptionError(f"{name}: {found} found, expected at least 1")
+        if self.workers is not None:
+            from dasklasso.scan.runners import check_workers
+
+            check_workers(self.workers)
         if not self.checkpoint_seconds >= 0:
             raise OptionError(
                 f"checkpoint_seconds: {self.checkpoint_seconds} found, expected a number >= 0"

@@ -75,6 +75,7 @@ def test_a_column_of_folds_says_how_many_there_are():
     ("options", "message"),
     [
         ({"workers": 0}, "workers: 0 found"),
+        ({"workers": 10**9}, "workers: 1,000,000,000 found, expected at most .* core"),
         ({"device": "tpu"}, "device: 'tpu' is none of"),
         ({"memory": 0}, "memory: 0 found"),
         ({"checkpoint_seconds": -1.0}, "checkpoint_seconds: -1.0 found"),

@@ -20,7 +20,9 @@ from dasklasso.scan import tasks
 from dasklasso.scan.inline import Key, run_graph
 from dasklasso.scan.threads import blas_threads
 from dasklasso.storage.mapped_files import Identity
+from dasklasso.units import counted
 
+MOST_WORKERS_PER_CORE = 8  # processes; what starts them takes seconds for each
 PROCESS_BYTES = 350 << 20  # what Python, Dask and the libraries themselves take in each process
 
 
@@ -190,6 +192,26 @@ def threads_each(workers: int | None) -> int:
     return max(1, cores_here() // (workers or 1))
 
 
+def check_workers(workers: int | None) -> None:
+    """Refuse numbers of worker processes that this machine would never start.
+
+    Raises
+    ------
+    OptionError
+    """
+    if workers is None:
+        return
+    if workers < 1:
+        raise OptionError(f"workers: {workers:,} found, expected at least 1")
+    most = MOST_WORKERS_PER_CORE * cores_here()
+    if workers > most:
+        raise OptionError(
+            f"workers: {workers:,} found, expected at most {most}: this machine lets the process "
+            f"use {counted(cores_here(), 'core')}, and more than {MOST_WORKERS_PER_CORE} worker "
+            "processes on each only cost memory"
+        )
+
+
 @contextmanager
 def runner_for(
     *,
@@ -217,8 +239,7 @@ def runner_for(
     ------
     OptionError, ClusterError, MemoryLimitError
     """
-    if workers is not None and workers < 1:
-        raise OptionError(f"workers: {workers} found, expected at least 1")
+    check_workers(workers)
     if workers is not None and scheduler is not None:
         raise OptionError(
             "workers and scheduler: give one of them, a scheduler has its own workers"
@@ -285,7 +306,11 @@ def _client(
     if scheduler is not None:
         try:
             client = Client(scheduler, timeout=10, set_as_default=False)
-        except (OSError, ValueError, TimeoutError) as error:
+        except ValueError as error:
+            raise OptionError(
+                f"scheduler: {scheduler} found ({error}), expected an address like tcp://host:8786"
+            ) from None
+        except (OSError, TimeoutError) as error:
             raise ClusterError(f"scheduler {scheduler}: cannot be reached ({error})") from None
         with client:
             yield client

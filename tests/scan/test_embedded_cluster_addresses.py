@@ -3,6 +3,7 @@
 import psutil
 import pytest
 
+from dasklasso.errors import OptionError
 from dasklasso.scan.runners import runner_for
 
 
@@ -38,3 +39,12 @@ def test_a_taken_dashboard_port_is_nothing_to_warn_of(recwarn):
         with runner_for(dashboard=False):
             pass
     assert [str(warning.message) for warning in recwarn] == []
+
+
+@pytest.mark.parametrize("address", ["notaurl", "nothing://here:1"])
+def test_what_is_no_address_of_a_scheduler_is_refused_as_an_option(address):
+    with (
+        pytest.raises(OptionError, match=f"^scheduler: {address} found .* tcp://host:8786$"),
+        runner_for(scheduler=address),
+    ):
+        pass
