@@ -14,7 +14,7 @@ import click
 from dasklasso.cli import options
 from dasklasso.cli.commands import Failure
 from dasklasso.cli.text import echo
-from dasklasso.errors import CheckpointError, OptionError
+from dasklasso.errors import CheckpointError, OptionError, StoreError, WriteFailed
 
 if TYPE_CHECKING:
     from dasklasso.cross_validation.error_curve import CrossValidation
@@ -141,17 +141,23 @@ def run_with_progress(stage: SolveStage) -> FittedPath:
     except Exception as error:
         # a command that was refused is refused again
         again = not isinstance(error, OptionError | CheckpointError)
-        if again and (kept := what_was_kept(stage, before)):
+        if again and (kept := what_was_kept(stage, before, damaged=_is_of_store(error))):
             error.add_note(kept)  # which ends the line that says what went wrong
         raise
 
 
-def what_was_kept(stage: SolveStage, before: Collection[object]) -> str:
+def _is_of_store(error: Exception) -> bool:
+    """Tell whether what is stored is at fault: the same command fails until that is mended."""
+    return isinstance(error, StoreError) and not isinstance(error, WriteFailed)
+
+
+def what_was_kept(stage: SolveStage, before: Collection[object], *, damaged: bool = False) -> str:
     """Say what of a fit that ended early is on the disk, and how to go on from there.
 
     Parameters
     ----------
     before : what there was when the fit began, as :func:`_standing` gave it: that is of other fits
+    damaged : whether the fit ended for a damaged store, which moments are then no help to read
     """
     new = {file for file, when in _standing(stage) if (file, when) not in before}
     states = _states(stage)
@@ -161,7 +167,7 @@ def what_was_kept(stage: SolveStage, before: Collection[object]) -> str:
             "from there."
         )
     moments = next((file.parent.parent for file in sorted(new)), None)
-    if moments is not None:
+    if moments is not None and not damaged:
         return f"Second moments of the data are kept in {moments}: the same command reads them."
     if stage.resume and any(state.exists() for state in states):
         return f"The checkpoint in {stage.checkpoint} is as it was."
@@ -273,11 +279,17 @@ def require_convergence(path: FittedPath, stage: SolveStage) -> None:
     worst = int(path.dual_gap.argmax())
     n_above = int((path.dual_gap > path.tol).sum())
     more = "--epochs" if path.solver == "prox_sgd" else "--max-scans"
-    on = f"more {more} may help"
+    on = f"--overwrite and more {more} may help"
     if stage.checkpoint:
-        on = f"the checkpoint is in {stage.checkpoint}: --resume and more {more} go on from there"
+        on = (
+            f"the checkpoint is in {stage.checkpoint}: --resume, --overwrite and more {more} go "
+            "on from there"
+        )
     if path.solver != "prox_sgd" and path.scans < stage.max_scans:  # they did not run out
-        on = "it got no further, so that more scans do not help: a larger --tol or --eps may"
+        on = (
+            "it got no further, so that more scans do not help: --overwrite and a larger --tol or "
+            "--eps may"
+        )
         if stage.checkpoint:
             on += f". The checkpoint stays in {stage.checkpoint}"
     raise Failure(

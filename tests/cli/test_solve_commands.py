@@ -9,7 +9,13 @@ from scipy.sparse import csr_array
 
 from dasklasso.cli import main
 from dasklasso.dataset.generate import generate
-from dasklasso.errors import CheckpointError, OptionError, StoreError
+from dasklasso.errors import (
+    CheckpointError,
+    ChunkMissing,
+    OptionError,
+    StoreError,
+    WriteFailed,
+)
 from dasklasso.model.path import FittedPath, load_model
 from dasklasso.solvers.base import ScanEvent
 from dasklasso.solvers.checkpoint import STATE
@@ -217,6 +223,32 @@ def test_only_what_was_not_refused_is_to_be_run_again(error, note, solver, store
     last = run("fit", store, "--alpha", 0.5, *arguments).stderr.splitlines()[-1]
     assert last.startswith(f"Error: {error}.{note.format(ck=tmp_path / 'ck')}")
     assert last.count("same command") == (note != "")
+
+
+@pytest.mark.parametrize(
+    ("error", "advised"),
+    [(ChunkMissing("X/c/0/0 is not in the store"), False), (WriteFailed("m: no space"), True)],
+    ids=["a damaged store", "a full disk"],
+)
+def test_kept_moments_are_no_help_where_the_store_is_damaged(
+    error, advised, solver, store, tmp_path
+):
+    solver.raises = error
+    solver.writes = tmp_path / "kept" / "moments" / "zarr.json"
+    arguments = ["--out", tmp_path / "m", "--stats", tmp_path / "kept"]
+    last = run("fit", store, "--alpha", 0.5, *arguments).stderr.splitlines()[-1]
+    assert last.startswith(f"Error: {error}")
+    assert ("the same command reads them" in last) is advised
+
+
+def test_a_fit_that_ran_out_of_scans_says_how_to_go_on_over_its_model(solver, store, tmp_path):
+    solver.gap = 3e-4
+    command = ["fit", store, "--alpha", 0.5, "--max-scans", 1, "--out", tmp_path / "m"]
+    command += ["--checkpoint", tmp_path / "ck"]
+    last = run(*command).stderr.splitlines()[-1]
+    assert "--resume, --overwrite and more --max-scans go on from there" in last
+    solver.gap = 1e-9
+    assert run(*command, "--resume", "--overwrite").exit_code == 0
 
 
 def test_interrupted_without_a_checkpoint_it_says_that_nothing_was_kept(solver, store, tmp_path):
