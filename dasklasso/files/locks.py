@@ -36,6 +36,7 @@ MAGIC = "dasklasso"  # the key by which what we wrote is recognised
 LONGEST_STEM = 180  # bytes of a name within the names of locks and of work folders
 LONGEST_COMMAND = 120  # characters
 LARGEST_RECORD = 10_000  # bytes: what is longer is not ours
+RECORD_SECONDS = 0.5  # between taking a lock and writing into it who did
 TRIES = 100  # to take a lock that others take and remove meanwhile
 SAME_START_SECONDS = 2.0  # between two readings of when a process began
 
@@ -129,7 +130,7 @@ def _locked(descriptor: int, path: Path, place: Path, found: Mapping[str, Any]) 
             _flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         except BlockingIOError:
-            raise Busy(busy(path, _record_in(descriptor) or found)) from None
+            raise Busy(busy(path, _record_soon(descriptor) or found)) from None
         except OSError:  # a file system without locks
             pass
     if not found:  # just made, by us or by one that has not written yet who it is
@@ -174,6 +175,14 @@ def _record_in(descriptor: int) -> dict[str, Any] | None:
         return None
     raw = os.pread(descriptor, LARGEST_RECORD + 1, 0)
     return {} if not raw else parse_record(raw)
+
+
+def _record_soon(descriptor: int) -> dict[str, Any] | None:
+    """Return what a lock's file says, once who has just taken it has written that."""
+    until = time.monotonic() + RECORD_SECONDS
+    while not (found := _record_in(descriptor)) and time.monotonic() < until:
+        time.sleep(RECORD_SECONDS / 100)
+    return found
 
 
 def parse_record(raw: bytes) -> dict[str, Any] | None:

@@ -94,6 +94,20 @@ def test_a_process_number_that_was_given_again_is_another_process(tmp_path, monk
     claim(tmp_path / "x").release()
 
 
+def test_who_has_just_taken_a_lock_is_named_once_that_is_written(tmp_path, monkeypatch):
+    holder = claim(tmp_path / "x")
+    said, reads = locks._record_in, []
+
+    def at_first_empty(descriptor):
+        reads.append(descriptor)
+        return said(descriptor) if len(reads) > 3 else {}
+
+    monkeypatch.setattr(locks, "_record_in", at_first_empty)
+    with pytest.raises(locks.Busy, match=rf"x: another .* is writing it: {os.getpid()} on"):
+        locks.take_lock(tmp_path / "x")
+    holder.release()
+
+
 def test_on_a_full_disk_no_lock_is_left(tmp_path, monkeypatch):
     def full(*arguments):
         raise OSError(errno.ENOSPC, "No space left on device")
