@@ -93,10 +93,14 @@ def output_place(place: str | os.PathLike[str], what: str = "out") -> Path:
         raise OptionError(f"{what}: {shown} has a control character; give a name without.")
     if text == "-":
         raise OptionError(f"{what}: nothing is written to standard output; a file called - is ./-")
-    if is_url(text) or "::" in text or _SCHEME.match(text):
+    is_chained = is_url(text) or "::" in text
+    if is_chained or _SCHEME.match(text):
+        advice = "give a name without :// and ::"
+        if not is_chained:
+            advice = f"a file of this name is ./{text if len(text) <= 80 else 'NAME'}"
         raise OptionError(
             f"{what}: {shown} looks like a URL, and what is written goes to a local disk: write it "
-            "there and copy it. A file of this name is written as ./NAME, without ::"
+            f"there and copy it; {advice}"
         )
     path = Path(text)
     if path.suffix in _FILES and text.endswith(("/", "/.")):
