@@ -302,15 +302,18 @@ def _client(
     workers: int | None, threads: int, scheduler: str | None, device: str, dashboard: bool
 ) -> Iterator[Any]:
     from distributed import Client, LocalCluster
+    from distributed.comm import get_address_host
 
     if scheduler is not None:
         try:
-            client = Client(scheduler, timeout=10, set_as_default=False)
+            get_address_host(scheduler)  # a client that fails at this waits before it is gone
         except ValueError as error:
             raise OptionError(
                 f"scheduler: {scheduler} found ({error}), expected an address like tcp://host:8786"
             ) from None
-        except (OSError, TimeoutError) as error:
+        try:
+            client = Client(scheduler, timeout=10, set_as_default=False)
+        except (OSError, ValueError, TimeoutError) as error:
             raise ClusterError(f"scheduler {scheduler}: cannot be reached ({error})") from None
         with client:
             yield client
