@@ -21,6 +21,7 @@ from dasklasso.errors import DasklassoError, StoreError
 from dasklasso.files.claims import Claim, claim, writing
 from dasklasso.files.locks import FULL, write_error
 from dasklasso.files.places import output_place
+from dasklasso.files.regular import why_unwritable
 from dasklasso.files.renames import exchange, rename_if_free
 from dasklasso.files.work_folders import (
     REPLACED,
@@ -104,7 +105,7 @@ class PartialFolder:
             yield
         except OSError as error:
             raise write_error(error)(
-                f"{self.path}: cannot be written: {error.strerror or error}. "
+                f"{self.path}: cannot be written: {why_unwritable(error, self.path)}. "
                 "Nothing was left there or changed there."
             ) from error
 

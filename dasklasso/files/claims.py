@@ -17,6 +17,7 @@ from typing import Self
 
 from dasklasso.errors import StoreError
 from dasklasso.files.locks import Busy, Lock, busy, record, take_lock, write_error
+from dasklasso.files.regular import why_unwritable
 
 
 @dataclass
@@ -82,7 +83,8 @@ def claim(path: Path) -> Claim:
         except OSError as error:
             _remove_empty(made)
             raise write_error(error)(
-                f"{path}: cannot be written: {error.strerror or error}. Nothing was changed there."
+                f"{path}: cannot be written: {why_unwritable(error, path)}. "
+                "Nothing was changed there."
             ) from error
         except StoreError:
             _remove_empty(made)

@@ -1,7 +1,8 @@
 """Opens files to read: of data, never a pipe or a device, on which a reader may wait for ever.
 
 Whatever reads a file opens it here, or, where a library opens it by its name, has it checked here
-first. :func:`why` words what the system says of a file that cannot be opened.
+first. :func:`why` words what the system says of a file that cannot be opened, and
+:func:`why_unwritable` of a place that cannot be written.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import errno
 import os
 import stat
 from io import BufferedReader
+from pathlib import Path
 
 Place = str | os.PathLike[str]
 
@@ -96,3 +98,13 @@ def why(error: BaseException) -> str:
         return _WORDS[error.errno]
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(said.split()).rstrip(".") or type(error).__name__
+
+
+def why_unwritable(error: OSError, path: Path) -> str:
+    """Return why nothing can be written at a path, naming the folder that is the cause."""
+    folder = next(one for one in path.absolute().parents if os.path.lexists(one))
+    if error.errno in (errno.EEXIST, errno.ENOTDIR) and not folder.is_dir():
+        return f"{folder} is not a folder"
+    if error.errno == errno.ENOENT and folder == path.absolute().parent:
+        return f"no file can be made in {folder}"
+    return why(error)

@@ -234,7 +234,7 @@ def test_folders_that_were_made_for_what_failed_are_gone(tmp_path):
 
 def test_where_a_parent_is_a_file_the_name_is_in_the_error(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="file/x: cannot be written: "):
+    with pytest.raises(StoreError, match=r"file/x: cannot be written: .*/file is not a folder"):
         PartialFolder(tmp_path / "file" / "x", overwrite=False)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import socket
 
@@ -7,7 +8,7 @@ import pytest
 
 from dasklasso.errors import OptionError
 from dasklasso.files.places import input_place, output_place
-from dasklasso.files.regular import NotRegular, open_regular, why
+from dasklasso.files.regular import NotRegular, open_regular, why, why_unwritable
 
 
 def test_a_file_is_opened(tmp_path):
@@ -59,3 +60,19 @@ def test_why_leaves_out_numbers_and_the_file_name(tmp_path):
     with pytest.raises(OSError, match="No such file") as missing:
         open_regular(tmp_path / "a")
     assert why(missing.value) == "No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("number", "place", "said"),
+    [
+        (errno.EEXIST, "file/x", "{}/file is not a folder"),
+        (errno.ENOTDIR, "file/a/x", "{}/file is not a folder"),
+        (errno.ENOENT, "x", "no file can be made in {}"),
+        (errno.ENOENT, "gone/x", "No such file or directory"),
+        (errno.ENOSPC, "x", "No space left on device"),
+    ],
+)
+def test_why_a_place_cannot_be_written_names_the_folder(tmp_path, number, place, said):
+    (tmp_path / "file").write_text("")
+    error = OSError(number, os.strerror(number))
+    assert why_unwritable(error, tmp_path / place) == said.format(tmp_path)
