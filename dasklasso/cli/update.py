@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from dasklasso.choices import Missing
 from dasklasso.cli import options
+from dasklasso.cli.commands import Failure
 from dasklasso.cli.messages import say
 from dasklasso.cli.parameter_types import Size
 from dasklasso.cli.text import echo
+from dasklasso.errors import OptionError
+from dasklasso.files.places import input_place
 
 if TYPE_CHECKING:
     from dasklasso.dataset.ingest.append import UpdateReport
@@ -53,19 +57,33 @@ def update_command(
     from dasklasso.moments.append import update_store
     from dasklasso.units import parse_size
 
-    with CountProgress("update", "rows", quiet=options.is_quiet()) as progress:
-        report, statistics = update_store(
-            store,
-            new_rows,
-            memory=parse_size(memory),
-            dataset_path=dataset,
-            progress=progress,
-            **values,
-        )
+    before = _identity(store)
+    try:
+        with CountProgress("update", "rows", quiet=options.is_quiet()) as progress:
+            report, statistics = update_store(
+                store,
+                new_rows,
+                memory=parse_size(memory),
+                dataset_path=dataset,
+                progress=progress,
+                **values,
+            )
+    except KeyboardInterrupt as error:
+        now = "is as it was" if _identity(store) == before else "has all of the new rows"
+        raise Failure(f"{error or 'interrupted.'} {store} {now}.") from error
     say(report.warnings, report.notes)
     _report(report, statistics)
     if as_json:
         echo(json.dumps(_as_json(report, statistics)))
+
+
+def _identity(store: str) -> tuple[int, int] | None:
+    """Identify the folder of a store, which is another one once rows were appended."""
+    try:
+        found = os.stat(input_place(store, "store"))
+    except (OSError, OptionError):
+        return None  # the update says what is wrong
+    return found.st_dev, found.st_ino
 
 
 def _report(report: UpdateReport, statistics: StatisticsUpdate) -> None:

@@ -42,6 +42,26 @@ def test_the_store_has_the_rows_of_both_tables(halves):
     assert run("verify", halves / "s").exit_code == 0
 
 
+def test_the_store_itself_is_no_table_of_new_rows(halves):
+    result = run("update", halves / "s", halves / "s")
+    assert result.exit_code == 2
+    assert "s is the store itself, expected a table of new rows" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("moment", "now"), [("before", "is as it was"), ("after", "has all of the new rows")]
+)
+def test_an_interrupted_update_says_what_the_store_is(halves, monkeypatch, moment, now):
+    def interrupted(self, *arguments):
+        raise KeyboardInterrupt("ended by SIGTERM.")
+
+    monkeypatch.setattr(f"dasklasso.moments.append.StatisticsUpdate.{moment}_swap", interrupted)
+    result = run("update", halves / "s", halves / "new.parquet")
+    assert result.exit_code == 1
+    assert result.stderr.endswith(f"Error: ended by SIGTERM. {halves / 's'} {now}.\n")
+    assert open_dataset(halves / "s").n_rows == (300 if moment == "before" else 442)
+
+
 def test_json_is_the_last_line(halves):
     result = run("update", halves / "s", halves / "new.parquet", "--json")
     found = json.loads(result.stdout.splitlines()[-1])

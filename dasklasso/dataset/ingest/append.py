@@ -158,7 +158,9 @@ def append_rows(
     if missing is not None and missing not in get_args(Missing):
         raise OptionError(f"missing is {missing!r}, expected error or mean.")
     path = _local(store)
-    check_places({"store": path}, {"new_rows": input_place(source, "new_rows")})
+    if os.path.realpath(source := input_place(source, "new_rows")) == os.fspath(path):
+        raise OptionError(f"new_rows: {source} is the store itself, expected a table of new rows.")
+    check_places({"store": path}, {"new_rows": source})
     with PartialFolder(path, overwrite=True) as folder:
         group, before = _open(path)
         schema = before.schema_for(_dtype_of(group))
