@@ -20,7 +20,13 @@ from dasklasso.fit.machine import Machine, machine_for
 from dasklasso.fit.plan import plan_fit
 from dasklasso.fit.session import checkpoint_claimed, open_engine
 from dasklasso.fit.statistics import are_stored
-from dasklasso.fit.targets import labelled, warn_of_small_delta, with_classes, with_delta
+from dasklasso.fit.targets import (
+    labelled,
+    warn_of_classes,
+    warn_of_small_delta,
+    with_classes,
+    with_delta,
+)
 from dasklasso.model.path import FittedPath
 from dasklasso.options import CvOptions, FitOptions, RunOptions
 from dasklasso.solvers.base import ScanEvent
@@ -125,6 +131,7 @@ def _fitted(
         raise OptionError(f"{data.location}: has no target y, and a fit needs one")
     coded = labelled(data, options)
     warn_of_small_delta(coded.data, options)
+    warn_of_classes(data, options)
     options = with_delta(with_classes(options, coded), coded.data)
     if cv is not None and cv.l1_ratios and len(cv.l1_ratios) == 1:
         options = replace(options, l1_ratio=cv.l1_ratios[0])

@@ -185,6 +185,21 @@ def warn_of_small_delta(data: Dataset, options: FitOptions) -> None:
         )
 
 
+def warn_of_classes(data: Dataset, options: FitOptions) -> None:
+    """Say where the target of a loss of numbers is text: its two classes are 0 and 1."""
+    if options.loss_value.most_classes:
+        return
+    for name, classes in zip(data.target_names, data.target_classes or (), strict=False):
+        if classes is not None:
+            codes = " and ".join(f"{label} as {code}" for code, label in enumerate(classes))
+            warnings.warn(
+                f"loss: {options.loss} takes the classes of target {name}, which is text, for "
+                f"numbers: {codes}. Loss logistic takes classes",
+                DataWarning,
+                stacklevel=5,
+            )
+
+
 def with_classes(options: FitOptions, coded: Labelled) -> FitOptions:
     """Return the options of a fit, with the number of classes where the loss needs to know it."""
     [classes, *_] = coded.classes

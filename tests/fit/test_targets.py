@@ -10,7 +10,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_sample_weight
 
-from dasklasso.errors import OptionError, ValueFound
+from dasklasso.errors import DataWarning, OptionError, ValueFound
 from dasklasso.fit import fit_path
 from dasklasso.model.path import load_model
 from dasklasso.options import FitOptions, RunOptions
@@ -56,6 +56,15 @@ def test_text_of_several_values_is_no_number(loss, make_store):
     data = replace(make_store(X, np.arange(len(y)) % 3), target_classes=(("a", "b", "c"),))
     with pytest.raises(OptionError, match=f"loss: {loss} found, and target y0 .* text of 3"):
         fit_path(data, replace(OPTIONS, loss=loss), RUN)
+
+
+def test_two_classes_that_a_loss_takes_for_numbers_are_named(make_store, recwarn):
+    X, y = binary()
+    data = replace(make_store(X, y), target_classes=(("no", "yes"),))
+    fit_path(data, FitOptions(alphas=(0.1,), loss="logistic"))
+    assert len(recwarn) == 0
+    with pytest.warns(DataWarning, match="which is text, for numbers: no as 0 and yes as 1"):
+        fit_path(data, FitOptions(alphas=(0.1,)))
 
 
 def test_one_class_where_rows_have_weight_is_named(make_store):
