@@ -122,7 +122,7 @@ def survey(
     """
     texts = [column for column in roles.used if column.kind == "text"]
     numbers = [column.name for column in roles.features if fill and column.kind == "number"]
-    levels = {column.name: Texts() for column in texts}
+    levels = {column.name: Texts(decimal=reading.decimal) for column in texts}
     zeros = np.zeros(len(numbers))
     means = _Means(zeros.copy(), zeros.astype(np.int64), zeros.astype(np.int64))
     unusable = _Unusable(source, roles, reading)

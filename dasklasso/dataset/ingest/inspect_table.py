@@ -161,7 +161,8 @@ class _Sample:
         used = [column for column in source.columns if self._roles[column.name] != "drop"]
         self._numbers = [c.name for c in used if c.kind == "number"]
         self._place = {name: j for j, name in enumerate(self._numbers)}
-        self._texts = {column.name: Texts() for column in used if column.kind == "text"}
+        texts = [column.name for column in used if column.kind == "text"]
+        self._texts = {name: Texts(decimal=reading.decimal) for name in texts}
         d = len(self._numbers)
         self._low, self._high = np.full(d, np.inf), np.full(d, -np.inf)
         self._absent = np.zeros(d, dtype=np.int64)

@@ -12,6 +12,8 @@ from dasklasso.dataset.schema import MISSING_LEVEL, alike
 from dasklasso.dataset.sources import Source
 from dasklasso.dataset.sources.looks import null_option
 
+_LEAST_OF_A_SCALE = 5  # column names that are numbers, such as wavelengths
+
 
 def table_warnings(
     manifest: Manifest, source: Source, known: Survey, is_constant: np.ndarray
@@ -55,6 +57,10 @@ def table_warnings(
         )
     if source.format == "csv" and all(_is_number(column.name) for column in source.columns):
         found.append("all the column names are numbers: is the first line a header?")
+    elif source.format == "csv" and (named := _numbers_among([c.name for c in source.columns])):
+        found.append(
+            f"most column names are numbers ({_few(named)}): is the first line a header, or data?"
+        )
     return found
 
 
@@ -82,6 +88,14 @@ def code_warnings(names: Sequence[str], found: dict[int, list[int]]) -> list[str
         f"--missing-value {code}."
         for code, columns in found.items()
     ]
+
+
+def _numbers_among(names: Sequence[str]) -> list[str]:
+    """Return the names that are numbers where most are; none where they rise or fall as a scale."""
+    numbers = [name for name in names if _is_number(name)]
+    steps = np.diff([float(name) for name in numbers])
+    is_scale = len(numbers) >= _LEAST_OF_A_SCALE and (np.all(steps > 0) or np.all(steps < 0))
+    return numbers if 2 * len(numbers) > len(names) and not is_scale else []
 
 
 def _few(texts: Sequence[str], between: str = ", ") -> str:

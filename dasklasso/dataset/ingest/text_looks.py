@@ -44,10 +44,13 @@ class Texts:
     counts : Counter of str
     missing : int
         How many values are missing.
+    decimal : str
+        The decimal mark that was given.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
     missing: int = 0
+    decimal: str = "."
     _looks: dict[str, Look | None] = field(default_factory=dict)
     _firsts: dict[Look | None, tuple[str, int, str]] = field(default_factory=dict)
 
@@ -73,7 +76,7 @@ class Texts:
             self.counts[text] += count
 
     def _look_at(self, batch: Batch, texts: Any, text: str) -> None:
-        look = self._looks[text] = look_of(text)
+        look = self._looks[text] = look_of(text, self.decimal)
         if look not in self._firsts:
             import pyarrow.compute as pc
 
@@ -135,7 +138,11 @@ class Texts:
 
     def why_no_numbers(self, source: Source, column: str) -> str:
         """Say how texts are read as numbers in a column that must have some."""
-        look = next((look for look in self._firsts if look is not None and look.option), None)
+        looks = [look for look in self._firsts if _kind(look) in (*_NUMBER_KINDS, "null", "bin")]
+        look = next((look for look in looks if look is not None and look.option), None)
+        if look is None and looks and looks[0] is not None:
+            file, row, text = self._firsts[looks[0]]
+            return f"{_place(source, file, row)} has {_short(text)}, {looks[0].what}"
         if look is None:
             return f"--number {shlex.quote(column)} reads text that spells numbers"
         file, row, text = self._firsts[look]
@@ -205,7 +212,8 @@ class Texts:
 
 def how_numbers_are_read(source: Source, column: str) -> str:
     """Say, by the first rows, how the texts of a column are read as numbers."""
-    found = Texts()
+    reading = source.used_reading
+    found = Texts(decimal="." if reading is None else reading.decimal)
     for batch in islice(source.batches([column], _ROWS_LOOKED_AT), 1):
         found.add(batch, column, batch.texts(column))
     return found.why_no_numbers(source, column)

@@ -191,6 +191,11 @@ def _infer(file: str, layout: CsvLayout) -> tuple[dict[str, pa.DataType], set[st
         raise SourceError(f"{file}: has a header but no rows.")
     if tuple(sample.schema.names) != names:
         raise SourceError(f"{file}: the header can be read in two ways: write it without quotes.")
+    if names[0].lower().startswith("sep=") and not any(names[1:]):
+        raise SourceError(
+            f"{file}: the first line, {names[0]!r}, names the separator as spreadsheets do, "
+            "expected the header: delete that line."
+        )
     columns = dict(zip(names, sample.columns, strict=True))
     whole = {name for name, column in columns.items() if pa.types.is_integer(column.type)}
     types = {name: _type(column, layout) for name, column in columns.items()}

@@ -104,9 +104,13 @@ def find_fault(
         if ragged:
             row = ragged[0]
             at = "" if row.number is None else f"row {row.number - 2}: "
+            hint = ""
+            if row.number == 2:
+                header = layout.dialect.separator.join(layout.dialect.names)
+                hint = f". Is {_short(header)} the header? Delete what is before the header."
             return SourceError(
                 f"{file}: {at}found {row.actual_columns} fields, expected "
-                f"{row.expected_columns}: {_short(row.text)}"
+                f"{row.expected_columns}: {_short(row.text)}{hint}"
             )
     return None
 
@@ -136,7 +140,7 @@ def _first_bad(
     if pa.types.is_floating(types[name]):
         expected = "a number."
         if layout.can_be_said:
-            expected += f" {remedies(look_of(text), text, name)}"
+            expected += f" {remedies(look_of(text, layout.reading.decimal), text, name)}"
     return ValueFound(
         f"{file}: row {first + row}, column {name}: found {_short(text)}, expected {expected}"
     )

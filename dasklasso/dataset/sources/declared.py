@@ -216,7 +216,7 @@ class DeclaredBatch:
             if look is not None and look.kind == "date" and not look.option:
                 expected += f" It looks like {look.what}."
         elif self._can_be_said:
-            expected += f" {remedies(look_of(text), text, column)}"
+            expected += f" {remedies(look_of(text, self._reading.decimal), text, column)}"
         return ValueFound(
             f"{self.file}: row {self.first_row + row}, column {column}: found {shown}, "
             f"expected {expected}"

@@ -26,6 +26,7 @@ _ALWAYS_NULL = frozenset(
 
 
 PLAIN = Look("number", "a number", "--number {column}")
+POINTED = Look("number", "a number with a decimal point, others have a comma: write all alike")
 PADDED = Look("number", "a number with zeros before it, as codes have", "--number {column}")
 _PATTERNS: list[tuple[re.Pattern[str], Look]] = [
     (re.compile(pattern), Look(*look))
@@ -97,8 +98,8 @@ _PADDED = re.compile(r"[+-]?0[0-9]+")
 _MARK = re.compile(r"[$€£¥₹%‰]")
 
 
-def look_of(text: str) -> Look | None:
-    """Return what a text looks like; None of a word."""
+def look_of(text: str, decimal: str = ".") -> Look | None:
+    """Return what a text looks like, by the decimal mark that was given; None of a word."""
     stripped = text.strip()
     if stripped in _NULLS:
         return Look("null", "a missing value", null_option(text))
@@ -107,7 +108,7 @@ def look_of(text: str) -> Look | None:
     if is_padded(stripped):
         return PADDED
     if spelled_number(stripped) is not None:
-        return PLAIN
+        return POINTED if decimal == "," and "." in stripped else PLAIN
     if not any(map(str.isnumeric, stripped)):
         return _of_lines(text)  # a word: every pattern has a digit
     for pattern, look in _PATTERNS:
@@ -142,7 +143,9 @@ def is_always_null(text: str) -> bool:
 def remedies(look: Look | None, text: str, column: str) -> str:
     """Say what to do about a text that is no number in a column of numbers."""
     found = f"{null_option(text)} where it stands for a missing value"
-    if reason := why_no_row(text, column):
+    if spelled_number(text.strip()) is not None and any(mark in text for mark in "\r\n"):
+        found = "It has a line end in it: take that out"
+    elif reason := why_no_row(text, column):
         found = f"{reason[0].upper()}{reason[1:]}"
     elif look is not None and look.kind != "null" and look != PLAIN:
         option = look.option.replace("{column}", _quoted(column))

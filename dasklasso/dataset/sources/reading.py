@@ -319,7 +319,8 @@ _CHARACTERS = rf"^[-+0-9.,'_\x{{2019}}{SPACES}eEinfatyINFATYE]*$"
 
 def spelled_number(text: str) -> float | None:
     """Return the number that a text spells, None where it spells none (as pyarrow reads it)."""
-    if "_" in text or not text.isascii():  # Python would take 1_000 and digits of other scripts
+    # Python would take 1_000, digits of other scripts and line ends
+    if not text.isascii() or any(mark in text for mark in "_\r\n"):
         return None
     try:
         return float(text)

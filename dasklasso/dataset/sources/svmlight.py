@@ -54,6 +54,7 @@ class SvmlightSource(SourceDefaults):
     default_target: tuple[str, ...] = (TARGET,)
     beside: tuple[str, ...] = (TARGET,)
     index_base: int | None = None
+    dialect = ""
 
     def __init__(self, file: Path, expected: Expected | None = None) -> None:
         expected = expected or Expected()
@@ -119,6 +120,8 @@ class SvmlightSource(SourceDefaults):
         n_rows, lowest, highest = 0, None, -1
         for block in self._blocks():
             sparse, _ = self._parse(block, n_rows)
+            if not self.dialect and _has_query_ids(block):
+                self.dialect = "svmlight, query ids (qid) are left out"
             n_rows += sparse.shape[0]
             if sparse.nnz:
                 low = int(sparse.indices.min())
@@ -172,6 +175,14 @@ class SvmlightSource(SourceDefaults):
         if b"_" in block and (fault := _find_fault(self.path, block, first_row)) is not None:
             raise fault
         return sparse, labels
+
+
+def _has_query_ids(block: bytes) -> bool:
+    """Tell whether a row has a query id, which may only come after the label."""
+    if b"qid:" not in block:
+        return False
+    rows = (line.split(b"#", 1)[0].split(None, 2) for line in block.splitlines())
+    return any(field.startswith(b"qid:") for row in rows for field in row[1:2])
 
 
 def _open(file: Path) -> IO[bytes]:

@@ -353,6 +353,20 @@ def test_a_csv_without_a_header_is_suspected(tmp_path: Path) -> None:
     assert report.warnings == ["all the column names are numbers: is the first line a header?"]
 
 
+@pytest.mark.parametrize(
+    ("names", "is_suspect"),
+    [(["1.5", "2.5"], True), (["1.5", "b"], False), (["400", "410", "420", "430", "440"], False),
+     (["5", "1", "4", "2", "3"], True)],
+)  # fmt: skip
+def test_column_names_that_are_mostly_numbers_are_suspected_unless_they_rise(
+    tmp_path: Path, names: list[str], is_suspect: bool
+) -> None:
+    rows = [",".join(str((i * j) % 7) for j in range(1, len(names) + 2)) for i in range(8)]
+    (tmp_path / "t.csv").write_text("\n".join([",".join([*names, "y"]), *rows]))
+    warnings = ingest(tmp_path / "t.csv", tmp_path / "s", target="y").warnings
+    assert any("most column names are numbers" in text for text in warnings) == is_suspect
+
+
 # -- options -----------------------------------------------------------------------------------
 
 

@@ -110,6 +110,21 @@ CSV_CASES = {
         "t.csv: columns 1 and 2 are both named '2', expected different names. "
         "Is the first line a header?",
     ),
+    "a first line that names the separator": (
+        "sep=;\na;y\n1;2\n", {}, SourceError,
+        "t.csv: the first line, 'sep=', names the separator as spreadsheets do, expected the "
+        "header: delete that line.",
+    ),
+    "a comment before the header": (
+        "# x\na,b,y\n1,2,3\n", {}, SourceError,
+        "t.csv: row 0: found 3 fields, expected 1: 'a,b,y'. Is '# x' the header? "
+        "Delete what is before the header.",
+    ),
+    "a line end in a number": (
+        "a,b,y\n" + "1,2,3\n" * 9 + '"1\n",5,6\n', {}, ValueFound,
+        "t.csv: row 9, column a: found '1\\n', expected a number. It has a line end in it: take "
+        "that out; --category a where the column is no number.",
+    ),
     "a one-hot name that is taken": (
         "c,c=u,y\nu,1,2\nv,2,3\n", {}, SourceError,
         "t.csv: columns 0 and 2 are both named 'c=u', expected different names.",

@@ -98,6 +98,12 @@ def test_the_message_names_the_line_the_text_and_every_way_out(tmp_path: Path) -
     )
 
 
+def test_no_option_is_named_for_decimal_points_where_others_have_commas(tmp_path: Path) -> None:
+    message = refusal(save(tmp_path, "csv", ["0.5", "0.7"]), reading=Reading.of(decimal=","))
+    assert "a number with a decimal point, others have a comma: write all alike;" in message
+    assert "--number" not in message
+
+
 def test_all_such_columns_are_in_one_message(tmp_path: Path) -> None:
     source = tmp_path / "t.csv"
     rows = [f'"{i},5",$1.5,2020-01-0{1 + i % 3},word,{i}' for i in range(30)]

@@ -203,6 +203,7 @@ SVMLIGHT: dict[str, tuple[bytes, Any]] = {
     "tabs": (b"1\t1:2\n2\t1:3\n", SVM_PLAIN),
     "blanks": (b"  1  1:2   \n\n2 1:3\n", SVM_PLAIN),
     "comments": (b"# note\n1 1:2 # x\n2 1:3\n", SVM_PLAIN),
+    "a comment that has qid:": (b"1 1:2 # qid:1\n2 1:3\n", SVM_PLAIN),
     "query ids": (b"1 qid:1 1:2\n2 qid:2 1:3\n", SVM_PLAIN),
     "index 0": (b"1 0:1 1:2\n2 0:3 1:4\n", ([[1, 2], [3, 4]], [1, 2])),
     "rows of several widths": (b"1 1:1\n2 2:3\n", ([[1, 0], [0, 3]], [1, 2])),
