@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dasklasso.dataset.sources.base import MOST_COLUMNS
 from dasklasso.dataset.sources.reading import Reading
+from dasklasso.dataset.sources.svmlight import SvmlightSource
 
 ROWS = b"1,2,3\n4,5,6\n"
 PLAIN = ([[1, 2], [4, 5]], [3, 6])  # of a, b and y
@@ -238,6 +240,15 @@ SVMLIGHT: dict[str, tuple[bytes, Any]] = {
 def test_svmlight(judge_file: Callable[..., Any], hostile: Any, case: str) -> None:
     content, outcome = SVMLIGHT[case]
     judge_file(hostile("t.svm", content, outcome))
+
+
+@pytest.mark.parametrize(
+    ("content", "dialect"),
+    [(b"1 qid:1 1:2\n", "svmlight, query ids (qid) are left out"), (b"1 1:2 # qid:1\n", "")],
+)
+def test_query_ids_that_are_left_out_are_told(tmp_path: Path, content: bytes, dialect: str) -> None:
+    (tmp_path / "t.svm").write_bytes(content)
+    assert SvmlightSource(tmp_path / "t.svm").dialect == dialect
 
 
 def test_svmlight_gzip_that_is_cut_off(judge_file: Callable[..., Any], hostile: Any) -> None:
