@@ -36,7 +36,10 @@ from dasklasso.options import CvOptions, FitOptions, RunOptions
         ({"penalty": "elastic_net", "positive": True}, "positive: cannot be together with penalty"),
         ({"grouped": True}, "grouped: needs loss softmax"),
         ({"grouped": True, "positive": True, "loss": "softmax"}, "grouped: cannot be together"),
-        ({"loss": "poisson", "penalty_factor": np.array([1.0, 0.0])}, "0 found for feature 1"),
+        (
+            {"loss": "softmax", "n_classes": 3, "penalty_factor": np.array([1.0, 0.0])},
+            "0 found for feature 1",
+        ),
     ],
     ids=str,
 )

@@ -358,7 +358,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
 def test_a_model_without_its_arrays_is_named(tmp_path):
     make_path().save(tmp_path / "m")
     shutil.rmtree(tmp_path / "m" / "coef.zarr")
-    with pytest.raises(ModelError, match=r"coef\.zarr cannot be opened"):
+    with pytest.raises(ModelError, match=r"coef\.zarr cannot be read: No such file"):
         load_model(tmp_path / "m")
 
 

@@ -143,11 +143,18 @@ def test_a_schema_that_cannot_be_followed_is_refused_in_one_line(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["columns = [", "\xff", "[" * 100_000])
-def test_a_file_that_is_no_schema_is_refused(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("columns = [", "the schema cannot be read"),
+        ("\xff", "is not UTF-8"),
+        ("[" * 100_000, "the schema cannot be read"),
+    ],
+)
+def test_a_file_that_is_no_schema_is_refused(tmp_path: Path, text: str, message: str) -> None:
     for ending in (".toml", ".json"):
         (tmp_path / f"s{ending}").write_text(text, encoding="latin-1")
-        with pytest.raises(OptionError, match="the schema cannot be read"):
+        with pytest.raises(OptionError, match=message):
             TableSchema.load(tmp_path / f"s{ending}")
 
 
