@@ -15,7 +15,7 @@ import numpy as np
 from dasklasso.dataset.sources.base import refuse_too_many
 from dasklasso.dataset.sources.genotypes import SAMPLE_ID, GenotypeSource
 from dasklasso.dataset.sources.packed import MISSING, PackedReads, packed_of
-from dasklasso.dataset.sources.variants import Variants, renamed_note, unique_names
+from dasklasso.dataset.sources.variants import Variants, alleles_note, renamed_note, unique_names
 from dasklasso.errors import DependencyMissing, SourceError
 from dasklasso.files.regular import check_regular, why
 
@@ -128,11 +128,7 @@ def open_pgen(pgen: Path) -> PgenFiles:
             raise SourceError(f"{pgen}: has {has:,} {what}, and {where} has {said:,}.")
     names, n_renamed = unique_names(ids, variants)
     notes = renamed_note(n_renamed, len(names))
-    if len(used) < n_all:
-        notes.append(
-            f"{n_all - len(used):,} of {n_all:,} variants have other than two alleles and are "
-            "left out."
-        )
+    notes += alleles_note(len(used), n_all)
     return PgenFiles(str(pgen), beside, variants, names, notes, used)
 
 

@@ -123,6 +123,15 @@ def renamed_note(n_renamed: int, n_variants: int) -> list[str]:
     ]
 
 
+def alleles_note(n_used: int, n_all: int) -> list[str]:
+    """Say how many variants have other than two alleles, if any."""
+    if n_used == n_all:
+        return []
+    return [
+        f"{n_all - n_used:,} of {n_all:,} variants have other than two alleles and are left out."
+    ]
+
+
 @dataclass(frozen=True)
 class VariantFilter:
     """Which variants are used.

@@ -17,7 +17,13 @@ import numpy as np
 from dasklasso.dataset.sources.base import refuse_too_many
 from dasklasso.dataset.sources.genotypes import SAMPLE_ID, GenotypeSource
 from dasklasso.dataset.sources.packed import MISSING, PackedReads, packed_of
-from dasklasso.dataset.sources.variants import NO_ID, Variants, renamed_note, unique_names
+from dasklasso.dataset.sources.variants import (
+    NO_ID,
+    Variants,
+    alleles_note,
+    renamed_note,
+    unique_names,
+)
 from dasklasso.errors import SourceError, StoreError
 from dasklasso.storage.opening import member, open_node
 
@@ -183,11 +189,7 @@ def open_vcf_zarr(path: Path) -> VcfZarrFiles:
     known = [NO_ID] * len(used) if ids is None else _texts(ids)[used].tolist()
     names, n_renamed = unique_names([one or NO_ID for one in known], variants)
     notes = renamed_note(n_renamed, len(names))
-    if len(used) < n_variants:
-        notes.append(
-            f"{n_variants - len(used):,} of {n_variants:,} variants have other than two alleles "
-            "and are left out."
-        )
+    notes += alleles_note(len(used), n_variants)
     samples = _texts(said["sample_id"])
     return VcfZarrFiles(str(path), samples, variants, names, notes, calls, used)
 

@@ -112,7 +112,7 @@ class Calls(StripQuery[StripAnswer]):
         weighted = np.concatenate([batch.weighted for batch in batches], axis=1)
         shift = batches[0].frame.shift[columns]
         products = strip_products(rows, weighted, shift)
-        products = refilled(products, rows, batches, columns)
+        refill(products, rows, batches, weighted, columns)
         finite = bool(np.isfinite(products).all())
         sums, scores, start = [], np.empty(products.shape, np.float32), 0
         for batch in batches:
@@ -239,30 +239,36 @@ class Fetch(StripQuery[tuple[np.ndarray, np.ndarray]]):
         return index, _values(rows, index - strip.start)
 
 
-def refilled(
-    products: np.ndarray, rows: Sequence[Rows], batches: Sequence[Batch], columns: slice
-) -> np.ndarray:
-    """Return ``(X − shift)ᵀ R`` of a strip with what each batch has in place of missing values.
+def refill(
+    products: np.ndarray,
+    rows: Sequence[Rows],
+    batches: Sequence[Batch],
+    weighted: np.ndarray,
+    columns: slice,
+) -> None:
+    """Put into ``(X − shift)ᵀ R`` of a strip what each batch has in place of missing values.
 
     Parameters
     ----------
-    products : (width, K), with what storage fills in
+    products : (width, K), with what storage fills in; they are changed
+    weighted : (n_rows, K), R of all batches
     columns : of the strip
     """
     block = rows[0].blocks[0]
     if not isinstance(block, CodedBlock):
-        return products
-    start = 0
+        return
+    steps = []
     for batch in batches:
+        assert batch.frame.fill is not None
+        steps.append(batch.frame.fill[columns] - block.missing.fill)
+    if not np.any(steps):
+        return
+    holes, start = products_of_holes(rows, weighted), 0
+    for batch, step in zip(batches, steps, strict=True):
         own = slice(start, start + len(batch.alphas))
         start = own.stop
-        fill = batch.frame.fill
-        assert fill is not None
-        step = fill[columns] - block.missing.fill
         if step.any():
-            holes = products_of_holes(rows, batch.weighted)
-            products[:, own] += step[:, None] * holes
-    return products
+            products[:, own] += step[:, None] * holes[:, own]
 
 
 def standardised(
