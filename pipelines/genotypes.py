@@ -2,7 +2,8 @@
 
     python pipelines/genotypes.py out/cohort --samples 1000 --variants 10000
 
-makes out/cohort.bed, .bim, .fam and .csv, in bounded memory. Neighbouring variants are correlated
+makes out/cohort.bed, .bim, .fam and .csv, in bounded memory. The table has a quantity, `height`, and
+zeros and ones, `case`: who is in the top fifth of it. Neighbouring variants are correlated
 (linkage disequilibrium): each haplotype is a run of normal numbers with correlation 0.9 from one
 variant to the next, within blocks, cut where the allele's frequency says. 1 % of the genotypes are
 missing, and 2 % of the samples are not in the table, which has them in another order.
@@ -20,24 +21,34 @@ CORRELATION = 0.9
 HERITABILITY = 0.5
 MISSING = 0.01
 NO_PHENOTYPE = 0.02
-CODES = np.array([3, 2, 0], dtype=np.uint8)  # PLINK's two bits of 0, 1 and 2 copies of A1
+PREVALENCE = 0.2  # of the cases: those of the highest liability
 
 
 def haplotypes(rng: np.random.Generator, n: int, threshold: np.ndarray) -> np.ndarray:
-    """(n, BLOCK) zeros and ones: whether a haplotype has the rarer allele."""
-    latent = rng.standard_normal((n, len(threshold)), dtype=np.float32)
-    for j in range(1, len(threshold)):
-        latent[:, j] *= np.sqrt(1 - CORRELATION**2)
-        latent[:, j] += CORRELATION * latent[:, j - 1]
-    return (latent < threshold).astype(np.uint8)
+    """(variants, n) zeros and ones: whether a haplotype has the rarer allele."""
+    latent = rng.standard_normal((len(threshold), n), dtype=np.float32)
+    fresh = np.float32(np.sqrt(1 - CORRELATION**2))
+    for before, here in zip(latent, latent[1:], strict=False):
+        here *= fresh
+        here += np.float32(CORRELATION) * before
+    return (latent < threshold[:, None]).view(np.uint8)
 
 
 def packed(copies: np.ndarray, missing: np.ndarray) -> bytes:
-    """Pack genotypes (n, variants) variant by variant, four samples a byte, the first lowest."""
-    codes = np.where(missing, 1, CODES[copies]).T
-    codes = np.pad(codes, ((0, 0), (0, -codes.shape[1] % 4))).astype(np.uint8)
-    quads = codes.reshape(len(codes), -1, 4)
-    return (quads << np.array([0, 2, 4, 6], dtype=np.uint8)).sum(axis=2, dtype=np.uint8).tobytes()
+    """Pack genotypes (variants, n), four samples a byte, the first lowest.
+
+    PLINK's two bits of 0, 1 and 2 copies of A1 are 3, 2 and 0, and 1 is a missing value. `missing`
+    are places in the flattened genotypes.
+    """
+    variants, n = copies.shape
+    codes = np.zeros((variants, n + -n % 4), dtype=np.uint8)
+    codes[:, :n] = 3 - copies - (copies >> 1)
+    rows, columns = np.divmod(missing, n)
+    codes[rows, columns] = 1
+    quads = codes.view("<u4")
+    quads |= quads >> 6
+    quads |= quads >> 12
+    return quads.astype(np.uint8).tobytes()
 
 
 def generate(prefix: str, samples: int, variants: int, causal: int, seed: int) -> None:
@@ -55,22 +66,25 @@ def generate(prefix: str, samples: int, variants: int, causal: int, seed: int) -
             frequency = rng.uniform(0.005, 0.5, min(BLOCK, variants - start))
             threshold = norm.ppf(frequency).astype(np.float32)
             copies = haplotypes(rng, samples, threshold) + haplotypes(rng, samples, threshold)
-            for j in range(copies.shape[1]):
+            for j in range(len(copies)):
                 number = start + j
                 bim.write(f"{1 + number * 22 // variants}\trs{number}\t0\t{1000 + number}\tA\tG\n")
                 if number in chosen:
                     effect = rng.standard_normal() / np.sqrt(2 * frequency[j] * (1 - frequency[j]))
-                    score += effect * copies[:, j]
-            bed.write(packed(copies, rng.random(copies.shape) < MISSING))
+                    score += effect * copies[j]
+            missing = rng.integers(copies.size, size=rng.binomial(copies.size, MISSING))
+            bed.write(packed(copies, missing))
     with open(f"{out}.fam", "w") as fam:
         fam.writelines(f"f{i} s{i} 0 0 {1 + i % 2} -9\n" for i in range(samples))
     score = (score - score.mean()) / max(score.std(), 1e-12)
     noise = rng.standard_normal(samples)
-    height = 170 + 8 * (np.sqrt(HERITABILITY) * score + np.sqrt(1 - HERITABILITY) * noise)
+    liability = np.sqrt(HERITABILITY) * score + np.sqrt(1 - HERITABILITY) * noise
+    height = 170 + 8 * liability
+    case = liability > norm.ppf(1 - PREVALENCE)
     with open(f"{out}.csv", "w") as table:
-        table.write("IID,height\n")
+        table.write("IID,height,case\n")
         for i in rng.permutation(samples)[int(NO_PHENOTYPE * samples) :].tolist():
-            table.write(f"s{i},{height[i]:.3f}\n")
+            table.write(f"s{i},{height[i]:.3f},{case[i]:d}\n")
 
 
 if __name__ == "__main__":
