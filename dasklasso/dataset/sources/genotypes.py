@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 
 from dasklasso.dataset.sources.base import Column, SourceDefaults, refuse_duplicates
+from dasklasso.dataset.sources.packed_bits import WORD_BYTES, copies_of, count_copies
 from dasklasso.dataset.sources.variants import VariantCounts, VariantFilter, Variants
 from dasklasso.errors import OptionError, SourceError
 
@@ -16,16 +17,9 @@ SAMPLE_ID = "IID"
 PHENOTYPE = "PHENO"
 GENOTYPE = "genotype"  # what the type of a variant is called
 _MISSING = 3
-_COPIES = np.array([2, _MISSING, 1, 0], dtype=np.uint8)  # of A1, by the two bits of a genotype
-_LAST = 0b11  # the bits of no copy, which counting leaves out
+_BOTH_BITS = 0b11
 _COUNTED_BYTES = 16 << 20  # of packed genotypes that are counted at a time
 _TURNED_BYTES = 1 << 20  # of packed genotypes that are turned at a time: they stay in the cache
-
-
-def _counts_by_byte(copies: int) -> np.ndarray:
-    """(256,) how many of a byte's four genotypes have so many copies."""
-    pairs = np.arange(256)[:, None] >> np.array([0, 2, 4, 6]) & 3
-    return (_COPIES[pairs] == copies).sum(axis=1).astype(np.uint8)
 
 
 class GenotypeFiles(Protocol):
@@ -156,13 +150,39 @@ class GenotypeSource(SourceDefaults):
 
         Counted of the packed genotypes, which takes no look at single ones.
         """
-        if not all(name in self._place for name in names):
+        place = self.places(names)
+        if place is None:
             return None
-        place = np.array([self._place[name] for name in names], dtype=np.int64)
-        counts = self._counted()
-        known = counts.n_samples - counts.missing[place]
-        mean = (counts.one[place] + 2.0 * counts.two[place]) / np.maximum(known, 1)
-        return np.where(self._flipped[place], 2.0 - mean, mean), known
+        counts = self.counts(place)
+        mean = (counts.one + 2.0 * counts.two) / np.maximum(counts.known, 1)
+        return mean, counts.known
+
+    def places(self, names: Sequence[str]) -> np.ndarray | None:
+        """Return where variants are in the file; None if one is no variant."""
+        found = [self._place.get(name, -1) for name in names]
+        return None if -1 in found else np.array(found, dtype=np.int64)
+
+    def counts(self, place: np.ndarray) -> VariantCounts:
+        """Return the genotypes of the variants at these places, counted over all rows."""
+        counts, flipped = self._counted().take(place), self._flipped[place]
+        return replace(counts, two=np.where(flipped, counts.none, counts.two))
+
+    def copies(self, place: np.ndarray, missing: int, out: np.ndarray) -> None:
+        """Read the variants at these places, all rows at once.
+
+        Parameters
+        ----------
+        place : (n_variants,) int64
+        missing : int
+            What stands for a genotype that is missing.
+        out : (n_rows, n_variants) uint8
+            Takes the genotypes.
+        """
+        packed = _turned(self._files, place, 0, int(self._samples[-1]) // 4 + 1)
+        copies_of(packed, self._samples, missing, out)
+        flipped = np.flatnonzero(self._flipped[place])
+        if flipped.size:
+            out[:, flipped] = _other_allele(out[:, flipped], missing)
 
     def variants(self, names: Sequence[str]) -> Variants:
         """Return position and alleles of the variants with these names; the effect is A1's."""
@@ -244,10 +264,10 @@ class GenotypeSource(SourceDefaults):
             packed = _turned(self._files, wanted, left, right)
             for start in range(low, high, rows):
                 here = self._samples[start : min(start + rows, high)]
-                bits = packed[here // 4 - left] >> (here % 4 * 2).astype(np.uint8)[:, None]
-                block = _COPIES.take(bits & 3)
+                block = np.empty((len(here), len(wanted)), dtype=np.uint8)
+                copies_of(packed, here - 4 * left, _MISSING, block)
                 if flipped.any():
-                    block = np.where(flipped & (block != _MISSING), 2 - block, block)
+                    block = np.where(flipped, _other_allele(block, _MISSING), block)
                 beside = {name: self._beside[name][here] for name in others}
                 yield GenotypeBatch(self.path, first, len(here), block, positions, beside)
                 first += len(here)
@@ -261,34 +281,40 @@ class GenotypeSource(SourceDefaults):
             return self._counts
         packed = self._files.packed()
         n_variants, n_bytes = packed.shape
-        ignored = np.full(4 * n_bytes, _LAST, dtype=np.uint8)  # samples left out, and padding
+        ignored = np.full(4 * n_bytes, _BOTH_BITS, dtype=np.uint8)  # left out, and padding
         ignored[self._samples] = 0
         mask = (ignored.reshape(-1, 4) << np.array([0, 2, 4, 6], dtype=np.uint8)).sum(
             axis=1, dtype=np.uint8
         )
-        tables = {copies: _counts_by_byte(copies) for copies in (_MISSING, 1, 2)}
-        found = {copies: np.zeros(n_variants, dtype=np.int64) for copies in tables}
+        found = np.zeros((3, n_variants), dtype=np.int64)
         step = max(1, min(_COUNTED_BYTES, self._memory // 8) // n_bytes)
         for start in range(0, n_variants, step):
             block = self._files.packed()[start : start + step]
             self._check(block, start)
-            block = block | mask
-            for copies, table in tables.items():
-                found[copies][start : start + step] = table[block].sum(axis=1, dtype=np.int64)
-        self._counts = VariantCounts(len(self._samples), found[_MISSING], found[1], found[2])
+            found[:, start : start + step] = count_copies(block, mask)
+        self._counts = VariantCounts(len(self._samples), *found)
         return self._counts
 
 
+def _other_allele(copies: np.ndarray, missing: int) -> np.ndarray:
+    """Return the copies of the allele that was not counted."""
+    return np.where(copies == missing, copies, 2 - copies)
+
+
 def _turned(files: GenotypeFiles, wanted: np.ndarray, left: int, right: int) -> np.ndarray:
-    """Bytes ``left`` to ``right`` of some variants, (bytes, variants): a row is four samples."""
-    out = np.empty((right - left, len(wanted)), dtype=np.uint8)
+    """Return bytes ``left`` to ``right`` of variants, (bytes, variants): a row is four samples.
+
+    Behind the last variant are as many more as make a row whole words.
+    """
+    width = len(wanted) + -len(wanted) % WORD_BYTES
+    out = np.empty((right - left, width), dtype=np.uint8)
     packed = files.packed()  # mapped anew each time, so that pages read long ago are released
     step = max(1, _TURNED_BYTES // (right - left))
     for start in range(0, len(wanted), step):
         some = wanted[start : start + step]
         run = int(some[-1]) - int(some[0]) + 1 == len(some) and (np.diff(some) == 1).all()
         rows = packed[some[0] : some[-1] + 1, left:right] if run else packed[some, left:right]
-        out[:, start : start + step] = rows.T
+        out[:, start : start + len(some)] = rows.T
     return out
 
 

@@ -100,11 +100,26 @@ class VariantCounts:
     one: np.ndarray
     two: np.ndarray
 
+    def take(self, wanted: np.ndarray) -> VariantCounts:
+        """Return the counts of the variants with these numbers, in this order."""
+        return VariantCounts(
+            self.n_samples, self.missing[wanted], self.one[wanted], self.two[wanted]
+        )
+
+    @property
+    def known(self) -> np.ndarray:
+        """(n_variants,) samples with a genotype."""
+        return self.n_samples - self.missing
+
+    @property
+    def none(self) -> np.ndarray:
+        """(n_variants,) samples with no copy of the effect allele."""
+        return self.known - self.one - self.two
+
     @property
     def minor_frequency(self) -> np.ndarray:
         """(n_variants,) frequency of the rarer allele, among the genotypes that are there."""
-        known = 2.0 * np.maximum(self.n_samples - self.missing, 1)
-        frequency = (self.one + 2 * self.two) / known
+        frequency = (self.one + 2 * self.two) / (2.0 * np.maximum(self.known, 1))
         return np.minimum(frequency, 1.0 - frequency)
 
     @property
