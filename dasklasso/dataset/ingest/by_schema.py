@@ -11,13 +11,13 @@ import numpy as np
 
 from dasklasso.choices import Missing, Unseen
 from dasklasso.dataset.ingest.align import Asked, align
+from dasklasso.dataset.ingest.by_rows import copy_rows
 from dasklasso.dataset.ingest.columns import Roles
 from dasklasso.dataset.ingest.encoder import Encoded, Encoder, Levels, batch_rows
 from dasklasso.dataset.ingest.genotypes import genotypes_of, keep_phenotyped
 from dasklasso.dataset.ingest.ingest import (
     IngestReport,
     Progress,
-    copy_rows,
     origin_of,
     report_of,
 )

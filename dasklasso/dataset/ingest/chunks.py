@@ -19,7 +19,7 @@ def chunk_shape(
     """
     row_bytes = max(1, n_features * itemsize)
     chunk_bytes = min(CHUNK_BYTES, max(1, memory // 8))
-    if n_rows is not None and n_features > n_rows and n_rows * row_bytes > chunk_bytes:
+    if n_rows is not None and is_wide(n_rows, n_features, itemsize, memory=memory):
         rows = max(1, min(n_rows, memory // 3 // row_bytes))
         columns = max(_FEWEST_COLUMNS, STRIP_BYTES // (n_rows * itemsize))
         return rows, min(n_features, columns)
@@ -31,3 +31,15 @@ def chunk_shape(
     if n_rows is not None:
         rows = max(1, min(rows, n_rows))
     return rows, columns
+
+
+def is_wide(n_rows: int, n_features: int, itemsize: int, *, memory: int = 1 << 30) -> bool:
+    """Tell whether a table is wider than long, and more than a chunk."""
+    nbytes = n_rows * n_features * itemsize
+    return n_features > n_rows and nbytes > min(CHUNK_BYTES, max(1, memory // 8))
+
+
+def strip_columns(n_rows: int, n_features: int, itemsize: int, *, memory: int) -> int:
+    """Columns of a chunk of all rows: about 64 MiB decoded, or an eighth of the memory."""
+    nbytes = min(STRIP_BYTES, memory // 8)
+    return max(1, min(n_features, nbytes // (n_rows * itemsize)))

@@ -143,15 +143,29 @@ class Encoder:
                 blocks += [self._one_hot(batch, name, counts) for name in names]
         natural = blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
         self.lone_codes.add(natural)
-        roles = self._roles
-        return Encoded(
-            X=self._cast(batch, natural),
-            y=self._targets(batch),
-            sample_weight=None if roles.weight is None else self._weight(batch, roles.weight),
-            fold=None if roles.fold is None else self._fold(batch, roles.fold),
-            missing=np.concatenate(counts),
-            offset=None if roles.offset is None else self._vector(batch, roles.offset),
-        )
+        beside: dict[str, Any] = dict.fromkeys(("y", "sample_weight", "fold", "offset"))
+        beside |= self.encode_beside(batch)
+        return Encoded(X=self._cast(batch, natural), missing=np.concatenate(counts), **beside)
+
+    def encode_beside(self, batch: Batch) -> dict[str, np.ndarray]:
+        """Encode what stands beside X in one batch: y, sample_weight, fold, offset, as there are.
+
+        Raises
+        ------
+        ValueFound
+            As :meth:`encode`.
+        """
+        roles, found = self._roles, {}
+        if roles.targets:
+            columns = [self._target(batch, column) for column in roles.targets]
+            found["y"] = np.stack(columns, axis=1)
+        if roles.weight is not None:
+            found["sample_weight"] = self._weight(batch, roles.weight)
+        if roles.fold is not None:
+            found["fold"] = self._fold(batch, roles.fold)
+        if roles.offset is not None:
+            found["offset"] = self._vector(batch, roles.offset)
+        return found
 
     # -- X ------------------------------------------------------------------------------------
 
@@ -256,11 +270,6 @@ class Encoder:
         return cast
 
     # -- beside X -----------------------------------------------------------------------------
-
-    def _targets(self, batch: Batch) -> np.ndarray | None:
-        if not self._roles.targets:
-            return None
-        return np.stack([self._target(batch, column) for column in self._roles.targets], axis=1)
 
     def _target(self, batch: Batch, column: Column) -> np.ndarray:
         if column.kind == "text":

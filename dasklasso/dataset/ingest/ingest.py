@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
@@ -14,8 +15,11 @@ from typing import Any, get_args
 import numpy as np
 
 from dasklasso.choices import Missing
+from dasklasso.dataset.ingest.by_columns import copy_columns, genotype_columns
+from dasklasso.dataset.ingest.by_rows import copy_rows
 from dasklasso.dataset.ingest.columns import Roles, assign_roles, check_columns_said
-from dasklasso.dataset.ingest.encoder import Encoder, batch_rows, refuse_inexact_texts
+from dasklasso.dataset.ingest.columns_writer import ColumnsWriter
+from dasklasso.dataset.ingest.encoder import Encoder, batch_rows
 from dasklasso.dataset.ingest.first_pass import Survey, survey
 from dasklasso.dataset.ingest.genotypes import (
     genotype_notes,
@@ -41,7 +45,7 @@ from dasklasso.dataset.sources.base import Expected
 from dasklasso.dataset.sources.missing_values import MissingValues
 from dasklasso.dataset.sources.reading import Reading
 from dasklasso.dataset.sources.variants import VariantFilter
-from dasklasso.errors import OptionError, SourceError, ValueFound
+from dasklasso.errors import OptionError, ValueFound
 from dasklasso.storage.compression import CodecChoice
 from dasklasso.storage.missing_codes import MissingCode
 
@@ -236,7 +240,11 @@ def ingest(
             )
             if code is not None:
                 stands = MissingCode.of(code, known.fill_of(encoder.feature_names))
-            writer = StoreWriter(
+            columns = genotype_columns(opened, roles, known, kind, memory)
+            make: Callable[..., StoreWriter] = StoreWriter
+            if columns is not None:
+                make = partial(ColumnsWriter, chunk_columns=columns.of_chunk)
+            writer = make(
                 store,
                 feature_names=encoder.feature_names,
                 target_names=[column.name for column in roles.targets],
@@ -251,7 +259,10 @@ def ingest(
                 label=opened.path,
                 missing_code=stands,
             )
-            copy_rows(opened, roles, encoder, writer, memory, progress)
+            if isinstance(writer, ColumnsWriter) and columns is not None:
+                copy_columns(opened, roles, encoder, writer, columns, stands, memory, progress)
+            else:
+                copy_rows(opened, roles, encoder, writer, memory, progress)
             return encoder, writer
 
         kind = choose_type(opened, roles, known, dtype)
@@ -308,50 +319,6 @@ def report_of(
         manifest=manifest,
         dialect=source.dialect,
     )
-
-
-def copy_rows(
-    source: Source,
-    roles: Roles,
-    encoder: Encoder,
-    writer: StoreWriter,
-    memory: int,
-    progress: Progress | None,
-) -> None:
-    """Read, encode and write every row.
-
-    Raises
-    ------
-    SourceError
-        There is none.
-    ValueFound
-        A value cannot be used.
-    """
-    names = [column.name for column in roles.used]
-    rows = batch_rows(max(len(names), len(encoder.feature_names)), memory)
-    total_weight = 0.0
-    for batch in source.batches(names, rows):
-        encoded = encoder.encode(batch)
-        writer.write(
-            encoded.X,
-            encoded.y,
-            encoded.sample_weight,
-            encoded.fold,
-            missing=encoded.missing,
-            offset=encoded.offset,
-        )
-        if encoded.sample_weight is not None:
-            total_weight += float(encoded.sample_weight.sum())
-        if progress is not None:
-            progress(writer.n_rows, source.n_rows)
-    if writer.n_rows == 0:
-        raise SourceError(f"{source.path}: has no rows, expected at least one.")
-    refuse_inexact_texts(source, encoder)
-    if roles.weight is not None and not 0 < total_weight < np.inf:
-        raise ValueFound(
-            f"{source.path}: column {roles.weight.name} (--weight) sums to {total_weight:g}, "
-            "expected a positive number."
-        )
 
 
 def _check_options(dtype: str, missing: str, memory: int) -> None:

@@ -50,6 +50,21 @@ class RunningMoments:
                 self._merge(slab[:, columns], columns)
             self.count += len(slab)
 
+    def take_counted(self, columns: slice, values: np.ndarray, counts: np.ndarray) -> None:
+        """Take in all rows of some columns, as how often each of their few values is there.
+
+        Parameters
+        ----------
+        values, counts : (n_values, width), the counts of each column with the same sum
+        """
+        total = counts.sum(axis=0)
+        self.count = int(total[0])
+        mean = (values * counts).sum(axis=0) / total
+        self._origin[columns] = mean
+        self._squares[columns] = (counts * (values - mean) ** 2).sum(axis=0)
+        self.minimum[columns] = np.where(counts > 0, values, np.inf).min(axis=0)
+        self.maximum[columns] = np.where(counts > 0, values, -np.inf).max(axis=0)
+
     def _merge(self, slab: np.ndarray, columns: slice) -> None:
         """Take in rows of some columns, which ``count`` does not have yet."""
         n = len(slab)

@@ -14,9 +14,7 @@ _EACH_PAIR = np.uint64(0x5555555555555555)
 _PIECE_BYTES = 64 << 10  # of genotypes taken apart at a time: their words stay in the cache
 
 
-def copies_of(
-    packed: np.ndarray, samples: np.ndarray, missing: int, out: np.ndarray
-) -> np.ndarray:
+def copies_of(packed: np.ndarray, samples: np.ndarray, missing: int, out: np.ndarray) -> np.ndarray:
     """Take genotypes apart.
 
     Parameters
