@@ -2,8 +2,8 @@
 
     python pipelines/genotypes.py out/cohort --samples 1000 --variants 10000
 
-makes out/cohort.bed, .bim, .fam and .csv, in bounded memory. The table has a quantity, `height`, and
-zeros and ones, `case`: who is in the top fifth of it. Neighbouring variants are correlated
+makes out/cohort.bed, .bim, .fam and .csv, in bounded memory. The table has a quantity, `height`,
+and zeros and ones, `case`: who is in the top fifth of it. Neighbouring variants are correlated
 (linkage disequilibrium): each haplotype is a run of normal numbers with correlation 0.9 from one
 variant to the next, within blocks, cut where the allele's frequency says. 1 % of the genotypes are
 missing, and 2 % of the samples are not in the table, which has them in another order.
@@ -12,6 +12,7 @@ missing, and 2 % of the samples are not in the table, which has them in another 
 from __future__ import annotations
 
 import argparse
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ def haplotypes(rng: np.random.Generator, n: int, threshold: np.ndarray) -> np.nd
     """(variants, n) zeros and ones: whether a haplotype has the rarer allele."""
     latent = rng.standard_normal((len(threshold), n), dtype=np.float32)
     fresh = np.float32(np.sqrt(1 - CORRELATION**2))
-    for before, here in zip(latent, latent[1:], strict=False):
+    for before, here in pairwise(latent):
         here *= fresh
         here += np.float32(CORRELATION) * before
     return (latent < threshold[:, None]).view(np.uint8)

@@ -38,7 +38,9 @@ def cohort(
     genotypes[[1, 8], 2:4] = -1
     bed = write_plink(tmp_path / "g.bed", genotypes)
     used = np.delete(np.arange(N), [0, 6])
-    table = pd.DataFrame({"IID": [f"s{i}" for i in used], "y": rng.normal(size=9), "fold": used % 3})
+    table = pd.DataFrame(
+        {"IID": [f"s{i}" for i in used], "y": rng.normal(size=9), "fold": used % 3}
+    )
     table["weight"] = 1.0 + table.fold
     table.sample(frac=1, random_state=0).to_csv(tmp_path / "t.csv", index=False)
 
