@@ -25,6 +25,7 @@ QUOTA_SLACK = 1.25  # a strip offers so much more than its share of what is call
 CALLED_ROWS = 0.6  # of the rows: columns called in by a read
 FEWEST_CALLED = 100
 HELD_ROWS = 1.8  # of the rows: columns held at most; a solution has no more than rows, as a rule
+OF_FOLDS = 0.3  # of a fold's columns held: those that it alone needs
 FEWEST_HELD = 400
 IN_USE_ROWS = 1.0  # of the rows: columns whose Gram matrix is there
 IN_USE_SPARE = 600  # columns more than that: those that turn out to have no coefficient
@@ -46,13 +47,15 @@ class Limits:
 
     Attributes
     ----------
-    columns : that are held
+    columns : that are held as a rule: those that no problem needs leave beyond it
+    most : that may be held, where problems need so many
     in_use : of them, that have a coefficient in a window of a path, and a Gram matrix
     wanted : that a read calls in, as a rule
     problems : that a read evaluates
     """
 
     columns: int
+    most: int
     in_use: int
     wanted: int
     problems: int
@@ -61,21 +64,23 @@ class Limits:
 def limits_of(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int) -> Limits:
     """Return what a fit may hold within its memory."""
     n, d = data.X.shape
-    # targets call in columns of their own; folds mostly the same
+    # targets call in columns of their own; folds mostly the same while coefficients are few
     more = 1.0 + 0.5 * (data.n_targets - 1) + (0.25 if n_folds > 1 else 0.0)
+    series = max(1, data.n_targets) * (1.0 + (OF_FOLDS * n_folds if n_folds > 1 else 0.0))
     wanted = min(d, max(FEWEST_CALLED, int(CALLED_ROWS * n * more)))
     # with an l2 part more columns are in use than there are rows
     rows = n / max(options.l1_ratio, LEAST_L1_RATIO)
-    columns = min(d, max(FEWEST_HELD, int(HELD_ROWS * rows * more)))
+    columns = min(d, max(FEWEST_HELD, int(HELD_ROWS * rows * series)))
     most = max(1, RESIDUAL_BYTES // (8 * n))
-    others = _memory(data, options, run, n_folds, Limits(0, 0, wanted, most)).total
+    others = _memory(data, options, run, n_folds, Limits(0, 0, 0, wanted, most)).total
     left, at_once = max(0, memory_limit(run) - others), _grams_at_once(data, n_folds)
     fits = _most_in_use(n, options, GRAM_SHARE * left / at_once)
     in_use = min(d, int(IN_USE_ROWS * rows) + IN_USE_SPARE)
     in_use = max(min(in_use, fits), min(in_use, LEAST_IN_USE))
     left -= _in_use_bytes(n, options, in_use) * at_once
     fits = max(0, left) // (n * as_stored(data.X).dtype.itemsize)
-    return Limits(max(min(columns, fits), min(d, FEWEST_HELD)), in_use, wanted, most)
+    columns = max(min(columns, fits), min(d, FEWEST_HELD))
+    return Limits(columns, max(columns, min(d, fits)), in_use, wanted, most)
 
 
 def working_set_memory(

@@ -179,8 +179,7 @@ class WorkingSet(Solver[WorkingSetState]):
         if calling.any():
             scores = np.empty(len(held), np.float32)
             scores[np.argsort(held.index)] = np.concatenate([one.held for one in answer.strips])
-            held = self._room(held, problems, scores)
-            room = self.limits.columns - len(held)
+            held, room = self._room(held, problems, scores)
             held = called_in(held, offered, calling, self.limits.wanted, room)
         idle = 0 if gained or len(held) > len(state.held) else state.idle + 1
         if idle >= MOST_IDLE:
@@ -325,40 +324,49 @@ class WorkingSet(Solver[WorkingSetState]):
 
     def _room(
         self, held: HeldColumns, problems: Sequence[Problems], scores: np.ndarray
-    ) -> HeldColumns:
-        """Drop columns that no point needs, where those called in would not fit.
+    ) -> tuple[HeldColumns, int]:
+        """Drop columns that no point needs, where those called in would be more than usual.
 
         Parameters
         ----------
         scores : (n_held,), how near each is to come into use: the farthest go first
+
+        Returns
+        -------
+        The columns held, and how many more there is room for.
 
         Raises
         ------
         MemoryLimitError
             When the columns that are needed are all that fit.
         """
-        excess = len(held) + self.limits.wanted - self.limits.columns
-        if excess <= 0:
-            return held
-        if len(held) == self.problem.n_features:
-            return held
+        limits = self.limits
+        if len(held) + limits.wanted <= limits.columns or len(held) == self.problem.n_features:
+            return held, max(0, limits.columns - len(held))
         needed = [one.problem.unpenalised for one in self.series]
         for one in problems:
             needed += [point.index for point in one.trials]
             if one.waiting.size:
                 needed += [point.index for _, point in one.behind(int(one.waiting[0]))]
         stays = np.isin(held.index, np.unique(np.concatenate(needed)))
-        if np.count_nonzero(stays) >= self.limits.columns:
+        n_needed = int(np.count_nonzero(stays))
+        if n_needed >= limits.most:
             row_bytes = held.values.shape[1] * held.values.itemsize
             alpha = min(one.alphas[one.waiting[0]] for one in problems if one.waiting.size)
             raise MemoryLimitError(
-                f"memory: at alpha {alpha:.6g} {np.count_nonzero(stays):,} features are in use, "
-                f"{format_size(np.count_nonzero(stays) * row_bytes)}, and working_set may hold "
-                f"{self.limits.columns:,}; give more memory, or end the path at a larger alpha"
+                f"memory: at alpha {alpha:.6g} {n_needed:,} features are in use, "
+                f"{format_size(n_needed * row_bytes)}, and working_set may hold "
+                f"{limits.most:,}; give more memory, or end the path at a larger alpha"
             )
+        # folds and targets have columns in use of their own: together more than is usual
+        space = min(max(limits.columns, n_needed + limits.wanted), limits.most)
+        excess = len(held) + limits.wanted - space
+        if excess <= 0:
+            return held, space - len(held)
         idle = np.flatnonzero(~stays)
         stays[idle[np.argsort(scores[idle], kind="stable")[excess:]]] = True
-        return held.only(np.flatnonzero(stays), self.limits.columns)
+        held = held.only(np.flatnonzero(stays), space)
+        return held, space - len(held)
 
     def _standing(self, state: WorkingSetState) -> WorkingSetState:
         gaps = np.concatenate([one.gap[one.asked & ~one.done] for one in state.problems])

@@ -181,10 +181,26 @@ def test_an_elastic_net_has_more_features_than_rows_in_use(make_store, assert_ce
     assert_certified(path, X, y, options)
 
 
-def test_what_does_not_fit_is_refused_with_the_figure(make_store, monkeypatch):
-    X, y = wide(n=80, d=600)
+def hold_few(monkeypatch):
+    """Let no more than 40 columns be held as a rule."""
     monkeypatch.setattr("dasklasso.solvers.working_set.cost.HELD_ROWS", 0.0)
     monkeypatch.setattr("dasklasso.solvers.working_set.cost.FEWEST_HELD", 40)
+
+
+def test_more_columns_than_usual_are_held_where_problems_need_them(
+    make_store, monkeypatch, assert_certified
+):
+    X, y = wide(n=60, d=400)
+    hold_few(monkeypatch)
+    path = fit_path(make_store(X, y), replace(WIDE, tol=1e-6), RUN)
+    assert path.n_nonzero[-1] > 40
+    assert_certified(path, X, y, replace(WIDE, tol=1e-6))
+
+
+def test_what_does_not_fit_is_refused_with_the_figure(make_store, monkeypatch):
+    X, y = wide(n=80, d=600)
+    hold_few(monkeypatch)
+    monkeypatch.setattr("dasklasso.solvers.working_set.cost.memory_limit", lambda _: 0)
     with pytest.raises(MemoryLimitError, match=r"features are in use.*may hold 40"):
         fit_path(make_store(X, y), replace(WIDE, eps=0.01), RUN)
 
