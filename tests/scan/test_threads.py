@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from threading import Barrier, get_ident
 
 from threadpoolctl import threadpool_info
 
-from dasklasso.scan.threads import blas_threads
+from dasklasso.scan.threads import blas_threads, in_parts, slices, with_threads
 
 
 def threads():
@@ -37,3 +38,16 @@ with blas_threads():
 """
     command = [sys.executable, "-c", script]
     assert subprocess.run(command, capture_output=True, text=True).stdout == "{1}\n"
+
+
+def test_a_task_works_on_parts_in_as_many_threads_as_it_may_take():
+    both = Barrier(2)
+    with_threads(2, lambda: in_parts(lambda _: both.wait(10.0), range(2)))
+    found = []
+    in_parts(lambda _: found.append(get_ident()), range(3))
+    assert set(found) == {get_ident()}
+
+
+def test_slices_cover_all_of_a_range():
+    assert slices(7, 3) == [slice(0, 3), slice(3, 6), slice(6, 7)]
+    assert slices(0, 3) == []

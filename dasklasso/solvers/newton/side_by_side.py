@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from typing import TypeVar
 
 from dasklasso.scan.runners import threads_each
-from dasklasso.scan.threads import blas_threads
+from dasklasso.scan.threads import blas_threads, with_threads
 
 REPORT_SECONDS = 1.0  # between two reports
 
@@ -22,6 +23,9 @@ def side_by_side(
 ) -> list[T]:
     """Run tasks in this process's threads, one thread of BLAS each.
 
+    Where tasks are fewer than threads, each may take several
+    (:func:`~dasklasso.scan.threads.in_parts`).
+
     Parameters
     ----------
     report : called with how many are done, every second, for as long as it takes
@@ -32,9 +36,11 @@ def side_by_side(
     list of their results, in order
     """
     with blas_threads():
-        pool = ThreadPoolExecutor(threads_each(None))
+        threads = threads_each(None)
+        each = max(1, threads // max(1, len(tasks)))
+        pool = ThreadPoolExecutor(threads)
         try:
-            running = [pool.submit(task) for task in tasks]
+            running = [pool.submit(partial(with_threads, each, task)) for task in tasks]
             waiting = set(running)
             while waiting:
                 finished, waiting = wait(waiting, timeout=REPORT_SECONDS)

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from dasklasso.scan.frame import Frame
+from dasklasso.scan.threads import in_parts, slices
 
 COLUMNS_AT_ONCE = 256  # that are standardised at a time, for products with residuals
-ROWS_AT_ONCE = 256  # of all columns of a Gram matrix, standardised
+ROWS_AT_ONCE = 256  # of columns of a Gram matrix, standardised
+GRAM_COLUMNS_AT_ONCE = 512  # of them: what a thread works on stays in its cache
 
 
 @dataclass
@@ -105,9 +107,11 @@ class HeldColumns:
         """``X̃ᵀ R`` of the columns in some places, or all, for R (n_rows, K): (n_places, K)."""
         places = np.arange(len(self)) if places is None else places
         found = np.empty((places.size, residuals.shape[1]))
-        for start in range(0, places.size, COLUMNS_AT_ONCE):
-            some = slice(start, start + COLUMNS_AT_ONCE)
+
+        def part(some: slice) -> None:
             found[some] = self.standardised(frame, places[some]) @ residuals
+
+        in_parts(part, slices(places.size, COLUMNS_AT_ONCE))
         return found
 
     def predictions(self, frame: Frame, places: np.ndarray, coef: np.ndarray) -> np.ndarray:
@@ -132,15 +136,20 @@ class HeldColumns:
         both = places if among is None else among
         found = np.zeros((places.size, both.size))
         root = np.sqrt(weight)
-        for start in range(0, weight.size, ROWS_AT_ONCE):
-            rows = slice(start, start + ROWS_AT_ONCE)
-            right = self.standardised(frame, both, rows)
-            right *= root[rows]
-            left = right
-            if among is not None:
-                left = self.standardised(frame, places, rows)
-                left *= root[rows]
-            found += left @ right.T  # by itself: half of the products are the other half
+
+        def part(columns: slice) -> None:
+            whole = among is None and both.size <= GRAM_COLUMNS_AT_ONCE
+            own = found[:, columns]
+            for rows in slices(weight.size, ROWS_AT_ONCE):
+                right = self.standardised(frame, both[columns], rows)
+                right *= root[rows]
+                left = right
+                if not whole:
+                    left = self.standardised(frame, places, rows)
+                    left *= root[rows]
+                own += left @ right.T  # by itself: half of the products are the other half
+
+        in_parts(part, slices(both.size, GRAM_COLUMNS_AT_ONCE))
         return found
 
     def standardised(

@@ -21,6 +21,7 @@ from dasklasso.objective.losses.base import Loss
 from dasklasso.objective.penalties.base import Penalty
 from dasklasso.problem.unpenalised import REDUNDANT
 from dasklasso.scan.queries.row_terms import beyond_numbers
+from dasklasso.scan.threads import in_parts, slices
 from dasklasso.solvers.newton.step import (
     ACCURATE_DECREASE,
     LEAST_DAMPING,
@@ -43,6 +44,7 @@ MOST_FRUITLESS = 4  # steps one after the other: what is left is rounding
 SLOW_STEP = 0.2  # of a gap left by a step: from there on the next has a matrix of its own point
 FEW_ACTIVE = 64  # columns, up to which every step has a matrix of its own point
 NEARLY_ACTIVE = 0.9  # of what the penalty allows a gradient: columns beyond it are active
+COLUMNS_AT_ONCE = 512  # of a matrix, and of products with slopes
 RIDGE = 1e-15  # of a matrix's diagonal, for each other column: rounding
 NULL_TOL = 1e-14  # of the null loss: the gap of a model of unpenalised columns alone
 
@@ -200,7 +202,13 @@ class NewtonInUse(InUse):
         point = dual_point(rows, at.prediction, self._columns[free], at.u[free], penalty)
         pair = np.stack([point.slopes, point.direction], axis=1)
         pair *= rows.weight[:, None]
-        gradient, dual = (self._columns @ pair).T
+        products = np.empty((len(self._columns), 2))
+
+        def part(some: slice) -> None:
+            products[some] = self._columns[some] @ pair
+
+        in_parts(part, slices(len(products), COLUMNS_AT_ONCE))
+        gradient, dual = products.T
         dual = -dual
         dual[free] = 0.0
         columns = replace(penalty, l1=penalty.l1[:, None], l2=penalty.l2[:, None])
@@ -233,19 +241,28 @@ class NewtonInUse(InUse):
         old, n = reference.active.size, reference.active.size + new.size
         gram = np.empty((n, n))
         gram[:old, :old] = reference.gram
-        root = np.sqrt(reference.curved)
-        block = self._columns[new] * root
-        gram[old:, old:] = block @ block.T  # by itself: half of the products are the other half
-        block *= root
-        if old:
-            across = block @ self._columns[reference.active].T
-            gram[old:, :old] = across
-            gram[:old, old:] = across.T
+        root, before = np.sqrt(reference.curved), self._columns[reference.active]
+        block, coupling = self._columns[new] * root, np.empty(new.size)
+
+        def part(some: slice) -> None:
+            own, below = slice(old + some.start, old + some.stop), slice(0, some.stop)
+            # by itself: half of the products are the other half
+            within = block[some] @ block[below].T
+            gram[own, old : own.stop] = within
+            gram[old : own.stop, own] = within.T
+            curved = block[some] * root
+            coupling[some] = curved.sum(axis=1)
+            if old:
+                across = curved @ before.T
+                gram[own, :old] = across
+                gram[:old, own] = across.T
+
+        in_parts(part, slices(new.size, COLUMNS_AT_ONCE)[::-1])  # the longest first
         return replace(
             reference,
             active=np.concatenate([reference.active, new]),
             gram=gram,
-            coupling=np.concatenate([reference.coupling, block.sum(axis=1)]),
+            coupling=np.concatenate([reference.coupling, coupling]),
         )
 
     def _step(self, at: _Iterate, look: _Look, penalty: Penalty, loss: Loss, tol: float) -> bool:

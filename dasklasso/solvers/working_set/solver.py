@@ -279,6 +279,7 @@ class WorkingSet(Solver[WorkingSetState]):
         tasks = [
             partial(self._solve, series, state.held, problems, window)
             for series, problems, window in zip(self.series, state.problems, windows, strict=True)
+            if window.size
         ]
         report = None
         if self.stage is not None:
@@ -288,19 +289,18 @@ class WorkingSet(Solver[WorkingSetState]):
                 stage("solving ahead", n_done, n)
 
         return_free_memory()  # of the answer to the last question
-        trials = side_by_side(tasks, report)
+        trials = iter(side_by_side(tasks, report))
         return_free_memory()
+        solved = [next(trials) if window.size else [] for window in windows]
         problems = tuple(
             one.with_window(window[: len(tried)], tried)
-            for one, window, tried in zip(state.problems, windows, trials, strict=True)
+            for one, window, tried in zip(state.problems, windows, solved, strict=True)
         )
         return replace(state, problems=problems)
 
     def _solve(
         self, series: Series, held: HeldColumns, problems: Problems, window: np.ndarray
     ) -> list[Point]:
-        if not window.size:
-            return []
         behind = []
         for alpha, (index, values, intercept) in problems.behind(int(window[0])):
             there = np.isin(index, held.index)

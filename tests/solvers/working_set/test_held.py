@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dasklasso.scan.frame import Frame
+from dasklasso.scan.threads import with_threads
 from dasklasso.solvers.working_set.held import HeldColumns
 from dasklasso.solvers.working_set.problems import steps
 
@@ -45,6 +46,20 @@ def test_gram_matrices_have_the_rows_weights(held, frame):
     np.testing.assert_allclose(held.gram(frame, some, weight), (X[some] * weight) @ X[some].T)
     across = held.gram(frame, some, weight, others)
     np.testing.assert_allclose(across, (X[some] * weight) @ X[others].T)
+
+
+def test_bits_do_not_depend_on_the_threads_of_a_task(held, frame, monkeypatch):
+    monkeypatch.setattr("dasklasso.solvers.working_set.held.GRAM_COLUMNS_AT_ONCE", 2)
+    monkeypatch.setattr("dasklasso.solvers.working_set.held.COLUMNS_AT_ONCE", 2)
+    weight, R = np.random.default_rng(2).uniform(0.0, 1.0, (2, 700, 1))
+    some, others = np.array([3, 0, 4]), np.array([1, 2, 5])
+
+    def found():
+        gram = held.gram(frame, some, weight[:, 0], others)
+        return gram, held.gram(frame, some, weight[:, 0]), held.products(frame, R)
+
+    for one, other in zip(found(), with_threads(3, found), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_what_is_added_changes_no_value_before():

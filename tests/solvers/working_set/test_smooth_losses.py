@@ -246,9 +246,11 @@ def test_folds_are_cross_validated_beside_unpenalised_columns():
 def test_bits_do_not_depend_on_threads(make_store, monkeypatch):
     X, y = wide(d=1500)
     data = make_store(X, y, chunk_rows=20, chunk_columns=500)
+    monkeypatch.setattr("dasklasso.solvers.working_set.newton_in_use.COLUMNS_AT_ONCE", 4)
     found = []
     for threads in (1, 3):
-        monkeypatch.setattr("dasklasso.scan.runners.threads_each", lambda _, n=threads: n)
+        for module in ("scan.runners", "solvers.newton.side_by_side"):
+            monkeypatch.setattr(f"dasklasso.{module}.threads_each", lambda _, n=threads: n)
         found.append(fit_path(data, replace(WIDE, tol=1e-6), RUN))
     assert (found[0].coef_rows != found[1].coef_rows).nnz == 0
     np.testing.assert_array_equal(found[0].dual_gaps, found[1].dual_gaps)
