@@ -27,6 +27,7 @@ from dasklasso.dataset.fingerprint import fingerprint_of
 from dasklasso.dataset.manifest import MANIFEST_KEY, ColumnStatistics, Manifest, identity_of
 from dasklasso.dataset.opener import Opener, in_memory
 from dasklasso.dataset.recorded import expected_of_part
+from dasklasso.dataset.row_ids import ROW_IDS
 from dasklasso.dataset.schema import Schema
 from dasklasso.dataset.unchanged import Opened, of_one_version
 from dasklasso.errors import OptionError, StoreError, ValueFound
@@ -56,6 +57,8 @@ class Dataset:
         first. Empty where no target was.
     offset : BlockSource or None, (n_rows, 1) float64
         What is added to each row's prediction, whatever the model.
+    row_ids : BlockSource or None, (n_rows, 2) uint64
+        Digests of the ids of rows: see :mod:`~dasklasso.dataset.row_ids`.
     statistics : ColumnStatistics or None
         None for data that we did not ingest: a scan computes them.
     fingerprint : str
@@ -83,6 +86,7 @@ class Dataset:
     location: str
     target_classes: Sequence[tuple[str, ...] | None] = ()
     offset: BlockSource | None = None
+    row_ids: BlockSource | None = None
     schema: Schema | None = None
     chunks: str = ""
     opened: Opened | None = field(default=None, repr=False)
@@ -202,6 +206,7 @@ def open_dataset(
     offsets, _ = opener.given("offset", offset)
     if offsets is None:
         offsets, _ = opener.optional("offset")
+    row_ids = None if manifest is None else opener.optional(ROW_IDS)[0]
 
     own_target = manifest is not None and y is None and target == "y"
     whole = own_target and sample_weight is None and offset is None
@@ -218,6 +223,7 @@ def open_dataset(
         statistics=manifest.statistics if manifest else None,
         fingerprint=manifest.fingerprint if manifest else "",
         location=location,
+        row_ids=row_ids,
         schema=_schema(manifest, X, own_target=own_target),
         chunks=manifest.chunks if manifest else "",
     )
@@ -344,7 +350,7 @@ def _check(dataset: Dataset, *, values: bool) -> None:
         raise ValueFound(
             f"{location}: X has shape {dataset.X.shape}, expected at least one row and one column."
         )
-    for name in ("y", "sample_weight", "fold", "offset"):
+    for name in ("y", "sample_weight", "fold", "offset", ROW_IDS):
         source = getattr(dataset, name)
         if source is not None:
             check_length(name, source, n, location)

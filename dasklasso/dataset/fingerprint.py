@@ -17,7 +17,7 @@ from dasklasso.dataset.checks import Float64Blocks
 from dasklasso.storage.blocks import BlockSource
 from dasklasso.storage.zarr_blocks import ZarrBlocks
 
-FINGERPRINTED = ("X", "y", "sample_weight", "fold", "offset")  # in this order
+FINGERPRINTED = ("X", "y", "sample_weight", "fold", "offset", "row_ids")  # in this order
 
 
 def chunk_checksum(values: np.ndarray) -> int:
@@ -32,8 +32,8 @@ def chunk_checksum(values: np.ndarray) -> int:
 class Fingerprint:
     """Collects chunk checksums as chunks are written; equal data in equal chunks agree.
 
-    The digest is SHA-256 over, for each of X, y, sample_weight, fold, offset that is there: its
-    name, dtype and shape, then its chunks' checksums in row-major order of the chunk grid.
+    The digest is SHA-256 over, for each of :data:`FINGERPRINTED` that is there: its name, dtype
+    and shape, then its chunks' checksums in row-major order of the chunk grid.
     """
 
     def __init__(self) -> None:

@@ -77,6 +77,8 @@ class Schema:
         Of genotypes: position and alleles of each feature.
     missing_code : int or None
         What stands for a missing number in X of the store: a byte, not the mean in its place.
+    id : str or None
+        Column of the ids of rows.
     """
 
     feature_names: Sequence[str]
@@ -99,6 +101,7 @@ class Schema:
     reading: Reading = field(default_factory=Reading)
     variants: Variants | None = None
     missing_code: int | None = None
+    id: str | None = None
 
     @cached_property
     def columns(self) -> Mapping[str, int]:
@@ -170,6 +173,7 @@ class Schema:
             **({"reading": said} if (said := self.reading.to_json()) else {}),
             **({} if self.variants is None else {"variants": self.variants.to_json()}),
             **({} if self.missing_code is None else {"missing_code": self.missing_code}),
+            **({} if self.id is None else {"id": self.id}),
         }
 
     @classmethod
@@ -217,6 +221,7 @@ class Schema:
             reading=Reading.from_json(said.reading or {}),
             variants=None if said.variants is None else said.variants.variants(),
             missing_code=said.missing_code,
+            id=said.id,
         )
         schema.check()
         return schema

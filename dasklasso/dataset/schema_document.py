@@ -67,3 +67,4 @@ class SchemaDocument(Document):
     reading: Object | None = None
     variants: VariantsDocument | None = None
     missing_code: Annotated[int, Field(ge=-128, le=255)] | None = None
+    id: str | None = None

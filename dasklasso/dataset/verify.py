@@ -17,6 +17,7 @@ from dasklasso.dataset.fingerprint import FINGERPRINTED, Fingerprint, chunk_chec
 from dasklasso.dataset.kept_checksums import expected_of_kept
 from dasklasso.dataset.manifest import MANIFEST_KEY, Manifest
 from dasklasso.dataset.recorded import expected_chunks
+from dasklasso.dataset.row_ids import ROW_IDS
 from dasklasso.errors import ChunkMissing, StoreError
 from dasklasso.storage.chunk_checksums import ChunkChecksums
 from dasklasso.storage.opening import StoreLike, member, open_node
@@ -185,6 +186,8 @@ def _sources(
     if isinstance(node, zarr.Group):
         names = {"X": x, "y": target, "sample_weight": "sample_weight", "fold": "fold"}
         names["offset"] = "offset"
+        if ROW_IDS in recorded.expected or recorded.has_fault(ROW_IDS):  # of ours alone
+            names[ROW_IDS] = ROW_IDS
         readable = {role: name for role, name in names.items() if not recorded.has_fault(name)}
         found = {role: (name, member(node, name)) for role, name in readable.items()}
         if "X" in found and found["X"][1] is None:

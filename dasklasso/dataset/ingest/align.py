@@ -94,6 +94,7 @@ def align(source: Source, schema: Schema, asked: Asked, *, of: str, strict: bool
         if column is not None:
             taken[column] = role
     known = {*taken, *dropped, *source.beside}
+    known |= set() if schema.id is None else {schema.id}
     features = _features(source, schema, given, known, of)
     own = {target.name for target in schema.targets}
     own |= {name for name in (schema.weight, schema.fold, schema.offset) if name is not None}

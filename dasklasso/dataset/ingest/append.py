@@ -25,8 +25,10 @@ from dasklasso.dataset.ingest.encoder import (
 )
 from dasklasso.dataset.ingest.next_store import Successor
 from dasklasso.dataset.ingest.precision import harmed_columns, rounded_warning
-from dasklasso.dataset.ingest.running_moments import RunningMoments
-from dasklasso.dataset.manifest import MANIFEST_KEY, ColumnStatistics, Manifest
+from dasklasso.dataset.ingest.running_moments import RunningMoments, merge_statistics
+from dasklasso.dataset.ingest.targets_table import new_row_ids
+from dasklasso.dataset.manifest import MANIFEST_KEY, Manifest
+from dasklasso.dataset.row_ids import ROW_IDS
 from dasklasso.dataset.schema import Schema
 from dasklasso.dataset.sources import Source, open_source
 from dasklasso.errors import OptionError, SourceError, StoreError, ValueFound
@@ -34,6 +36,7 @@ from dasklasso.files.atomic import PartialFolder, restore
 from dasklasso.files.places import check_places, input_place, is_url
 from dasklasso.storage.missing_codes import MissingCode
 from dasklasso.storage.opening import member, open_node
+from dasklasso.storage.zarr_blocks import read_rows
 
 Progress = Callable[[int, int | None], None]
 
@@ -169,7 +172,7 @@ def append_rows(
             dataset=dataset_path or schema.array_for(source),
             memory=memory,
             scratch=os.fspath(folder.partial),
-            expected=schema.expected(),
+            expected=schema.expected(() if schema.id is None else (schema.id,)),
         )
         for follower in followers:
             follower.begin(before)
@@ -251,6 +254,10 @@ class _Appending:
             self.code = MissingCode.of(schema.missing_code, schema.means)
         self.moments = RunningMoments(before.n_features, self.code)
         self.missing = np.zeros(before.n_features, dtype=np.int64)
+        self.row_ids = None
+        if (held := successor.sources.get(ROW_IDS)) is not None:
+            known = read_rows(held, 0, held.shape[0])
+            self.row_ids = new_row_ids(source, schema.id, known, of=store)
 
     def copy(self, memory: int, followers: Sequence[Follower], progress: Progress | None) -> None:
         """Read, encode and write every new row."""
@@ -270,6 +277,9 @@ class _Appending:
             }
             assert encoded.y is not None
             first = self.successor.n_rows
+            if self.row_ids is not None:
+                done = first - self.before.n_rows
+                arrays[ROW_IDS] = self.row_ids[done : done + len(encoded.X)]
             self.successor.write({n: a for n, a in arrays.items() if a is not None})
             X = encoded.X if self.code is None or not followers else self.code.filled(encoded.X)
             for follower in followers:
@@ -317,29 +327,6 @@ class _Appending:
         }
         latest = [*so_far["latest"], this][-_UPDATES_KEPT:]
         return {"count": so_far["count"] + 1, "latest": latest}
-
-
-def merge_statistics(
-    one: ColumnStatistics, n_one: int, other: ColumnStatistics, n_other: int
-) -> ColumnStatistics:
-    """Statistics of the rows of two tables together.
-
-    Chan, Golub and LeVeque (1983), Algorithms for computing the sample variance, eq. 1.5.
-    """
-    n = n_one + n_other
-    step = other.mean - one.mean
-    minimum = np.minimum(one.minimum, other.minimum)
-    maximum = np.maximum(one.maximum, other.maximum)
-    # of extreme columns squares are beyond float64, and hypot takes none
-    within = np.hypot(one.std * np.sqrt(n_one / n), other.std * np.sqrt(n_other / n))
-    std = np.hypot(within, step * (np.sqrt(n_one / n) * np.sqrt(n_other / n)))
-    return ColumnStatistics(
-        mean=one.mean + step * (n_other / n),
-        std=np.where(minimum == maximum, 0.0, std),
-        minimum=minimum,
-        maximum=maximum,
-        missing=one.missing + other.missing,
-    )
 
 
 def _dtype_of(group: Any) -> np.dtype:

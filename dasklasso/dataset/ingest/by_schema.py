@@ -23,7 +23,7 @@ from dasklasso.dataset.ingest.ingest import (
 )
 from dasklasso.dataset.ingest.reserve import reserve
 from dasklasso.dataset.ingest.stored_type import choose_type
-from dasklasso.dataset.ingest.targets_table import join_targets, targets_table
+from dasklasso.dataset.ingest.targets_table import join_targets, row_ids_of, targets_table
 from dasklasso.dataset.ingest.writer import StoreWriter
 from dasklasso.dataset.schema import Schema, TargetColumn
 from dasklasso.dataset.sources import Source, open_source
@@ -183,6 +183,8 @@ def ingest_by_schema(
     """
     started = time.perf_counter()
     from_table = targets_table(targets, id_column)
+    if id_column is not None:
+        asked = replace(asked, as_is=(*asked.as_is, id_column))
     notes: list[str] = []
     with reserve(store, overwrite=overwrite, reading=source) as folder:
         opened: Source | None = None
@@ -231,6 +233,7 @@ def ingest_by_schema(
             n_rows=table.source.n_rows,
             folder=folder,
             label=table.source.path,
+            row_ids=row_ids_of(table.source, id_column)[0],
             constant_targets=True,
         )
         copy_rows(table.source, roles, table.encoder, writer, memory, progress)

@@ -20,7 +20,8 @@ _MOST_REASONS = 5  # columns whose reason is said in a message; the others are n
 class Roles:
     """Columns by role; the features are in the table's order.
 
-    ``dropped`` are the names of the columns that were left out, patterns resolved.
+    ``dropped`` are the names of the columns that were left out, patterns resolved; ``id`` is the
+    name of the column of ids.
     """
 
     features: tuple[Column, ...]
@@ -29,6 +30,7 @@ class Roles:
     fold: Column | None
     offset: Column | None = None
     dropped: tuple[str, ...] = ()
+    id: str | None = None
 
     @property
     def used(self) -> tuple[Column, ...]:
@@ -46,6 +48,7 @@ def assign_roles(
     drop: Iterable[str],
     offset: str | None = None,
     is_complete: bool = True,
+    needs_target: bool = True,
 ) -> Roles:
     """Look up the columns that were named; the rest are features, of whatever type.
 
@@ -55,6 +58,8 @@ def assign_roles(
         Names, or patterns (``bureau_*``) of columns that have no other role.
     is_complete : bool
         Whether there must be a target and a feature, of types that can be used.
+    needs_target : bool
+        Whether a complete table must have a target.
 
     Raises
     ------
@@ -66,7 +71,7 @@ def assign_roles(
     """
     asked = (target,) if isinstance(target, str) else tuple(target or ())
     targets = resolve_names(source, asked, "target") or source.default_target
-    if not targets and is_complete:
+    if not targets and is_complete and needs_target:
         known = [column.name for column in source.columns]
         raise OptionError(
             f"{source.path}: no target was named (--target). There are: {_few(known)}. "

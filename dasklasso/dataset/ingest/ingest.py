@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -37,7 +37,7 @@ from dasklasso.dataset.ingest.reserve import reserve
 from dasklasso.dataset.ingest.schema_of_table import schema_of_table
 from dasklasso.dataset.ingest.stored_type import StoredType, choose_type
 from dasklasso.dataset.ingest.table_schema import TableSchema
-from dasklasso.dataset.ingest.targets_table import join_targets, targets_table
+from dasklasso.dataset.ingest.targets_table import join_targets, row_ids_of, targets_table
 from dasklasso.dataset.ingest.writer import StoreWriter
 from dasklasso.dataset.manifest import Manifest
 from dasklasso.dataset.sources import Source, open_source
@@ -53,6 +53,7 @@ DTYPES = ("auto", "float32", "float64", "uint8", "int8", "uint16", "int16", "int
 Progress = Callable[[int, int | None], None]
 
 _LEAST_MEMORY = 16 << 20
+UNTARGETED = "no target was named (--target): rows to be joined by their ids (--covariates)."
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,8 @@ def ingest(
         where it has them. Rows without a target are left out, and counted.
     id_column : str, optional
         The column of ids by which rows of that table are found, in any order. The source has it
-        too; of PLINK's genotypes it is the sample id of .fam.
+        too; of PLINK's genotypes it is the sample id of .fam. The store keeps a digest of each,
+        by which rows of other stores are found; without targets, no target is needed.
     min_maf, max_missing : float, optional
         Genotypes: variants whose rarer allele is less frequent, or that more samples than this
         share have no genotype of, are left out.
@@ -221,9 +223,18 @@ def ingest(
             )
         check_columns_said(opened, reading)
         keep_variants(opened, wanted)
+        own = {column.name for column in opened.columns} - set(opened.beside)
         roles = assign_roles(
-            opened, target=target, weight=weight, fold=fold, drop=drop, offset=offset
+            opened,
+            target=target,
+            weight=weight,
+            fold=fold,
+            drop=(*drop, id_column) if id_column in own else drop,
+            offset=offset,
+            needs_target=id_column is None,
         )
+        row_ids, named = row_ids_of(opened, id_column)
+        roles = replace(roles, id=named)
         known = survey(
             opened,
             roles,
@@ -258,6 +269,7 @@ def ingest(
                 folder=folder,
                 label=opened.path,
                 missing_code=stands,
+                row_ids=row_ids,
             )
             if isinstance(writer, ColumnsWriter) and columns is not None:
                 copy_columns(opened, roles, encoder, writer, columns, stands, memory, progress)
@@ -284,6 +296,7 @@ def ingest(
     names, statistics = manifest.feature_names, manifest.statistics
     found = harmed_columns(names, statistics, rounding, harmed)
     notes = [widened_note(found)] if widened else []
+    notes += [] if roles.targets else [UNTARGETED]
     warnings = []
     if found and not widened:
         warnings.append(rounded_warning(found, str(kind.dtype)))

@@ -121,3 +121,26 @@ class RunningMoments:
 def _std(squares: np.ndarray, count: int) -> np.ndarray:
     """Standard deviations, in the units that the squares are in."""
     return np.sqrt(np.maximum(squares, 0.0) / max(1, count))
+
+
+def merge_statistics(
+    one: ColumnStatistics, n_one: int, other: ColumnStatistics, n_other: int
+) -> ColumnStatistics:
+    """Statistics of the rows of two tables together.
+
+    Chan, Golub and LeVeque (1983), Algorithms for computing the sample variance, eq. 1.5.
+    """
+    n = n_one + n_other
+    step = other.mean - one.mean
+    minimum = np.minimum(one.minimum, other.minimum)
+    maximum = np.maximum(one.maximum, other.maximum)
+    # of extreme columns squares are beyond float64, and hypot takes none
+    within = np.hypot(one.std * np.sqrt(n_one / n), other.std * np.sqrt(n_other / n))
+    std = np.hypot(within, step * (np.sqrt(n_one / n) * np.sqrt(n_other / n)))
+    return ColumnStatistics(
+        mean=one.mean + step * (n_other / n),
+        std=np.where(minimum == maximum, 0.0, std),
+        minimum=minimum,
+        maximum=maximum,
+        missing=one.missing + other.missing,
+    )

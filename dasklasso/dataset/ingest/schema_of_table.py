@@ -49,6 +49,7 @@ def schema_of_table(
         reading=source.used_reading or reading,
         variants=variants_of(source, encoder.feature_names),
         missing_code=kind.missing_code,
+        id=roles.id,
     )
     # the very numbers that missing values were filled with
     for name, mean in known.means.items():

@@ -11,6 +11,7 @@ import numpy as np
 
 from dasklasso.dataset.ingest.columns import resolve_names
 from dasklasso.dataset.ingest.genotypes import genotypes_of
+from dasklasso.dataset.row_ids import digests_of_ids, places_among
 from dasklasso.dataset.sources import Source, open_source
 from dasklasso.dataset.sources.base import Column, Expected
 from dasklasso.dataset.sources.genotypes import SAMPLE_ID
@@ -49,12 +50,10 @@ def targets_table(
     Raises
     ------
     OptionError
-        One of the two is missing.
+        The column of its ids is not named.
     """
-    if path is None and id_column is None:
-        return None
     if path is None:
-        raise OptionError(f"--id {id_column}: is of a table of targets, expected --targets.")
+        return None
     if id_column is None:
         raise OptionError(f"--targets {path}: which column has the ids? Name it with --id.")
     return TargetsTable(path, id_column)
@@ -100,7 +99,7 @@ def join_targets(
     names = [*targets, *(name for name in beside if table.resolve(name))]
     columns = [_column(table, source, name) for name in names]
     rows, values = _read(table, id_column, columns)
-    ids = _ids_of(source, id_column)
+    ids = ids_of(source, id_column)
     place = np.array([rows.get(one, -1) for one in ids], dtype=np.int64)
     known = _known(values, targets)
     matched = place >= 0
@@ -119,9 +118,59 @@ def join_targets(
         genotypes.keep_rows(used)
     joined = JoinedSource(
         source, table, columns, values, None if genotypes is not None else used,
-        id_column=id_column, reading=reading,
+        id_column=id_column, reading=reading, ids=[ids[row] for row in np.flatnonzero(used)],
     )  # fmt: skip
     return joined, notes
+
+
+def row_ids_of(source: Source, id_column: str | None) -> tuple[np.ndarray | None, str | None]:
+    """Return digests of the ids of a source's rows, and their column; None where there are none.
+
+    Parameters
+    ----------
+    id_column : str or None
+        None: ids of genotypes alone, if each sample has its own.
+
+    Raises
+    ------
+    OptionError, ValueFound
+        There is no such column, or an id occurs twice.
+    """
+    if isinstance(source, JoinedSource):
+        return digests_of_ids(source.ids), source.id_column
+    if id_column is not None:
+        return digests_of_ids(ids_of(source, id_column)), id_column
+    genotypes = genotypes_of(source)
+    found = None if genotypes is None else genotypes.row_ids
+    if found is None or len(np.unique(found)) < len(found):
+        return None, None
+    return digests_of_ids(found.tolist()), SAMPLE_ID
+
+
+def new_row_ids(source: Source, id_column: str | None, known: np.ndarray, *, of: str) -> np.ndarray:
+    """Return digests of the ids of rows that are appended to a store with ids.
+
+    Parameters
+    ----------
+    known : (n_rows, 2) uint64, of the rows that it has
+    of : str
+        How messages name the store.
+
+    Raises
+    ------
+    OptionError, ValueFound
+        There is no column of ids, or one of them is there already.
+    """
+    if id_column is None:
+        raise OptionError(f"{of}: its manifest does not say which column has the ids of rows.")
+    found = digests_of_ids(ids_of(source, id_column))
+    again = places_among(found, known) >= 0
+    if again.any():
+        raise ValueFound(
+            f"{source.path}: row {int(again.argmax())}, column {id_column}: the id is one of {of} "
+            "already, expected rows that it does not have."
+        )
+    return found
 
 
 def _target_names(table: Source, id_column: str, asked: Sequence[str]) -> list[str]:
@@ -176,7 +225,7 @@ def _read(table: Source, id_column: str, columns: Sequence[Column]) -> tuple[dic
     return rows, pa.table({name: pa.chunked_array(some) for name, some in parts.items()})
 
 
-def _ids_of(source: Source, id_column: str) -> list[str]:
+def ids_of(source: Source, id_column: str) -> list[str]:
     """Return the id of every row of a source, each there once.
 
     Raises

@@ -23,6 +23,7 @@ from dasklasso.dataset.ingest.reserve import reserve
 from dasklasso.dataset.ingest.running_moments import RunningMoments
 from dasklasso.dataset.manifest import MANIFEST_KEY, ColumnStatistics, Manifest
 from dasklasso.dataset.recorded import record_checksums
+from dasklasso.dataset.row_ids import ROW_IDS, WIDTH
 from dasklasso.dataset.schema import Schema
 from dasklasso.errors import DataWarning, OptionError, ValueFound
 from dasklasso.files.atomic import PartialFolder
@@ -59,6 +60,8 @@ class StoreWriter:
         How messages about the data call them, instead of ``path``.
     missing_code : MissingCode, optional
         What stands for missing values in the X that is written.
+    row_ids : (n_rows, WIDTH) uint64, optional
+        Digests of the ids of all the rows that come.
     constant_targets : bool
         Whether nothing is said of a target with the same value in every row: rows to score.
 
@@ -88,6 +91,7 @@ class StoreWriter:
         folder: PartialFolder | None = None,
         label: str | None = None,
         missing_code: MissingCode | None = None,
+        row_ids: np.ndarray | None = None,
         constant_targets: bool = False,
     ) -> None:
         if not feature_names:
@@ -120,6 +124,9 @@ class StoreWriter:
             self._dtypes["fold"] = np.dtype(np.int32)
         if with_offset:
             self._dtypes["offset"] = np.dtype(np.float64)
+        self._row_ids = row_ids
+        if row_ids is not None:
+            self._dtypes[ROW_IDS] = np.dtype(np.uint64)
         self._buffer: dict[str, np.ndarray] = {}
         self._held = 0  # rows in the buffer
         self._written = 0  # rows on disk
@@ -163,6 +170,8 @@ class StoreWriter:
             The disk is full or cannot be written.
         """
         given = {"X": X, "y": y, "sample_weight": sample_weight, "fold": fold, "offset": offset}
+        if self._row_ids is not None:
+            given[ROW_IDS] = self._row_ids[self.n_rows : self.n_rows + len(X)]
         rows = {name: np.asarray(values) for name, values in given.items() if values is not None}
         self._check(rows)
         if missing is not None:
@@ -251,7 +260,7 @@ class StoreWriter:
             return (n, len(self.feature_names))
         if name == "y" and len(self.target_names) > 1:
             return (n, len(self.target_names))
-        return (n,)
+        return (n, WIDTH) if name == ROW_IDS else (n,)
 
     def _check(self, rows: dict[str, np.ndarray]) -> None:
         if rows.keys() != self._dtypes.keys():

@@ -32,6 +32,8 @@ class JoinedSource(WrappedSource):
         What rows were joined by: no feature.
     reading : Reading
         How texts are read.
+    ids : sequence of str
+        Of the rows that are used.
     """
 
     def __init__(
@@ -44,14 +46,16 @@ class JoinedSource(WrappedSource):
         *,
         id_column: str,
         reading: Reading,
+        ids: Sequence[str] = (),
     ) -> None:
         super().__init__(base)
         self._table = table
         self._joined = {column.name: column for column in columns}
         self._values = values.combine_chunks()
         self._used = used
-        self._id_column = id_column
+        self.id_column = id_column
         self._reading = reading
+        self.ids = ids
         self._file = f"{base.path} joined to {table.path}"  # rows are counted that are in both
 
     @property
@@ -64,7 +68,7 @@ class JoinedSource(WrappedSource):
 
     @property
     def beside(self) -> tuple[str, ...]:
-        return (*self.base.beside, self._id_column, *self._joined)
+        return (*self.base.beside, self.id_column, *self._joined)
 
     @property
     def default_target(self) -> tuple[str, ...]:
@@ -93,7 +97,7 @@ class JoinedSource(WrappedSource):
         rest = [name for name in names if name not in self._joined]
         values = self._values.select(own)
         first = seen = 0
-        for batch in self.base.batches(rest or [self._id_column], rows):
+        for batch in self.base.batches(rest or [self.id_column], rows):
             here = None
             if self._used is not None:
                 here = np.flatnonzero(self._used[seen : seen + batch.n_rows])

@@ -169,7 +169,6 @@ def nameless(frame: pd.DataFrame) -> pd.DataFrame:
         (None, {"target": "PHENO"}, "has no column 'PHENO' (--target)"),
         (None, {"id_column": "id"}, "has no column 'id' (--id). Did you mean 'IID'?"),
         (None, {"id_column": None}, "which column has the ids? Name it with --id"),
-        (None, {"targets": None}, "--id IID: is of a table of targets, expected --targets"),
         (lambda frame: frame.assign(rs1=1.0), {"target": "rs1"}, "column rs1 is in"),
     ],
 )
