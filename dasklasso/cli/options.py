@@ -131,6 +131,18 @@ texts = stacked(
     click.option("--quote", metavar="MARK", help="CSV: a character, or none [default: as found]."),
 )
 
+covariates = click.option(
+    "--covariates",
+    metavar="STORE|TABLE",
+    help="Columns that have no penalty, joined to the rows by their ids; rows without are left "
+    "out.",
+)
+id_column = click.option(
+    "--id",
+    metavar="NAME",
+    help="Of a table of covariates: its column of ids [default: as ingested].",
+)
+
 cluster = stacked(
     click.option("--memory", type=Size(), help="Limit for all processes together, like 1.5GiB."),
     click.option(
@@ -200,6 +212,8 @@ model = stacked(
         metavar="balanced|LABEL=W,...",
         help="Weigh rows by class: so that all classes count the same, or as given (others 1).",
     ),
+    covariates,
+    id_column,
 )
 
 

@@ -85,7 +85,6 @@ def _without(values: dict[str, Any], *names: str) -> dict[str, Any]:
 def _plan(stage: SolveStage) -> tuple[Plan, Machine | None]:
     from functools import partial
 
-    from dasklasso.dataset.dataset import open_dataset
     from dasklasso.dataset.labels.offsets import less_offset
     from dasklasso.dataset.row_folds import FoldAssignment, FoldScheme
     from dasklasso.fit.fit import check_folds
@@ -96,7 +95,7 @@ def _plan(stage: SolveStage) -> tuple[Plan, Machine | None]:
     from dasklasso.fit.targets import labelled, with_classes
     from dasklasso.jobs.fit_stage import CvStage
 
-    data = open_dataset(stage.store, empty_chunks=stage.empty_chunks)
+    data = stage.open_data()
     run = stage._solve_options()
     assignment, n_ratios = FoldAssignment(FoldScheme()), 1
     if isinstance(stage, CvStage):

@@ -1,4 +1,4 @@
-"""Dask arrays as datasets: streamed once to disk, because a solver scans many times."""
+"""Arrays that are in no store, kept in a temporary one: dask arrays, streamed once, and joins."""
 
 from __future__ import annotations
 
@@ -101,6 +101,43 @@ def spill(**arrays: Any) -> tuple[dict[str, BlockSource], TemporaryStore]:
         name: ZarrBlocks(group[name], location="the dask array", name=name) for name in arrays
     }
     return sources, keep
+
+
+def kept_arrays(
+    *, location: str, **arrays: np.ndarray
+) -> tuple[dict[str, BlockSource], TemporaryStore]:
+    """Write arrays of two dimensions to a temporary store, which other processes read too.
+
+    Parameters
+    ----------
+    location : str
+        How messages name it.
+    **arrays : name=NumPy array
+
+    Returns
+    -------
+    As :func:`spill`.
+    """
+    import zarr
+    from zarr.codecs import BytesCodec, Crc32cCodec
+
+    keep = TemporaryStore()
+    group = zarr.open_group(os.path.join(keep.path, "data"), mode="w", zarr_format=3)
+    for name, array in arrays.items():
+        rows = max(1, _CHUNK_BYTES // max(1, array[:1].nbytes))
+        stored = group.create_array(
+            name,
+            shape=array.shape,
+            chunks=(min(len(array), rows), array.shape[1]),
+            dtype=array.dtype.newbyteorder("<"),
+            filters=None,
+            serializer=BytesCodec(),
+            compressors=[Crc32cCodec()],
+            fill_value=0,
+            config={"write_empty_chunks": True},
+        )
+        stored[...] = array
+    return {name: ZarrBlocks(group[name], location=location, name=name) for name in arrays}, keep
 
 
 class _Appender:

@@ -67,6 +67,8 @@ class Dataset:
         How messages name the data.
     schema : Schema or None
         How a table's columns became the features, where dasklasso ingested one.
+    covariates : Schema or None
+        How the last columns of X became what they are, where they are of a table of covariates.
     chunks : str
         Digest of the chunks as they are stored and of their places, where a manifest has it: each
         read is compared with it.
@@ -88,6 +90,7 @@ class Dataset:
     offset: BlockSource | None = None
     row_ids: BlockSource | None = None
     schema: Schema | None = None
+    covariates: Schema | None = None
     chunks: str = ""
     opened: Opened | None = field(default=None, repr=False)
     keep: object = field(default=None, repr=False)  # a temporary store, deleted with the dataset
@@ -99,6 +102,11 @@ class Dataset:
     @property
     def n_features(self) -> int:
         return self.X.shape[1]
+
+    @property
+    def n_covariates(self) -> int:
+        """Columns of X that are covariates: the last ones."""
+        return 0 if self.covariates is None else len(self.covariates.feature_names)
 
     @property
     def n_targets(self) -> int:

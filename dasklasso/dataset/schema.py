@@ -176,6 +176,24 @@ class Schema:
             **({} if self.id is None else {"id": self.id}),
         }
 
+    def to_document(self) -> dict[str, Any]:
+        """Everything, the names of the features and their means too, in plain JSON types."""
+        names = {"feature_names": list(self.feature_names), "means": self.means.tolist()}
+        return self.to_json() | names
+
+    @classmethod
+    def from_document(cls, data: Any) -> Schema:
+        """Read and check what :meth:`to_document` gave.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`from_json`.
+        """
+        if not isinstance(data, dict) or not isinstance(names := data.get("feature_names"), list):
+            raise ValueError("feature_names are not there")
+        return cls.from_json(data, feature_names=tuple(map(str, names)), means=data.get("means"))
+
     @classmethod
     def from_json(cls, data: Any, *, feature_names: Sequence[str], means: Any) -> Schema:
         """Read and check what :meth:`to_json` gave.

@@ -15,7 +15,9 @@ from dasklasso.files.regular import check_regular, why
 HEADER = ["feature", "factor"]
 
 
-def read_penalty_factor(path: str | Path, feature_names: Sequence[str]) -> np.ndarray:
+def read_penalty_factor(
+    path: str | Path, feature_names: Sequence[str], n_covariates: int = 0
+) -> np.ndarray:
     """Read penalty factors f_j >= 0, where 0 leaves feature j unpenalised.
 
     Parameters
@@ -24,6 +26,8 @@ def read_penalty_factor(path: str | Path, feature_names: Sequence[str]) -> np.nd
         ``.npy`` with d numbers, text with one number a line, or a CSV with the header
         ``feature,factor``, where a feature that is not named keeps the factor 1.
     feature_names : sequence of str, length d
+    n_covariates : int
+        Of them, the last: their factor is 0 unless they are named, or have numbers too.
 
     Returns
     -------
@@ -42,9 +46,14 @@ def read_penalty_factor(path: str | Path, feature_names: Sequence[str]) -> np.nd
         else:
             lines = path.read_text(encoding="utf-8-sig").splitlines()
             named = bool(lines) and [cell.strip() for cell in lines[0].split(",")] == HEADER
-            factors = _from_named(path, lines, feature_names) if named else _numbers(path, lines)
+            if named:
+                factors = _from_named(path, lines, feature_names, n_covariates)
+            else:
+                factors = _numbers(path, lines)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise OptionError(f"{path}: the penalty factors cannot be read: {why(error)}.") from error
+    if factors.shape == (len(feature_names) - n_covariates,):
+        factors = np.concatenate([factors, np.zeros(n_covariates)])
     if factors.shape != (len(feature_names),):
         raise OptionError(
             f"{path} has {factors.size} penalty factors, expected {len(feature_names)}: "
@@ -80,9 +89,12 @@ def _numbers(path: Path, lines: list[str]) -> np.ndarray:
     return np.array([_number(path, i, text) for i, text in filled], dtype=np.float64)
 
 
-def _from_named(path: Path, lines: list[str], feature_names: Sequence[str]) -> np.ndarray:
+def _from_named(
+    path: Path, lines: list[str], feature_names: Sequence[str], n_covariates: int
+) -> np.ndarray:
     column = {name: j for j, name in enumerate(feature_names)}
     factors = np.ones(len(feature_names))
+    factors[len(factors) - n_covariates :] = 0.0
     seen: set[str] = set()
     for i, row in enumerate(csv.reader(lines[1:]), start=2):
         if not row:

@@ -103,6 +103,7 @@ def as_path(
         classes=tuple(classes) if any(classes) else None,
         has_offset=data.offset is not None or None,
         schema=data.schema,
+        covariates=data.covariates,
         feature_scales=standard_deviations_of(problem),
     )
 

@@ -26,6 +26,7 @@ from dasklasso.fit.targets import (
     warn_of_small_delta,
     with_classes,
     with_delta,
+    with_free_covariates,
 )
 from dasklasso.model.path import FittedPath
 from dasklasso.options import CvOptions, FitOptions, RunOptions
@@ -133,6 +134,7 @@ def _fitted(
     warn_of_small_delta(coded.data, options)
     warn_of_classes(data, options)
     options = with_delta(with_classes(options, coded), coded.data)
+    options = with_free_covariates(options, data)
     if cv is not None and cv.l1_ratios and len(cv.l1_ratios) == 1:
         options = replace(options, l1_ratio=cv.l1_ratios[0])
     assignment = FoldAssignment(FoldScheme()) if cv is None else cv.assignment(data)

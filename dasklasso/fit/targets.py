@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dasklasso.dataset.covariates import factors_with
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.labels.class_codes import Labelled, binary_labels, class_labels
 from dasklasso.dataset.labels.class_weights import class_factors, class_totals, weighted_by_class
@@ -78,6 +79,13 @@ def labelled(data: Dataset, options: FitOptions) -> Labelled:
             factors = class_factors(asked, classes, totals)
             found = replace(found, data=weighted_by_class(found.data, factors))
     return found
+
+
+def with_free_covariates(options: FitOptions, data: Dataset) -> FitOptions:
+    """Return options in which covariates have no penalty, unless there are factors for them."""
+    if not data.n_covariates or options.penalty_factor is not None:
+        return options
+    return replace(options, penalty_factor=factors_with(data))
 
 
 def check_numbers(data: Dataset, loss: str) -> None:

@@ -39,7 +39,7 @@ Rule = Literal["min", "1se"]
 class SolveStage(ClusterStage, ABC):
     """Options that ``dasklasso fit``, ``path``, ``cv`` and ``select`` share."""
 
-    _reads = ("store", "penalty_factor")
+    _reads = ("store", "penalty_factor", "covariates")
     _writes: ClassVar[tuple[str, ...]] = ("out", "checkpoint", "stats")
 
     loss: str = "squared"
@@ -54,6 +54,8 @@ class SolveStage(ClusterStage, ABC):
     grouped: bool = False
     penalty: str | None = None
     penalty_factor: str | None = None
+    covariates: str | None = None
+    id: str | None = None
     class_weight: str | None = None
     checkpoint: str | None = None
     checkpoint_seconds: float = 30.0
@@ -70,6 +72,10 @@ class SolveStage(ClusterStage, ABC):
 
         if self.memory is not None:
             parse_size(self.memory)
+        if self.id is not None and self.covariates is None:
+            raise OptionError(
+                f"--id {self.id}: is of a table of covariates, expected --covariates."
+            )
         if self.resume and self.checkpoint is None:
             raise OptionError("--resume needs --checkpoint DIR: the folder to resume from.")
         self._fit_options()  # checked as they are made
@@ -109,12 +115,11 @@ class SolveStage(ClusterStage, ABC):
         What is written is this process's own from the start, so that a place where nothing can be
         written is refused before any work. The checkpoint of a complete fit is removed last.
         """
-        from dasklasso.dataset.dataset import open_dataset
         from dasklasso.solvers.checkpoint import remove_checkpoint
 
         self.check()
         with self.results_claimed():
-            data = open_dataset(self.store, empty_chunks=self.empty_chunks)
+            data = self.open_data()
             with warnings.catch_warnings():
                 # the caller is told by path.converged, and says so in its own way
                 warnings.simplefilter("ignore", ConvergenceWarning)
@@ -123,6 +128,17 @@ class SolveStage(ClusterStage, ABC):
         if self.checkpoint is not None and path.converged:
             remove_checkpoint(Path(self.checkpoint), data.identity)
         return path
+
+    def open_data(self) -> Dataset:
+        """Open the store, with covariates beside its features where some are named."""
+        from dasklasso.dataset.dataset import open_dataset
+
+        data = open_dataset(self.store, empty_chunks=self.empty_chunks)
+        if self.covariates is None:
+            return data
+        from dasklasso.dataset.covariates import with_covariates
+
+        return with_covariates(data, self.covariates, id_column=self.id)
 
     def _write(self, path: FittedPath) -> None:
         """Write what was asked for."""
@@ -166,7 +182,12 @@ class SolveStage(ClusterStage, ABC):
 
         factor = None
         if self.penalty_factor is not None and data is not None:
-            factor = read_penalty_factor(self.penalty_factor, data.feature_names)
+            names, n = data.feature_names, data.n_covariates
+            factor = read_penalty_factor(self.penalty_factor, names, n)
+        elif data is not None and data.n_covariates:
+            from dasklasso.dataset.covariates import factors_with
+
+            factor = factors_with(data)
         return FitOptions(
             loss=self.loss,
             huber_delta=parse_huber_delta(self.huber_delta),

@@ -73,7 +73,8 @@ STAGES: dict[str, type[Stage]] = {
 _FITS = ("fit", "path", "cv", "select")
 _SHARED = ("stats", "checkpoint")  # folders that several stages may keep things in
 MOST_BITS = 63  # of a whole number: TOML has no larger ones
-_READ = ("source", "store", "model", "penalty_factor", "scores", "schema", "targets")
+_READ = ("source", "store", "model", "penalty_factor", "scores", "schema", "targets",
+         "covariates")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -76,13 +76,12 @@ class SelectStage(SolveStage):
         announce: Announce | None = None,
     ) -> Selected:
         """Select, and write the model and the table that were asked for."""
-        from dasklasso.dataset.dataset import open_dataset
         from dasklasso.files.tables import write_table
         from dasklasso.selection.select import select_features
 
         self.check()
         with self.results_claimed():
-            data = open_dataset(self.store, empty_chunks=self.empty_chunks)
+            data = self.open_data()
             options, run = self._fit_options(data), self._solve_options()
             with warnings.catch_warnings():
                 # the caller is told by ``converged``, and says so in its own way

@@ -76,6 +76,7 @@ class ModelDocument(Document):
     classes: Annotated[list[Labels | None], Field(fail_fast=True)] | None = None
     has_offset: bool | None = None
     schema_: Object | None = Field(default=None, alias="schema")
+    covariates: Object | None = None
     feature_scales: bool | None = None
 
     @field_validator("loss")

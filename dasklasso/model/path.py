@@ -155,7 +155,7 @@ class FittedPath(PathRecord):
         """
         coef, intercept = self.coefficients_at(alpha)
         frame = hasattr(X, "columns")
-        if frame and encodes(self.schema, X, self.feature_names):
+        if frame and self.covariates is None and encodes(self.schema, X, self.feature_names):
             assert self.schema is not None
             prediction = encoded_sums(X, self.schema, coef) + intercept
         else:
@@ -284,6 +284,8 @@ class FittedPath(PathRecord):
             for name in (f.name for f in fields(self))
             if name not in _ON_DISK and name not in ("coef_rows", "feature_names", SCALES)
         }
+        if self.covariates is not None:
+            in_json["covariates"] = self.covariates.to_document()
         arrays = {on_disk: getattr(self, name) for name, on_disk in _ON_DISK.items()}
         if self.schema is not None:
             arrays[MEANS] = self.schema.means
@@ -325,13 +327,20 @@ def load_model(folder: str | Path) -> FittedPath:
             raise ModelError(
                 f"{Path(folder) / DOCUMENT}: cross_validation cannot be read ({error})."
             ) from None
-    if values.get("schema") is not None:
+    for name in ("covariates", "schema"):
+        if values.get(name) is None:
+            continue
         try:
-            values["schema"] = Schema.from_json(
-                values["schema"], feature_names=values["feature_names"], means=arrays[MEANS]
-            )
+            if name == "covariates":
+                values[name] = Schema.from_document(values[name])
+            else:
+                beside = values.get("covariates")
+                n = len(values["feature_names"]) - len(beside.feature_names if beside else ())
+                values[name] = Schema.from_json(
+                    values[name], feature_names=values["feature_names"][:n], means=arrays[MEANS]
+                )
         except ValueError as error:
-            raise ModelError(f"{Path(folder) / DOCUMENT}: schema: {error}.") from None
+            raise ModelError(f"{Path(folder) / DOCUMENT}: {name}: {error}.") from None
     try:
         return FittedPath(**values)
     except ModelError as error:

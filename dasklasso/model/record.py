@@ -73,6 +73,8 @@ class PathRecord:
         Whether rows had offsets, which predictions then need.
     schema : Schema or None
         How the columns of a table become the features; None where that is not known.
+    covariates : Schema or None
+        How the columns of a table of covariates become the last features; None without any.
     feature_scales : (n_features,) float64, or None
         Standard deviations of the columns of X where rows have weight, 0 for constant columns;
         None where they are not known, as of fits without an intercept.
@@ -105,6 +107,7 @@ class PathRecord:
     classes: tuple[tuple[int | float | str, ...] | None, ...] | None = None
     has_offset: bool | None = None
     schema: Schema | None = None
+    covariates: Schema | None = None
     feature_scales: np.ndarray | None = None
 
     def __post_init__(self) -> None:
@@ -150,6 +153,11 @@ class PathRecord:
     @property
     def n_features(self) -> int:
         return len(self.feature_names)
+
+    @property
+    def n_covariates(self) -> int:
+        """Features that are covariates: the last ones."""
+        return 0 if self.covariates is None else len(self.covariates.feature_names)
 
     @property
     def n_targets(self) -> int:

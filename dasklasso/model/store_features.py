@@ -50,8 +50,10 @@ def model_for(
     missing = [n for n in path.feature_names if n not in position and n not in levels]
     if missing:
         what = "feature" if len(missing) == 1 else "features"
+        beside = path.covariates is not None and missing[0] in path.covariates.feature_names
+        hint = " They are covariates: --covariates STORE|TABLE." if beside else ""
         raise ModelError(
-            f"{data.location}: has no {what} {all_named(missing)}, which {of} expects."
+            f"{data.location}: has no {what} {all_named(missing)}, which {of} expects.{hint}"
         )
     known = set(path.feature_names)
     extra = [name for name in data.feature_names if name not in known]
@@ -79,7 +81,12 @@ def _moved(path: FittedPath, data: Dataset, position: dict[str, int]) -> FittedP
         shape=(coef.shape[0], data.n_features),
     )
     return replace(
-        path, coef_rows=moved, feature_names=data.feature_names, schema=None, feature_scales=None
+        path,
+        coef_rows=moved,
+        feature_names=data.feature_names,
+        schema=None,
+        covariates=None,
+        feature_scales=None,
     )
 
 

@@ -26,7 +26,13 @@ from dasklasso.scan.engine import Request, ScanEngine
 from dasklasso.scan.frame import Frame
 from dasklasso.scan.gather import Answers
 from dasklasso.scan.queries.coded_folds import FoldTotals
-from dasklasso.scan.queries.column_moments import Moments, merge_moments, merged, target_moments
+from dasklasso.scan.queries.column_moments import (
+    Moments,
+    merge_moments,
+    merged,
+    side_by_side,
+    target_moments,
+)
 from dasklasso.scan.queries.folds import (
     ALL,
     FoldGradient,
@@ -215,15 +221,24 @@ class Folds:
         """Return the same folds with the moments of the columns over the rows of each."""
         return replace(self, training=tuple(_moments_outside(of_folds)))
 
-    def with_totals(self, totals: FoldTotals, stored_fill: np.ndarray) -> Folds:
+    def with_totals(
+        self, totals: FoldTotals, stored_fill: np.ndarray, beside: Sequence[Moments | None]
+    ) -> Folds:
         """Return the same folds with what sums over the rows of each say, where values are missing.
 
         Parameters
         ----------
         stored_fill : (n_features,) what storage fills in
+        beside : for each fold the moments of the last columns, of which no value is missing;
+            None where there are no such columns
         """
-        outside = [totals.outside(fold, stored_fill) for fold in range(len(self.weights))]
+        n_coded, n_folds = totals.known.shape[1], len(self.weights)
+        outside = [totals.outside(fold, stored_fill[:n_coded]) for fold in range(n_folds)]
         training, fills = zip(*outside, strict=True)
+        if n_coded < len(stored_fill):
+            pairs = zip(training, _moments_outside(beside), strict=True)
+            training = tuple(side_by_side(pair) for pair in pairs)
+            fills = tuple(np.concatenate([fill, stored_fill[n_coded:]]) for fill in fills)
         return replace(self, training=training, fills=fills)
 
     def problem_outside(self, problem: Problem, fold: int) -> Problem:

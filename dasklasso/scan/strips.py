@@ -28,7 +28,7 @@ from dasklasso.scan.reader import Caching, Reader, Table
 from dasklasso.scan.rows import Rows
 from dasklasso.scan.slabs import slab_rows
 from dasklasso.storage.blocks import BlockSource
-from dasklasso.storage.missing_codes import MissingCode, as_stored, missing_code_of
+from dasklasso.storage.missing_codes import MissingCode, as_stored, missing_code_of, stored_dtype
 
 STRIP_COLUMNS = 1024  # of a strip, where a chunk may be cut: a slab of it stays in the cache
 RUN_BYTES = 256 << 20  # a task reads about this much
@@ -87,7 +87,7 @@ def strip_bytes(X: BlockSource) -> int:
     X = as_stored(X)
     if X.mapped:
         return 0
-    return int(np.diff(X.column_bounds).max()) * X.shape[0] * X.dtype.itemsize
+    return int(np.diff(X.column_bounds).max()) * X.shape[0] * stored_dtype(X).itemsize
 
 
 def ask_strips(
@@ -192,8 +192,8 @@ def _scan_strips(
 def _rows_of(reader: Reader, strip: Strip, missing: MissingCode | None) -> list[Rows]:
     bounds = reader.table.layout.row_bounds
     own = None if missing is None else missing[strip.columns]
-    blocks: list[ColumnBlock] = [
-        DenseBlock(values) if own is None else CodedBlock(values, own)
+    blocks: list[ColumnBlock] = [  # covariates beside codes are no whole numbers
+        DenseBlock(values) if own is None or values.dtype.kind == "f" else CodedBlock(values, own)
         for values in reader.columns(strip.chunk, strip.start, strip.stop)
     ]
     return [Rows(start, [block], None, None) for start, block in zip(bounds, blocks, strict=False)]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dasklasso.storage.blocks import BlockSource, Derived
+from dasklasso.storage.side_by_side import SideBySide
 
 FILLED_DTYPE = np.dtype(np.float32)  # of X once it is filled; so small numbers are exact in it
 
@@ -73,9 +74,20 @@ class FilledBlocks(Derived):
 
 def as_stored(X: BlockSource) -> BlockSource:
     """Return a table as it is stored: with codes, where it has some."""
+    if isinstance(X, SideBySide):
+        return SideBySide(as_stored(X.left), X.right)
     return X.source if isinstance(X, FilledBlocks) else X
+
+
+def stored_dtype(X: BlockSource) -> np.dtype:
+    """Return the type that the columns of a table are stored in, but for covariates."""
+    return stored_dtype(X.left) if isinstance(X, SideBySide) else as_stored(X).dtype
 
 
 def missing_code_of(X: BlockSource) -> MissingCode | None:
     """Return what stands for missing values in a table as it is stored."""
+    if isinstance(X, SideBySide):
+        missing = missing_code_of(X.left)
+        none = np.zeros(X.right.shape[1])  # of covariates no value is missing
+        return missing and MissingCode(missing.code, np.concatenate([missing.fill, none]))
     return X.missing if isinstance(X, FilledBlocks) else None

@@ -91,6 +91,7 @@ class FoldTotals:
             minimum=minimum,
             maximum=maximum,
             bad=np.zeros(len(mean)),
+            unit=np.ones(len(mean)),
         )
         return moments, fill
 

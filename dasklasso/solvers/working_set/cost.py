@@ -19,7 +19,7 @@ from dasklasso.solvers.cost import (
     workers_and_threads,
 )
 from dasklasso.solvers.entry import ScanCost
-from dasklasso.storage.missing_codes import as_stored
+from dasklasso.storage.missing_codes import as_stored, stored_dtype
 
 QUOTA_SLACK = 1.25  # a strip offers so much more than its share of what is called in
 CALLED_ROWS = 0.6  # of the rows: columns called in by a read
@@ -78,7 +78,7 @@ def limits_of(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int)
     in_use = min(d, int(IN_USE_ROWS * rows) + IN_USE_SPARE)
     in_use = max(min(in_use, fits), min(in_use, LEAST_IN_USE))
     left -= _in_use_bytes(n, options, in_use) * at_once
-    fits = max(0, left) // (n * as_stored(data.X).dtype.itemsize)
+    fits = max(0, left) // (n * stored_dtype(data.X).itemsize)
     columns = max(min(columns, fits), min(d, FEWEST_HELD))
     return Limits(columns, max(columns, min(d, fits)), in_use, wanted, most)
 
@@ -98,7 +98,7 @@ def _memory(
     n_sets = 1 if n_folds == 1 else n_folds + 1
     series = n_sets * max(1, data.n_targets)
     evaluated = min(limits.problems, _evaluated(options, series))
-    column_bytes = n * as_stored(data.X).dtype.itemsize
+    column_bytes = n * stored_dtype(data.X).itemsize
     once = limits.columns * column_bytes
     once += int(QUOTA_SLACK * limits.wanted) * column_bytes  # offered, on their way
     once += _in_use_bytes(n, options, limits.in_use) * _grams_at_once(data, n_folds)

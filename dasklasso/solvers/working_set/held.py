@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,6 +24,24 @@ class _Buffer:
 
 
 @dataclass(frozen=True, eq=False)
+class DenseColumns:
+    """Columns that are held from the first, float64 whatever the type of the others: covariates.
+
+    Attributes
+    ----------
+    first : index of the first of them, the last columns of X
+    values : (n_columns, n_rows) float64
+    """
+
+    first: int
+    values: np.ndarray
+
+    @property
+    def index(self) -> np.ndarray:
+        return np.arange(self.first, self.first + len(self.values))
+
+
+@dataclass(frozen=True, eq=False)
 class HeldColumns:
     """Some columns of X with all of their rows.
 
@@ -34,11 +52,13 @@ class HeldColumns:
     ----------
     index : (n_held,) int64, in the order in which they were called in
     code : what stands for a missing value, if any does
+    dense : columns that are held too, whose values are there; None without any
     """
 
     index: np.ndarray
     _buffer: _Buffer
     code: int | None = None
+    dense: DenseColumns | None = None
 
     @classmethod
     def none(
@@ -86,13 +106,21 @@ class HeldColumns:
             start += len(index)
         buffer.used = start
         index = np.concatenate([self.index, *(index for index, _ in pieces)])
-        return HeldColumns(index, buffer, self.code)
+        return HeldColumns(index, buffer, self.code, self.dense)
+
+    def with_dense(self, dense: DenseColumns | None) -> HeldColumns:
+        """Return these and columns that are held densely; their places here have no values."""
+        found = replace(self, dense=dense)
+        if dense is None or np.isin(dense.index, self.index).all():
+            return found
+        nothing = np.zeros((len(dense.values), self.values.shape[1]), self.values.dtype)
+        return found.with_more([(dense.index, nothing)])
 
     def only(self, places: np.ndarray, capacity: int) -> HeldColumns:
         """Return copies of some of the columns, with address space for so many."""
         array = np.empty((max(capacity, places.size), self.values.shape[1]), self.values.dtype)
         np.take(self.values, places, axis=0, out=array[: places.size])
-        return HeldColumns(self.index[places], _Buffer(array, places.size), self.code)
+        return HeldColumns(self.index[places], _Buffer(array, places.size), self.code, self.dense)
 
     def places(self, index: np.ndarray) -> np.ndarray:
         """Find the places of some columns, all of which are held."""
@@ -162,6 +190,10 @@ class HeldColumns:
         if self.code is not None:
             assert frame.fill is not None
             np.copyto(values, np.asarray(frame.fill)[columns, None], where=stored == self.code)
+        if self.dense is not None:
+            dense = columns >= self.dense.first
+            if dense.any():
+                values[dense] = self.dense.values[columns[dense] - self.dense.first, rows]
         values -= np.asarray(frame.centre)[columns, None]
         values *= np.asarray(frame.inverse_scale)[columns, None]
         return values

@@ -20,11 +20,14 @@ from dasklasso.solvers.certificate_scan import check_finite
 from dasklasso.solvers.working_set.all_series import rows_of, series_of
 from dasklasso.solvers.working_set.calls import Fetch, NullCalls
 from dasklasso.solvers.working_set.cost import Limits, limits_of
-from dasklasso.solvers.working_set.held import HeldColumns
+from dasklasso.solvers.working_set.held import DenseColumns, HeldColumns
 from dasklasso.solvers.working_set.judge import taken
 from dasklasso.solvers.working_set.series import Series
 from dasklasso.solvers.working_set.windows import null_pulls
-from dasklasso.storage.missing_codes import MissingCode, as_stored, missing_code_of
+from dasklasso.storage.blocks import BlockSource
+from dasklasso.storage.missing_codes import MissingCode, as_stored, missing_code_of, stored_dtype
+from dasklasso.storage.side_by_side import SideBySide
+from dasklasso.storage.zarr_blocks import read_rows
 
 
 @dataclass(frozen=True)
@@ -65,8 +68,12 @@ def wide_look(setup: Setup) -> Setup:
     code = None if missing is None else missing.code
     # these stay as long as the fit, and have no more space than they need
     wanted = -(-limits.wanted // 2)
-    held = HeldColumns.none(X.shape[0], X.dtype, wanted + problem.unpenalised.size, code)
-    held, nbytes = fetched(engine, held, problem.unpenalised)
+    dense = dense_columns(engine.table.X)
+    free = problem.unpenalised
+    check_unpenalised(free)
+    capacity = wanted + free.size + (0 if dense is None else len(dense.values))
+    held = HeldColumns.none(X.shape[0], stored_dtype(X), capacity, code).with_dense(dense)
+    held, nbytes = fetched(engine, held, np.setdiff1d(free, held.index))
     whole = series_of(problem, rows, None)
     weighted = np.column_stack([null_pulls(one, held) for one in whole])
     moments = None
@@ -99,11 +106,18 @@ def wide_look(setup: Setup) -> Setup:
     return replace(setup, first=first, folds=folds)
 
 
+def dense_columns(X: BlockSource) -> DenseColumns | None:
+    """Return the covariates that stand beside a table, None without any."""
+    if not isinstance(X, SideBySide):
+        return None
+    values = read_rows(X.right, 0, X.shape[0]).astype(np.float64)
+    return DenseColumns(X.left.shape[1], np.ascontiguousarray(values.T))
+
+
 def fetched(engine: ScanEngine, held: HeldColumns, index: np.ndarray) -> tuple[HeldColumns, int]:
     """Hold some columns more, from a read of the strips that they lie in; bytes read."""
     if not index.size:
         return held, 0
-    check_unpenalised(index)
     strips = [
         strip
         for strip in strips_of(engine.table.X)
@@ -121,12 +135,12 @@ def _with_moments(
     """Return folds with the moments of the columns over the rows of each, strip by strip."""
     if folds is None:
         return None
-    if missing is not None:
-        totals = FoldTotals.side_by_side([one for one in answers if isinstance(one, FoldTotals)])
-        return folds.with_totals(totals, missing.fill)
     of_folds = []
     for fold in range(len(folds.weights)):
         parts = [one[fold] for one in answers if isinstance(one, list)]
         known = [part for part in parts if part is not None]
         of_folds.append(side_by_side(known) if known else None)
-    return folds.with_moments(of_folds)
+    if missing is None:
+        return folds.with_moments(of_folds)
+    totals = FoldTotals.side_by_side([one for one in answers if isinstance(one, FoldTotals)])
+    return folds.with_totals(totals, missing.fill, of_folds)

@@ -259,7 +259,7 @@ class WorkingSet(Solver[WorkingSetState]):
         expected = [len(one.score_names) for one in self.series]
         if found != expected:
             raise ValueError(f"scores of {found} kinds in each series, expected {expected}")
-        return state
+        return replace(state, held=state.held.with_dense(self.first.held.dense))
 
     # -- parts --------------------------------------------------------------------------------
 
@@ -344,6 +344,7 @@ class WorkingSet(Solver[WorkingSetState]):
         if len(held) + limits.wanted <= limits.columns or len(held) == self.problem.n_features:
             return held, max(0, limits.columns - len(held))
         needed = [one.problem.unpenalised for one in self.series]
+        needed += [] if held.dense is None else [held.dense.index]
         for one in problems:
             needed += [point.index for point in one.trials]
             if one.waiting.size:
