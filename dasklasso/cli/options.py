@@ -137,6 +137,11 @@ covariates = click.option(
     help="Columns that have no penalty, joined to the rows by their ids; rows without are left "
     "out.",
 )
+covariates_of_model = click.option(
+    "--covariates",
+    metavar="STORE|TABLE",
+    help="Where the model has covariates: those of the rows, joined by their ids.",
+)
 id_column = click.option(
     "--id",
     metavar="NAME",

@@ -30,6 +30,7 @@ from dasklasso.cli.text import echo
     "--id", multiple=True, metavar="NAME", help="Column of a table to copy to FILE; repeatable."
 )
 @options.encoding
+@options.covariates_of_model
 @options.cluster
 @options.overwrite
 @options.quiet

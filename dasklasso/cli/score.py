@@ -46,6 +46,7 @@ MOST_CLASSES = 50  # printed; --json has all
     "--weight", metavar="NAME", help="Of a table: the column of weights [default: as trained]."
 )
 @options.encoding
+@options.covariates_of_model
 @options.table
 @options.cluster
 @options.overwrite

@@ -154,6 +154,8 @@ def _place(path: FittedPath, j: int) -> dict[str, Any]:
     variants = None if path.schema is None else path.schema.variants
     if variants is None:
         return {}
+    if j >= len(variants):  # a covariate
+        return dict.fromkeys(PLACE)
     figures = (variants.chromosome[j], variants.position[j], variants.effect[j])
     return dict(zip(PLACE, figures, strict=True))
 
@@ -206,7 +208,7 @@ def _print_features(path: FittedPath, alpha: float, top: int | None, limit: int 
         headings += _headings(path, "coef x sd", " ")
     for row in features[:top][:limit]:
         scaled = (f"{value:.4g}" for value in row.get("coef_x_sd", ()))
-        place = [str(row[name]) for name in PLACE if name in row]
+        place = [str(row[name] or "") for name in PLACE if name in row]
         coefs = (f"{value:.8g}" for value in row["coef"])
         rows.append((row["feature"], *place, *coefs, *scaled))
     if rows:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dasklasso.choices import Missing, Unseen
 from dasklasso.errors import OptionError
 from dasklasso.jobs.base import ClusterStage
+from dasklasso.jobs.covariates import check_covariates, with_covariates_of
 from dasklasso.units import parse_size
 
 if TYPE_CHECKING:
@@ -30,7 +33,7 @@ class PredictStage(ClusterStage):
     ``id``, ``offset``, ``missing`` and ``dataset`` are of tables.
     """
 
-    _reads = ("store", "model")
+    _reads = ("store", "model", "covariates")
     _writes = ("out",)
 
     model: str
@@ -41,6 +44,7 @@ class PredictStage(ClusterStage):
     missing: Missing | None = None
     unseen: Unseen = "error"
     dataset: str | None = None
+    covariates: str | None = None
 
     def check(self) -> None:
         """Validate the options before any work."""
@@ -67,9 +71,19 @@ class PredictStage(ClusterStage):
             path.loss_of_probabilities()
         alpha = path.resolve_alpha(asked_alpha(path, self.alpha))
         path.coefficients_at(alpha)  # an alpha that is not there is said before any work
-        if looks_like_table(self.store):
+        check_covariates(path, self.covariates, of=self.model)
+        if not looks_like_table(self.store):
+            refuse_table_options(
+                self.store,
+                id=self.id,
+                offset=self.offset,
+                missing=self.missing,
+                dataset=self.dataset,
+            )
+            return self._run_on_store(path, alpha, self.store)
+        if path.covariates is None:
             return self._run_on_table(path, alpha)
-        return self._run_on_store(path, alpha)
+        return self._run_beside_covariates(path, alpha)
 
     def _run_on_table(self, path: FittedPath, alpha: float) -> Predicted:
         from dasklasso.scoring.predict_table import TablePredictor
@@ -103,19 +117,58 @@ class PredictStage(ClusterStage):
         self._write(path, counted(), predictor.n_rows, alpha)
         return Predicted(n_rows, predictor.table.notes())
 
-    def _run_on_store(self, path: FittedPath, alpha: float) -> Predicted:
+    def _run_beside_covariates(self, path: FittedPath, alpha: float) -> Predicted:
+        """Predict for a table by way of a store, whose rows have ids to join covariates by."""
+        from dasklasso.dataset.ingest.align import Asked
+        from dasklasso.dataset.ingest.by_schema import ingest_by_schema
+        from dasklasso.scoring.predict_table import DEFAULT_MEMORY, schema_of
+
+        if self.covariates is None:
+            names = ", ".join(path.feature_names[-path.n_covariates :])
+            raise OptionError(
+                f"{self.store}: {self.model} has covariates ({names}), expected a table or a store "
+                "of them: --covariates."
+            )
+        if self.id:
+            raise OptionError(
+                f"--id {self.id[0]}: no columns are copied where covariates are joined; the "
+                "predictions are in the order of the rows."
+            )
+        schema = schema_of(path, self.model)
+        with tempfile.TemporaryDirectory(prefix="dasklasso-") as folder:
+            store = str(Path(folder) / "table.zarr")
+            report = ingest_by_schema(
+                self.store,
+                store,
+                schema,
+                of=self.model,
+                asked=Asked(
+                    needs={"offset": "required" if path.has_offset else "no"}, offset=self.offset
+                ),
+                missing=self.missing,
+                unseen=self.unseen,
+                memory=DEFAULT_MEMORY if self.memory is None else parse_size(self.memory),
+                array=self.dataset,
+                codec="none",
+                id_column=schema.id,
+            )
+            found = self._run_on_store(path, alpha, store)
+        return Predicted(found.n_rows, report.notes + found.notes)
+
+    def _run_on_store(self, path: FittedPath, alpha: float, store: str) -> Predicted:
         from dasklasso.dataset.dataset import open_dataset
         from dasklasso.model.store_features import model_for
         from dasklasso.scoring.predict import predict_store
 
-        refuse_table_options(
-            self.store,
-            id=self.id,
-            offset=self.offset,
-            missing=self.missing,
-            dataset=self.dataset,
+        data = open_dataset(store, empty_chunks=self.empty_chunks, require_target=False)
+        data = with_covariates_of(
+            path,
+            replace(data, location=self.store),
+            self.covariates,
+            of=self.model,
+            unseen=self.unseen,
+            all_rows=True,
         )
-        data = open_dataset(self.store, empty_chunks=self.empty_chunks, require_target=False)
         path, notes = model_for(path, data, of=self.model, unseen=self.unseen)
         found = predict_store(data, path, alpha=alpha, proba=self.proba, run=self._run_options())
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dasklasso.choices import Missing, Unseen
 from dasklasso.errors import OptionError
 from dasklasso.jobs.base import ClusterStage
+from dasklasso.jobs.covariates import check_covariates, with_covariates_of
 from dasklasso.jobs.predict_stage import refuse_table_options
 from dasklasso.units import parse_size
 
@@ -27,7 +28,7 @@ class ScoreStage(ClusterStage):
     ``target``, ``weight``, ``offset``, ``missing`` and ``dataset`` are of tables.
     """
 
-    _reads = ("store", "model")
+    _reads = ("store", "model", "covariates")
     _writes = ("table",)
 
     model: str
@@ -42,6 +43,7 @@ class ScoreStage(ClusterStage):
     missing: Missing | None = None
     unseen: Unseen = "error"
     dataset: str | None = None
+    covariates: str | None = None
 
     def check(self) -> None:
         """Validate the options before any work."""
@@ -77,6 +79,7 @@ class ScoreStage(ClusterStage):
         path = load_model(self.model)
         alpha = asked_alpha(path, self.alpha)
         with self.results_claimed(), ExitStack() as stack:
+            check_covariates(path, self.covariates, of=self.model)
             store, notes = self.store, list[str]()
             if looks_like_table(store):
                 folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="dasklasso-"))
@@ -92,7 +95,13 @@ class ScoreStage(ClusterStage):
                     dataset=self.dataset,
                 )
             data = open_dataset(store, empty_chunks=self.empty_chunks, require_target=False)
-            data = replace(data, location=self.store)
+            data = with_covariates_of(
+                path,
+                replace(data, location=self.store),
+                self.covariates,
+                of=self.model,
+                unseen=self.unseen,
+            )
             path, more = model_for(path, data, of=self.model, unseen=self.unseen)
             notes += more
             with data.unchanged():
@@ -135,5 +144,6 @@ class ScoreStage(ClusterStage):
             memory=DEFAULT_MEMORY if self.memory is None else parse_size(self.memory),
             array=self.dataset,
             codec="none",
+            id_column=None if self.covariates is None else schema.id,
         )
         return report.notes

@@ -26,18 +26,22 @@ class ScoreFile:
         Variants that had no id of their own.
     intercept : tuple of float
         For each target: what a prediction has beside the sum.
+    covariates : tuple of str
+        That a prediction has too, and the file does not.
     """
 
     file: Path
     n_variants: int
     n_named_by_place: int
     intercept: tuple[float, ...]
+    covariates: tuple[str, ...] = ()
 
     def notes(self) -> list[str]:
         """Return what the file has and how it is read."""
         found = [
             f"{self.n_variants:,} variants in {self.file}: plink --score {self.file} 1 2 3 header "
-            f"sum; a prediction is the sum plus {', '.join(f'{b:.8g}' for b in self.intercept)}."
+            f"sum; a prediction is the sum plus {', '.join(f'{b:.8g}' for b in self.intercept)}"
+            f"{' and what covariates add' if self.covariates else ''}."
         ]
         if self.n_named_by_place:
             found.append(
@@ -88,7 +92,8 @@ def write_score_file(
         )
     check_score_file(file, overwrite=overwrite)
     coef, intercept = path.coefficients_at(alpha)
-    used = np.unique(coef.indices[coef.data != 0]).tolist()
+    used = np.unique(coef.indices[coef.data != 0])
+    used = used[used < len(variants)].tolist()  # the others are covariates
     weights = coef[:, used].toarray().T.tolist()
     targets = [name.replace(" ", "_") for name in path.target_names]
     heads = ["WEIGHT"] if coef.shape[0] == 1 else [f"WEIGHT_{target}" for target in targets]
@@ -101,4 +106,5 @@ def write_score_file(
             place = f"{variants.chromosome[j]}:{variants.position[j]}:{variants.other[j]}:{effect}"
             by_place += name.startswith(place)
             stream.write("\t".join([name, effect, *(repr(weight) for weight in row)]) + "\n")
-    return ScoreFile(final, len(used), by_place, tuple(intercept.tolist()))
+    beside = () if path.covariates is None else tuple(path.covariates.feature_names)
+    return ScoreFile(final, len(used), by_place, tuple(intercept.tolist()), beside)

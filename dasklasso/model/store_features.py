@@ -85,7 +85,6 @@ def _moved(path: FittedPath, data: Dataset, position: dict[str, int]) -> FittedP
         coef_rows=moved,
         feature_names=data.feature_names,
         schema=None,
-        covariates=None,
         feature_scales=None,
     )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
 from dasklasso.dataset.checks import check_finite, check_weights
 from dasklasso.dataset.dataset import Dataset
@@ -25,6 +25,13 @@ from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.predictions import predictions
 from dasklasso.scan.queries.prediction import Prediction
 from dasklasso.scan.runners import PROCESS_BYTES, cores_here
+from dasklasso.scoring.incremental import (
+    INCREMENTAL,
+    NONE_ALONE,
+    covariates_alone,
+    is_told,
+    with_increment,
+)
 from dasklasso.scoring.metrics.base import LossMetrics, Outcome
 from dasklasso.scoring.metrics.metrics import check_scorable, metrics_for
 from dasklasso.scoring.metrics.target_summary import (
@@ -52,6 +59,13 @@ class _Models:
     alphas: np.ndarray
     coef: csr_array
     intercepts: np.ndarray
+
+    def with_last(self, coef: csr_array, intercepts: np.ndarray) -> _Models:
+        """Return these and one model more, which has no alpha."""
+        return _Models(
+            self.alphas, vstack([self.coef, coef], format="csr"),
+            np.concatenate([self.intercepts, intercepts]),
+        )  # fmt: skip
 
     @property
     def n_nonzero(self) -> np.ndarray:
@@ -112,7 +126,9 @@ def score_store(
     rows = ScoredRows(data, offset)
     judge = _judge(data, rows, loss, calibrated=not all_alphas)
     total_weight, memory = judge.targets.weight, _memory(run)
-    n_alphas, n_outputs = len(models.alphas), path.n_targets
+    alone = covariates_alone(path) if is_told(path) else None
+    scored = models if alone is None else models.with_last(*alone)
+    n_alphas, n_outputs = scored.coef.shape[0] // path.n_targets, path.n_targets
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(cores_here()))
         ranked = None
@@ -131,11 +147,11 @@ def score_store(
         engine = ScanEngine(
             replace(data, y=None, sample_weight=None, offset=None), runner, run.band_bytes
         )
-        query = Prediction(tuple(float(b) for b in models.intercepts), run.device)
+        query = Prediction(tuple(float(b) for b in scored.intercepts), run.device)
         threads = sum(n for _, n in runner.shares())
-        most_rows = _rows_at_once(memory // 2, len(models.intercepts), threads)
+        most_rows = _rows_at_once(memory // 2, len(scored.intercepts), threads)
         sums: Any = 0.0
-        for start, stop, values in predictions(engine, query, models.coef, most_rows=most_rows):
+        for start, stop, values in predictions(engine, query, scored.coef, most_rows=most_rows):
             if offset is not None:
                 values = values + read_rows(offset, start, stop)
             _refuse_nonfinite(data, values, start)
@@ -151,14 +167,19 @@ def score_store(
             areas, calibrations = ranked.results(bins, total_weight)
         if "auc" in judge.names:
             metrics["auc"] = judge.areas(areas)
+    metrics = {name: metrics[name] for name in judge.names}
+    undefined = {n: r for n, r in judge.undefined().items() if any(r)}
+    if is_told(path):
+        metrics = with_increment(metrics, len(models.alphas))
+        undefined |= {} if alone else {INCREMENTAL: [NONE_ALONE] * n_outputs}
     return Scored(
         loss=path.loss,
         alphas=models.alphas,
         n_nonzero=models.n_nonzero,
         target_names=tuple(data.target_names if path.predicts_classes else path.target_names),
         y_is_vector=path.y_is_vector or path.predicts_classes,
-        metrics={name: metrics[name] for name in judge.names},
-        undefined={n: r for n, r in judge.undefined().items() if any(r)},
+        metrics=metrics,
+        undefined=undefined,
         calibration=[_with_weights(table, rows) for table in calibrations] or None,
         by_class=None if all_alphas else _by_class(judge, sums, areas, path),
         n_rows=judge.targets.n_rows,
