@@ -20,7 +20,8 @@ from dasklasso.files.documents import one_line
 from dasklasso.fit.continuation import approached
 from dasklasso.fit.session import Solved
 from dasklasso.options import CvOptions, FitOptions, RunOptions
-from dasklasso.problem.folds import folds_of, warn_of_constant_columns
+from dasklasso.problem.constant_columns import warn_of_constant_columns
+from dasklasso.problem.folds import folds_of
 from dasklasso.problem.problem import Problem
 from dasklasso.problem.zero_scan import look, meet
 from dasklasso.scan.engine import ScanEngine
@@ -101,7 +102,7 @@ def _looked(entry: SolverEntry, setup: Setup) -> Setup:
     first = look(setup.engine, setup.problem, setup.frame, setup.run.device, also)
     if folds is not None and asked is not None:
         folds = folds.with_answers(asked, first.answers)
-        warn_of_constant_columns(folds, setup.problem, setup.data.feature_names)
+        warn_of_constant_columns(folds, setup.problem, setup.data)
     return replace(setup, first=first, folds=folds, zero_requests=requests)
 
 

@@ -7,7 +7,6 @@ not depend on the coordinates, only on that cost.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import reduce
@@ -18,7 +17,7 @@ import numpy as np
 
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.row_folds import FoldAssignment
-from dasklasso.errors import DataWarning, ValueFound
+from dasklasso.errors import ValueFound
 from dasklasso.objective.ranks import rank_edges
 from dasklasso.problem.problem import Problem, penalty_factors, standard_deviations
 from dasklasso.scan.columns.dense import DenseBlock
@@ -311,33 +310,6 @@ def _moments_outside(of_folds: Sequence[Moments | None]) -> Iterator[Moments]:
     for found in outside(of_folds, None):
         assert found is not None, "every fold has rows"
         yield found
-
-
-def warn_of_constant_columns(folds: Folds, problem: Problem, names: Sequence[str]) -> None:
-    """Say once which columns standardize makes zero without some fold.
-
-    Parameters
-    ----------
-    problem : of all rows
-    names : of the features
-    """
-    found = [
-        (column, fold)
-        for fold in range(len(folds.weights))
-        for column in np.flatnonzero(
-            problem.frame.matters & ~folds.problem_outside(problem, fold).frame.matters
-        ).tolist()
-    ]
-    if found:
-        column, fold = min(found)
-        n = len({column for column, _ in found})
-        warnings.warn(
-            f"folds: {n} {'feature has' if n == 1 else 'features have'} one value in all rows "
-            f"outside a fold (the first: {names[column]}, fold {fold}); standardized they are 0 "
-            "there, and have no coefficient in models trained without that fold",
-            DataWarning,
-            stacklevel=2,
-        )
 
 
 def weights_by_class(data: Dataset, assignment: FoldAssignment, n_classes: int) -> np.ndarray:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dasklasso.problem.folds import Folds, warn_of_constant_columns
+from dasklasso.problem.constant_columns import warn_of_constant_columns
+from dasklasso.problem.folds import Folds
 from dasklasso.problem.unpenalised import check_unpenalised
 from dasklasso.problem.zero_scan import Look
 from dasklasso.scan.engine import ScanEngine
@@ -94,7 +95,7 @@ def wide_look(setup: Setup) -> Setup:
     folds = _with_moments(folds, [one.moments for one in answers], missing)
     if folds is not None:
         if problem.objective.standardize:
-            warn_of_constant_columns(folds, problem, setup.data.feature_names)
+            warn_of_constant_columns(folds, problem, setup.data)
         series = series_of(problem, rows, folds)
         # what standardize takes the penalty of outside a fold only
         free = np.unique(np.concatenate([one.problem.unpenalised for one in series]))

@@ -114,6 +114,25 @@ class Problems:
         return waiting[near][:most]
 
 
+def given_up(problems: Problems) -> Problems:
+    """Return problems of which those of the last window are left as they are."""
+    done = problems.done.copy()
+    done[problems.window] = True
+    return replace(problems, done=done)
+
+
+def left_as_tried(problems: Problems) -> Problems:
+    """Return problems without a window: who was never evaluated is at the nearest trial."""
+    points, last = list(problems.points), EMPTY
+    tried = dict(zip(problems.window.tolist(), problems.trials, strict=True))
+    for number in range(len(points)):
+        if np.isfinite(problems.gap[number]):
+            last = points[number]
+        else:
+            last = points[number] = tried.get(number, last)
+    return replace(problems, points=tuple(points)).with_window(problems.window[:0], [])
+
+
 def steps(alphas: np.ndarray, largest: float) -> tuple[np.ndarray, np.ndarray]:
     """Put alphas between those asked for where they are far apart, and on the way to the first.
 

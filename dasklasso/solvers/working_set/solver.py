@@ -30,7 +30,13 @@ from dasklasso.solvers.working_set.calls import Batch, Calls, StripAnswer
 from dasklasso.solvers.working_set.held import HeldColumns
 from dasklasso.solvers.working_set.judge import called_in, combined, judge
 from dasklasso.solvers.working_set.look import WideLook
-from dasklasso.solvers.working_set.problems import Evaluated, Problems, evaluate
+from dasklasso.solvers.working_set.problems import (
+    Evaluated,
+    Problems,
+    evaluate,
+    given_up,
+    left_as_tried,
+)
 from dasklasso.solvers.working_set.series import EMPTY, Point, Series, at_l1_ratio
 from dasklasso.solvers.working_set.state import WorkingSetState, freeze_state, thaw_state
 from dasklasso.solvers.working_set.windows import solve_window
@@ -382,25 +388,6 @@ class WorkingSet(Solver[WorkingSetState]):
             used[-1] if used else 0,
         )
         return replace(state, standing=standing)
-
-
-def given_up(problems: Problems) -> Problems:
-    """Return problems of which those of the last window are left as they are."""
-    done = problems.done.copy()
-    done[problems.window] = True
-    return replace(problems, done=done)
-
-
-def left_as_tried(problems: Problems) -> Problems:
-    """Return problems without a window: who was never evaluated is at the nearest trial."""
-    points, last = list(problems.points), EMPTY
-    tried = dict(zip(problems.window.tolist(), problems.trials, strict=True))
-    for number in range(len(points)):
-        if np.isfinite(problems.gap[number]):
-            last = points[number]
-        else:
-            last = points[number] = tried.get(number, last)
-    return replace(problems, points=tuple(points)).with_window(problems.window[:0], [])
 
 
 def _n_done(problems: Sequence[Problems]) -> int:
