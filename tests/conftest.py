@@ -24,9 +24,12 @@ from hypothesis import settings
 
 from dasklasso.dataset.dataset import Dataset, open_dataset
 from dasklasso.dataset.ingest.writer import StoreWriter
+from dasklasso.dataset.schema import Schema
 from dasklasso.files.work_folders import REPLACED, make_work_folder
 from dasklasso.model.path import FittedPath
 from dasklasso.options import FitOptions
+from dasklasso.storage.blocks import MemoryBlocks
+from dasklasso.storage.side_by_side import SideBySide
 
 LONG = np.longdouble
 
@@ -230,3 +233,23 @@ def _write_plink(
 def write_plink() -> Callable[..., Path]:
     """Write genotypes as the three files of PLINK 1."""
     return _write_plink
+
+
+@pytest.fixture(scope="session")
+def columns_beside() -> Callable[[Dataset, np.ndarray], Dataset]:
+    """Put covariates c0, c1, ... beside the features of data, as if they had been joined."""
+
+    def put(data: Dataset, columns: np.ndarray) -> Dataset:
+        values = np.ascontiguousarray(columns, dtype=np.float64)
+        names = tuple(f"c{j}" for j in range(values.shape[1]))
+        schema = Schema(names, {}, frozenset(), values.mean(axis=0), "float64", "error")
+        return replace(
+            data,
+            X=SideBySide(data.X, MemoryBlocks(values, (0, len(values)))),
+            feature_names=(*data.feature_names, *names),
+            statistics=None,
+            fingerprint=f"{data.fingerprint}+{len(names)}",
+            covariates=schema,
+        )
+
+    return put

@@ -30,7 +30,6 @@ from dasklasso.fit.targets import (
 )
 from dasklasso.model.path import FittedPath
 from dasklasso.options import CvOptions, FitOptions, RunOptions
-from dasklasso.problem.constant_columns import warn_of_constant_covariates
 from dasklasso.solvers.base import ScanEvent
 from dasklasso.solvers.checkpoint import remove_checkpoint
 from dasklasso.solvers.registry import solver_entry
@@ -141,7 +140,9 @@ def _fitted(
     assignment = FoldAssignment(FoldScheme()) if cv is None else cv.assignment(data)
     if cv is not None:
         check_folds(coded, options, cv, assignment)
-    if options.fit_intercept:  # which stands for what is constant
+    if data.n_covariates and options.fit_intercept:  # which stands for what is constant
+        from dasklasso.problem.constant_columns import warn_of_constant_covariates
+
         warn_of_constant_covariates(coded.data, assignment)
     kept = are_stored(coded.data, assignment.scheme, run)
     n_ratios = 1 if cv is None else len(cv.l1_ratios or (0,))

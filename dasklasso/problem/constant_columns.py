@@ -56,8 +56,6 @@ def warn_of_constant_covariates(data: Dataset, assignment: FoldAssignment) -> No
     ----------
     assignment : of rows to folds; of one fold where there are none
     """
-    if not data.n_covariates:
-        return
     first, n = data.n_features - data.n_covariates, data.n_rows
     j = len(data.X.column_bounds) - 2  # they are one block of columns, the last
     bounds = data.X.row_bounds
@@ -66,8 +64,9 @@ def warn_of_constant_covariates(data: Dataset, assignment: FoldAssignment) -> No
     if data.sample_weight is not None:
         counts = read_rows(data.sample_weight, 0, n)[:, 0] > 0
     always = np.ptp(values[counts], axis=0) == 0
+    new = always & (np.ptp(values, axis=0) > 0)  # what has one value in the table was said of it
     names = np.asarray(data.feature_names[first:])
-    found = [f"{_named(names[always])} in every row"] if always.any() else []
+    found = [f"{_named(names[new])} in every row that counts"] if new.any() else []
     fold_of = assignment.folds_of_rows(0, n, n)
     for fold in range(assignment.n_folds) if assignment.n_folds > 1 else ():
         trains = counts & (fold_of != fold)

@@ -13,9 +13,10 @@ import zarr
 
 from dasklasso.dataset.dataset import open_dataset
 from dasklasso.dataset.ingest.align import Asked
+from dasklasso.dataset.ingest.append import append_rows
 from dasklasso.dataset.ingest.by_schema import ingest_by_schema
 from dasklasso.dataset.ingest.ingest import ingest
-from dasklasso.errors import DasklassoError, OptionError
+from dasklasso.errors import DasklassoError, OptionError, ValueFound
 
 N = 12
 
@@ -202,3 +203,26 @@ def test_a_source_needs_the_column_of_ids(tmp_path: Path, frame: pd.DataFrame) -
     table = write(frame, tmp_path / "t.csv")
     with pytest.raises(OptionError, match=r"x.csv: has no column 'IID' \(--id\)"):
         ingest(source, tmp_path / "store", targets=table, id_column="IID", target="height")
+
+
+def test_a_store_keeps_the_ids_of_its_rows(tmp_path: Path, bed: Path, frame: pd.DataFrame) -> None:
+    table = write(frame, tmp_path / "t.csv")
+    ingest(bed, tmp_path / "joined", targets=table, id_column="IID", target="height")
+    ingest(bed, tmp_path / "alone")
+    ingest(table, tmp_path / "table", id_column="IID", target="height", drop=["case"])
+    joined, alone, own = (stored(tmp_path / n)["row_ids"] for n in ("joined", "alone", "table"))
+    np.testing.assert_array_equal(joined, alone)
+    assert {*map(bytes, own)} == {*map(bytes, joined)}
+    assert not np.array_equal(own, joined)
+    assert open_dataset(tmp_path / "table").feature_names == ("batch",)
+
+
+def test_ids_of_appended_rows_are_others(tmp_path: Path, frame: pd.DataFrame) -> None:
+    def part(name: str, rows: slice) -> Path:
+        return write(frame[["IID", "height", "batch"]].iloc[rows], tmp_path / name)
+
+    ingest(part("a.csv", slice(0, 8)), tmp_path / "s", id_column="IID", target="height")
+    append_rows(tmp_path / "s", part("b.csv", slice(8, None)))
+    assert len(np.unique(stored(tmp_path / "s")["row_ids"], axis=0)) == N
+    with pytest.raises(ValueFound, match=r"b\.csv: row 0, column IID: the id is one of"):
+        append_rows(tmp_path / "s", tmp_path / "b.csv")
