@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dasklasso.dataset.ingest.writer import StoreWriter
+from dasklasso.dataset.row_ids import ROW_IDS
 
 
 class ColumnsWriter(StoreWriter):
@@ -33,6 +34,8 @@ class ColumnsWriter(StoreWriter):
         self._beside = {
             name: values.reshape(self._shape(name, self.n_rows)) for name, values in arrays.items()
         }
+        if self._row_ids is not None:
+            self._beside[ROW_IDS] = self._row_ids
         if "y" in self._beside:
             self._target_moments.update(self._beside["y"].reshape(self.n_rows, -1))
 
