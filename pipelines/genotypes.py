@@ -2,11 +2,13 @@
 
     python pipelines/genotypes.py out/cohort --samples 1000 --variants 10000
 
-makes out/cohort.bed, .bim, .fam and .csv, in bounded memory. The table has a quantity, `height`,
-and zeros and ones, `case`: who is in the top fifth of it. Neighbouring variants are correlated
+makes out/cohort.bed, .bim, .fam, .csv and .covariates.csv, in bounded memory. The table has a
+quantity, `height`, and zeros and ones, `case`: who has the highest liability. Age, sex and two
+components, which height depends on too, are in a table of their own. Neighbouring variants are correlated
 (linkage disequilibrium): each haplotype is a run of normal numbers with correlation 0.9 from one
 variant to the next, within blocks, cut where the allele's frequency says. 1 % of the genotypes are
-missing, and 2 % of the samples are not in the table, which has them in another order.
+missing, and 2 % of the samples are not in the table, which has them in another order; so has the
+table of covariates, where 1 % are not.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ CORRELATION = 0.9
 HERITABILITY = 0.5
 MISSING = 0.01
 NO_PHENOTYPE = 0.02
+NO_COVARIATES = 0.01
 PREVALENCE = 0.2  # of the cases: those of the highest liability
 
 
@@ -53,7 +56,7 @@ def packed(copies: np.ndarray, missing: np.ndarray) -> bytes:
 
 
 def generate(prefix: str, samples: int, variants: int, causal: int, seed: int) -> None:
-    """Write the four files."""
+    """Write the five files."""
     from scipy.stats import norm
 
     rng = np.random.default_rng(seed)
@@ -80,17 +83,24 @@ def generate(prefix: str, samples: int, variants: int, causal: int, seed: int) -
     score = (score - score.mean()) / max(score.std(), 1e-12)
     noise = rng.standard_normal(samples)
     liability = np.sqrt(HERITABILITY) * score + np.sqrt(1 - HERITABILITY) * noise
-    height = 170 + 8 * liability
     case = liability > norm.ppf(1 - PREVALENCE)
+    age, male = rng.integers(40, 70, samples), rng.integers(0, 2, samples)
+    component = rng.standard_normal((2, samples))
+    height = 164 + 8 * liability + 12 * male - 0.1 * (age - 55) + 2 * component[0]
     with open(f"{out}.csv", "w") as table:
         table.write("IID,height,case\n")
         for i in rng.permutation(samples)[int(NO_PHENOTYPE * samples) :].tolist():
             table.write(f"s{i},{height[i]:.3f},{case[i]:d}\n")
+    with open(f"{out}.covariates.csv", "w") as table:
+        table.write("IID,age,sex,component1,component2\n")
+        for i in rng.permutation(samples)[int(NO_COVARIATES * samples) :].tolist():
+            sex, (one, two) = "FM"[male[i]], component[:, i]
+            table.write(f"s{i},{age[i]},{sex},{one:.5f},{two:.5f}\n")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Write synthetic genotypes and phenotypes.")
-    parser.add_argument("prefix", help="of the files: PREFIX.bed, .bim, .fam and .csv")
+    parser = argparse.ArgumentParser(description="Write synthetic genotypes, phenotypes, covariates.")
+    parser.add_argument("prefix", help="of the files: PREFIX.bed, .bim, .fam, .csv, .covariates.csv")
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--variants", type=int, default=10000)
     parser.add_argument("--causal", type=int, default=50, help="variants with an effect")

@@ -142,9 +142,11 @@ def test_the_job_of_the_repository_goes_from_genotypes_to_a_score_file(
     assert "2 with no row in" in result.stderr
     score = pd.read_csv("out/genotypes/score.tsv", sep="\t")
     model = load_model("out/genotypes/model")
-    weights = dict(
-        zip(model.feature_names, model.coefficients_at(1.0)[0].toarray()[0], strict=True)
-    )
+    n_variants = model.n_features - model.n_covariates
+    assert tuple(model.feature_names[n_variants:])[:2] == ("age", "sex=F")
+    coef = model.coefficients_at(1.0)[0].toarray()[0]
+    assert coef[n_variants] != 0
+    weights = dict(zip(model.feature_names[:n_variants], coef[:n_variants], strict=True))
     assert dict(zip(score.ID, score.WEIGHT, strict=True)) == {
         name: weight for name, weight in weights.items() if weight
     }
