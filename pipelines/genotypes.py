@@ -4,11 +4,11 @@
 
 makes out/cohort.bed, .bim, .fam, .csv and .covariates.csv, in bounded memory. The table has a
 quantity, `height`, and zeros and ones, `case`: who has the highest liability. Age, sex and two
-components, which height depends on too, are in a table of their own. Neighbouring variants are correlated
-(linkage disequilibrium): each haplotype is a run of normal numbers with correlation 0.9 from one
-variant to the next, within blocks, cut where the allele's frequency says. 1 % of the genotypes are
-missing, and 2 % of the samples are not in the table, which has them in another order; so has the
-table of covariates, where 1 % are not.
+components, which height depends on too, are in a table of their own. Neighbouring variants are
+correlated (linkage disequilibrium): each haplotype is a run of normal numbers with correlation 0.9
+from one variant to the next, within blocks, cut where the allele's frequency says. 1 % of the
+genotypes are missing, and 2 % of the samples are not in the table, which has them in another order;
+so has the table of covariates, where 1 % are not.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ def generate(prefix: str, samples: int, variants: int, causal: int, seed: int) -
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Write synthetic genotypes, phenotypes, covariates.")
-    parser.add_argument("prefix", help="of the files: PREFIX.bed, .bim, .fam, .csv, .covariates.csv")
+    parser = argparse.ArgumentParser(description="Write synthetic genotypes.")
+    parser.add_argument("prefix", help="of the files: PREFIX.bed, .bim, .fam, .csv, ...")
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--variants", type=int, default=10000)
     parser.add_argument("--causal", type=int, default=50, help="variants with an effect")
