@@ -139,13 +139,15 @@ def strip_products(rows: Sequence[Rows], residuals: np.ndarray, shift: np.ndarra
     Parameters
     ----------
     residuals : (n_rows, K) float64, of all rows
-    shift : (width,) taken off columns, so that mean >> std does not cancel
+    shift : (width,) taken off columns, so that mean >> std does not cancel; of small whole
+        numbers, which are far from cancelling, it is taken off the products
     """
     double = np.dtype(np.float64)
     width, n_points = rows[0].blocks[0].width, residuals.shape[1]
     backend = backend_for("cpu")
     height = slab_rows([width], double, n_points)
-    moved = shift if shift.any() else None
+    coded = isinstance(rows[0].blocks[0], CodedBlock)
+    moved = shift if shift.any() and not coded else None
     total = np.zeros((width, n_points))
     for some in rows:
         start = some.start
@@ -153,6 +155,8 @@ def strip_products(rows: Sequence[Rows], residuals: np.ndarray, shift: np.ndarra
             stop = start + slab.shape[0]
             total += slab.transposed_times(residuals[start:stop])
             start = stop
+    if coded:
+        total -= np.outer(shift, residuals.sum(axis=0))
     return total
 
 

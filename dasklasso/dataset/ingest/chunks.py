@@ -4,8 +4,10 @@ from __future__ import annotations
 
 CHUNK_BYTES = 64 << 20  # decoded
 STRIP_BYTES = 64 << 20  # decoded, of all rows of a column of chunks of a table wider than long
+WHOLE_STRIP_BYTES = 16 << 20  # decoded, of a chunk of all rows: so much memory is used again
 _FEWEST_ROWS = 64
 _FEWEST_COLUMNS = 256
+_FEWEST_OF_STRIP = 128  # products of fewer columns are slower
 
 
 def chunk_shape(
@@ -40,6 +42,7 @@ def is_wide(n_rows: int, n_features: int, itemsize: int, *, memory: int = 1 << 3
 
 
 def strip_columns(n_rows: int, n_features: int, itemsize: int, *, memory: int) -> int:
-    """Columns of a chunk of all rows: about 64 MiB decoded, or an eighth of the memory."""
-    nbytes = min(STRIP_BYTES, memory // 8)
-    return max(1, min(n_features, nbytes // (n_rows * itemsize)))
+    """Columns of a chunk of all rows: about 16 MiB decoded, at most an eighth of the memory."""
+    column_bytes = n_rows * itemsize
+    columns = max(_FEWEST_OF_STRIP, WHOLE_STRIP_BYTES // column_bytes)
+    return max(1, min(n_features, columns, memory // 8 // column_bytes))

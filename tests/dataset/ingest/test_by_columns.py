@@ -24,7 +24,8 @@ Ingest = Callable[..., tuple[IngestReport, Any]]
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "CHUNK_BYTES", 40)
-    monkeypatch.setattr(chunks, "STRIP_BYTES", 5 * 9)  # five columns of nine samples
+    monkeypatch.setattr(chunks, "WHOLE_STRIP_BYTES", 5 * 9)  # five columns of nine samples
+    monkeypatch.setattr(chunks, "_FEWEST_OF_STRIP", 1)
 
 
 @pytest.fixture
