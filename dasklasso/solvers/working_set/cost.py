@@ -24,6 +24,7 @@ from dasklasso.storage.missing_codes import as_stored, stored_dtype
 QUOTA_SLACK = 1.25  # a strip offers so much more than its share of what is called in
 CALLED_ROWS = 0.6  # of the rows: columns called in by a read
 FEWEST_CALLED = 100
+CALLED_SHARE = 0.2  # of the memory: columns on their way
 HELD_ROWS = 1.8  # of the rows: columns held at most; a solution has no more than rows, as a rule
 OF_FOLDS = 0.3  # of a fold's columns held: those that it alone needs
 FEWEST_HELD = 400
@@ -67,18 +68,20 @@ def limits_of(data: Dataset, options: FitOptions, run: RunOptions, n_folds: int)
     # targets call in columns of their own; folds mostly the same while coefficients are few
     more = 1.0 + 0.5 * (data.n_targets - 1) + (0.25 if n_folds > 1 else 0.0)
     series = max(1, data.n_targets) * (1.0 + (OF_FOLDS * n_folds if n_folds > 1 else 0.0))
-    wanted = min(d, max(FEWEST_CALLED, int(CALLED_ROWS * n * more)))
+    column_bytes = n * stored_dtype(data.X).itemsize
+    on_their_way = CALLED_SHARE * memory_limit(run) / (QUOTA_SLACK * column_bytes)
+    wanted = min(d, max(FEWEST_CALLED, int(min(CALLED_ROWS * n * more, on_their_way))))
     # with an l2 part more columns are in use than there are rows
     rows = n / max(options.l1_ratio, LEAST_L1_RATIO)
     columns = min(d, max(FEWEST_HELD, int(HELD_ROWS * rows * series)))
     most = max(1, RESIDUAL_BYTES // (8 * n))
     others = _memory(data, options, run, n_folds, Limits(0, 0, 0, wanted, most)).total
     left, at_once = max(0, memory_limit(run) - others), _grams_at_once(data, n_folds)
-    fits = _most_in_use(n, options, GRAM_SHARE * left / at_once)
+    most_in_use = _most_in_use(n, options, GRAM_SHARE * left / at_once)
     in_use = min(d, int(IN_USE_ROWS * rows) + IN_USE_SPARE)
-    in_use = max(min(in_use, fits), min(in_use, LEAST_IN_USE))
+    in_use = max(min(in_use, most_in_use), min(in_use, LEAST_IN_USE))
     left -= _in_use_bytes(n, options, in_use) * at_once
-    fits = max(0, left) // (n * stored_dtype(data.X).itemsize)
+    fits = max(0, left) // column_bytes
     columns = max(min(columns, fits), min(d, FEWEST_HELD))
     return Limits(columns, max(columns, min(d, fits)), in_use, wanted, most)
 
