@@ -3,7 +3,7 @@
     python pipelines/genotypes.py out/cohort --samples 1000 --variants 10000
 
 makes out/cohort.bed, .bim, .fam, .csv and .covariates.csv, in bounded memory. The table has a
-quantity, `height`, and zeros and ones, `case`: who has the highest liability. Age, sex and two
+quantity, `height`, and zeros and ones, `case`: the top fifth of its liability. Age, sex and two
 components, which height depends on too, are in a table of their own. Neighbouring variants are
 correlated (linkage disequilibrium): each haplotype is a run of normal numbers with correlation 0.9
 from one variant to the next, within blocks, cut where the allele's frequency says. 1 % of the

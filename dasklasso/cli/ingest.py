@@ -62,7 +62,12 @@ if TYPE_CHECKING:
     metavar="TABLE",
     help="Parquet or CSV that has the targets, by --id; rows without one are left out.",
 )
-@click.option("--id", metavar="NAME", help="Column of ids, of TABLE and SOURCE (.fam: IID).")
+@click.option(
+    "--id",
+    metavar="NAME",
+    help="Column of ids, of TABLE and SOURCE (.fam: IID), by which covariates are joined later; "
+    "without TABLE no target is needed.",
+)
 @click.option(
     "--min-maf",
     type=float,

@@ -60,7 +60,7 @@ def print_schema(schema: Schema, top: int | None) -> None:
     for target in schema.targets:
         classes = "" if target.classes is None else f": {_few(target.classes)}"
         pairs.append(("target", target.name + classes))
-    for role in ("weight", "fold", "offset"):
+    for role in ("weight", "fold", "offset", "id"):
         if getattr(schema, role) is not None:
             pairs.append((role, getattr(schema, role)))
     if schema.dropped:

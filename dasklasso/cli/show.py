@@ -118,13 +118,18 @@ def _show_schema(
     from dasklasso.files.tables import write_table
     from dasklasso.scoring.predict_table import schema_of
 
-    schema = schema_of(path, model)
+    schema, beside = schema_of(path, model), path.covariates
     if table is not None:
-        write_table(schema_rows(schema), table, overwrite=overwrite)
+        rows = [*schema_rows(schema), *([] if beside is None else schema_rows(beside))]
+        write_table(rows, table, overwrite=overwrite)
     if as_json:
-        echo(json.dumps({"model": model, "schema": schema_json(schema)}))
-    else:
-        print_schema(schema, top)
+        covariates = {} if beside is None else {"covariates": schema_json(beside)}
+        echo(json.dumps({"model": model, "schema": schema_json(schema), **covariates}))
+        return
+    print_schema(schema, top)
+    if beside is not None:
+        echo("covariates, of a table of their own:")
+        print_schema(beside, top)
 
 
 def _features(path: FittedPath, alpha: float) -> list[dict[str, Any]]:

@@ -131,8 +131,9 @@ def _opened(
                 "NAME."
             )
         return found
-    known = [None if one is None else one.id for one in (encoding and encoding.schema, data.schema)]
-    named = next((name for name in (id_column, *known) if name is not None), None)
+    schemas = (None if encoding is None else encoding.schema, data.schema)
+    known = [id_column, *(schema.id for schema in schemas if schema is not None)]
+    named = next((name for name in known if name is not None), None)
     if named is None:
         raise OptionError(f"{place}: which column has the ids of its rows? Name it with --id.")
     store = str(Path(folder) / "covariates.zarr")

@@ -334,10 +334,9 @@ def load_model(folder: str | Path) -> FittedPath:
             if name == "covariates":
                 values[name] = Schema.from_document(values[name])
             else:
-                beside = values.get("covariates")
-                n = len(values["feature_names"]) - len(beside.feature_names if beside else ())
+                own = _own_features(values["feature_names"], values.get("covariates"))
                 values[name] = Schema.from_json(
-                    values[name], feature_names=values["feature_names"][:n], means=arrays[MEANS]
+                    values[name], feature_names=own, means=arrays[MEANS]
                 )
         except ValueError as error:
             raise ModelError(f"{Path(folder) / DOCUMENT}: {name}: {error}.") from None
@@ -345,6 +344,22 @@ def load_model(folder: str | Path) -> FittedPath:
         return FittedPath(**values)
     except ModelError as error:
         raise ModelError(f"{Path(folder) / ARRAYS} does not fit {DOCUMENT}: {error}") from None
+
+
+def _own_features(names: Sequence[str], covariates: Schema | None) -> Sequence[str]:
+    """Return the features before the covariates, which are the last ones.
+
+    Raises
+    ------
+    ValueError
+        They are not.
+    """
+    if covariates is None:
+        return names
+    n = len(names) - len(covariates.feature_names)
+    if tuple(names[max(n, 0) :]) != tuple(covariates.feature_names):
+        raise ValueError("covariates are not the last of the features")
+    return names[:n]
 
 
 def _known(values: np.ndarray) -> list[float | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from dasklasso.dataset.covariates import Encoding, factors_with, with_covariates
 from dasklasso.dataset.dataset import open_dataset
 from dasklasso.dataset.ingest.ingest import ingest
 from dasklasso.dataset.verify import verify
-from dasklasso.errors import DasklassoError, DataWarning, ValueFound
+from dasklasso.errors import ChunkCorrupt, DasklassoError, DataWarning, ValueFound
 from dasklasso.storage.zarr_blocks import read_rows
 
 N = 9
@@ -86,6 +87,7 @@ def test_a_model_encodes_tables_by_its_own_levels(store, tmp_path):
     np.testing.assert_array_equal(read_rows(found.X, 0, N)[:, 3:], [[1, 0]] * N)
 
 
+@pytest.mark.filterwarnings("ignore:covariates. 1 of 4 columns has the same value")
 @pytest.mark.parametrize(
     ("columns", "says"),
     [
@@ -109,13 +111,23 @@ def test_a_store_without_ids_says_how_it_gets_them(make_store, tmp_path):
         with_covariates(data, table(tmp_path / "c.csv"), id_column="IID")
 
 
-def test_damaged_ids_are_named(store):
-    chunk = next(Path(store, "row_ids", "c").rglob("0"))
-    chunk = chunk if chunk.is_file() else next(one for one in chunk.rglob("*") if one.is_file())
+def damage(store: Path, array: str) -> None:
+    """Turn a bit of an array's first chunk."""
+    chunk = next(one for one in sorted(Path(store, array, "c").rglob("*")) if one.is_file())
     whole = chunk.read_bytes()
-    try:
-        chunk.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
-        faults = verify(store).faults
-    finally:
-        chunk.write_bytes(whole)
-    assert [fault.array for fault in faults] == ["row_ids"]
+    chunk.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
+
+
+def test_damaged_ids_are_named(store, tmp_path):
+    shutil.copytree(store, tmp_path / "s")
+    damage(tmp_path / "s", "row_ids")
+    assert [fault.array for fault in verify(tmp_path / "s").faults] == ["row_ids"]
+    with pytest.raises(ChunkCorrupt, match=r"row_ids/c/0/0 of .*/s"):
+        with_covariates(open_dataset(str(tmp_path / "s")), table(tmp_path / "c.csv"))
+
+
+def test_damaged_covariates_are_named(store, tmp_path):
+    ingest(table(tmp_path / "c.csv"), tmp_path / "c.zarr", id_column="IID", drop=["FID"])
+    damage(tmp_path / "c.zarr", "X")
+    with pytest.raises(ChunkCorrupt, match=r"X/c/0/0 of .*/c\.zarr"):
+        with_covariates(open_dataset(store), tmp_path / "c.zarr")
