@@ -67,9 +67,17 @@ class Backend:
         return self.xp.Device(self.device)
 
 
+BACKENDS = {
+    "cpu": Backend(),
+    "cuda": Backend("cupy"),
+    "strict": Backend("array_api_strict", "device1"),
+}
+
+
 def dtype_of(xp: Any, dtype: Any) -> Any:
     """NumPy's ``dtype`` by its name in the namespace ``xp``."""
-    return getattr(xp, np.dtype(dtype).name)
+    dtype = np.dtype(dtype)
+    return dtype if xp is np else getattr(xp, dtype.name)
 
 
 def device_of(array: Array) -> Any:
@@ -106,6 +114,8 @@ def backend_for(device: str) -> Backend:
         When its package is not installed.
     """
     backend = backend_named(device)
+    if backend.on_host:
+        return backend
     try:
         import_module(backend.module)
     except ImportError:
@@ -123,11 +133,6 @@ def backend_named(device: str) -> Backend:
     OptionError
         When the device is none of those.
     """
-    known = {
-        "cpu": Backend(),
-        "cuda": Backend("cupy"),
-        "strict": Backend("array_api_strict", "device1"),
-    }
-    if device not in known:
-        raise OptionError(f"device: {device!r} is none of {', '.join(known)}")
-    return known[device]
+    if device not in BACKENDS:
+        raise OptionError(f"device: {device!r} is none of {', '.join(BACKENDS)}")
+    return BACKENDS[device]

@@ -11,6 +11,10 @@ import os
 # matrices of tests are small: threads of BLAS would only wait for each other, and for the other
 # processes of pytest. Set before NumPy is imported, and so for all that tests start.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# clusters that wait for the next test look after themselves less often
+os.environ.setdefault("DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED", "False")
+os.environ.setdefault("DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL", "1s")
+os.environ.setdefault("DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL", "5s")
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # a prediction opens a runner, and needs none of them
     from dasklasso.solvers.solution import Solution
 
 SMALL_BYTES = 64 << 20  # of X, decoded: read in less time than a cluster takes to start
+ONE_THREAD_BYTES = 1 << 20  # of X, decoded: read in less time than threads take to be told
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ def open_runner(
         dashboard=run.dashboard is not False,
         block_bytes=0 if in_memory else row_chunk * column_chunk * data.X.dtype.itemsize,
         in_process=in_process,
+        one_thread=_decoded_bytes(data) < ONE_THREAD_BYTES,
         held_here=in_memory,
         needed=needed,
         announce=announce,
@@ -99,7 +101,11 @@ def _does_without_cluster(data: Dataset, run: RunOptions) -> bool:
         return False
     if run.dashboard:
         return False
-    return data.n_rows * data.n_features * data.X.dtype.itemsize < SMALL_BYTES
+    return _decoded_bytes(data) < SMALL_BYTES
+
+
+def _decoded_bytes(data: Dataset) -> int:
+    return data.n_rows * data.n_features * data.X.dtype.itemsize
 
 
 @contextmanager

@@ -54,12 +54,13 @@ class Frame:
 
     def map(self, function: Callable[[Array], Array]) -> Frame:
         """Return the frame with ``function`` applied to each of its arrays."""
-        arrays = (getattr(self, field.name) for field in fields(self))
+        arrays = (getattr(self, name) for name in ARRAYS)
         return Frame(*(None if one is None else function(one) for one in arrays))
 
     def on(self, backend: Backend) -> Frame:
         """Return the frame as arrays of a backend."""
-        return self.map(backend.asarray)
+        is_there = backend.on_host and isinstance(self.shift, np.ndarray)
+        return self if is_there else self.map(backend.asarray)
 
     @property
     def matters(self) -> Array:
@@ -72,4 +73,5 @@ class Frame:
         return (self.l1_factor == 0) & self.matters
 
 
+ARRAYS = tuple(field.name for field in fields(Frame))
 PlacedFrame = BlockArray  # its blocks, one a part, are the Frames of the parts' columns

@@ -222,6 +222,7 @@ def runner_for(
     dashboard: bool = True,
     block_bytes: int = 0,
     in_process: bool = False,
+    one_thread: bool = False,
     held_here: bool = False,
     needed: int = 0,
     announce: Any = None,
@@ -230,8 +231,9 @@ def runner_for(
 
     An existing ``distributed.Client`` of the caller is used, and left open. Else a scheduler's
     address connects to it; ``workers`` starts that many processes; ``in_process`` runs on bare
-    threads, without a cluster; else it is a LocalCluster of threads in this process. ``held_here``
-    says that the data are in this process's memory, where no other process can read them.
+    threads, without a cluster, or with ``one_thread`` on the caller's alone; else it is a
+    LocalCluster of threads in this process. ``held_here`` says that the data are in this
+    process's memory, where no other process can read them.
     ``needed`` bytes of each process's memory are for the fit itself; decoded blocks are kept in
     what is left.
 
@@ -266,7 +268,7 @@ def runner_for(
         # one BLAS thread for each thread that computes: the products of several bands run at once
         stack.enter_context(blas_threads(max(1, cores // threads)))
         if in_process:
-            yield InProcess(threads, memory, needed)
+            yield InProcess(1 if one_thread else threads, memory, needed)
             return
         stack.enter_context(_quiet())
         client = stack.enter_context(_client(workers, threads, scheduler, device, dashboard))

@@ -199,12 +199,11 @@ class ZarrBlocks:
     def _direct(self, i: int, j: int) -> np.ndarray:
         chain = self._chain
         assert chain is not None
-        name = self.chunk_name(i, j)
 
         def verify(data: np.ndarray) -> int:
-            payload = checked(data, name) if chain.checksum else data
+            payload = checked(data, self.chunk_name(i, j)) if chain.checksum else data
             if chain.compressor is None:
-                self._decode(chain, payload, name)  # its length is as expected
+                self._decode(chain, payload, i, j)  # its length is as expected
             return trailer(data) if chain.checksum else self._checksum(data)
 
         stored = self._stored(i, j, verify)
@@ -213,7 +212,7 @@ class ZarrBlocks:
         data, checksum = stored
         self._compare(i, j, checksum)
         payload = data[:-CHECKSUM_BYTES] if chain.checksum else data
-        return self._decode(chain, payload, name)
+        return self._decode(chain, payload, i, j)
 
     def _stored(
         self, i: int, j: int, verify: Callable[[np.ndarray], int]
@@ -263,12 +262,13 @@ class ZarrBlocks:
         self._places = values.reshape(rows, columns)
         return self._places
 
-    def _decode(self, chain: Chain, payload: np.ndarray, name: str) -> np.ndarray:
+    def _decode(self, chain: Chain, payload: np.ndarray, i: int, j: int) -> np.ndarray:
         try:
             return chain.decode(payload, self.chunk_shape, self.dtype)
         except MemoryError:
             raise
         except Exception as error:
+            name = self.chunk_name(i, j)
             raise ChunkCorrupt(f"{name} cannot be decoded: {error}.") from error
 
     def _through_zarr(self, i: int, j: int) -> np.ndarray:

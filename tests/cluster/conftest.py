@@ -7,10 +7,13 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 
 import numpy as np
 import pytest
+
+from dasklasso.fit import session
+from dasklasso.scan.runners import runner_for
 
 STORES = {
     # one part, mapped: several bands, some of several pieces
@@ -33,6 +36,32 @@ def stored(request, make_store, regression):
     weight = np.random.default_rng(4).uniform(0.5, 2.0, len(X))
     options, band_bytes = STORES[request.param]
     return make_store(X, y, weight, **options), band_bytes
+
+
+@pytest.fixture(scope="package")
+def clusters():
+    """Runners by their options, each started for the first fit that asks for it, and kept."""
+    with ExitStack() as stack:
+        opened = {}
+
+        def runner_with(**options):
+            key = tuple(sorted(options.items()))
+            if key not in opened:
+                opened[key] = stack.enter_context(runner_for(dashboard=False, **options))
+            return opened[key]
+
+        yield runner_with
+
+
+@pytest.fixture
+def fits_on(clusters, monkeypatch):
+    """``fits_on(workers=2)``: where all fits of a test compute, as if they had started it."""
+
+    def choose(**options):
+        runner = clusters(**options)
+        monkeypatch.setattr(session, "runner_for", lambda *a, **k: nullcontext(runner))
+
+    return choose
 
 
 def free_port() -> int:

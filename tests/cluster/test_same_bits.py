@@ -11,7 +11,7 @@ from dasklasso.fit import fit_path, session
 from dasklasso.options import FitOptions, RunOptions
 from dasklasso.scan.runners import InProcess
 
-OPTIONS = FitOptions(n_alphas=3, eps=0.05, tol=1e-7)
+OPTIONS = FitOptions(n_alphas=3, eps=0.05, tol=1e-5)
 SOLVERS = ("fista", "gram", "working_set")
 
 
@@ -53,8 +53,9 @@ def test_any_number_of_threads_gives_the_same_bits(threads, stored, expected, mo
     assert_same_bits(fit(stored), expected)
 
 
-def test_the_embedded_cluster_gives_the_same_bits(stored, expected):
-    assert_same_bits(fit(stored, in_process=False), expected)
+def test_the_embedded_cluster_gives_the_same_bits(stored, expected, fits_on):
+    fits_on()
+    assert_same_bits(fit(stored), expected)
 
 
 def test_a_client_that_is_there_already_gives_the_same_bits_and_stays_open(stored, expected):
@@ -72,8 +73,9 @@ def test_a_client_that_is_there_already_gives_the_same_bits_and_stays_open(store
 
 
 @pytest.mark.parametrize("stored", ["mapped", "split"], indirect=True)
-def test_worker_processes_give_the_same_bits(stored, expected):
-    assert_same_bits(fit(stored, workers=2), expected)
+def test_worker_processes_give_the_same_bits(stored, expected, fits_on):
+    fits_on(workers=2)
+    assert_same_bits(fit(stored), expected)
 
 
 @pytest.mark.parametrize("stored", ["mapped", "split"], indirect=True)

@@ -48,5 +48,6 @@ def test_any_number_of_threads_gives_the_same_bits(threads, labels, expected, mo
     assert_same_bits(fit(labels), expected)
 
 
-def test_worker_processes_give_the_same_bits(labels, expected):
-    assert_same_bits(fit(labels, workers=2), expected)
+def test_worker_processes_give_the_same_bits(labels, expected, fits_on):
+    fits_on(workers=2)
+    assert_same_bits(fit(labels), expected)

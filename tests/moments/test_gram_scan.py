@@ -91,16 +91,21 @@ def test_contiguous_folds_are_those_of_k_fold(way, rows):
         agree(found, X[test], y[test], weight[test])
 
 
-def test_the_bits_are_the_same_whoever_computes(way, rows, make_store):
-    X, y, weight = rows
-    data = make_store(X, y, weight, chunk_rows=50)
-    one, _, _ = scanned(data, KINDS["random"], threads=1)
+@pytest.fixture(scope="module")
+def processes():
     with (
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
-        engine = ScanEngine(data, OnCluster(client), band_bytes=8 * 9 * 40)
-        other, _ = scan_moments(data, engine, assign_folds(KINDS["random"], data))
+        yield OnCluster(client)
+
+
+def test_the_bits_are_the_same_whoever_computes(way, rows, make_store, processes):
+    X, y, weight = rows
+    data = make_store(X, y, weight, chunk_rows=50)
+    one, _, _ = scanned(data, KINDS["random"], threads=1)
+    engine = ScanEngine(data, processes, band_bytes=8 * 9 * 40)
+    other, _ = scan_moments(data, engine, assign_folds(KINDS["random"], data))
     for a, b in zip(one.moments, other.moments, strict=True):
         np.testing.assert_array_equal(a.products, b.products)
         np.testing.assert_array_equal(a.mean, b.mean)

@@ -46,6 +46,9 @@ def certify(X, y, pi, w, b, l1, l2, positive, intercept):
     )
 
 
+NO_MOVE = 1e-14  # of coefficients of order one, in a step
+
+
 def nearly_optimal(X, y, pi, l1, l2, positive, intercept):
     """Many steps of accelerated proximal gradient, by the formulas."""
     d = X.shape[1]
@@ -61,7 +64,10 @@ def nearly_optimal(X, y, pi, l1, l2, positive, intercept):
         if (z - u) @ (u - w) + (c - e) * (e - b) * step / 4.0 > 0:
             following = 1.0
         z, c = u + (t - 1) / following * (u - w), e + (t - 1) / following * (e - b)
+        moved = max(np.abs(u - w).max(), abs(e - b))
         w, b, t = u, e, following
+        if moved < NO_MOVE:
+            break
     return w, b
 
 

@@ -49,6 +49,9 @@ def certify(X, y, pi, W, b, penalty, intercept):
     return softmax_certificate(sums, columns, b, len(b), frequency)
 
 
+NO_MOVE = 1e-14  # of coefficients of order one, in a step
+
+
 def nearly_optimal(X, y, pi, n_classes, penalty, intercept):
     """Many steps of accelerated proximal gradient, by the formulas."""
     step = 2.0 / max(1.0, np.linalg.norm(np.sqrt(pi)[:, None] * X, 2) ** 2)
@@ -60,7 +63,10 @@ def nearly_optimal(X, y, pi, n_classes, penalty, intercept):
         U, e = penalty.prox(Z + step * v, step), c - 2.0 * sums.slope * intercept
         following = (1 + np.sqrt(1 + 4 * t**2)) / 2
         Z, c = U + (t - 1) / following * (U - W), e + (t - 1) / following * (e - b)
+        moved = max(np.abs(U - W).max(), np.abs(e - b).max())
         W, b, t = U, e, following
+        if moved < NO_MOVE:
+            break
     return W, b
 
 

@@ -74,7 +74,7 @@ def test_a_random_problem_is_solved_as_scikit_learn_solves_it(
     solver, case, make_store, judge, assert_certified
 ):
     X, y, weight = case.draw()
-    rows, columns = max(case.chunk_rows, case.n // 3), max(case.chunk_columns, case.d // 3)
+    rows, columns = max(case.chunk_rows, case.n // 2), max(case.chunk_columns, case.d // 2)
     data = make_store(X, y, weight, chunk_rows=rows, chunk_columns=columns, codec=case.codec)
     options = FitOptions(
         n_alphas=2,
