@@ -14,7 +14,7 @@ from dasklasso.scan.columns.dense import DenseBlock
 from dasklasso.scan.layout import Layout
 from dasklasso.scan.rows import Rows
 from dasklasso.storage.blocks import BlockSource
-from dasklasso.storage.zarr_blocks import read_rows
+from dasklasso.storage.zarr_blocks import ZarrBlocks, read_rows
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Reader:
         first, last = self.table.X.column_bounds[chunk : chunk + 2]
         before = self.bytes_read
         pieces = range(len(self.table.layout.row_chunks))
-        blocks = [self._block(piece, chunk) for piece in pieces]
+        blocks = [self._block(piece, chunk, contiguous=False) for piece in pieces]
         if self.table.X.mapped:
             self.bytes_read = before + (self.bytes_read - before) * (stop - start) // (last - first)
         return [block[:, start - first : stop - first] for block in blocks]
@@ -119,14 +119,16 @@ class Reader:
             return targets_only(self.table, piece, blocks)
         return Rows(self.table.layout.row_bounds[piece], blocks, None, None)
 
-    def _block(self, piece: int, j: int) -> np.ndarray:
+    def _block(self, piece: int, j: int, *, contiguous: bool = True) -> np.ndarray:
         layout, source = self.table.layout, self.table.X
         i = layout.row_chunks[piece]
         if source.mapped:
             start, stop = layout.row_bounds[piece : piece + 2]
             above, below = source.row_bounds[i : i + 2]
             self.bytes_read += source.stored_bytes(i, j) * (stop - start) // (below - above)
-            return source.block(i, j)[start - above : stop - above]
+            cut = not contiguous and isinstance(source, ZarrBlocks)
+            block = source.uncopied(i, j) if cut else source.block(i, j)
+            return block[start - above : stop - above]
         key = (self.table.token, i, j)
         block = CACHE.get(key)
         if block is None:

@@ -123,14 +123,17 @@ class ZarrBlocks:
         StoreError
             The store cannot be read.
         """
+        return np.ascontiguousarray(self.uncopied(i, j))  # a copy where columns are cut off
+
+    def uncopied(self, i: int, j: int) -> np.ndarray:
+        """Block (i, j): a view also of chunks at the edges, which are stored full size."""
         try:
             chunk = self._through_zarr(i, j) if self._chain is None else self._direct(i, j)
         except OSError as error:
             raise StoreError(f"{self.chunk_name(i, j)} cannot be read: {why(error)}.") from error
         rows, columns = self._extent(i, j)
         chunk = chunk.reshape(-1, 1) if chunk.ndim == 1 else chunk
-        # Chunks at the edges are stored full size. Rows cut off leave a view; columns, a copy.
-        return np.ascontiguousarray(chunk[:rows, :columns], dtype=self.dtype)
+        return np.asarray(chunk[:rows, :columns], dtype=self.dtype)
 
     def will_need(self, i: int, j: int) -> None:
         """Hint that block (i, j) is read next: local files are read ahead."""

@@ -87,6 +87,16 @@ def blocks(array: Any, **options: Any) -> ZarrBlocks:
     return ZarrBlocks(array, location="STORE", **options)
 
 
+def test_blocks_at_the_edges_are_copied_only_to_be_contiguous(tmp_path):
+    X = values((6, 7), "f4")
+    source = blocks(make(str(tmp_path), X, (4, 4), codec="raw"))
+    block, view = source.block(1, 1), source.uncopied(1, 1)
+    np.testing.assert_array_equal(view, X[4:, 4:])
+    np.testing.assert_array_equal(block, view)
+    assert block.flags.c_contiguous
+    assert np.shares_memory(view, source.uncopied(1, 1))
+
+
 def together(source: ZarrBlocks) -> np.ndarray:
     return read_rows(source, 0, source.shape[0])
 

@@ -37,6 +37,7 @@ from dasklasso.solvers.working_set.problems import (
     given_up,
     left_as_tried,
 )
+from dasklasso.solvers.working_set.room import with_room
 from dasklasso.solvers.working_set.series import EMPTY, Point, Series, at_l1_ratio
 from dasklasso.solvers.working_set.state import WorkingSetState, freeze_state, thaw_state
 from dasklasso.solvers.working_set.windows import solve_window
@@ -185,7 +186,7 @@ class WorkingSet(Solver[WorkingSetState]):
         if calling.any():
             scores = np.empty(len(held), np.float32)
             scores[np.argsort(held.index)] = np.concatenate([one.held for one in answer.strips])
-            held, room = self._room(held, problems, scores)
+            held, room = with_room(held, self.series, problems, scores, self.limits)
             held = called_in(held, offered, calling, self.limits.wanted, room)
         idle = 0 if gained or len(held) > len(state.held) else state.idle + 1
         if idle >= MOST_IDLE:
@@ -327,53 +328,6 @@ class WorkingSet(Solver[WorkingSetState]):
                 "give more memory, or end the path at a larger alpha"
             )
         return trials
-
-    def _room(
-        self, held: HeldColumns, problems: Sequence[Problems], scores: np.ndarray
-    ) -> tuple[HeldColumns, int]:
-        """Drop columns that no point needs, where those called in would be more than usual.
-
-        Parameters
-        ----------
-        scores : (n_held,), how near each is to come into use: the farthest go first
-
-        Returns
-        -------
-        The columns held, and how many more there is room for.
-
-        Raises
-        ------
-        MemoryLimitError
-            When the columns that are needed are all that fit.
-        """
-        limits = self.limits
-        if len(held) + limits.wanted <= limits.columns or len(held) == self.problem.n_features:
-            return held, max(0, limits.columns - len(held))
-        needed = [one.problem.unpenalised for one in self.series]
-        needed += [] if held.dense is None else [held.dense.index]
-        for one in problems:
-            needed += [point.index for point in one.trials]
-            if one.waiting.size:
-                needed += [point.index for _, point in one.behind(int(one.waiting[0]))]
-        stays = np.isin(held.index, np.unique(np.concatenate(needed)))
-        n_needed = int(np.count_nonzero(stays))
-        if n_needed >= limits.most:
-            row_bytes = held.values.shape[1] * held.values.itemsize
-            alpha = min(one.alphas[one.waiting[0]] for one in problems if one.waiting.size)
-            raise MemoryLimitError(
-                f"memory: at alpha {alpha:.6g} {n_needed:,} features are in use, "
-                f"{format_size(n_needed * row_bytes)}, and working_set may hold "
-                f"{limits.most:,}; give more memory, or end the path at a larger alpha"
-            )
-        # folds and targets have columns in use of their own: together more than is usual
-        space = min(max(limits.columns, n_needed + limits.wanted), limits.most)
-        excess = len(held) + limits.wanted - space
-        if excess <= 0:
-            return held, space - len(held)
-        idle = np.flatnonzero(~stays)
-        stays[idle[np.argsort(scores[idle], kind="stable")[excess:]]] = True
-        held = held.only(np.flatnonzero(stays), space)
-        return held, space - len(held)
 
     def _standing(self, state: WorkingSetState) -> WorkingSetState:
         gaps = np.concatenate([one.gap[one.asked & ~one.done] for one in state.problems])
