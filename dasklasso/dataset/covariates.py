@@ -92,6 +92,7 @@ def with_covariates(
         others = read_rows(table.row_ids, 0, table.n_rows)
         values = read_rows(table.X, 0, table.n_rows).astype(_dtype_of(table.X))
     _check_names(data, table, place)
+    _check_unique(others, place)
     places = places_among(read_rows(data.row_ids, 0, data.n_rows), others)
     there = places >= 0
     if not there.any():
@@ -186,6 +187,16 @@ def _check_names(data: Dataset, table: Dataset, place: str | os.PathLike[str]) -
         raise OptionError(
             f"{place}: covariate {again} is {what} of {data.location} too, expected columns that "
             "it does not have: leave it out, or ingest the table to a store with --drop."
+        )
+
+
+def _check_unique(ids: np.ndarray, place: str | os.PathLike[str]) -> None:
+    """Refuse covariates of which two rows have the same id, as rows have that were appended."""
+    _, first = np.unique(ids, axis=0, return_index=True)
+    again = np.setdiff1d(np.flatnonzero(ids.any(axis=1)), first)
+    if again.size:
+        raise ValueFound(
+            f"{place}: row {again[0]:,} has the id of another row, expected each once."
         )
 
 

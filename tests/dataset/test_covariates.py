@@ -11,6 +11,7 @@ import pytest
 
 from dasklasso.dataset.covariates import Encoding, factors_with, with_covariates
 from dasklasso.dataset.dataset import open_dataset
+from dasklasso.dataset.ingest.append import append_rows
 from dasklasso.dataset.ingest.ingest import ingest
 from dasklasso.dataset.verify import verify
 from dasklasso.errors import ChunkCorrupt, DasklassoError, DataWarning, ValueFound
@@ -103,6 +104,14 @@ def test_covariates_that_cannot_be_joined_are_one_line(store, tmp_path, columns,
         with_covariates(open_dataset(store), table(tmp_path / "c.csv", **columns))
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_covariates_of_which_two_rows_have_one_id_are_refused(store, tmp_path):
+    place = table(tmp_path / "c.csv", z=0.5 * AGE)
+    ingest(place, tmp_path / "c.zarr", id_column="IID", drop=["FID", "sex"], target="z")
+    append_rows(tmp_path / "c.zarr", place)
+    with pytest.raises(ValueFound, match=r"c\.zarr: row 9 has the id of another row"):
+        with_covariates(open_dataset(store), tmp_path / "c.zarr")
 
 
 def test_a_store_without_ids_says_how_it_gets_them(make_store, tmp_path):

@@ -36,7 +36,6 @@ from dasklasso.files.atomic import PartialFolder, restore
 from dasklasso.files.places import check_places, input_place, is_url
 from dasklasso.storage.missing_codes import MissingCode
 from dasklasso.storage.opening import member, open_node
-from dasklasso.storage.zarr_blocks import read_rows
 
 Progress = Callable[[int, int | None], None]
 
@@ -255,9 +254,8 @@ class _Appending:
         self.moments = RunningMoments(before.n_features, self.code)
         self.missing = np.zeros(before.n_features, dtype=np.int64)
         self.row_ids = None
-        if (held := successor.sources.get(ROW_IDS)) is not None:
-            known = read_rows(held, 0, held.shape[0])
-            self.row_ids = new_row_ids(source, schema.id, known, of=store)
+        if ROW_IDS in successor.sources:
+            self.row_ids = new_row_ids(source, schema.id, of=store)
 
     def copy(self, memory: int, followers: Sequence[Follower], progress: Progress | None) -> None:
         """Read, encode and write every new row."""

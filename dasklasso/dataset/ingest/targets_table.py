@@ -11,7 +11,7 @@ import numpy as np
 
 from dasklasso.dataset.ingest.columns import resolve_names
 from dasklasso.dataset.ingest.genotypes import genotypes_of
-from dasklasso.dataset.row_ids import digests_of_ids, places_among
+from dasklasso.dataset.row_ids import digests_of_ids
 from dasklasso.dataset.sources import Source, open_source
 from dasklasso.dataset.sources.base import Column, Expected
 from dasklasso.dataset.sources.genotypes import SAMPLE_ID
@@ -147,30 +147,24 @@ def row_ids_of(source: Source, id_column: str | None) -> tuple[np.ndarray | None
     return digests_of_ids(found.tolist()), SAMPLE_ID
 
 
-def new_row_ids(source: Source, id_column: str | None, known: np.ndarray, *, of: str) -> np.ndarray:
+def new_row_ids(source: Source, id_column: str | None, *, of: str) -> np.ndarray:
     """Return digests of the ids of rows that are appended to a store with ids.
+
+    They may be those of rows that are there: of one sample at two times.
 
     Parameters
     ----------
-    known : (n_rows, 2) uint64, of the rows that it has
     of : str
         How messages name the store.
 
     Raises
     ------
-    OptionError, ValueFound
-        There is no column of ids, or one of them is there already.
+    OptionError
+        There is no column of ids.
     """
     if id_column is None:
         raise OptionError(f"{of}: its manifest does not say which column has the ids of rows.")
-    found = digests_of_ids(ids_of(source, id_column))
-    again = places_among(found, known) >= 0
-    if again.any():
-        raise ValueFound(
-            f"{source.path}: row {int(again.argmax())}, column {id_column}: the id is one of {of} "
-            "already, expected rows that it does not have."
-        )
-    return found
+    return digests_of_ids(ids_of(source, id_column, unique=False))
 
 
 def _target_names(table: Source, id_column: str, asked: Sequence[str]) -> list[str]:
@@ -225,8 +219,13 @@ def _read(table: Source, id_column: str, columns: Sequence[Column]) -> tuple[dic
     return rows, pa.table({name: pa.chunked_array(some) for name, some in parts.items()})
 
 
-def ids_of(source: Source, id_column: str) -> list[str]:
-    """Return the id of every row of a source, each there once.
+def ids_of(source: Source, id_column: str, *, unique: bool = True) -> list[str]:
+    """Return the id of every row of a source.
+
+    Parameters
+    ----------
+    unique : bool
+        Whether each may be there once only.
 
     Raises
     ------
@@ -243,7 +242,7 @@ def ids_of(source: Source, id_column: str) -> list[str]:
         batches = source.batches([id_column], _BATCH_ROWS)
         ids = [one for batch in batches for one in _as_text(batch.as_is(id_column))]
     seen: dict[str, int] = {}
-    for row, one in enumerate(ids):
+    for row, one in enumerate(ids if unique else ()):
         if one and seen.setdefault(one, row) != row:
             raise ValueFound(
                 f"{source.path}: rows {seen[one]} and {row} have both the id {one!r} "
