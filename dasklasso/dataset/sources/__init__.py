@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 
 from dasklasso.dataset.sources.base import Batch, Column, Expected, Source
-from dasklasso.dataset.sources.declared import declared
 from dasklasso.errors import OptionError, SourceError
 from dasklasso.files.places import input_place, is_url
 from dasklasso.files.regular import special_kind
@@ -74,6 +73,8 @@ def open_source(
     if is_url(text):
         raise SourceError(f"{text}: is a URL, and tables are read from local files: copy it first.")
     expected = expected or Expected()
+    from dasklasso.dataset.sources.declared import declared
+
     return declared(_open(text, dataset, memory, scratch, expected), expected)
 
 
