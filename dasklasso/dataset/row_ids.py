@@ -29,5 +29,15 @@ def places_among(ids: np.ndarray, others: np.ndarray) -> np.ndarray:
     ----------
     ids, others : (n, WIDTH) and (m, WIDTH) uint64; no two of ``others`` are alike, but empty ones
     """
-    row = {one.tobytes(): i for i, one in enumerate(others) if one.any()}
-    return np.array([row.get(one.tobytes(), -1) for one in ids], dtype=np.int64)
+    named = np.flatnonzero(others.any(axis=1))
+    order = named[np.lexsort(others[named].T[::-1])]
+    known = others[order]
+    found = np.full(len(ids), -1, dtype=np.int64)
+    if not len(known):
+        return found
+    for way in ("left", "right"):  # two ids may share their first number, three hardly will
+        at = np.searchsorted(known[:, 0], ids[:, 0], side=way) - (way == "right")
+        at = np.clip(at, 0, len(known) - 1)
+        same = (known[at] == ids).all(axis=1)
+        found[same] = order[at[same]]
+    return found
