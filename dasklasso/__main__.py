@@ -26,6 +26,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what its encoding has not is spelled out
             stream.reconfigure(errors="backslashreplace")
+    from dasklasso.free_memory import share_free_memory
+
+    share_free_memory()  # before there are any threads
     from dasklasso.cli import main as commands
     from dasklasso.cli import signals
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import psutil
 
 from dasklasso.errors import ClusterError, MemoryLimitError, OptionError
+from dasklasso.free_memory import share_free_memory
 from dasklasso.scan import tasks
 from dasklasso.scan.inline import Key, run_graph
 from dasklasso.scan.threads import blas_threads
@@ -265,6 +266,7 @@ def runner_for(
         if client is not None:
             yield OnCluster(client, memory, needed)
             return
+        share_free_memory()
         # one BLAS thread for each thread that computes: the products of several bands run at once
         stack.enter_context(blas_threads(max(1, cores // threads)))
         if in_process:

@@ -1,11 +1,8 @@
-"""Memory of large matrices: only what is written takes any, and what is free goes back."""
+"""Memory of large matrices: only what is written takes any."""
 
 from __future__ import annotations
 
-import ctypes
 import mmap
-import sys
-from contextlib import suppress
 
 import numpy as np
 
@@ -23,10 +20,3 @@ def lazy_square(n: int, dtype: np.dtype) -> np.ndarray:
         return np.zeros((n, n), dtype)
     memory = mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     return np.frombuffer(memory, dtype).reshape(n, n)
-
-
-def return_free_memory() -> None:
-    """Return to the system what the C library keeps of memory that was freed, if it can."""
-    if sys.platform.startswith("linux"):
-        with suppress(OSError, AttributeError):  # of the GNU C library only
-            ctypes.CDLL(None).malloc_trim(0)

@@ -11,7 +11,8 @@ from dasklasso.scan.frame import Frame
 from dasklasso.scan.threads import in_parts, slices
 
 COLUMNS_AT_ONCE = 256  # that are standardised at a time, for products with residuals
-ROWS_AT_ONCE = 256  # of columns of a Gram matrix, standardised
+ROWS_OF_PARTS = 4096  # of a Gram matrix, between which its parts wait for each other
+ROWS_AT_ONCE = 512  # of columns of a Gram matrix, standardised
 GRAM_COLUMNS_AT_ONCE = 512  # of them: what a thread works on stays in its cache
 
 
@@ -164,20 +165,23 @@ class HeldColumns:
         both = places if among is None else among
         found = np.zeros((places.size, both.size))
         root = np.sqrt(weight)
+        parts = slices(both.size, GRAM_COLUMNS_AT_ONCE)
+        for block in slices(weight.size, ROWS_OF_PARTS):
+            left = self.standardised(frame, places, block)
+            left *= root[block]
 
-        def part(columns: slice) -> None:
-            whole = among is None and both.size <= GRAM_COLUMNS_AT_ONCE
-            own = found[:, columns]
-            for rows in slices(weight.size, ROWS_AT_ONCE):
-                right = self.standardised(frame, both[columns], rows)
-                right *= root[rows]
-                left = right
-                if not whole:
-                    left = self.standardised(frame, places, rows)
-                    left *= root[rows]
-                own += left @ right.T  # by itself: half of the products are the other half
+            def part(columns: slice, block: slice = block, left: np.ndarray = left) -> None:
+                own = found[:, columns]
+                if among is None and len(parts) == 1:
+                    own += left @ left.T  # by itself: half of the products are the other half
+                    return
+                for some in slices(block.stop - block.start, ROWS_AT_ONCE):
+                    rows = slice(block.start + some.start, block.start + some.stop)
+                    right = self.standardised(frame, both[columns], rows)
+                    right *= root[rows]
+                    own += left[:, some] @ right.T
 
-        in_parts(part, slices(both.size, GRAM_COLUMNS_AT_ONCE))
+            in_parts(part, parts)
         return found
 
     def standardised(

@@ -17,6 +17,7 @@ from functools import partial
 import numpy as np
 
 from dasklasso.errors import MemoryLimitError
+from dasklasso.free_memory import return_free_memory
 from dasklasso.objective.alpha_grid import SMALLEST_L1_RATIO
 from dasklasso.scan.engine import ScanEngine
 from dasklasso.scan.queries.folds import ALL
@@ -24,7 +25,6 @@ from dasklasso.scan.strips import ask_strips, strips_of
 from dasklasso.solvers.base import Frozen, Jobs, LeftOut, Setup, Solver, Standing
 from dasklasso.solvers.certificate_scan import Certified, check_finite
 from dasklasso.solvers.newton.side_by_side import side_by_side
-from dasklasso.solvers.quadratic.lazy_pages import return_free_memory
 from dasklasso.solvers.solution import Solution
 from dasklasso.solvers.working_set.calls import Batch, Calls, StripAnswer
 from dasklasso.solvers.working_set.held import HeldColumns
