@@ -107,8 +107,9 @@ if TYPE_CHECKING:
 def ingest_command(store: str | None, dry_run: bool, schema_out: str | None, **values: Any) -> None:
     """Turn the table SOURCE into the Zarr store STORE, in bounded memory.
 
-    SOURCE is Parquet or CSV (a file, a folder, a glob in quotes), NPY, NPZ, HDF5, svmlight, or
-    PLINK 1 genotypes (.bed, with .bim and .fam beside it; values are copies of the first allele).
+    SOURCE is Parquet or CSV (a file, a folder, a glob in quotes), NPY, NPZ, HDF5, .h5ad,
+    svmlight, or PLINK 1 genotypes (.bed, with .bim and .fam beside it; values are copies of the
+    first allele).
     Text columns become one column of zeros and ones for each value; text that looks like numbers,
     dates or an id is refused, and the options above say what it is. How columns became features is
     recorded, and goes into every model: predict and score then take tables like SOURCE.

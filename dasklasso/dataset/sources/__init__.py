@@ -29,7 +29,7 @@ _TABLES = {
     ".parquet": "parquet", ".pq": "parquet", ".parq": "parquet",
     ".csv": "csv", ".tsv": "csv", ".txt": "csv",
     ".npy": "npy", ".npz": "npy",
-    ".h5": "hdf5", ".hdf5": "hdf5", ".hdf": "hdf5",
+    ".h5": "hdf5", ".hdf5": "hdf5", ".hdf": "hdf5", ".h5ad": "h5ad",
     ".svm": "svmlight", ".svmlight": "svmlight", ".libsvm": "svmlight",
     ".bed": "plink", ".pgen": "pgen",
 }  # fmt: skip
@@ -118,6 +118,10 @@ def _open(
         from dasklasso.dataset.sources.hdf5 import open_hdf5
 
         return open_hdf5(files[0], dataset=dataset)
+    if kind == "h5ad":
+        from dasklasso.dataset.sources.anndata import open_h5ad
+
+        return open_h5ad(files[0], dataset=dataset)
     if kind == "plink":
         from dasklasso.dataset.sources.plink import PlinkSource
 
@@ -151,11 +155,12 @@ def _refuse_dataset(text: str, kind: str, dataset: str | None) -> None:
 
 
 def array_format(path: str | os.PathLike[str]) -> str | None:
-    """The format of a file that holds several arrays by name, "hdf5" or "npz"; None of others."""
+    """The format of a file that holds several arrays by name, such as "npz"; None of others."""
     suffix = Path(path).suffix.lower()
     if suffix == ".npz":
         return "npz"
-    return "hdf5" if _TABLES.get(suffix) == "hdf5" else None
+    kind = _TABLES.get(suffix)
+    return kind if kind in ("hdf5", "h5ad") else None
 
 
 def looks_like_table(path: str | os.PathLike[str]) -> bool:
@@ -217,7 +222,7 @@ def _format(file: Path) -> str:
     if kind is None:
         raise SourceError(
             f"{file}: the ending {''.join(file.suffixes[-2:]) or '(none)'} is not known, expected "
-            ".parquet, .csv, .tsv (also .gz), .npy, .npz, .h5, .hdf5, .svm, .svmlight, .libsvm "
-            "or .bed."
+            ".parquet, .csv, .tsv (also .gz), .npy, .npz, .h5, .hdf5, .h5ad, .svm, .svmlight, "
+            ".libsvm, .bed or .pgen."
         )
     return kind

@@ -33,7 +33,7 @@ class Hdf5Rows:
 
     def slabs(self, rows: int) -> Iterator[np.ndarray]:
         self.refuse_fault()
-        with _open(self._file) as opened:
+        with opened_hdf5(self._file) as opened:
             try:
                 dataset = opened[self._path]
             except (KeyError, OSError, RuntimeError) as error:
@@ -87,7 +87,7 @@ def open_hdf5(file: Path, *, dataset: str | None) -> MatrixSource:
     DependencyMissing
         h5py is not installed.
     """
-    with _open(file) as opened:
+    with opened_hdf5(file) as opened:
         import h5py
 
         found: dict[str, Any] = {}
@@ -129,7 +129,16 @@ def open_hdf5(file: Path, *, dataset: str | None) -> MatrixSource:
     return MatrixSource("hdf5", found[wanted], find=find, default_target=target)
 
 
-def _open(file: Path) -> Any:
+def opened_hdf5(file: Path) -> Any:
+    """Open an HDF5 file for reading; it is a context manager.
+
+    Raises
+    ------
+    SourceError
+        It cannot be read.
+    DependencyMissing
+        h5py is not installed.
+    """
     try:
         import h5py
     except ImportError:

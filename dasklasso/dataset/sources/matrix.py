@@ -73,7 +73,19 @@ class MatrixBatch:
 
 
 class MatrixSource(SourceDefaults):
-    """X as columns x0, x1, ..., and any vector of as many rows that is asked for by name."""
+    """X as columns x0, x1, ..., and any vector of as many rows that is asked for by name.
+
+    Parameters
+    ----------
+    form : str
+        What the format is called.
+    X : RowArray
+    find : callable
+        Returns the array of a name, None where there is none.
+    default_target : str, optional
+    names : sequence of str, optional
+        Of the columns, in the place of x0, x1, ...
+    """
 
     def __init__(
         self,
@@ -82,6 +94,7 @@ class MatrixSource(SourceDefaults):
         *,
         find: Callable[[str], RowArray | None],
         default_target: str | None = None,
+        names: Sequence[str] | None = None,
     ) -> None:
         if len(X.shape) not in (1, 2):
             raise SourceError(f"{X.where}: has shape {X.shape}, expected two dimensions.")
@@ -94,7 +107,7 @@ class MatrixSource(SourceDefaults):
         refuse_too_many(width, X.where)
         if width == 0:
             raise SourceError(f"{X.where}: has no columns (shape {X.shape}).")
-        self.columns = _columns(X, [f"x{j}" for j in range(width)])
+        self.columns = _columns(X, names or [f"x{j}" for j in range(width)])
         if any(column.kind != "number" for column in self.columns):
             raise ValueFound(f"{X.where}: has values of type {X.dtype}, expected numbers.")
         self._positions = {column.name: j for j, column in enumerate(self.columns)}
