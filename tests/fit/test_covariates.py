@@ -16,6 +16,7 @@ from dasklasso.options import FitOptions, RunOptions
 RUN = RunOptions(in_process=True, keep_statistics=False)
 OPTIONS = FitOptions(n_alphas=5, eps=0.1, tol=1e-10)
 N, D = 40, 90
+SMOOTH = ("poisson", "huber")
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +41,10 @@ def objective(X, y, covariates, alpha, weight):
     return 0.5 * np.mean((both[:, -1] - both[:, :-1] @ coef) ** 2) + alpha * np.abs(coef).sum()
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("solver", ["working_set", "gram", "fista"])
+@pytest.mark.parametrize(
+    ("solver", "weighted"),
+    [("working_set", False), ("working_set", True), ("gram", True), ("fista", True)],
+)
 def test_the_objective_is_that_of_what_is_left(solver, weighted, arrays, columns_beside):
     X, y, covariates = arrays
     weight = np.random.default_rng(2).uniform(0.2, 3.0, N) if weighted else np.ones(N)
@@ -66,11 +69,13 @@ def test_a_path_begins_with_covariates_alone(arrays, columns_beside):
     np.testing.assert_allclose(path.predict(both, path.alphas[0]), fitted, atol=1e-6)
 
 
-@pytest.mark.parametrize("loss", ["logistic", "poisson", "huber"])
+@pytest.mark.parametrize(
+    "loss", ["logistic", *(pytest.param(one, marks=pytest.mark.slow) for one in SMOOTH)]
+)
 def test_other_losses_have_covariates_by_working_sets(loss, arrays, columns_beside):
     X, y, covariates = arrays
     y = {"logistic": y > np.median(y), "poisson": np.round(np.abs(y)), "huber": y}[loss]
-    options = replace(OPTIONS, loss=loss, huber_delta=1.0, tol=1e-9)
+    options = replace(OPTIONS, loss=loss, huber_delta=1.0, tol=1e-9, n_alphas=3)
     path = fit_path(
         columns_beside(from_arrays(X, y.astype(float)), covariates[:, :2]), options, RUN
     )

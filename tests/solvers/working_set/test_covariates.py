@@ -15,8 +15,8 @@ from dasklasso.options import CvOptions, FitOptions, RunOptions
 from dasklasso.storage.missing_codes import FilledBlocks, MissingCode
 
 RUN = RunOptions(in_process=True, keep_statistics=False)
-WIDE = FitOptions(solver="working_set", n_alphas=4, eps=0.1, tol=1e-11)
-CODE, N, D = 255, 45, 150
+WIDE = FitOptions(solver="working_set", n_alphas=3, eps=0.2, tol=1e-11)
+CODE, N, D = 255, 45, 100
 FOLDS = CvOptions(folds=3, seed=4)
 FOLD_OF = random_folds(3, 4, 0, N)
 
@@ -56,7 +56,8 @@ def test_folds_are_fits_of_the_rows_that_train(loss, arrays, data):
         data = replace(data, y=from_arrays(arrays[2], y).y)
     with pytest.warns(DataWarning, match="c2 in all rows outside fold 1"):
         found = fit_cv(data, options, FOLDS, RUN)
-    for fold in (0, 1):  # one that sees all covariates, and one that does not
+    # the first sees all covariates, the second does not
+    for fold in (0, 1) if loss == "squared" else (1,):
         trains = fold != FOLD_OF
         table = one_table(arrays, trains)
         factor = np.append(np.ones(D), np.zeros(3))
