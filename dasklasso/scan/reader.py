@@ -14,6 +14,7 @@ from dasklasso.scan.columns.dense import DenseBlock
 from dasklasso.scan.layout import Layout
 from dasklasso.scan.rows import Rows
 from dasklasso.storage.blocks import BlockSource
+from dasklasso.storage.side_by_side import SideBySide
 from dasklasso.storage.zarr_blocks import ZarrBlocks, read_rows
 
 
@@ -126,9 +127,11 @@ class Reader:
             start, stop = layout.row_bounds[piece : piece + 2]
             above, below = source.row_bounds[i : i + 2]
             self.bytes_read += source.stored_bytes(i, j) * (stop - start) // (below - above)
-            cut = not contiguous and isinstance(source, ZarrBlocks)
-            block = source.uncopied(i, j) if cut else source.block(i, j)
-            return block[start - above : stop - above]
+            if contiguous or not isinstance(source, ZarrBlocks | SideBySide):
+                chunk = source.block(i, j)
+            else:
+                chunk = source.uncopied(i, j)
+            return chunk[start - above : stop - above]
         key = (self.table.token, i, j)
         block = CACHE.get(key)
         if block is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dasklasso.storage.blocks import BlockSource
-from dasklasso.storage.zarr_blocks import read_rows
+from dasklasso.storage.zarr_blocks import ZarrBlocks, read_rows
 
 
 class SideBySide:
@@ -33,6 +33,12 @@ class SideBySide:
             return self.left.block(i, j)
         rows = read_rows(self.right, *self.row_bounds[i : i + 2])
         return np.ascontiguousarray(rows)
+
+    def uncopied(self, i: int, j: int) -> np.ndarray:
+        """Block (i, j), which need not be contiguous."""
+        if self._is_left(j) and isinstance(self.left, ZarrBlocks):
+            return self.left.uncopied(i, j)
+        return self.block(i, j)
 
     def will_need(self, i: int, j: int) -> None:
         if self._is_left(j):
