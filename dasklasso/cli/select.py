@@ -128,8 +128,9 @@ def select_command(as_json: bool, out: str | None, **values: Any) -> None:
     """Choose features of STORE, and an alpha, from second moments.
 
     They cost one read of the data, or none where statistics are kept; certifying a whole path
-    costs one more. Stability selection has no model to certify: its features come with a bound on
-    how many of them are noise.
+    costs one more. Criteria on data wider than long ask for no more than the path itself.
+    Stability selection has no model to certify: its features come with a bound on how many of
+    them are noise.
     """
     from dasklasso.jobs.select_stage import SelectStage
 
@@ -160,7 +161,9 @@ def report(found: Selected, stage: SelectStage) -> None:
     path = found.path
     if path is None:
         gap, n_features = "none: a probability needs no certificate", len(found.table)
+        solver = "gram"
     else:
+        solver = path.solver
         gap = f"{path.dual_gap.max():.2g} at worst, asked for {path.tol:.2g}"
         n_features = path.n_features
     print_pairs(
@@ -171,7 +174,8 @@ def report(found: Selected, stage: SelectStage) -> None:
             (
                 "cost",
                 f"{counted(found.scans, 'scan')}, {format_size(found.bytes_read)} read, "
-                f"{found.seconds:.3g} s, peak memory {format_size(found.peak_memory_bytes)} (gram)",
+                f"{found.seconds:.3g} s, peak memory {format_size(found.peak_memory_bytes)} "
+                f"({solver})",
             ),
             *([("model", stage.out)] if path is not None else []),
             *([("table", stage.table)] if stage.table is not None else []),

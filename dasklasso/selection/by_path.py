@@ -19,7 +19,7 @@ from dasklasso.fit.session import over_workers
 from dasklasso.model.path import FittedPath
 from dasklasso.moments.cross_moments import CrossMoments
 from dasklasso.problem.problem import Problem
-from dasklasso.selection.criteria import InformationCriterion, information_criteria
+from dasklasso.selection.criteria import Criteria, InformationCriterion, information_criteria
 from dasklasso.selection.found import Found, features_at
 from dasklasso.selection.options import SelectOptions
 from dasklasso.selection.relaxed_adaptive import (
@@ -50,8 +50,16 @@ def select_by_criterion(session: Session, selection: SelectOptions) -> Found:
         noise_variance=selection.noise_variance,
         gamma=selection.ebic_gamma,
     )
+    return best_by_criterion(path, criteria, selection, nbytes)
+
+
+def best_by_criterion(
+    path: FittedPath, criteria: Criteria, selection: SelectOptions, bytes_read: int
+) -> Found:
+    """Return the model of a path that a criterion prefers."""
     criterion = cast(InformationCriterion, selection.by)
     at = criteria.index(criterion)
+    alphas = criteria.alphas
     path = replace(path, alpha_selected=float(alphas[at]))
     chosen = {
         "alpha": float(alphas[at]),
@@ -63,7 +71,7 @@ def select_by_criterion(session: Session, selection: SelectOptions) -> Found:
         {**row, "dual_gap": float(gap)}
         for row, gap in zip(criteria.table(), path.dual_gap, strict=True)
     ]
-    return Found(path, features_at(path), chosen, table, nbytes)
+    return Found(path, features_at(path), chosen, table, bytes_read)
 
 
 def select_relaxed(session: Session, selection: SelectOptions) -> Found:

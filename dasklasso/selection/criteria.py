@@ -109,6 +109,7 @@ def information_criteria(
     noise_variance: float | Literal["estimated"] | None = None,
     gamma: float = 1.0,
     n_rows: float | None = None,
+    n_candidates: int | None = None,
 ) -> Criteria:
     """Judge the models of a path on the rows that they were fitted to.
 
@@ -125,6 +126,8 @@ def information_criteria(
         Chen, 2008, theorem 1).
     n_rows : by default the number of rows
         Where weights count repeated rows, their sum.
+    n_candidates : by default those of ``moments`` that vary and have a penalty
+        Features that EBIC chooses among, where ``moments`` have those in use only.
 
     Raises
     ------
@@ -151,7 +154,8 @@ def information_criteria(
     factor = penalty_factors(objective.penalty_factor, moments.n_features)
     candidates = (problem.frame.inverse_scale > 0) & (factor > 0)
     in_use = np.count_nonzero(coef[:, candidates], axis=1)
-    choices = _log_choose(int(np.count_nonzero(candidates)), in_use)
+    among = int(np.count_nonzero(candidates)) if n_candidates is None else n_candidates
+    choices = _log_choose(among, in_use)
     return Criteria(
         alphas,
         df,

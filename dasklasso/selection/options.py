@@ -15,6 +15,7 @@ from dasklasso.selection.stability_bounds import Bound, expected_false
 By = Literal["aic", "bic", "ebic", "relaxed", "adaptive", "stability"]
 BY = ("aic", "bic", "ebic", "relaxed", "adaptive", "stability")
 INITIAL = ("least_squares", "ridge", "lasso")
+CRITERIA = ("aic", "bic", "ebic")
 CROSS_VALIDATED = ("relaxed", "adaptive")
 
 
@@ -69,6 +70,10 @@ class SelectOptions:
     @property
     def is_cross_validated(self) -> bool:
         return self.by in CROSS_VALIDATED
+
+    @property
+    def is_criterion(self) -> bool:
+        return self.by in CRITERIA
 
     def __post_init__(self) -> None:
         if self.by not in BY:

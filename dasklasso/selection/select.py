@@ -12,6 +12,7 @@ from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.labels.offsets import less_offset
 from dasklasso.dataset.row_folds import FoldAssignment, FoldScheme, assign_folds
 from dasklasso.errors import MemoryLimitError, OptionError
+from dasklasso.fit.choose import choose_solver
 from dasklasso.fit.moments_session import Session, open_session
 from dasklasso.fit.plan import plan_fit
 from dasklasso.fit.session import open_engine
@@ -20,6 +21,7 @@ from dasklasso.fit.targets import check_numbers
 from dasklasso.options import FitOptions, RunOptions
 from dasklasso.selection.by_path import select_adaptive, select_by_criterion, select_relaxed
 from dasklasso.selection.by_stability import scheme_of_parts, select_stable
+from dasklasso.selection.columns_in_use import select_on_columns_in_use
 from dasklasso.selection.found import Found, Selected
 from dasklasso.selection.options import SelectOptions
 from dasklasso.solvers.base import ScanEvent
@@ -52,14 +54,15 @@ def select_features(
       many of them are noise. There is no model, so there is nothing to certify.
 
     Moments cost one read of X, or none where an earlier fit kept them; the certificate of a whole
-    path, which all but "stability" have, costs one more.
+    path, which all but "stability" have, costs one more. Criteria on data wider than long do
+    without them: a path is solved by ``working_set``, and judged on the columns in use.
 
     Parameters
     ----------
     data : Dataset
         With one target.
     options : FitOptions
-        Of squared loss; ``solver`` must be "auto" or "gram".
+        Of squared loss; ``solver`` must be "auto" or "gram", of criteria also "working_set".
     selection : SelectOptions
     progress : called after every scan
     announce : called with a line about the dashboard once there is one
@@ -72,7 +75,7 @@ def select_features(
         do not fit the memory.
     """
     run = run or RunOptions()
-    options = _for_moments(options)
+    _check_options(options, selection)
     backend_for(run.device)
     if data.y is None:
         raise OptionError(f"{data.location}: has no target y, and a selection needs one")
@@ -82,6 +85,9 @@ def select_features(
             "selected for a single target"
         )
     check_numbers(data, options.loss)
+    if _is_wide(data, options, selection, run):
+        return _selected_on_columns_in_use(data, options, selection, run, progress, announce)
+    options = replace(options, solver="gram")
     given, data = data, less_offset(data)
     assignment, plan = _prepared(data, options, selection, run)
     needed = 0 if plan is None else plan["memory_per_worker"]
@@ -117,21 +123,58 @@ def select_features(
     )
 
 
-def _for_moments(options: FitOptions) -> FitOptions:
-    """Return the same options, to be solved on moments.
-
-    Raises
-    ------
-    OptionError
-        When another solver or loss was asked for, or a path that ends early.
-    """
+def _check_options(options: FitOptions, selection: SelectOptions) -> None:
+    """Refuse a loss or a solver that cannot, and a path that ends early."""
     if options.loss != "squared":
         raise OptionError(f"loss: {options.loss} cannot select features, squared can")
-    if options.solver not in ("auto", "gram"):
-        raise OptionError(f"solver: {options.solver} cannot select features, gram can")
+    able = ("gram", "working_set") if selection.is_criterion else ("gram",)
+    if options.solver not in ("auto", *able):
+        raise OptionError(
+            f"solver: {options.solver} cannot select features by {selection.by}, "
+            f"{' and '.join(able)} can"
+        )
     if options.stop_saturated:
         raise OptionError("stop_saturated: a selection judges the whole grid; give a larger eps")
-    return replace(options, solver="gram")
+
+
+def _is_wide(data: Dataset, options: FitOptions, selection: SelectOptions, run: RunOptions) -> bool:
+    """Whether a criterion is taken from the columns in use, without moments of all columns."""
+    if not selection.is_criterion:
+        return False
+    kept = are_stored(data, FoldScheme(), run)
+    return choose_solver(data, options, run, statistics_kept=kept).solver == "working_set"
+
+
+def _selected_on_columns_in_use(
+    data: Dataset,
+    options: FitOptions,
+    selection: SelectOptions,
+    run: RunOptions,
+    progress: Callable[[ScanEvent], None] | None,
+    announce: Callable[[str], None] | None,
+) -> Selected:
+    began = time.monotonic()
+    found, scans = select_on_columns_in_use(
+        data,
+        replace(options, solver="working_set"),
+        selection,
+        run,
+        progress=progress,
+        announce=announce,
+    )
+    assert found.path is not None
+    seconds = time.monotonic() - began
+    return Selected(
+        by=selection.by,
+        path=replace(found.path, seconds=seconds),
+        features=found.features,
+        chosen=found.chosen,
+        table=found.table,
+        scans=scans,
+        bytes_read=found.bytes_read,
+        seconds=seconds,
+        peak_memory_bytes=found.path.peak_memory_bytes,
+    )
 
 
 def _prepared(
@@ -162,6 +205,8 @@ def _check_memory(
     need, limit = gram_memory(data, options, run, n_folds).total, memory_limit(run)
     if need > limit:
         fewer = ", or ask for fewer folds" if n_folds > 1 else ""
+        if data.n_features > data.n_rows:
+            fewer += "; aic, bic and ebic need that of the features in use only"
         raise MemoryLimitError(
             f"memory: {limit:,} bytes, but a selection by {selection.by} needs "
             f"{format_size(need)} for {data.n_features:,} features; give more memory{fewer}"

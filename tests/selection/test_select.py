@@ -66,6 +66,37 @@ def test_criteria_choose_the_alpha_of_lasso_lars_ic(table, data, criterion):
     assert found.path.alpha_selected == pytest.approx(theirs.alpha_, rel=1e-6)
 
 
+@pytest.mark.parametrize("case", ["plain", "weights and factors", "elastic net"])
+def test_on_wide_data_criteria_of_the_columns_in_use_are_those_of_all_moments(case, make_store):
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(60, 200)) + 3.0
+    y = X[:, :3] @ [2.0, -1.5, 1.0] + rng.normal(size=60)
+    weight = rng.uniform(0.5, 2.0, 60) if case == "weights and factors" else None
+    options = FitOptions(n_alphas=12, eps=0.1, tol=1e-8)
+    if case == "weights and factors":
+        options = replace(options, penalty_factor=np.where(np.arange(200) == 1, 0.0, 1.5))
+    elif case == "elastic net":
+        options = replace(options, l1_ratio=0.7, standardize=True)
+    data = make_store(X, y, weight, chunk_columns=50)
+    run = replace(RUN, keep_statistics=False)
+    all_moments = select(data, "ebic", replace(options, solver="gram"), run)
+    found = select(data, "ebic", replace(options, solver="working_set"), run)
+    assert found.path.solver == "working_set"
+    assert found.path.alpha_selected == pytest.approx(all_moments.path.alpha_selected, rel=1e-12)
+    assert found.path.converged
+    for one, other in zip(found.table, all_moments.table, strict=True):
+        for name in ("n_nonzero", "mse", *CRITERIA):
+            assert one[name] == pytest.approx(other[name], rel=1e-5), name
+
+
+def test_on_wide_data_a_criterion_needs_no_moments_of_all_columns():
+    X = np.random.default_rng(0).normal(size=(40, 3000))
+    data = from_arrays(X, X[:, 7] + 0.1 * X[:, 8])
+    found = select(data, "bic", FitOptions(n_alphas=5, eps=0.3), replace(RUN, memory=700 << 20))
+    assert found.path.solver == "working_set"
+    assert "x7" in [row["feature"] for row in found.features]
+
+
 def test_criteria_in_the_table_are_their_formulas_on_the_rows(table, data):
     X, y = table
     found = select(data, "ebic", FitOptions(n_alphas=8))
