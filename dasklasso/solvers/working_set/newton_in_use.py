@@ -19,7 +19,6 @@ import numpy as np
 from dasklasso.objective.duality import column_sums
 from dasklasso.objective.losses.base import Loss
 from dasklasso.objective.penalties.base import Penalty
-from dasklasso.problem.unpenalised import REDUNDANT
 from dasklasso.scan.queries.row_terms import beyond_numbers
 from dasklasso.scan.threads import in_parts, slices
 from dasklasso.solvers.newton.step import (
@@ -27,12 +26,10 @@ from dasklasso.solvers.newton.step import (
     LEAST_DAMPING,
     NULL_LOSSES_ADDED,
     SUFFICIENT_DECREASE,
-    model_minimum,
-    most_sweeps,
 )
-from dasklasso.solvers.quadratic.follow import follow
 from dasklasso.solvers.working_set.held import HeldColumns
 from dasklasso.solvers.working_set.in_use import InUse, Reached
+from dasklasso.solvers.working_set.newton_model import Reference, model_step
 from dasklasso.solvers.working_set.smooth_series import SmoothSeries, dual_point
 
 MOST_STEPS = 60  # for one alpha and one loss
@@ -45,7 +42,6 @@ SLOW_STEP = 0.2  # of a gap left by a step: from there on the next has a matrix 
 FEW_ACTIVE = 64  # columns, up to which every step has a matrix of its own point
 NEARLY_ACTIVE = 0.9  # of what the penalty allows a gradient: columns beyond it are active
 COLUMNS_AT_ONCE = 512  # of a matrix, and of products with slopes
-RIDGE = 1e-15  # of a matrix's diagonal, for each other column: rounding
 NULL_TOL = 1e-14  # of the null loss: the gap of a model of unpenalised columns alone
 
 
@@ -84,24 +80,6 @@ class _Look:
     gap: float
 
 
-@dataclass(frozen=True)
-class _Reference:
-    """The matrix of a quadratic model.
-
-    Attributes
-    ----------
-    curved : (n,) weights of rows times the curvature there
-    active : (c,) columns, by their numbers among those in use
-    gram : (c, c)
-    coupling : (c,), of the columns with the intercept
-    """
-
-    curved: np.ndarray
-    active: np.ndarray
-    gram: np.ndarray
-    coupling: np.ndarray
-
-
 class NewtonInUse(InUse):
     """Columns in use of a loss that is no quadratic.
 
@@ -115,7 +93,7 @@ class NewtonInUse(InUse):
         super().__init__(series, held)
         self.series, self._rows, self._trains = series, series.rows, series.trains
         self._columns = np.zeros((0, self._trains.size))
-        self._reference: _Reference | None = None
+        self._reference: Reference | None = None
         self._damping = series.problem.loss.damping
 
     def join(self, places: np.ndarray) -> None:
@@ -150,13 +128,36 @@ class NewtonInUse(InUse):
         n, last = len(self.places), behind[-1]
         at = self._at(last.padded(n), last.intercept)
         one = np.ones(n)
+        line = [Reached(known.alpha, known.padded(n), known.intercept) for known in behind]
         for alpha in alphas.tolist():
             here, loss = penalty.at(alpha, one, one), self._rows.loss
+            self._go_on(at, line, alpha, here)
             gap = self._solved(at, here, goal, loss)
             if gap > max(goal, HARD_GAP * self.series.unit):
                 self._by_continuation(at, here, goal, loss)
             found.append(Reached(alpha, at.u, at.b))
+            line = [line[-1], found[-1]]
         return found
+
+    def _go_on(self, at: _Iterate, line: Sequence[Reached], alpha: float, penalty: Penalty) -> None:
+        """Go on along the line through the last two points, in place, if it lowers the objective.
+
+        It is a better place to begin from, so that a reference of alphas before serves for longer.
+        """
+        if len(line) < 2 or not np.inf > line[0].alpha > line[1].alpha > alpha:
+            return
+        before, last = line
+        ahead = (last.alpha - alpha) / (before.alpha - last.alpha)
+        u = at.u + ahead * (at.u - before.u)
+        u[u * at.u <= 0.0] = 0.0  # what would change its sign, or comes from zero, waits there
+        there = self._at(u, at.b + ahead * (at.b - before.intercept))
+        if self._value(there, penalty) < self._value(at, penalty):
+            at.u, at.b, at.prediction = there.u, there.b, there.prediction
+
+    def _value(self, at: _Iterate, penalty: Penalty) -> float:
+        """Return the objective."""
+        loss = self._rows.loss.value(at.prediction, self._rows.y)
+        return float(self._rows.weight @ loss) + float(np.sum(penalty.value(at.u)))
 
     def _at(self, u: np.ndarray, b: float) -> _Iterate:
         used = np.flatnonzero(u)
@@ -217,7 +218,7 @@ class NewtonInUse(InUse):
         gap = gap if np.isfinite(gap) else np.inf
         return _Look(point.loss + float(cost), point.loss, point.slope, gradient, gap)
 
-    def _referred(self, at: _Iterate, look: _Look, penalty: Penalty, loss: Loss) -> _Reference:
+    def _referred(self, at: _Iterate, look: _Look, penalty: Penalty, loss: Loss) -> Reference:
         """Return the matrix of the iterate itself, over the columns that are active there."""
         y = self._rows.y
         curvature = loss.curvature(at.prediction, y)
@@ -226,12 +227,12 @@ class NewtonInUse(InUse):
             curvature = curvature + self._damping * more
         none = np.zeros(0, np.int64)
         curved = self._rows.weight * curvature
-        empty = _Reference(curved, none, np.zeros((0, 0)), np.zeros(0))
+        empty = Reference(curved, none, np.zeros((0, 0)), np.zeros(0))
         return self._extended(empty, at, look, penalty)
 
     def _extended(
-        self, reference: _Reference, at: _Iterate, look: _Look, penalty: Penalty
-    ) -> _Reference:
+        self, reference: Reference, at: _Iterate, look: _Look, penalty: Penalty
+    ) -> Reference:
         """Return the same with the columns that have become active."""
         active = (at.u != 0) | (penalty.size(-look.gradient) >= NEARLY_ACTIVE * penalty.l1)
         active[reference.active] = False
@@ -273,7 +274,9 @@ class NewtonInUse(InUse):
         own = replace(penalty, l1=penalty.l1[active], l2=penalty.l2[active])
         start, gradient = at.u[active], np.append(look.gradient[active], look.slope)
         height = look.loss + NULL_LOSSES_ADDED * self.series.unit
-        moved, up, predicted = self._model_step(reference, gradient, start, own, height, tol)
+        moved, up, predicted = model_step(
+            reference, gradient, start, own, height, tol, intercept=self._rows.fit_intercept
+        )
         along, cost = moved - start, float(np.sum(own.value(start)))
         used = np.flatnonzero(along)
         ahead = along[used] @ self._columns[active[used]] + up
@@ -294,101 +297,9 @@ class NewtonInUse(InUse):
         self._trust(whole=False, accurate=False)
         return False
 
-    def _model_step(
-        self,
-        reference: _Reference,
-        gradient: np.ndarray,
-        start: np.ndarray,
-        penalty: Penalty,
-        height: float,
-        tol: float,
-    ) -> tuple[np.ndarray, float, float]:
-        """Minimise the model around an iterate; what costs nothing is eliminated.
-
-        Parameters
-        ----------
-        gradient : (c + 1,), of the active columns and the intercept
-        start : (c,)
-
-        Returns
-        -------
-        Where its minimum is (c,), how far up the intercept goes, and by how much the objective
-        falls if the model is right.
-        """
-        c, gram, intercept = start.size, reference.gram, self._rows.fit_intercept
-        free = np.zeros(c, bool)
-        if not penalty.nonnegative:
-            free = (penalty.l1 == 0) & (penalty.l2 == 0)
-        rest, features = np.flatnonzero(~free), np.flatnonzero(free)
-        free = np.arange(c, c + int(intercept))
-        free = np.concatenate([features, free])
-        across = np.empty((c, free.size))
-        across[:, : features.size] = gram[:, features]
-        across[:, features.size :] = reference.coupling[:, None]
-        within = np.empty((free.size, free.size))
-        within[: features.size] = across[features]
-        within[features.size :, : features.size] = reference.coupling[features]
-        within[features.size :, features.size :] = reference.curved.sum()
-        inverse, across = _inverse(within), across[rest]
-        shown = inverse @ gradient[free]
-        matrix = gram if rest.size == c else gram[np.ix_(rest, rest)]
-        ridge = RIDGE * (c + 1) * np.diagonal(matrix)
-        matrix = matrix - across @ (inverse @ across.T)
-        matrix.flat[:: rest.size + 1] += ridge
-        left = gradient[rest] - across @ shown
-        own = replace(penalty, l1=penalty.l1[rest], l2=penalty.l2[rest])
-        before = start[rest]
-        after = _minimum(matrix, left, before, height, own, tol)
-        along = after - before
-        change = left @ along + 0.5 * (along @ (matrix @ along)) - 0.5 * (gradient[free] @ shown)
-        change += np.sum(own.value(after)) - np.sum(own.value(before))
-        step = np.zeros(c + 1)
-        step[rest], step[free] = along, -(shown + inverse @ (across.T @ along))
-        moved = start + step[:c]
-        moved[rest] = after
-        return moved, float(step[c]), max(-float(change), 0.0)
-
     def _trust(self, *, whole: bool, accurate: bool) -> None:
         """Choose the next damping: how much of a model nowhere below the loss its matrix has."""
         if not whole:
             self._damping = min(1.0, max(16.0 * self._damping, LEAST_DAMPING))
         elif accurate:
             self._damping = 0.25 * self._damping if self._damping > LEAST_DAMPING else 0.0
-
-
-def _minimum(
-    matrix: np.ndarray,
-    gradient: np.ndarray,
-    start: np.ndarray,
-    height: float,
-    penalty: Penalty,
-    tol: float,
-) -> np.ndarray:
-    """As :func:`~dasklasso.solvers.newton.step.model_minimum`, which certifies what it returns."""
-    if not start.size:
-        return start
-    if not np.all((penalty.l1 > 0) | (penalty.l2 > 0)):
-        return model_minimum(matrix, gradient, start, height, penalty, tol)
-    linear = matrix @ start - gradient
-    square = 2.0 * height + linear @ start - gradient @ start
-    usable, one = np.diagonal(matrix) > 0, np.ones(1)
-    [found] = follow(
-        matrix,
-        linear,
-        square,
-        penalty,
-        one,
-        usable,
-        start,
-        tol=tol,
-        max_passes=most_sweeps(start.size),
-    )
-    return found.u
-
-
-def _inverse(matrix: np.ndarray) -> np.ndarray:
-    """Return the inverse, or what serves as one where columns explain each other."""
-    scale = np.sqrt(np.diagonal(matrix))
-    inverse = 1.0 / np.where(scale > 0.0, scale, 1.0)
-    found = np.linalg.pinv(matrix * inverse[:, None] * inverse, rcond=REDUNDANT, hermitian=True)
-    return np.asarray(found * inverse[:, None] * inverse)
