@@ -17,6 +17,7 @@ from unittest.mock import patch
 
 import numpy as np
 
+from dasklasso.dataset.checks import NumberedNames
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.ingest.chunks import strip_columns
 from dasklasso.fit.machine import Machine
@@ -40,10 +41,16 @@ class Sizes:
 
     def __init__(self, rows: int, features: int, ratio: float, memory: int) -> None:
         self.shape = (rows, features)
-        self.row_bounds = (0, rows)
+        self.row_bounds: tuple[int, ...] = (0, rows)
         width = strip_columns(rows, features, 1, memory=memory)
-        self.column_bounds = (*range(0, features, width), features)
+        self.column_bounds: tuple[int, ...] = (*range(0, features, width), features)
         self._ratio = ratio
+
+    def block(self, i: int, j: int) -> np.ndarray:
+        raise NotImplementedError("a plan reads nothing")
+
+    def will_need(self, i: int, j: int) -> None:
+        return None
 
     def stored_bytes(self, i: int, j: int) -> int:
         width = self.column_bounds[j + 1] - self.column_bounds[j]
@@ -55,9 +62,9 @@ def of_sizes(rows: int, features: int, traits: int, ratio: float, memory: int) -
     X = FilledBlocks(Sizes(rows, features, ratio, memory), MissingCode(255, np.zeros(features)))
     y = Sizes(rows, traits, 1.0, memory)
     return Dataset(
-        X=X, y=y, sample_weight=None, fold=None, feature_names=range(features),
-        target_names=range(traits), y_is_vector=traits == 1, statistics=None, fingerprint="",
-        location="sizes",
+        X=X, y=y, sample_weight=None, fold=None, feature_names=NumberedNames("x", features),
+        target_names=NumberedNames("y", traits), y_is_vector=traits == 1, statistics=None,
+        fingerprint="", location="sizes",
     )  # fmt: skip
 
 
