@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -109,7 +110,8 @@ def test_killed_at_any_change_of_the_disk_the_store_is_whole(tmp_path, rows, pre
 
     # every one near the swap, and some of those before it
     chosen = {1, *range(2, n_calls - 40, 20), *range(n_calls - 40, n_calls + 1)}
-    stores = [make_store(tmp_path / f"s-{at}", *old) for at in sorted(chosen)]
+    sound = make_store(tmp_path / "sound", *old)
+    stores = [shutil.copytree(sound, tmp_path / f"s-{at}") for at in sorted(chosen)]
     update(script, source, swap, stores)
     seen = set()
     for store in stores:
