@@ -78,7 +78,8 @@ class Successor:
         self._chunk_rows = X.chunk_shape[0]
         n_chunks = len(X.row_bounds) - 1
         self.n_linked = manifest.n_rows // self._chunk_rows
-        if n_chunks == 1:
+        held = self._chunk_rows * X.shape[1] * X.dtype.itemsize  # with the rows that there are
+        if n_chunks == 1 and (not self.n_linked or held <= memory // 2):
             best, _ = chunk_shape(X.shape[1], X.dtype.itemsize, memory=memory)
             self._chunk_rows = max(best, self._chunk_rows)
             self.n_linked = 0

@@ -12,6 +12,7 @@ import pytest
 import zarr
 
 from dasklasso.dataset.ingest import by_columns, chunks
+from dasklasso.dataset.ingest.append import append_rows
 from dasklasso.dataset.ingest.ingest import IngestReport, ingest
 from dasklasso.dataset.verify import verify
 from dasklasso.errors import ValueFound
@@ -81,6 +82,21 @@ def test_a_store_of_columns_verifies(cohort: Ingest, tmp_path: Path) -> None:
 def test_missing_genotypes_are_refused_where_they_are_not_to_be_filled(cohort: Ingest) -> None:
     with pytest.raises(ValueFound, match=r"column rs\d+: found a missing value"):
         cohort("store", missing="error")
+
+
+def test_rows_are_appended_without_holding_those_that_are_there(
+    tmp_path: Path, write_plink: Callable[..., Path], small_chunks: None
+) -> None:
+    genotypes = np.random.default_rng(0).integers(0, 3, (9 + 4, D))
+    first = write_plink(tmp_path / "a.bed", genotypes[:9])
+    more = write_plink(tmp_path / "b.bed", genotypes[9:])
+    ingest(first, tmp_path / "store")
+    report = append_rows(tmp_path / "store", more, memory=9 * D)
+    assert (report.chunks_linked, report.chunks_written) == (1, 1)
+    X = zarr.open_group(tmp_path / "store", mode="r")["X"]
+    assert X.chunks == (9, 5)
+    np.testing.assert_array_equal(X[...], genotypes)
+    assert not verify(tmp_path / "store").faults
 
 
 def test_progress_ends_with_all_rows(cohort: Ingest) -> None:
