@@ -48,7 +48,7 @@ class WideLook(Look):
 
 
 def wide_look(setup: Setup) -> Setup:
-    """Run the first read.
+    """Run the first read; a fit of no folds that is resumed needs none of it.
 
     Raises
     ------
@@ -74,8 +74,11 @@ def wide_look(setup: Setup) -> Setup:
     check_unpenalised(free)
     capacity = wanted + free.size + (0 if dense is None else len(dense.values))
     held = HeldColumns.none(X.shape[0], stored_dtype(X), capacity, code).with_dense(dense)
-    held, nbytes = fetched(engine, held, np.setdiff1d(free, held.index))
     whole = series_of(problem, rows, None)
+    if setup.resumed and folds is None:  # the state has the alphas, and the columns held
+        known = WideLook(np.zeros(problem.n_targets), 0, None, held, tuple(whole), limits)
+        return replace(setup, first=known)
+    held, nbytes = fetched(engine, held, np.setdiff1d(free, held.index))
     weighted = np.column_stack([null_pulls(one, held) for one in whole])
     moments = None
     if folds is not None:
