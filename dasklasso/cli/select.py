@@ -161,9 +161,7 @@ def report(found: Selected, stage: SelectStage) -> None:
     path = found.path
     if path is None:
         gap, n_features = "none: a probability needs no certificate", len(found.table)
-        solver = "gram"
     else:
-        solver = path.solver
         gap = f"{path.dual_gap.max():.2g} at worst, asked for {path.tol:.2g}"
         n_features = path.n_features
     print_pairs(
@@ -175,7 +173,7 @@ def report(found: Selected, stage: SelectStage) -> None:
                 "cost",
                 f"{counted(found.scans, 'scan')}, {format_size(found.bytes_read)} read, "
                 f"{found.seconds:.3g} s, peak memory {format_size(found.peak_memory_bytes)} "
-                f"({solver})",
+                f"({found.solver})",
             ),
             *([("model", stage.out)] if path is not None else []),
             *([("table", stage.table)] if stage.table is not None else []),

@@ -6,6 +6,7 @@ and no scan after the one that took the moments.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +21,12 @@ from dasklasso.options import FitOptions, RunOptions
 from dasklasso.problem.problem import penalty_factors
 from dasklasso.selection.found import Found
 from dasklasso.selection.options import SelectOptions
-from dasklasso.selection.stability import BYTES_AT_ONCE, half_samples, stability_path
+from dasklasso.selection.stability import (
+    BYTES_AT_ONCE,
+    StabilityPath,
+    half_samples,
+    stability_path,
+)
 from dasklasso.selection.stability_bounds import selected_for
 from dasklasso.solvers.cost import memory_limit
 from dasklasso.solvers.gram.cost import gram_memory
@@ -107,11 +113,28 @@ def select_stable(session: Session, selection: SelectOptions, scheme: FoldScheme
         seed=selection.cv.seed,
         map=over_workers(session.engine.runner),
     )
+    return found_of(found, selection, session.data.feature_names, len(parts), session.bytes_read)
+
+
+def found_of(
+    found: StabilityPath,
+    selection: SelectOptions,
+    names: Sequence[str],
+    n_parts: int,
+    bytes_read: int,
+) -> Found:
+    """Return the features that are selected often enough.
+
+    Parameters
+    ----------
+    names : of all features
+    n_parts : of the rows, of which half-samples are made
+    bytes_read : of X
+    """
     threshold, bound = selection.threshold, selection.bound
     if selection.expected_false is not None:
         found = found.within(selection.expected_false, threshold, bound)
     selected, probability = found.selected(threshold), found.max_probabilities
-    names = session.data.feature_names
     order = selected[np.argsort(-probability[selected], kind="stable")]
     features = tuple({"feature": names[j], "probability": float(probability[j])} for j in order)
     chosen = {
@@ -123,7 +146,7 @@ def select_stable(session: Session, selection: SelectOptions, scheme: FoldScheme
         "smallest_alpha": float(found.alphas[-1]),
         "n_alphas": len(found.alphas),
         "half_samples": 2 * found.n_pairs,
-        "n_parts": len(parts),
+        "n_parts": n_parts,
     }
     among = set(selected.tolist())
     table = [
@@ -135,7 +158,7 @@ def select_stable(session: Session, selection: SelectOptions, scheme: FoldScheme
         }
         for j, row in enumerate(found.table())
     ]
-    return Found(None, features, chosen, table, session.bytes_read)
+    return Found(None, features, chosen, table, bytes_read)
 
 
 def _worthwhile(session: Session, selection: SelectOptions, alphas: np.ndarray) -> np.ndarray:

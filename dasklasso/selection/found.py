@@ -53,6 +53,7 @@ class Selected:
         Reads of X.
     bytes_read, peak_memory_bytes : int
     seconds : float
+    solver : str
     """
 
     by: str
@@ -64,6 +65,7 @@ class Selected:
     bytes_read: int
     seconds: float
     peak_memory_bytes: int
+    solver: str = "gram"
 
     @property
     def converged(self) -> bool:
@@ -76,6 +78,7 @@ class Selected:
         return {
             "by": self.by,
             **of_path,
+            "solver": self.solver,
             "scans": float(self.scans),
             "bytes_read": self.bytes_read,
             "seconds": self.seconds,

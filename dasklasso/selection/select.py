@@ -14,6 +14,7 @@ from dasklasso.dataset.row_folds import FoldAssignment, FoldScheme, assign_folds
 from dasklasso.errors import MemoryLimitError, OptionError
 from dasklasso.fit.choose import choose_solver
 from dasklasso.fit.moments_session import Session, open_session
+from dasklasso.fit.peak_memory import PeakMemory
 from dasklasso.fit.plan import plan_fit
 from dasklasso.fit.session import open_engine
 from dasklasso.fit.statistics import are_stored
@@ -24,6 +25,7 @@ from dasklasso.selection.by_stability import scheme_of_parts, select_stable
 from dasklasso.selection.columns_in_use import select_on_columns_in_use
 from dasklasso.selection.found import Found, Selected
 from dasklasso.selection.options import SelectOptions
+from dasklasso.selection.stability_in_memory import select_stable_in_memory
 from dasklasso.solvers.base import ScanEvent
 from dasklasso.solvers.cost import memory_limit
 from dasklasso.solvers.gram.cost import gram_memory
@@ -54,15 +56,17 @@ def select_features(
       many of them are noise. There is no model, so there is nothing to certify.
 
     Moments cost one read of X, or none where an earlier fit kept them; the certificate of a whole
-    path, which all but "stability" have, costs one more. Criteria on data wider than long do
-    without them: a path is solved by ``working_set``, and judged on the columns in use.
+    path, which all but "stability" have, costs one more. On data wider than long, criteria and
+    "stability" do without them: a path is solved by ``working_set`` and judged on the columns in
+    use, and half-samples are solved on rows that are held in memory.
 
     Parameters
     ----------
     data : Dataset
         With one target.
     options : FitOptions
-        Of squared loss; ``solver`` must be "auto" or "gram", of criteria also "working_set".
+        Of squared loss; ``solver`` must be "auto" or "gram", of criteria and "stability"
+        also "working_set".
     selection : SelectOptions
     progress : called after every scan
     announce : called with a line about the dashboard once there is one
@@ -86,7 +90,7 @@ def select_features(
         )
     check_numbers(data, options.loss)
     if _is_wide(data, options, selection, run):
-        return _selected_on_columns_in_use(data, options, selection, run, progress, announce)
+        return _selected_without_moments(data, options, selection, run, progress, announce)
     options = replace(options, solver="gram")
     given, data = data, less_offset(data)
     assignment, plan = _prepared(data, options, selection, run)
@@ -127,7 +131,8 @@ def _check_options(options: FitOptions, selection: SelectOptions) -> None:
     """Refuse a loss or a solver that cannot, and a path that ends early."""
     if options.loss != "squared":
         raise OptionError(f"loss: {options.loss} cannot select features, squared can")
-    able = ("gram", "working_set") if selection.is_criterion else ("gram",)
+    either = selection.is_criterion or selection.by == "stability"
+    able = ("gram", "working_set") if either else ("gram",)
     if options.solver not in ("auto", *able):
         raise OptionError(
             f"solver: {options.solver} cannot select features by {selection.by}, "
@@ -138,14 +143,16 @@ def _check_options(options: FitOptions, selection: SelectOptions) -> None:
 
 
 def _is_wide(data: Dataset, options: FitOptions, selection: SelectOptions, run: RunOptions) -> bool:
-    """Whether a criterion is taken from the columns in use, without moments of all columns."""
-    if not selection.is_criterion:
+    """Whether a criterion or stability does without second moments of all columns."""
+    if not (selection.is_criterion or selection.by == "stability"):
         return False
+    if options.solver == "auto" and selection.by == "stability":
+        return data.n_features > data.n_rows
     kept = are_stored(data, FoldScheme(), run)
     return choose_solver(data, options, run, statistics_kept=kept).solver == "working_set"
 
 
-def _selected_on_columns_in_use(
+def _selected_without_moments(
     data: Dataset,
     options: FitOptions,
     selection: SelectOptions,
@@ -154,26 +161,26 @@ def _selected_on_columns_in_use(
     announce: Callable[[str], None] | None,
 ) -> Selected:
     began = time.monotonic()
-    found, scans = select_on_columns_in_use(
-        data,
-        replace(options, solver="working_set"),
-        selection,
-        run,
-        progress=progress,
-        announce=announce,
-    )
-    assert found.path is not None
-    seconds = time.monotonic() - began
+    options = replace(options, solver="working_set")
+    with data.unchanged(), PeakMemory() as peak:
+        if selection.by == "stability":
+            found, scans = select_stable_in_memory(data, options, selection, run, progress=progress)
+        else:
+            found, scans = select_on_columns_in_use(
+                data, options, selection, run, progress=progress, announce=announce
+            )
+    seconds, path = time.monotonic() - began, found.path
     return Selected(
         by=selection.by,
-        path=replace(found.path, seconds=seconds),
+        path=None if path is None else replace(path, seconds=seconds),
         features=found.features,
         chosen=found.chosen,
         table=found.table,
         scans=scans,
         bytes_read=found.bytes_read,
         seconds=seconds,
-        peak_memory_bytes=found.path.peak_memory_bytes,
+        peak_memory_bytes=peak.nbytes,
+        solver=options.solver,
     )
 
 
@@ -206,7 +213,7 @@ def _check_memory(
     if need > limit:
         fewer = ", or ask for fewer folds" if n_folds > 1 else ""
         if data.n_features > data.n_rows:
-            fewer += "; aic, bic and ebic need that of the features in use only"
+            fewer += "; aic, bic, ebic and stability do without moments of all features"
         raise MemoryLimitError(
             f"memory: {limit:,} bytes, but a selection by {selection.by} needs "
             f"{format_size(need)} for {data.n_features:,} features; give more memory{fewer}"

@@ -20,6 +20,7 @@ from dasklasso.model.store import DOCUMENT
 from dasklasso.options import CvOptions, FitOptions, RunOptions
 from dasklasso.selection.options import BY, SelectOptions
 from dasklasso.selection.select import select_features
+from dasklasso.selection.stability import half_samples
 
 RUN = RunOptions(in_process=True)
 CRITERIA = ("aic", "bic", "ebic")
@@ -311,9 +312,50 @@ def test_too_few_rows_for_so_many_halves_are_refused(regression):
 
 def test_parts_that_do_not_fit_the_memory_are_refused_before_any_read():
     rng = np.random.default_rng(0)
-    data = from_arrays(rng.normal(size=(100, 4000)), rng.normal(size=100))
+    data = from_arrays(rng.normal(size=(4000, 4000)), rng.normal(size=4000))
     with pytest.raises(MemoryLimitError, match=r"stability selection needs .* for 4,000 features"):
         select(data, "stability", run=replace(RUN, memory=2 << 30))
+
+
+@pytest.fixture(scope="module")
+def wide():
+    rng = np.random.default_rng(6)
+    X = rng.normal(size=(50, 90))
+    return X, X[:, [2, 7, 11]] @ np.array([3.0, -2.5, 2.0]) + 0.5 * rng.normal(size=50)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_on_wide_data_probabilities_are_shares_of_paths_on_half_of_the_rows(wide, weighted):
+    X, y = wide
+    weight = np.repeat([1.0, 0.0], [46, 4]) if weighted else np.ones(50)
+    alphas = (0.9, 0.4, 0.2)
+    found = select(
+        from_arrays(X, y, weight),
+        "stability",
+        FitOptions(alphas=alphas, tol=1e-9),
+        expected_false=None,
+        half_samples=6,
+    )
+    rows = np.flatnonzero(weight)
+    times = np.zeros((3, 90))
+    for half in half_samples(len(rows), 3, 0):
+        some = rows[half]
+        times += [Lasso(alpha=a, tol=1e-12).fit(X[some], y[some]).coef_ != 0 for a in alphas]
+    assert [row["max_probability"] for row in found.table] == (times.max(axis=0) / 6).tolist()
+    assert (found.solver, found.scans) == ("working_set", 1)
+
+
+def test_on_wide_data_the_grid_ends_where_halves_would_select_too_many(wide):
+    data = from_arrays(*wide)
+    found = select(data, "stability", FitOptions(n_alphas=20), expected_false=2.0, half_samples=20)
+    assert sorted(row["feature"] for row in found.features) == sorted(SIGNAL)
+    assert 0 < found.chosen["expected_false"] <= 2.0
+    assert found.chosen["n_alphas"] < 20
+
+
+def test_wide_rows_that_do_not_fit_the_memory_are_refused(wide):
+    with pytest.raises(MemoryLimitError, match="for 90 features of 50 rows in memory"):
+        select(from_arrays(*wide), "stability", run=replace(RUN, memory=1 << 20))
 
 
 # -- what is refused, and what is kept ------------------------------------------------------------
