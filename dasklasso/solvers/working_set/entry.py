@@ -1,4 +1,4 @@
-"""Working sets in the registry: squared loss on data wider than long."""
+"""Working sets in the registry: data wider than long, squared and smooth losses."""
 
 from __future__ import annotations
 
