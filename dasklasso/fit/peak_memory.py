@@ -6,6 +6,7 @@ counted.
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -17,20 +18,39 @@ _KINDS = ("RssAnon:", "RssShmem:")
 
 def tree_memory(pid: int | None = None) -> int:
     """Bytes of anonymous and shared memory of a process and all its descendants."""
-    root = psutil.Process(pid)
+    return sum(_own_memory(one) for one in _family(os.getpid() if pid is None else pid))
+
+
+def _family(pid: int) -> list[int]:
+    """Return a process and its descendants, as far as they are still there."""
+    found = [pid]
+    for parent in found:  # which grows meanwhile
+        try:
+            for task in os.scandir(f"/proc/{parent}/task"):
+                found += map(int, Path(task.path, "children").read_text().split())
+        except (ProcessLookupError, PermissionError):  # gone meanwhile, or of another user
+            continue
+        except FileNotFoundError:
+            if parent == pid or Path(f"/proc/{parent}").exists():
+                return _family_by_search(pid)  # a kernel that does not list children
+    return found
+
+
+def _family_by_search(pid: int) -> list[int]:
+    """Return the same by a look at every process of the machine, which takes milliseconds."""
     try:
-        family = [root, *root.children(recursive=True)]
+        children = psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:
-        return 0
-    return sum(_own_memory(process) for process in family)
+        return []
+    return [pid, *(child.pid for child in children)]
 
 
-def _own_memory(process: psutil.Process) -> int:
+def _own_memory(pid: int) -> int:
     try:
-        lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except FileNotFoundError:  # gone, or not Linux
         try:
-            return int(process.memory_info().rss)
+            return int(psutil.Process(pid).memory_info().rss)
         except psutil.NoSuchProcess:
             return 0
     except (PermissionError, ProcessLookupError):
