@@ -20,6 +20,7 @@ from dasklasso.scan.queries.gradient import Gradient
 from dasklasso.scan.runners import runner_for
 from dasklasso.scan.threads import blas_threads
 from dasklasso.storage.mapped_files import maps
+from dasklasso.storage.missing_codes import missing_code_of
 from dasklasso.storage.zarr_blocks import ZarrBlocks, read_rows
 
 TINY_BANDS = 10
@@ -86,10 +87,12 @@ def bench_scan(
     Raises
     ------
     OptionError
-        When the store is not on a local disk.
+        When the store is not on a local disk, or has codes of missing values.
     """
     data = open_dataset(store)
     X = data.X
+    if missing_code_of(X) is not None:
+        raise OptionError(f"{store}: has codes of missing values, which bare loops do not fill in")
     if not isinstance(X, ZarrBlocks) or not X.is_local:
         raise OptionError(f"{store}: is not on a local disk, and the bare loop reads files")
     y = _targets(data)

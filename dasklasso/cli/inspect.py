@@ -36,9 +36,10 @@ def info_command(store: str, every: bool, empty_chunks: Any) -> None:
 
 
 def _facts(data: Dataset, store: str) -> Iterator[tuple[str, str]]:
+    from dasklasso.storage.missing_codes import as_stored
     from dasklasso.units import format_size
 
-    X: Any = data.X
+    X: Any = as_stored(data.X)
     rows, columns = len(X.row_bounds) - 1, len(X.column_bounds) - 1
     decoded = data.n_rows * data.n_features * X.dtype.itemsize
     yield "store", store

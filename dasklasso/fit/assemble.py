@@ -15,6 +15,7 @@ from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.labels.class_codes import Classes
 from dasklasso.fit.session import Solved
 from dasklasso.model.path import FittedPath
+from dasklasso.model.record import PENALISED_COVARIATES
 from dasklasso.options import FitOptions
 from dasklasso.problem.problem import Problem, penalty_at, stored_values
 from dasklasso.solvers.rounding import rounding_of_gap, summed_exactly
@@ -87,6 +88,7 @@ def as_path(
             **({"penalty": options.penalty} if options.penalty is not None else {}),
             **problem.loss.parameters,
             "penalty_factor": options.penalty_factor is not None,
+            **_of_covariates(data, options),
         },
         alpha_selected=_selected(solved),
         solver=solved.solver,
@@ -106,6 +108,14 @@ def as_path(
         covariates=data.covariates,
         feature_scales=standard_deviations_of(problem),
     )
+
+
+def _of_covariates(data: Dataset, options: FitOptions) -> dict[str, Any]:
+    """Say of a model that its covariates, or some, have a penalty, as they seldom have."""
+    if not data.n_covariates or options.penalty_factor is None:
+        return {}
+    own = np.asarray(options.penalty_factor)[-data.n_covariates :]
+    return {PENALISED_COVARIATES: True} if own.any() else {}
 
 
 def standard_deviations_of(problem: Problem) -> np.ndarray | None:

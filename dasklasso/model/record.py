@@ -18,6 +18,8 @@ from dasklasso.objective.losses.registry import loss_named
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+PENALISED_COVARIATES = "penalised_covariates"  # among penalty options: whether some have a penalty
+
 
 @dataclass(frozen=True)
 class PathRecord:

@@ -6,10 +6,12 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from dasklasso.model.path import FittedPath
+from dasklasso.model.record import PENALISED_COVARIATES
 from dasklasso.scoring.metrics.metrics import METRICS
 
 INCREMENTAL = "incremental_r2"
 NONE_ALONE = "no alpha of the path has covariates alone: fit a path, which begins at alpha_max"
+PENALISED = "covariates were penalised: the path has no least-squares fit of them alone"
 
 
 def covariates_alone(path: FittedPath) -> tuple[csr_array, np.ndarray] | None:
@@ -22,15 +24,22 @@ def covariates_alone(path: FittedPath) -> tuple[csr_array, np.ndarray] | None:
     -------
     coef : (n_targets, n_features) csr_array
     intercept : (n_targets,)
-        None where features have a coefficient there too.
+        None where features have a coefficient there too, or covariates have a penalty.
     """
     assert path.covariates is not None
+    if path.penalty_options.get(PENALISED_COVARIATES):
+        return None
     coef, k = path.coef_rows[: path.n_targets], path.n_targets
     names = set(path.covariates.feature_names)
     used = np.unique(coef.indices[coef.data != 0]).tolist()
     if any(path.feature_names[j] not in names for j in used):
         return None
     return coef, path.intercepts.reshape(-1, k)[0]
+
+
+def why_none_alone(path: FittedPath) -> str:
+    """Tell why a path has no model of the covariates alone."""
+    return PENALISED if path.penalty_options.get(PENALISED_COVARIATES) else NONE_ALONE
 
 
 def with_increment(metrics: dict[str, np.ndarray], n_alphas: int) -> dict[str, np.ndarray]:

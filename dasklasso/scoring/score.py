@@ -27,9 +27,9 @@ from dasklasso.scan.queries.prediction import Prediction
 from dasklasso.scan.runners import PROCESS_BYTES, cores_here
 from dasklasso.scoring.incremental import (
     INCREMENTAL,
-    NONE_ALONE,
     covariates_alone,
     is_told,
+    why_none_alone,
     with_increment,
 )
 from dasklasso.scoring.metrics.base import LossMetrics, Outcome
@@ -171,7 +171,7 @@ def score_store(
     undefined = {n: r for n, r in judge.undefined().items() if any(r)}
     if is_told(path):
         metrics = with_increment(metrics, len(models.alphas))
-        undefined |= {} if alone else {INCREMENTAL: [NONE_ALONE] * n_outputs}
+        undefined |= {} if alone else {INCREMENTAL: [why_none_alone(path)] * n_outputs}
     return Scored(
         loss=path.loss,
         alphas=models.alphas,

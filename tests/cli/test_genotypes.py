@@ -164,6 +164,14 @@ def test_score_files_are_of_genotypes(tmp_path: Path) -> None:
     assert not (tmp_path / "prs.tsv").exists()
 
 
+def test_info_shows_genotypes_as_they_are_stored(tmp_path: Path, write_plink: Any) -> None:
+    genotypes = np.array([[0, 1, -1], [2, 1, 0], [1, -1, 2], [0, 2, 1]])
+    run("ingest", write_plink(tmp_path / "g.bed", genotypes), tmp_path / "g", "--missing", "mean")
+    said = run("info", tmp_path / "g").stdout
+    assert "4 rows x 3 features, uint8" in said
+    assert "decoded      12 B" in said
+
+
 def test_a_score_file_is_not_overwritten_unless_told(cohort: Cohort, tmp_path: Path) -> None:
     file = tmp_path / "prs.tsv"
     file.write_text("mine")

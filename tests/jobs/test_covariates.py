@@ -112,6 +112,17 @@ def test_what_features_add_is_not_known_of_one_alpha(folder, tmp_path):
     assert found.reasons()["incremental_r2"].startswith("no alpha of the path has covariates alone")
 
 
+def test_what_features_add_to_penalised_covariates_is_not_known(folder, tmp_path):
+    place = {"store": str(folder / "g.zarr"), "covariates": str(folder / "c.csv")}
+    factors = tmp_path / "factors.csv"
+    factors.write_text("feature,factor\nage,0.5\n")
+    out = str(tmp_path / "penalised")
+    FitStage(**place, out=out, alpha=(50.0,), penalty_factor=str(factors)).run()
+    found = ScoreStage(**place, model=out).run()
+    assert found.reasons()["incremental_r2"].startswith("covariates were penalised")
+    assert np.isnan(found.metrics["incremental_r2"]).all()
+
+
 def test_a_score_file_has_variants_alone(folder, tmp_path):
     alpha = load_model(folder / "model").alphas[5]
     out = tmp_path / "prs.tsv"
