@@ -27,6 +27,7 @@ from dasklasso.solvers.newton.step import (
     NULL_LOSSES_ADDED,
     SUFFICIENT_DECREASE,
 )
+from dasklasso.solvers.quadratic.face_factor import FaceFactor
 from dasklasso.solvers.working_set.held import HeldColumns
 from dasklasso.solvers.working_set.in_use import InUse, Reached
 from dasklasso.solvers.working_set.newton_model import Reference, model_step
@@ -227,7 +228,7 @@ class NewtonInUse(InUse):
             curvature = curvature + self._damping * more
         none = np.zeros(0, np.int64)
         curved = self._rows.weight * curvature
-        empty = Reference(curved, none, np.zeros((0, 0)), np.zeros(0))
+        empty = Reference(curved, none, np.zeros((0, 0)), np.zeros(0), FaceFactor(0))
         return self._extended(empty, at, look, penalty)
 
     def _extended(

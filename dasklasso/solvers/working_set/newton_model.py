@@ -9,6 +9,7 @@ import numpy as np
 from dasklasso.objective.penalties.base import Penalty
 from dasklasso.problem.unpenalised import REDUNDANT
 from dasklasso.solvers.newton.step import model_minimum, most_sweeps
+from dasklasso.solvers.quadratic.face_factor import LARGE, FaceFactor
 from dasklasso.solvers.quadratic.follow import follow
 
 RIDGE = 1e-15  # of a matrix's diagonal, for each other column: rounding
@@ -24,12 +25,14 @@ class Reference:
     active : (c,) columns, by their numbers among those in use
     gram : (c, c)
     coupling : (c,), of the columns with the intercept
+    factor : of large matrices, made once for all steps by the same one
     """
 
     curved: np.ndarray
     active: np.ndarray
     gram: np.ndarray
     coupling: np.ndarray
+    factor: FaceFactor
 
 
 def model_step(
@@ -78,7 +81,11 @@ def model_step(
     left = gradient[rest] - across @ shown
     own = replace(penalty, l1=penalty.l1[rest], l2=penalty.l2[rest])
     before = start[rest]
-    after = _minimum(matrix, left, before, height, own, tol)
+    factor = None
+    if rest.size == c and c >= LARGE:
+        factor = reference.factor
+        factor.widen(c)
+    after = _minimum(matrix, left, before, height, own, tol, factor)
     along = after - before
     change = left @ along + 0.5 * (along @ (matrix @ along)) - 0.5 * (gradient[free] @ shown)
     change += np.sum(own.value(after)) - np.sum(own.value(before))
@@ -96,6 +103,7 @@ def _minimum(
     height: float,
     penalty: Penalty,
     tol: float,
+    factor: FaceFactor | None,
 ) -> np.ndarray:
     """As :func:`~dasklasso.solvers.newton.step.model_minimum`, which certifies what it returns."""
     if not start.size:
@@ -115,6 +123,7 @@ def _minimum(
         start,
         tol=tol,
         max_passes=most_sweeps(start.size),
+        factor=factor,
     )
     return found.u
 
