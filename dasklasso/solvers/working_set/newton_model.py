@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,6 +34,49 @@ class Reference:
     gram: np.ndarray
     coupling: np.ndarray
     factor: FaceFactor
+    _known: list[Eliminated] = field(default_factory=list, init=False)
+
+    def eliminated(self, rest: np.ndarray, free: np.ndarray) -> Eliminated:
+        """Return the matrix of some columns, what costs nothing eliminated; made once.
+
+        Parameters
+        ----------
+        rest, free : numbers of columns, all of them together; the intercept is number c
+        """
+        if not self._known:
+            self._known.append(self._eliminated(rest, free))
+        return self._known[0]
+
+    def _eliminated(self, rest: np.ndarray, free: np.ndarray) -> Eliminated:
+        c, features = len(self.gram), free[free < len(self.gram)]
+        across = np.empty((c, free.size))
+        across[:, : features.size] = self.gram[:, features]
+        across[:, features.size :] = self.coupling[:, None]
+        within = np.empty((free.size, free.size))
+        within[: features.size] = across[features]
+        within[features.size :, : features.size] = self.coupling[features]
+        within[features.size :, features.size :] = self.curved.sum()
+        inverse, across = _inverse(within), across[rest]
+        matrix = self.gram if rest.size == c else self.gram[np.ix_(rest, rest)]
+        ridge = RIDGE * (c + 1) * np.diagonal(matrix)
+        matrix = matrix - across @ (inverse @ across.T)
+        matrix.flat[:: rest.size + 1] += ridge
+        return Eliminated(matrix, inverse, across)
+
+
+class Eliminated(NamedTuple):
+    """A model's matrix after what costs nothing is eliminated.
+
+    Attributes
+    ----------
+    matrix : (r, r), of the others
+    inverse : (f, f), of what costs nothing among itself
+    across : (r, f)
+    """
+
+    matrix: np.ndarray
+    inverse: np.ndarray
+    across: np.ndarray
 
 
 def model_step(
@@ -58,26 +102,15 @@ def model_step(
     Where its minimum is (c,), how far up the intercept goes, and by how much the objective
     falls if the model is right.
     """
-    c, gram = start.size, reference.gram
+    c = start.size
     free = np.zeros(c, bool)
     if not penalty.nonnegative:
         free = (penalty.l1 == 0) & (penalty.l2 == 0)
     rest, features = np.flatnonzero(~free), np.flatnonzero(free)
     free = np.arange(c, c + int(intercept))
     free = np.concatenate([features, free])
-    across = np.empty((c, free.size))
-    across[:, : features.size] = gram[:, features]
-    across[:, features.size :] = reference.coupling[:, None]
-    within = np.empty((free.size, free.size))
-    within[: features.size] = across[features]
-    within[features.size :, : features.size] = reference.coupling[features]
-    within[features.size :, features.size :] = reference.curved.sum()
-    inverse, across = _inverse(within), across[rest]
+    matrix, inverse, across = reference.eliminated(rest, free)
     shown = inverse @ gradient[free]
-    matrix = gram if rest.size == c else gram[np.ix_(rest, rest)]
-    ridge = RIDGE * (c + 1) * np.diagonal(matrix)
-    matrix = matrix - across @ (inverse @ across.T)
-    matrix.flat[:: rest.size + 1] += ridge
     left = gradient[rest] - across @ shown
     own = replace(penalty, l1=penalty.l1[rest], l2=penalty.l2[rest])
     before = start[rest]
