@@ -18,6 +18,13 @@ def _end(number: int, frame: FrameType | None) -> None:
     os._exit(1)
 
 
+def _leave_loop_of_zarr() -> None:
+    """Let zarr's loop end with the process: to close it while it writes is a traceback."""
+    sync = sys.modules.get("zarr.core.sync")
+    if sync is not None:
+        atexit.unregister(sync.cleanup_resources)
+
+
 def main() -> None:
     """Run the command line; Ctrl-C and SIGTERM while it is loaded end it in a line too."""
     before: dict[int, Any] = {
@@ -39,6 +46,7 @@ def main() -> None:
         if not signals.came:
             raise
         # Python's own end would make the signal of a KeyboardInterrupt that something caught
+        _leave_loop_of_zarr()
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()

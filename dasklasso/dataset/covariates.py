@@ -21,7 +21,7 @@ from dasklasso.dataset.dataset import Dataset, open_dataset
 from dasklasso.dataset.manifest import ColumnStatistics
 from dasklasso.dataset.row_ids import places_among
 from dasklasso.dataset.schema import Schema
-from dasklasso.errors import DataWarning, OptionError, StoreError, ValueFound
+from dasklasso.errors import DataWarning, OptionError, SourceError, StoreError, ValueFound
 from dasklasso.storage.blocks import BlockSource
 from dasklasso.storage.missing_codes import stored_dtype
 from dasklasso.storage.side_by_side import SideBySide
@@ -29,6 +29,7 @@ from dasklasso.storage.zarr_blocks import read_rows
 
 _NO_COVARIATES = ("IID", "#IID", "FID", "#FID")  # of PLINK's tables
 _MEMORY = 256 << 20  # for a table that is read
+_OPTION = " --"  # in a message that advises options
 
 
 @dataclass(frozen=True)
@@ -162,14 +163,22 @@ def _encode(place: str, store: str, id_column: str, encoding: Encoding | None) -
         )
     else:
         names = {column.name for column in open_source(place, memory=_MEMORY).columns}
-        report = ingest(
-            place,
-            store,
-            drop=[name for name in _NO_COVARIATES if name in names - {id_column}],
-            memory=_MEMORY,
-            codec="none",
-            id_column=id_column,
-        )
+        try:
+            report = ingest(
+                place,
+                store,
+                drop=[name for name in _NO_COVARIATES if name in names - {id_column}],
+                memory=_MEMORY,
+                codec="none",
+                id_column=id_column,
+            )
+        except (SourceError, ValueFound) as error:
+            if _OPTION not in str(error):
+                raise
+            raise type(error)(
+                f"{error} These are options of ingest: with --id {id_column} it makes a store of "
+                "covariates."
+            ) from None
     for said in report.warnings:
         warnings.warn(f"covariates: {said}", DataWarning, stacklevel=2)
 

@@ -1,5 +1,6 @@
 """Errors of the command line: one line, the right exit code, no traceback."""
 
+import atexit
 import os
 import re
 import signal
@@ -11,8 +12,10 @@ import warnings
 import click
 import pytest
 from click.testing import CliRunner
+from zarr.core import sync
 
 from dasklasso import errors
+from dasklasso.__main__ import _leave_loop_of_zarr
 from dasklasso.cli import COMMANDS, main
 from dasklasso.cli.commands import Commands
 
@@ -153,6 +156,13 @@ def test_a_warning_about_the_data_is_one_line_and_no_error():
     result = CliRunner().invoke(group_that(act), ["act"])
     assert result.exit_code == 0
     assert result.stderr == "Warning: 3 columns are constant.\n"
+
+
+def test_where_a_signal_ended_a_command_zarrs_loop_ends_with_the_process(monkeypatch):
+    left = []
+    monkeypatch.setattr(atexit, "unregister", left.append)
+    _leave_loop_of_zarr()
+    assert left == [sync.cleanup_resources]
 
 
 def test_sigterm_ends_a_command_with_exit_1_and_what_it_holds_is_let_go(tmp_path):

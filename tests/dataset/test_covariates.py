@@ -97,6 +97,7 @@ def test_a_model_encodes_tables_by_its_own_levels(store, tmp_path):
         ({"IID": [f"t{i}" for i in range(N)]}, "none of its 9 ids is one of"),
         ({"IID": ["s0", *IDS[:-1]]}, "have both the id 's0'"),
         ({"age": [np.nan, *AGE[1:]]}, "found a missing value"),
+        ({"age": [np.nan, *AGE[1:]]}, "These are options of ingest: with --id IID it makes"),
     ],
 )
 def test_covariates_that_cannot_be_joined_are_one_line(store, tmp_path, columns, says):
