@@ -70,10 +70,16 @@ def solve_window(
         u[np.searchsorted(begins_with, point.index)] = point.values
         last.append(Reached(alpha, u, point.intercept))
     null = last[-1] if last else in_use.null()
+    found: list[Point] = []
+    if not behind:
+        found = _null_until(series, in_use, null, alphas)
+        last = [null._replace(alpha=float(alpha)) for alpha in alphas[: len(found)]][-2:]
+        if len(found) == len(alphas):
+            return found
     if len(held) <= most or np.count_nonzero(np.isin(held.index, likely)) <= most:
         _join_where(in_use, np.isin(held.index, likely))
-    _join_worst(in_use, _scores(series, in_use, [null], alphas[:1]), most)
-    found: list[Point] = []
+    following = alphas[len(found) : len(found) + 1]
+    _join_worst(in_use, _scores(series, in_use, [null], following), most)
     emptied = 0  # times that columns without a coefficient were taken out of use, for one alpha
     at_once = FIRST_AT_ONCE
     while len(found) < len(alphas):
@@ -100,6 +106,19 @@ def solve_window(
             emptied += 1
         if not _join_worst(in_use, ahead, most) and wrong.size:
             break
+    return found
+
+
+def _null_until(series: Series, in_use: InUse, null: Reached, alphas: np.ndarray) -> list[Point]:
+    """Return the model of the unpenalised columns for each alpha at which it is the solution.
+
+    It is so exactly, where a solution by steps would leave a coefficient of rounding.
+    """
+    found: list[Point] = []
+    for k in range(len(alphas)):
+        if (_scores(series, in_use, [null], alphas[k : k + 1]) > VIOLATED).any():
+            break
+        found.append(_nonzeros(in_use.index, null))
     return found
 
 

@@ -12,6 +12,7 @@ from dasklasso.dataset.row_folds import random_folds
 from dasklasso.errors import DataWarning
 from dasklasso.fit import fit_cv, fit_path
 from dasklasso.options import CvOptions, FitOptions, RunOptions
+from dasklasso.solvers.working_set.gram_in_use import GramInUse
 from dasklasso.storage.missing_codes import FilledBlocks, MissingCode
 
 RUN = RunOptions(in_process=True, keep_statistics=False)
@@ -85,3 +86,22 @@ def test_a_resumed_fit_takes_the_same_steps(data, interrupt, going_on, tmp_path)
     np.testing.assert_array_equal(whole.coef, again.coef)
     by_gram = fit_path(data, replace(WIDE, solver="gram"), RUN)
     np.testing.assert_allclose(whole.objective, by_gram.objective, rtol=1e-9)
+
+
+def test_where_only_unpenalised_columns_are_in_use_nothing_is_solved_by_steps(
+    regression, monkeypatch
+):
+    X, y = regression(30, 60)
+    free = np.arange(60) < 2
+    design = np.column_stack([X[:, free], np.ones(30)])
+    null = y - design @ np.linalg.lstsq(design, y)[0]
+    alpha_max = np.abs(X.T @ null).max() / 30
+    monkeypatch.setattr(GramInUse, "solve", None)  # which would be called
+    options = FitOptions(
+        alphas=(2 * alpha_max, alpha_max * (1 + 1e-12)),
+        penalty_factor=np.where(free, 0.0, 1.0),
+        solver="working_set",
+    )
+    path = fit_path(from_arrays(X, y), options, RunOptions(in_process=True))
+    assert path.converged
+    assert not path.coef[:, ~free].any()
