@@ -115,6 +115,8 @@ def _null_until(series: Series, in_use: InUse, null: Reached, alphas: np.ndarray
     It is so exactly, where a solution by steps would leave a coefficient of rounding.
     """
     found: list[Point] = []
+    if in_use.penalty.nonnegative and (null.u < 0).any():
+        return found
     for k in range(len(alphas)):
         if (_scores(series, in_use, [null], alphas[k : k + 1]) > VIOLATED).any():
             break
