@@ -74,16 +74,20 @@ def select_on_columns_in_use(
         path.coef_rows[:, used].toarray(),
         noise_variance=selection.noise_variance,
         gamma=selection.ebic_gamma,
-        n_candidates=_n_candidates(data, factor),
+        n_candidates=_n_candidates(data, factor, options),
     )
     found = best_by_criterion(path, criteria, selection, path.bytes_read + nbytes)
     return found, path.scans + share
 
 
-def _n_candidates(data: Dataset, factor: np.ndarray) -> int:
-    """Count the features that may come in: those that vary, where that is known, and cost."""
-    varies = True if data.statistics is None else data.statistics.std > 0
-    return int(np.count_nonzero((factor > 0) & varies))
+def _n_candidates(data: Dataset, factor: np.ndarray, options: FitOptions) -> int:
+    """Count the features that may come in: those that matter, where that is known, and cost."""
+    if data.statistics is None:
+        return int(np.count_nonzero(factor > 0))
+    matters = data.statistics.std > 0
+    if not options.fit_intercept:  # a constant matters, unless it is 0
+        matters = matters | (data.statistics.mean != 0)
+    return int(np.count_nonzero((factor > 0) & matters))
 
 
 def _moments_of(

@@ -67,7 +67,7 @@ def test_criteria_choose_the_alpha_of_lasso_lars_ic(table, data, criterion):
     assert found.path.alpha_selected == pytest.approx(theirs.alpha_, rel=1e-6)
 
 
-@pytest.mark.parametrize("case", ["plain", "weights and factors", "elastic net"])
+@pytest.mark.parametrize("case", ["plain", "weights and factors", "elastic net", "no intercept"])
 def test_on_wide_data_criteria_of_the_columns_in_use_are_those_of_all_moments(case, make_store):
     rng = np.random.default_rng(2)
     X = rng.normal(size=(60, 200)) + 3.0
@@ -78,6 +78,9 @@ def test_on_wide_data_criteria_of_the_columns_in_use_are_those_of_all_moments(ca
         options = replace(options, penalty_factor=np.where(np.arange(200) == 1, 0.0, 1.5))
     elif case == "elastic net":
         options = replace(options, l1_ratio=0.7, standardize=True)
+    elif case == "no intercept":  # what has one value may come in then, but for 0
+        options = replace(options, fit_intercept=False)
+        X[:, 10], X[:, 20] = 3.0, 0.0
     data = make_store(X, y, weight, chunk_columns=50)
     run = replace(RUN, keep_statistics=False)
     all_moments = select(data, "ebic", replace(options, solver="gram"), run)
