@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.metadata import version
@@ -13,12 +14,15 @@ from scipy.sparse import csr_array
 
 from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.labels.class_codes import Classes
+from dasklasso.errors import DataWarning
 from dasklasso.fit.session import Solved
 from dasklasso.model.path import FittedPath
 from dasklasso.model.record import PENALISED_COVARIATES
 from dasklasso.options import FitOptions
 from dasklasso.problem.problem import Problem, penalty_at, stored_values
 from dasklasso.solvers.rounding import rounding_of_gap, summed_exactly
+
+EXACT = 1e-8  # of the null model's loss: what is left of a target is rounding, or a tolerance
 
 
 def as_path(
@@ -108,6 +112,23 @@ def as_path(
         covariates=data.covariates,
         feature_scales=standard_deviations_of(problem),
     )
+
+
+def warn_of_nothing_left(path: FittedPath, options: FitOptions) -> None:
+    """Say that columns without a penalty explain a target: a grid then begins at rounding."""
+    factor = options.penalty_factor
+    if options.alphas is not None or factor is None or np.all(factor) or path.explained is None:
+        return
+    left = [1.0 - (0.0 if share is None else share) for share in path.explained[0]]
+    if min(left) <= EXACT:
+        names = path.target_names if len(left) == path.n_targets else ("the classes",)
+        warnings.warn(
+            f"columns without a penalty explain {names[int(np.argmin(left))]} exactly: nothing is "
+            "left to others, and which of them come in is rounding; is the target among the "
+            "covariates?",
+            DataWarning,
+            stacklevel=4,
+        )
 
 
 def _of_covariates(data: Dataset, options: FitOptions) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.labels.class_codes import Labelled
 from dasklasso.dataset.row_folds import FoldAssignment, FoldScheme
 from dasklasso.errors import DataWarning, OptionError
-from dasklasso.fit.assemble import as_path
+from dasklasso.fit.assemble import as_path, warn_of_nothing_left
 from dasklasso.fit.history import case_of_run, keep_run, with_history
 from dasklasso.fit.machine import Machine, machine_for
 from dasklasso.fit.plan import plan_fit
@@ -194,7 +194,7 @@ def _fitted(
     seconds = time.monotonic() - began
     if solved.worst_gap <= options.tol and not run.resume:
         keep_run(data, run, case, solved.scans, seconds)
-    return as_path(
+    path = as_path(
         data,
         solved,
         options,
@@ -203,6 +203,8 @@ def _fitted(
         plan=plan.to_json(),
         classes=coded.classes,
     )
+    warn_of_nothing_left(path, options)
+    return path
 
 
 def check_folds(

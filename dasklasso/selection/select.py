@@ -12,13 +12,14 @@ from dasklasso.dataset.dataset import Dataset
 from dasklasso.dataset.labels.offsets import less_offset
 from dasklasso.dataset.row_folds import FoldAssignment, FoldScheme, assign_folds
 from dasklasso.errors import MemoryLimitError, OptionError
+from dasklasso.fit.assemble import warn_of_nothing_left
 from dasklasso.fit.choose import choose_solver
 from dasklasso.fit.moments_session import Session, open_session
 from dasklasso.fit.peak_memory import PeakMemory
 from dasklasso.fit.plan import plan_fit
 from dasklasso.fit.session import open_engine
 from dasklasso.fit.statistics import are_stored
-from dasklasso.fit.targets import check_numbers
+from dasklasso.fit.targets import check_numbers, with_free_covariates
 from dasklasso.options import FitOptions, RunOptions
 from dasklasso.selection.by_path import select_adaptive, select_by_criterion, select_relaxed
 from dasklasso.selection.by_stability import scheme_of_parts, select_stable
@@ -89,6 +90,7 @@ def select_features(
             "selected for a single target"
         )
     check_numbers(data, options.loss)
+    options = with_free_covariates(options, data)
     if _is_wide(data, options, selection, run):
         return _selected_without_moments(data, options, selection, run, progress, announce)
     options = replace(options, solver="gram")
@@ -114,6 +116,7 @@ def select_features(
             fingerprint=given.fingerprint,
             has_offset=given.offset is not None or None,
         )
+        warn_of_nothing_left(path, options)
     return Selected(
         by=selection.by,
         path=path,

@@ -9,7 +9,7 @@ import pytest
 from sklearn.linear_model import Lasso
 
 from dasklasso.dataset.dataset import from_arrays
-from dasklasso.errors import OptionError
+from dasklasso.errors import DataWarning, OptionError
 from dasklasso.fit import fit_path
 from dasklasso.options import FitOptions, RunOptions
 
@@ -67,6 +67,14 @@ def test_a_path_begins_with_covariates_alone(arrays, columns_beside):
     fitted = free @ np.linalg.lstsq(free, y, rcond=1e-12)[0]
     both = np.column_stack([X, covariates])
     np.testing.assert_allclose(path.predict(both, path.alphas[0]), fitted, atol=1e-6)
+
+
+@pytest.mark.parametrize("solver", ["gram", "working_set"])
+def test_covariates_that_explain_the_target_exactly_are_said(solver, arrays, columns_beside):
+    X, _, covariates = arrays
+    data = columns_beside(from_arrays(X, 2.0 * covariates[:, 0] + 1.0), covariates[:, :2])
+    with pytest.warns(DataWarning, match="explain y exactly: nothing is left"):
+        fit_path(data, replace(OPTIONS, solver=solver, tol=1e-6, n_alphas=2), RUN)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from sklearn.linear_model import Lasso, LassoLarsIC
 
 from dasklasso.dataset.dataset import from_arrays
 from dasklasso.dataset.row_folds import random_folds
-from dasklasso.errors import MemoryLimitError, OptionError
+from dasklasso.errors import DataWarning, MemoryLimitError, OptionError
 from dasklasso.fit import fit_path
 from dasklasso.model.path import load_model
 from dasklasso.model.store import DOCUMENT
@@ -91,6 +91,16 @@ def test_on_wide_data_criteria_of_the_columns_in_use_are_those_of_all_moments(ca
     for one, other in zip(found.table, all_moments.table, strict=True):
         for name in ("n_nonzero", "mse", *CRITERIA):
             assert one[name] == pytest.approx(other[name], rel=1e-5), name
+
+
+@pytest.mark.parametrize("solver", ["gram", "working_set"])
+def test_covariates_have_no_penalty_and_are_said_to_explain_all(solver, columns_beside):
+    X, age = np.random.default_rng(0).normal(size=(30, 45)), np.arange(30.0)
+    data = columns_beside(from_arrays(X, 2.0 * age), age[:, None])
+    options = FitOptions(n_alphas=2, solver=solver)
+    with pytest.warns(DataWarning, match="explain y exactly"):
+        found = select(data, "bic", options, noise_variance=1.0)
+    assert found.path.coef[0, -1] != 0
 
 
 def test_on_wide_data_a_criterion_needs_no_moments_of_all_columns():
