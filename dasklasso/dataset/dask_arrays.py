@@ -64,7 +64,6 @@ def spill(**arrays: Any) -> tuple[dict[str, BlockSource], TemporaryStore]:
         The arrays have different numbers of rows, or dtypes that are not real numbers.
     """
     import zarr
-    from zarr.codecs import BytesCodec, Crc32cCodec
 
     for name, array in arrays.items():
         if array.dtype.kind not in "biuf" or array.ndim not in (1, 2):
@@ -80,17 +79,7 @@ def spill(**arrays: Any) -> tuple[dict[str, BlockSource], TemporaryStore]:
         rows = max(1, _CHUNK_BYTES // max(1, math.prod(tail) * array.dtype.itemsize))
         if not math.isnan(array.shape[0]):
             rows = max(1, min(rows, int(array.shape[0])))
-        stored[name] = group.create_array(
-            name,
-            shape=(0, *tail),
-            chunks=(rows, *tail),
-            dtype=array.dtype.newbyteorder("<"),
-            filters=None,
-            serializer=BytesCodec(),
-            compressors=[Crc32cCodec()],
-            fill_value=0,
-            config={"write_empty_chunks": True},
-        )
+        stored[name] = _create(group, name, (0, *tail), rows, array.dtype)
     writers = {name: _Appender(array) for name, array in stored.items()}
     for parts in _row_chunks(arrays):
         for name, values in parts.items():
@@ -101,6 +90,23 @@ def spill(**arrays: Any) -> tuple[dict[str, BlockSource], TemporaryStore]:
         name: ZarrBlocks(group[name], location="the dask array", name=name) for name in arrays
     }
     return sources, keep
+
+
+def _create(group: Any, name: str, shape: tuple[int, ...], rows: int, dtype: np.dtype) -> Any:
+    """Create an array in chunks of so many rows, each with a checksum."""
+    from zarr.codecs import BytesCodec, Crc32cCodec
+
+    return group.create_array(
+        name,
+        shape=shape,
+        chunks=(rows, *shape[1:]),
+        dtype=dtype.newbyteorder("<"),
+        filters=None,
+        serializer=BytesCodec(),
+        compressors=[Crc32cCodec()],
+        fill_value=0,
+        config={"write_empty_chunks": True},
+    )
 
 
 def kept_arrays(
@@ -119,24 +125,12 @@ def kept_arrays(
     As :func:`spill`.
     """
     import zarr
-    from zarr.codecs import BytesCodec, Crc32cCodec
 
     keep = TemporaryStore()
     group = zarr.open_group(os.path.join(keep.path, "data"), mode="w", zarr_format=3)
     for name, array in arrays.items():
-        rows = max(1, _CHUNK_BYTES // max(1, array[:1].nbytes))
-        stored = group.create_array(
-            name,
-            shape=array.shape,
-            chunks=(min(len(array), rows), array.shape[1]),
-            dtype=array.dtype.newbyteorder("<"),
-            filters=None,
-            serializer=BytesCodec(),
-            compressors=[Crc32cCodec()],
-            fill_value=0,
-            config={"write_empty_chunks": True},
-        )
-        stored[...] = array
+        rows = min(len(array), max(1, _CHUNK_BYTES // max(1, array[:1].nbytes)))
+        _create(group, name, array.shape, rows, array.dtype)[...] = array
     return {name: ZarrBlocks(group[name], location=location, name=name) for name in arrays}, keep
 
 
