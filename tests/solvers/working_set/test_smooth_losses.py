@@ -290,3 +290,19 @@ def test_solvers_that_have_no_unpenalised_features_name_the_one_that_has(solver)
     expected = f"0 found for feature 5, but {solver} has no unpenalised features.*working_set can"
     with pytest.raises(OptionError, match=expected):
         fit_path(from_arrays(X, y), options, RUN)
+
+
+def test_an_unpenalised_column_that_separates_a_row_takes_it_out():
+    rng = np.random.default_rng(2)
+    X = rng.integers(0, 3, (60, 100)).astype(float)
+    y = (X[:, 0] - X[:, 1] + rng.standard_normal(60) > 0).astype(float)
+    alone = int(np.argmax(y))
+    site = (np.arange(60) == alone).astype(float)
+    options = FitOptions(loss="logistic", alphas=(0.1, 0.06), tol=1e-8, solver="working_set")
+    free = replace(options, penalty_factor=np.where(np.arange(101) == 100, 0.0, 1.0))
+    path = fit_path(from_arrays(np.column_stack([X, site]), y), free, RunOptions(in_process=True))
+    others = np.arange(60) != alone
+    same = replace(options, alphas=tuple(alpha * 60 / 59 for alpha in options.alphas))
+    expected = fit_path(from_arrays(X[others], y[others]), same, RunOptions(in_process=True))
+    assert path.converged
+    assert path.objective == pytest.approx(expected.objective * 59 / 60, rel=1e-7)
