@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dasklasso.choices import Missing, Unseen
 from dasklasso.errors import OptionError
 from dasklasso.jobs.base import ClusterStage
-from dasklasso.jobs.covariates import check_covariates, with_covariates_of
+from dasklasso.jobs.covariates import check_covariates, open_for_model
 from dasklasso.units import parse_size
 
 if TYPE_CHECKING:
@@ -156,17 +156,17 @@ class PredictStage(ClusterStage):
         return Predicted(found.n_rows, report.notes + found.notes)
 
     def _run_on_store(self, path: FittedPath, alpha: float, store: str) -> Predicted:
-        from dasklasso.dataset.dataset import open_dataset
         from dasklasso.model.store_features import model_for
         from dasklasso.scoring.predict import predict_store
 
-        data = open_dataset(store, empty_chunks=self.empty_chunks, require_target=False)
-        data = with_covariates_of(
+        data = open_for_model(
             path,
-            replace(data, location=self.store),
+            store,
             self.covariates,
+            called=self.store,
             of=self.model,
             unseen=self.unseen,
+            empty_chunks=self.empty_chunks,
             all_rows=True,
         )
         path, notes = model_for(path, data, of=self.model, unseen=self.unseen)

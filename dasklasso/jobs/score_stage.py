@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dasklasso.choices import Missing, Unseen
 from dasklasso.errors import OptionError
 from dasklasso.jobs.base import ClusterStage
-from dasklasso.jobs.covariates import check_covariates, with_covariates_of
+from dasklasso.jobs.covariates import check_covariates, open_for_model
 from dasklasso.jobs.predict_stage import refuse_table_options
 from dasklasso.units import parse_size
 
@@ -67,7 +67,6 @@ class ScoreStage(ClusterStage):
 
     def run(self) -> Scored:
         """Score, and write the table that was asked for."""
-        from dasklasso.dataset.dataset import open_dataset
         from dasklasso.dataset.sources import looks_like_table
         from dasklasso.files.tables import write_table
         from dasklasso.model.asked_alpha import asked_alpha
@@ -94,13 +93,14 @@ class ScoreStage(ClusterStage):
                     missing=self.missing,
                     dataset=self.dataset,
                 )
-            data = open_dataset(store, empty_chunks=self.empty_chunks, require_target=False)
-            data = with_covariates_of(
+            data = open_for_model(
                 path,
-                replace(data, location=self.store),
+                store,
                 self.covariates,
+                called=self.store,
                 of=self.model,
                 unseen=self.unseen,
+                empty_chunks=self.empty_chunks,
             )
             path, more = model_for(path, data, of=self.model, unseen=self.unseen)
             notes += more
