@@ -26,8 +26,9 @@ def _family(pid: int) -> list[int]:
     found = [pid]
     for parent in found:  # which grows meanwhile
         try:
-            for task in os.scandir(f"/proc/{parent}/task"):
-                found += map(int, Path(task.path, "children").read_text().split())
+            with os.scandir(f"/proc/{parent}/task") as tasks:
+                for task in tasks:
+                    found += map(int, Path(task.path, "children").read_text().split())
         except (ProcessLookupError, PermissionError):  # gone meanwhile, or of another user
             continue
         except FileNotFoundError:

@@ -148,7 +148,8 @@ def score_store(
             replace(data, y=None, sample_weight=None, offset=None), runner, run.band_bytes
         )
         query = Prediction(tuple(float(b) for b in scored.intercepts), run.device)
-        threads = sum(n for _, n in runner.shares())
+        # sums are of the same pieces whether one thread of this machine reads or all do
+        threads = max(cores_here(), sum(n for _, n in runner.shares()))
         most_rows = _rows_at_once(memory // 2, len(scored.intercepts), threads)
         sums: Any = 0.0
         for start, stop, values in predictions(engine, query, scored.coef, most_rows=most_rows):

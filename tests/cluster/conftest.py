@@ -89,7 +89,7 @@ def program(*arguments: str):
             process.wait()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def scheduler_address():
     """A running ``dask scheduler`` with two ``dask worker`` programs, of 1 and 2 threads."""
     address = f"tcp://127.0.0.1:{free_port()}"
