@@ -92,7 +92,7 @@ def _plan(stage: SolveStage) -> tuple[Plan, Machine | None]:
     from dasklasso.fit.machine import machine_for
     from dasklasso.fit.plan import plan_fit
     from dasklasso.fit.statistics import are_stored
-    from dasklasso.fit.targets import labelled, with_classes
+    from dasklasso.fit.targets import labelled, with_classes, with_free_covariates
     from dasklasso.jobs.fit_stage import CvStage
 
     data = stage.open_data()
@@ -102,7 +102,7 @@ def _plan(stage: SolveStage) -> tuple[Plan, Machine | None]:
         assignment, n_ratios = stage._cv_options().assignment(data), max(1, len(stage.l1_ratios))
     asked = stage._fit_options(data)
     coded = labelled(data, asked)
-    asked = with_classes(asked, coded)
+    asked = with_free_covariates(with_classes(asked, coded), data)
     if isinstance(stage, CvStage):
         check_folds(coded, asked, stage._cv_options(), assignment)
     kept = are_stored(less_offset(data), assignment.scheme, run)

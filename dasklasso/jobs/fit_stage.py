@@ -184,10 +184,6 @@ class SolveStage(ClusterStage, ABC):
         if self.penalty_factor is not None and data is not None:
             names, n = data.feature_names, data.n_covariates
             factor = read_penalty_factor(self.penalty_factor, names, n)
-        elif data is not None and data.n_covariates:
-            from dasklasso.dataset.covariates import factors_with
-
-            factor = factors_with(data)
         return FitOptions(
             loss=self.loss,
             huber_delta=parse_huber_delta(self.huber_delta),
