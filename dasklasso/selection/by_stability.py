@@ -161,6 +161,17 @@ def found_of(
     return Found(None, features, chosen, table, bytes_read)
 
 
+def most_selected(selection: SelectOptions, penalised: np.ndarray) -> float:
+    """Return how many features half-samples may select on average, for the bound that is asked."""
+    return selected_for(
+        selection.expected_false or 0.0,
+        selection.threshold,
+        int(np.count_nonzero(penalised)),
+        selection.n_pairs,
+        selection.bound,
+    )
+
+
 def _worthwhile(session: Session, selection: SelectOptions, alphas: np.ndarray) -> np.ndarray:
     """The alphas, without those so small that half-samples select far too many features there.
 
@@ -169,13 +180,7 @@ def _worthwhile(session: Session, selection: SelectOptions, alphas: np.ndarray) 
     """
     moments, objective = session.moments, session.objective
     penalised = penalty_factors(objective.penalty_factor, moments.n_features) > 0
-    most = selected_for(
-        selection.expected_false or 0.0,
-        selection.threshold,
-        int(np.count_nonzero(penalised)),
-        selection.n_pairs,
-        selection.bound,
-    )
+    most = most_selected(selection, penalised)
     coef = solve_moments(moments, objective, alphas, tol=session.options.tol).coef
     used = np.maximum.accumulate(np.count_nonzero(coef[:, penalised], axis=1))
     return alphas[: max(1, int(np.count_nonzero(used <= 2.0 * most)))]

@@ -7,7 +7,7 @@ are made of blocks of rows whose moments are known: the data are not read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import comb
 
@@ -155,22 +155,36 @@ def stability_path(
     grid = decreasing(alphas)
     useful = [block for block in blocks if block.weight > 0]
     halves = half_samples(len(useful), n_pairs, seed)
-    d = useful[0].n_features
-    penalised = penalty_factors(objective.penalty_factor, d) > 0
-    times = np.zeros((len(grid), d), dtype=np.int64)
-    so_far = np.zeros(len(grid), dtype=np.int64)
+    penalised = penalty_factors(objective.penalty_factor, useful[0].n_features) > 0
     at_once = max(1, BYTES_AT_ONCE // useful[0].products.nbytes)
-    for first in range(0, len(halves), at_once):
-        batch = halves[first : first + at_once]
-        tasks = ((part, objective, grid, target, tol) for part in unions(useful, batch))
-        for support in map(_run, tasks):
-            times += support
-            so_far += np.count_nonzero(
-                np.logical_or.accumulate(support[:, penalised], axis=0), axis=1
-            )
-    return StabilityPath(
-        grid, times / len(halves), so_far / len(halves), penalised, len(halves) // 2
-    )
+
+    def supports() -> Iterator[np.ndarray]:
+        for first in range(0, len(halves), at_once):
+            batch = halves[first : first + at_once]
+            tasks = ((part, objective, grid, target, tol) for part in unions(useful, batch))
+            yield from map(_run, tasks)
+
+    return shares_of(supports(), grid, penalised, len(halves) // 2)
+
+
+def shares_of(
+    supports: Iterable[np.ndarray], alphas: np.ndarray, penalised: np.ndarray, n_pairs: int
+) -> StabilityPath:
+    """Count how often each feature is selected.
+
+    Parameters
+    ----------
+    supports : (n_alphas, n_features) bool of each half-sample: the features in use
+    alphas, penalised, n_pairs : as of :class:`StabilityPath`
+    """
+    n = 2 * n_pairs
+    times = np.zeros((len(alphas), len(penalised)), dtype=np.int64)
+    so_far = np.zeros(len(alphas), dtype=np.int64)
+    for support in supports:
+        times += support
+        entered = np.logical_or.accumulate(support[:, penalised], axis=0)
+        so_far += np.count_nonzero(entered, axis=1)
+    return StabilityPath(alphas, times / n, so_far / n, penalised, n_pairs)
 
 
 def half_sample_support(

@@ -7,7 +7,7 @@ half of them, solved by working sets. Missing values are the means of all rows.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -18,12 +18,11 @@ from dasklasso.errors import MemoryLimitError
 from dasklasso.fit.fit import fit_path
 from dasklasso.options import FitOptions, RunOptions
 from dasklasso.problem.problem import penalty_factors
-from dasklasso.selection.by_stability import found_of
+from dasklasso.selection.by_stability import found_of, most_selected
 from dasklasso.selection.columns_in_use import LEAST_TOL, TOL_SHARE
 from dasklasso.selection.found import Found
 from dasklasso.selection.options import SelectOptions
-from dasklasso.selection.stability import StabilityPath, half_samples
-from dasklasso.selection.stability_bounds import selected_for
+from dasklasso.selection.stability import half_samples, shares_of
 from dasklasso.solvers.base import ScanEvent
 from dasklasso.solvers.cost import PROCESS_BYTES, memory_limit
 from dasklasso.storage.zarr_blocks import read_rows
@@ -78,31 +77,23 @@ def select_stable_in_memory(
     halves = half_samples(len(there), selection.n_pairs, selection.cv.seed)
     alphas = _grid(data, options, exact, X, y, weight, alone)
     if selection.expected_false is not None:
-        most = selected_for(
-            selection.expected_false,
-            selection.threshold,
-            int(np.count_nonzero(penalised)),
-            selection.n_pairs,
-            selection.bound,
-        )
+        most = most_selected(selection, penalised)
         alphas = _worthwhile(alphas, most, lambda some: supports(there, some)[:, penalised])
-    times = np.zeros((len(alphas), data.n_features), dtype=np.int64)
-    so_far = np.zeros(len(alphas), dtype=np.int64)
     nbytes = sum(
         data.X.stored_bytes(i, j)
         for i in range(len(data.X.row_bounds) - 1)
         for j in range(len(data.X.column_bounds) - 1)
     )
-    for done, half in enumerate(halves, start=1):
-        support = supports(there[half], alphas)
-        times += support
-        entered = np.logical_or.accumulate(support[:, penalised], axis=0)
-        so_far += np.count_nonzero(entered, axis=1)
-        if progress is not None:
-            seconds = time.monotonic() - began
-            progress(ScanEvent(1, done, len(halves), 0.0, int(support[-1].sum()), nbytes, seconds))
-    n = len(halves)
-    found = StabilityPath(alphas, times / n, so_far / n, penalised, selection.n_pairs)
+
+    def of_halves() -> Iterator[np.ndarray]:
+        for done, half in enumerate(halves, start=1):
+            support = supports(there[half], alphas)
+            yield support
+            if progress is not None:
+                seconds, used = time.monotonic() - began, int(support[-1].sum())
+                progress(ScanEvent(1, done, len(halves), 0.0, used, nbytes, seconds))
+
+    found = shares_of(of_halves(), alphas, penalised, selection.n_pairs)
     return found_of(found, selection, data.feature_names, len(there), nbytes), 1.0
 
 
